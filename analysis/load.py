@@ -1,0 +1,164 @@
+"""From the storage to data frames and manifests, wherever pyarrow can read."""
+
+import posixpath
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from analysis.schema import EPOCHS, EVALUATIONS, STUDIES, TRIAL, TRIALS, Manifest, filesystem
+
+#: Reads under way at once. They wait for a disk or a network, not for a core.
+THREADS = 32
+
+T = TypeVar("T")
+
+
+class StorageNotFoundError(FileNotFoundError):
+    """There is nothing where the storage should be."""
+
+
+class ManifestNotFoundError(LookupError):
+    """The storage holds no such study."""
+
+
+class BrokenRecordError(ValueError):
+    """A file of the record cannot be read, or contradicts itself."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the trials left behind: data frames with the columns of :mod:`analysis.schema`.
+
+    ``trials``: one row each, ``config.*`` columns included (missing where a trial does not set the field).
+    ``epochs``: one row an epoch. ``evaluations``: one row an evaluation and head, no pair of them twice.
+    """
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    evaluations: pd.DataFrame
+
+
+def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
+    """Read the record of ``trials`` (keys; all that are there by default). A trial that left nothing yet is no error.
+
+    Raises:
+        StorageNotFoundError: there is no storage at ``storage_uri``.
+        BrokenRecordError: a file is not readable as what its name says.
+    """
+    files, root = _open(storage_uri)
+    base = posixpath.join(root, TRIALS)
+    folders = [base] if trials is None else [posixpath.join(base, trial) for trial in sorted(set(trials))]
+    paths = [path for found in _concurrently(lambda folder: _list(files, folder), folders) for path in found]
+
+    def read(kind: str) -> list[pa.Table]:
+        return _concurrently(lambda path: _read_parquet(files, path), [p for p in paths if _kind(p, base) == kind])
+
+    evaluations = _concat(read("evaluations"), EVALUATIONS)
+    return Record(
+        _trials(read("trial")),
+        _concat(read("epochs"), EPOCHS),
+        evaluations.drop_duplicates(["evaluation", "head"], ignore_index=True),
+    )
+
+
+def manifests(storage_uri: str) -> list[Manifest]:
+    """Every study that was run on this storage, sorted by its path.
+
+    Raises:
+        StorageNotFoundError: there is no storage at ``storage_uri``.
+        BrokenRecordError: a manifest is not readable.
+    """
+    files, root = _open(storage_uri)
+    paths = [p for p in _list(files, posixpath.join(root, STUDIES)) if p.endswith(".json") and not _hidden(p)]
+    return _concurrently(lambda path: _read_manifest(files, path), paths)
+
+
+def find_manifest(storage_uri: str, study: str, profile: str | None = None) -> Manifest:
+    """The newest run of ``study`` (its name, or ``paper/alias``), of ``profile`` if one is given.
+
+    Raises:
+        ManifestNotFoundError: it was not run on this storage; the message names what was.
+        StorageNotFoundError, BrokenRecordError: as :func:`manifests`.
+    """
+    there = manifests(storage_uri)
+    found = [m for m in there if study in _names(m) and profile in {None, m.profile}]
+    if not found:
+        wanted = f"{study!r}" if profile is None else f"{study!r} with profile {profile!r}"
+        names = ", ".join(sorted({f"{m.study} ({m.profile})" for m in there})) or "no study yet"
+        raise ManifestNotFoundError(f"no study {wanted} in {storage_uri}, which holds: {names}")
+    return max(found, key=lambda m: m.created)
+
+
+def _names(manifest: Manifest) -> set[str]:
+    paper = manifest.study.split("/")[0]
+    return {manifest.study, *(f"{paper}/{alias}" for alias in manifest.aliases)}
+
+
+def _open(storage_uri: str) -> tuple[fs.FileSystem, str]:
+    files, root = filesystem(storage_uri)
+    if files.get_file_info(root).type == fs.FileType.NotFound:
+        raise StorageNotFoundError(f"no storage at {storage_uri}: nothing was run there yet")
+    return files, root
+
+
+def _list(files: fs.FileSystem, folder: str) -> list[str]:
+    """Paths of all files under ``folder``, sorted; none where there is no such folder."""
+    found = files.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+    return sorted(info.path for info in found if info.is_file)
+
+
+def _hidden(path: str) -> bool:
+    """Whether it is (or lies in) something that is still being written."""
+    return any(part.startswith(".") or part.endswith(".tmp") for part in path.split("/")[-2:])
+
+
+def _kind(path: str, base: str) -> str | None:
+    """``trial``, ``epochs`` or ``evaluations`` for the tables of the record, None for every other file."""
+    folder, name = posixpath.split(path)
+    stem, extension = posixpath.splitext(name)
+    if posixpath.dirname(folder) != base or extension != ".parquet" or _hidden(path):
+        return None
+    return "evaluations" if stem.startswith("evaluations-") else stem
+
+
+def _read_parquet(files: fs.FileSystem, path: str) -> pa.Table:
+    try:
+        with files.open_input_file(path) as file:
+            return pq.ParquetFile(file).read(use_threads=False)
+    except pa.ArrowInvalid as error:
+        raise BrokenRecordError(f"{path} is not readable: {error}") from error
+
+
+def _read_manifest(files: fs.FileSystem, path: str) -> Manifest:
+    with files.open_input_file(path) as file:
+        text = file.read().decode()
+    try:
+        return Manifest.from_json(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenRecordError(f"{path} is no manifest: {error}") from error
+
+
+def _concat(tables: list[pa.Table], schema: pa.Schema) -> pd.DataFrame:
+    """The tables under each other with the columns of ``schema``."""
+    table = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")
+    frame: pd.DataFrame = table.select(schema.names).to_pandas()
+    return frame
+
+
+def _trials(tables: list[pa.Table]) -> pd.DataFrame:
+    """One row a trial. A ``config.*`` column may hold numbers in one trial and text or nothing in another."""
+    rows = [row for table in tables for row in table.to_pylist()]
+    settings = [{name: value for name, value in row.items() if name.startswith("config.")} for row in rows]
+    contract: pd.DataFrame = pa.Table.from_pylist(rows, schema=TRIAL).to_pandas()
+    return contract.join(pd.DataFrame(settings, index=contract.index))
+
+
+def _concurrently(function: Callable[[str], T], paths: Iterable[str]) -> list[T]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(function, paths))

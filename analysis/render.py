@@ -1,0 +1,202 @@
+"""A table as text, Markdown, LaTeX, HTML (all from one :class:`analysis.sheet.Sheet`) and CSV."""
+
+import html
+import io
+import re
+from collections.abc import Callable
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from analysis.sheet import LEGEND, Sheet, caption, notes, sheet, title
+from analysis.tables import Cell, Row, Table
+
+# --- text -----------------------------------------------------------------------------------------------------------------
+
+
+def to_rich(table: Table) -> RenderableType:
+    """The table for a terminal."""
+
+    def mark(text: str, style: str) -> Text:
+        return Text.assemble((text, style))
+
+    legend = Text("; ").join([mark(name, style) for name, style in LEGEND])
+    return _around(table, _grid(table, mark), legend)
+
+
+def to_text(table: Table, width: int = 120) -> str:
+    """Plain text: ``*`` marks the best mean of a column, ``↓`` the strongest attack of a row.
+
+    ``width``: where sentences are wrapped; a table that needs more columns takes them.
+    """
+    symbols = {"bold": "*", "underline": "↓"}
+    grid = _grid(table, lambda text, style: Text(text + "".join(symbols[name] for name in style.split())))
+    legend = Text("; ".join(f"{symbols[style]} {name}" for name, style in LEGEND))
+    needed = Console(width=10_000).measure(grid).maximum
+    console = Console(width=max(width, needed), file=io.StringIO(), color_system=None)
+    with console.capture() as capture:
+        console.print(_around(table, grid, legend))
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def _grid(table: Table, mark: Callable[[str, str], Text]) -> RichTable:
+    lines = sheet(table)
+    grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in lines.header:
+        grid.add_column(Text(name), no_wrap=True)
+    points = {i: max((cell.find(".") for cell in lines.text[i]), default=0) for i in lines.numbers}
+    for i, (cells, styles) in enumerate(zip(lines.text.to_numpy(), lines.style.to_numpy(), strict=True)):
+        if i in lines.blocks:
+            grid.add_section()
+        elif i in lines.gaps:
+            grid.add_row()
+        texts = [mark(cell, style) for cell, style in zip(cells, styles, strict=True)]
+        for j in lines.numbers:
+            texts[j].pad_left(points[j] - cells[j].find(".") if "." in cells[j] else 0)  # 100.00 and 9.87 in line
+        grid.add_row(*texts)
+    return grid
+
+
+def _around(table: Table, grid: RichTable, legend: Text) -> Group:
+    return Group(Text(title(table), style="bold"), grid, Text(caption(table)), legend, *map(Text, notes(table)))
+
+
+# --- Markdown -------------------------------------------------------------------------------------------------------------
+
+
+def to_markdown(table: Table) -> str:
+    """A GitHub table under its title; sentences and footnotes follow."""
+
+    def mark(text: str, style: str = "") -> str:
+        text = re.sub(r"([\\`*|<])", r"\\\1", text)
+        text = f"<u>{text}</u>" if "underline" in style else text
+        return f"**{text}**" if "bold" in style else text
+
+    lines = sheet(table)
+    cells = lines.text.combine(lines.style, lambda text, style: text.combine(style, mark))
+    grid = cells.to_markdown(index=False, headers=[mark(name) for name in lines.header], disable_numparse=True)
+    legend = "; ".join(mark(name, style) for name, style in LEGEND)
+    return "\n\n".join([mark(title(table), "bold"), grid, f"{mark(caption(table))} {legend}.", *map(mark, notes(table))]) + "\n"
+
+
+# --- LaTeX ----------------------------------------------------------------------------------------------------------------
+
+_GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "λ": "lambda", "σ": "sigma", "τ": "tau"}
+_SIGNS = {"ℓ": "ell", "∞": "infty", "±": "pm", "×": "times", "·": "cdot", "≤": "leq", "≥": "geq", "→": "to"}
+_TO_LATEX = str.maketrans(
+    {symbol: rf"$\{name}$" for symbol, name in (_GREEK | _SIGNS).items()}
+    | {symbol: f"${symbol}$" for symbol in "<>|"}
+    | {symbol: rf"\{symbol}" for symbol in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\ldots{}"}
+)
+
+
+def to_latex(table: Table) -> str:
+    """A ``table`` environment that needs the package booktabs and no other."""
+    lines = sheet(table)
+    cells = lines.text.map(_latex)
+    # A rule may stand where a line begins, so it travels in the line's first cell.
+    rules = dict.fromkeys(lines.gaps, r"\addlinespace") | dict.fromkeys(lines.blocks, r"\midrule")
+    cells[0] = [f"{rules[i]} {cell}" if i in rules else cell for i, cell in enumerate(cells[0])]
+    styler = _styled(lines, cells, _latex, {"bold": "textbf: --rwrap;", "underline": "underline: --rwrap;"})
+    legend = "; ".join(f"\\{'textbf' if style == 'bold' else style}{{{name}}}" for name, style in LEGEND)
+    sentences = [_latex(f"{title(table)}. {caption(table)}"), f"{legend}.", *map(_latex, notes(table))]
+    return styler.to_latex(
+        hrules=True,
+        caption=" ".join(sentences),
+        label=f"tab:{table.manifest.study}",
+        column_format="l" * len(lines.header),
+        position="tbp",
+        position_float="centering",
+    )
+
+
+def _latex(text: str) -> str:
+    return text.translate(_TO_LATEX)
+
+
+# --- HTML -----------------------------------------------------------------------------------------------------------------
+
+
+def to_html(table: Table) -> str:
+    """A fragment of a page that brings its own style; several fit in one page."""
+    lines = sheet(table)
+    styles = {"bold": "font-weight: bold;", "underline": "text-decoration: underline;"}
+    legend = "; ".join(f'<span style="{styles[style]}">{name}</span>' for name, style in LEGEND)
+    around = [
+        f"<b>{html.escape(title(table))}</b>",
+        f"{html.escape(caption(table))} {legend}.",
+        *map(html.escape, notes(table)),
+    ]
+    starts = pd.DataFrame(
+        {i: ["start" if j in lines.gaps | lines.blocks else "" for j in lines.text.index] for i in lines.text}
+    )
+    m = table.manifest
+    name = "-".join([m.study, m.variant, table.over_beta, *(block.checkpoint for block in table.blocks)])
+    return (
+        _styled(lines, lines.text.map(html.escape), html.escape, styles)
+        .set_uuid(re.sub(r"\W", "-", name))
+        .set_caption("<br>".join(around))
+        .set_td_classes(starts)
+        .set_table_styles(
+            [
+                {"selector": "", "props": "border-collapse: collapse;"},
+                {"selector": "caption", "props": "text-align: left; padding-bottom: 0.6em;"},
+                {"selector": "th, td", "props": "text-align: left; padding: 0.1em 0.6em;"},
+                {"selector": "td.start", "props": "border-top: 1px solid;"},
+            ]
+        )
+        .to_html()
+    )
+
+
+def _styled(lines: Sheet, cells: pd.DataFrame, escape: Callable[[str], str], styles: dict[str, str]) -> Styler:
+    """The lines as a Styler: ``cells`` are their texts, escaped already; ``styles`` says how a format writes a style."""
+    css = lines.style.map(lambda style: "".join(styles[name] for name in style.split()))
+    styler = Styler(cells, cell_ids=False).hide(axis="index").apply(lambda _: css, axis=None)
+    return styler.relabel_index([escape(name) for name in lines.header], axis=1)
+
+
+# --- CSV ------------------------------------------------------------------------------------------------------------------
+
+
+def to_csv(table: Table) -> str:
+    """One number a line, for machines: percent, unrounded.
+
+    ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one model for all columns) or ``seed``; ``seeds``: those
+    behind it. A row without any keeps its means, empty; ``notes`` say why. What means nothing for a row has no line.
+    """
+    m = table.manifest
+    header = ["study", "profile", "variant", "selection", "over_beta", "checkpoint", *table.factors, "column", "statistic"]
+    header += ["seeds", "value", "std", "finished", "asked", "paper", "paper_std", "notes"]
+    lines = []
+    for block in table.blocks:
+        for row in block.rows:
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                if cell is None:
+                    continue
+                where = (
+                    m.study,
+                    m.profile,
+                    m.variant,
+                    m.selection,
+                    table.over_beta,
+                    block.checkpoint,
+                    *row.labels,
+                    column.label,
+                )
+                paper = (cell.paper.value, cell.paper.std) if cell.paper else (None, None)
+                behind = (len(row.seeds), row.asked, *paper, "; ".join(row.notes))
+                lines += [(*where, *statistic, *behind) for statistic in _statistics(row, cell)]
+    return pd.DataFrame(lines, columns=header).to_csv(index=False)
+
+
+def _statistics(row: Row, cell: Cell) -> list[tuple[str, str, float | None, float | None]]:
+    """The lines of a cell: statistic, seeds, value, std."""
+    singles = [("best", row.best), ("worst", row.worst), *(("seed", seed) for seed in row.seeds)]
+    mean = ("mean", " ".join(map(str, row.seeds)), cell.mean, cell.std)
+    return [mean, *((name, str(seed), cell.values[seed], None) for name, seed in singles if seed is not None)]

@@ -1,0 +1,177 @@
+"""The record's layout: the one contract between who writes it (the orchestrator) and who reads it (analysis).
+
+Under the storage's root::
+
+    trials/<trial>/trial.parquet               one row: TRIAL, and a column ``config.<field>`` for every set field
+    trials/<trial>/epochs.parquet              a row for each finished epoch: EPOCHS
+    trials/<trial>/evaluations-<part>.parquet  a row for each evaluation and head: EVALUATIONS
+    trials/<trial>/weights-<epoch>.safetensors the network after that epoch
+    trials/<trial>/state.pt                    what training goes on from (readable with ``weights_only``)
+    studies/<paper>/<slug>/<variant>.json      a Manifest: which trials make which row of a table
+
+Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+from pyarrow import fs
+
+TRIALS = "trials"
+STUDIES = "studies"
+
+_time = pa.timestamp("ms", tz="UTC")
+
+#: Status of a trial. ``unfinished`` covers running, interrupted and crashed: only its driver knows the difference.
+UNFINISHED, FINISHED, FAILED = "unfinished", "finished", "failed"
+
+TRIAL = pa.schema(
+    [
+        ("trial", pa.string()),  # key of the trial
+        ("status", pa.string()),  # UNFINISHED, FINISHED (trained to the last epoch) or FAILED
+        ("reason", pa.string()),  # why it failed, one line; "" otherwise
+        ("epochs", pa.int32()),  # epochs finished
+        ("best_epoch", pa.int32()),  # epoch of the best checkpoint, counted from 1; 0 before the first
+        ("seed", pa.int64()),
+        ("config", pa.string()),  # the configuration as JSON
+        ("device", pa.string()),  # the device it trained on last
+        ("versions", pa.string()),  # versions of advsweep, its numerics, torch and Python, as JSON
+        ("seconds", pa.float64()),  # time spent training
+        ("created", _time),
+        ("updated", _time),
+    ]
+)
+
+EPOCHS = pa.schema(
+    [
+        ("trial", pa.string()),
+        ("epoch", pa.int32()),  # counted from 1
+        ("lr", pa.float64()),
+        ("train_loss", pa.float64()),  # mean of what the weights minimised
+        ("train_accuracy", pa.float64()),  # on the examples trained on, adversarial ones where the objective uses them
+        ("natural_accuracy", pa.float64()),  # on the selection split
+        ("robust_accuracy", pa.float64()),  # on the selection split under the selection attack
+        ("seconds", pa.float64()),  # training alone
+        ("images_per_second", pa.float64()),
+        ("finished", _time),
+    ]
+)
+
+EVALUATIONS = pa.schema(
+    [
+        ("evaluation", pa.string()),  # key: trial, checkpoint and attack
+        ("trial", pa.string()),
+        ("checkpoint", pa.string()),  # "best" or "last"
+        ("epoch", pa.int32()),  # of that checkpoint
+        ("attack", pa.string()),  # key of the attack
+        ("attack_name", pa.string()),
+        ("attack_spec", pa.string()),  # the attack as JSON
+        ("beta_atk", pa.string()),  # "" for natural
+        ("head", pa.string()),  # whose prediction: "final", or "1", "2", ... for an inserted module
+        ("accuracy", pa.float64()),
+        (
+            "ranks",
+            pa.list_(pa.uint16()),
+        ),  # per test example: how many classes score at least as high as the true one (0 is right)
+        ("seconds", pa.float64()),
+        ("finished", _time),
+    ]
+)
+
+
+def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system and root path of a storage: a local path, or a URI that pyarrow knows (``s3://``, ``gs://``, ``file://``).
+
+    Raises:
+        ValueError: the URI names no file system that pyarrow knows, or one that it cannot open here.
+    """
+    if "://" in uri:
+        try:
+            found, root = fs.FileSystem.from_uri(uri)
+            return found, str(root)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise ValueError(str(error).splitlines()[0]) from error
+    return fs.LocalFileSystem(), str(Path(uri).expanduser().resolve())
+
+
+@dataclass(frozen=True)
+class ManifestColumn:
+    """A column of a table: its label, whether it is an attack, and whose prediction counts."""
+
+    label: str
+    adversarial: bool
+    head: str = "final"
+
+
+@dataclass(frozen=True)
+class ManifestArm:
+    """A row of a table.
+
+    ``labels``: one a factor. ``trials``: the trial's key by seed. ``attacks``: for each column's label, the attack's key by
+    beta_atk (no entry where the column means nothing for this arm; beta_atk is "" for natural).
+    """
+
+    labels: tuple[str, ...]
+    trials: dict[str, str]
+    attacks: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class ManifestNumber:
+    """A number the paper prints, in percent. ``labels`` as the arm's, with the beta_atk behind them where rows are by beta."""
+
+    labels: tuple[str, ...]
+    checkpoint: str
+    column: str
+    value: float
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One study as it was run: everything that its table needs beside the record.
+
+    ``variant``: profile and overrides, names the file. ``selection``: the split that chose the best checkpoints.
+    ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``created``: ISO time of the run.
+    """
+
+    study: str
+    aliases: tuple[str, ...]
+    reference: str
+    title: str
+    profile: str
+    variant: str
+    overrides: dict[str, Any]
+    selection: str
+    checkpoint: str
+    rows_by_beta: bool
+    factors: tuple[str, ...]
+    columns: tuple[ManifestColumn, ...]
+    arms: tuple[ManifestArm, ...]
+    printed: tuple[ManifestNumber, ...]
+    created: str
+
+    @property
+    def path(self) -> str:
+        """Where it lies under the storage's root."""
+        return f"{STUDIES}/{self.study}/{self.variant}.json"
+
+    @property
+    def trials(self) -> frozenset[str]:
+        """Keys of every trial of the study."""
+        return frozenset(key for arm in self.arms for key in arm.trials.values())
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        data = json.loads(text)
+        tuples = {name: tuple(data[name]) for name in ("aliases", "factors")}
+        columns = tuple(ManifestColumn(**c) for c in data["columns"])
+        arms = tuple(ManifestArm(**{**a, "labels": tuple(a["labels"])}) for a in data["arms"])
+        printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])
+        return cls(**{**data, **tuples, "columns": columns, "arms": arms, "printed": printed})

@@ -1,0 +1,126 @@
+"""A table laid out as lines of text, before any format: what stands where, in which style, and the words around it."""
+
+from collections.abc import Iterable
+from itertools import takewhile
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.tables import Row, Table
+
+#: What the two styles mean.
+LEGEND = (("best mean of the column", "bold"), ("strongest attack of the row", "underline"))
+
+_OVER_BETA = {
+    "each": "A row for each beta_atk.",
+    "minimum": "Of several beta_atk, the minimum of the accuracies.",
+    "per-sample": "Of several beta_atk, the worst for each example (per-sample worst case).",
+}
+
+_SEEDS = "Mean ± sample standard deviation over seeds; best and worst: one seed for the whole row, by its strongest attack."
+
+
+class Sheet(NamedTuple):
+    """``text`` and ``style``: frames of the same shape, columns numbered; a style is "", "bold", "underline" or both words.
+
+    ``header``: names of the columns. ``numbers``: which columns hold accuracies. ``blocks``: lines before which another
+    checkpoint starts; ``gaps``: lines before which a row of the table ends or starts that has several lines.
+    """
+
+    header: list[str]
+    text: pd.DataFrame
+    style: pd.DataFrame
+    numbers: range
+    blocks: set[int]
+    gaps: set[int]
+
+
+def sheet(table: Table) -> Sheet:
+    """Lay ``table`` out: some lines a row, and a label only where it differs from the one above."""
+    names = ["ckpt", *table.factors, "seed"]
+    header = [*names, *(column.label for column in table.columns), "seeds"]
+    text: list[list[str]] = []
+    style: list[list[str]] = []
+    blocks, gaps = set(), set()
+    above: list[str] = []
+    height = 0
+    for block in table.blocks:
+        blocks.add(len(text))
+        for row in block.rows:
+            lines = _lines(row)
+            if max(height, len(lines)) > 1:
+                gaps.add(len(text))
+            height = len(lines)
+            labels = [block.checkpoint, *map(_label, row.labels)]
+            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(labels, above, strict=False)))
+            left, above, seeds = [""] * same + labels[same:], labels, _seeds(row, table)
+            for name, cells, styles in lines:
+                text.append([*left, name, *cells, seeds])
+                style.append([*[""] * len(names), *styles, ""])
+                left, seeds = [""] * len(left), ""
+    columns = range(len(header))
+    frames = [pd.DataFrame(words, columns=columns, dtype=object) for words in (text, style)]
+    return Sheet(header, frames[0], frames[1], columns[len(names) : -1], blocks - {0}, gaps - blocks)
+
+
+def title(table: Table) -> str:
+    """One line that says which study this is."""
+    m = table.manifest
+    return f"{m.study} ({m.reference}): {m.title}"
+
+
+def caption(table: Table) -> str:
+    """What one must know to read the numbers, in sentences."""
+    m = table.manifest
+    settings = ", ".join([f"Profile {m.profile}", *(f"{name} = {value}" for name, value in m.overrides.items())])
+    examples = " or ".join(f"{n:,}" for n in table.examples)
+    sentences = [f"{settings}.", f"Accuracy in percent on {examples} test examples." if examples else "Accuracy in percent."]
+    if any(len(keys) > 1 for arm in m.arms for keys in arm.attacks.values()):
+        sentences.append(_OVER_BETA[table.over_beta])
+    if any(len(row.seeds) > 1 for block in table.blocks for row in block.rows):
+        sentences.append(_SEEDS)
+    if any(block.checkpoint == "best" for block in table.blocks):
+        split = "the TEST split (as in the paper)" if m.selection == "test" else f"the {m.selection} split"
+        sentences.append(f"Best checkpoint chosen on {split}.")
+    return " ".join(sentences)
+
+
+def notes(table: Table) -> list[str]:
+    """The footnotes, numbered as in the column of seeds."""
+    return [f"[{i}] {note}" for i, note in enumerate(table.notes, 1)]
+
+
+def _lines(row: Row) -> list[tuple[str, list[str], list[str]]]:
+    """The lines of a row: name, texts, styles. A single seed is its own mean, best and worst, so it has one line."""
+
+    def show(numbers: Iterable[tuple[float | None, float | None] | None]) -> list[str]:
+        return ["–" if pair is None else _percent(*pair) for pair in numbers]
+
+    plain = [""] * len(row.cells)
+    styles = [" ".join(name for name in ("bold", "underline") if getattr(cell, name, False)) for cell in row.cells]
+    name = str(row.seeds[0]) if len(row.seeds) == 1 else "mean"
+    lines = [(name, show((cell.mean, cell.std) if cell else None for cell in row.cells), styles)]
+    for end, seed in (("best", row.best), ("worst", row.worst)):
+        if seed is not None and len(row.seeds) > 1:
+            lines.append((f"{end} ({seed})", show((cell.values[seed], None) if cell else None for cell in row.cells), plain))
+    papers = [cell.paper if cell else None for cell in row.cells]
+    if any(papers):
+        lines.append(("paper", show((paper.value, paper.std) if paper else None for paper in papers), plain))
+    return lines
+
+
+def _percent(value: float | None, std: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if std is None else f"{value:.2f} ± {std:.2f}"
+
+
+def _label(label: str) -> str:
+    """A factor's label, or a beta_atk as the papers write it."""
+    return label.replace("inf", "∞", 1) if label == "inf" or label.startswith("inf-") else label or "–"
+
+
+def _seeds(row: Row, table: Table) -> str:
+    """``2/2``, with the numbers of the footnotes where it is less."""
+    marks = ",".join(str(table.notes.index(note) + 1) for note in row.notes)
+    return f"{len(row.seeds)}/{row.asked}" + (f" [{marks}]" if marks else "")

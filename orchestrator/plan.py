@@ -1,0 +1,232 @@
+"""The plan: what studies ask for, what they share, what is there, and what has to run. Pure."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from analysis.schema import FAILED, FINISHED, Manifest, ManifestArm, ManifestColumn, ManifestNumber
+from orchestrator.errors import BadInput
+from orchestrator.settings import configure, configure_attack, resolve, unknown_field
+from orchestrator.store import Recorded
+from search_spaces.study import Arm, Column, Profile, Study
+from trainables.config import Attack, Natural, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
+
+CHECKPOINTS = ("last", "best")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One attack on one checkpoint of a trial. ``label``: the column that first asked for it."""
+
+    key: str
+    checkpoint: str
+    attack: Attack
+    label: str
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A training, every evaluation that the studies want of it, and what the record holds of it."""
+
+    key: str
+    config: TrialConfig
+    arms: Mapping[str, str]  # by study: the arm's label
+    evaluations: tuple[Evaluation, ...]
+    recorded: Recorded
+
+    @property
+    def label(self) -> str:
+        """A name for people: the arm in the first study that asked for it, and the seed."""
+        return f"{next(iter(self.arms.values()))} seed {self.config.seed}"
+
+    @property
+    def trained(self) -> bool:
+        return self.recorded.epochs >= self.config.training.epochs
+
+    @property
+    def missing(self) -> tuple[Evaluation, ...]:
+        return tuple(e for e in self.evaluations if e.key not in self.recorded.evaluations)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``requested``: trials that the studies ask for, each on its own; ``trials``: what that comes to, in running order."""
+
+    manifests: tuple[Manifest, ...]
+    trials: tuple[PlannedTrial, ...]
+    requested: int
+    retry_failed: bool = False
+
+    def against(self, recorded: Mapping[str, Recorded]) -> "Plan":
+        """The same plan, knowing what the record holds of its trials."""
+        trials = tuple(replace(t, recorded=recorded.get(t.key, Recorded())) for t in self.trials)
+        return replace(self, trials=trials)
+
+    @property
+    def to_run(self) -> tuple[PlannedTrial, ...]:
+        """Trials that have something left to do; failed ones only if they are to be tried again."""
+        return tuple(
+            t
+            for t in self.trials
+            if (self.retry_failed or t.recorded.status != FAILED) and (t.missing or t.recorded.status != FINISHED)
+        )
+
+    @property
+    def failed(self) -> tuple[PlannedTrial, ...]:
+        """Trials that failed before and are left alone. One that failed in another study's attack misses nothing here."""
+        return () if self.retry_failed else tuple(t for t in self.trials if t.recorded.status == FAILED and t.missing)
+
+    def counts(self) -> dict[str, int]:
+        """The plan in numbers, as ``--json`` prints it."""
+        return {
+            "trials_requested": self.requested,
+            "trials_unique": len(self.trials),
+            "trials_cached": sum(t.recorded.status == FINISHED for t in self.trials),
+            "trials_to_run": sum(not t.trained for t in self.to_run),
+            "trials_failed": len(self.failed),
+            "evaluations_to_run": sum(len(t.missing) for t in self.to_run),
+        }
+
+
+def plan(
+    studies: Sequence[Study],
+    profile: str,
+    *,
+    seeds: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    retry_failed: bool = False,
+) -> Plan:
+    """Expand studies into trials and evaluations; a trial that several share is one.
+
+    ``seeds``: how many, None for the profile's own. ``overrides``: fields that hold in every trial that has them.
+
+    Raises:
+        BadInput: a field or value is not allowed.
+    """
+    overrides = overrides or {}
+    if "seed" in overrides:
+        raise BadInput("--set seed: the seeds of a study are 0, 1, ...; say how many with --seeds")
+    expanded = [_expand(study, profile, seeds, overrides) for study in studies]
+    applied = {name for _, arms in expanded for _, configs, held in arms for name in held}
+    for name in overrides:
+        if name not in applied:
+            raise unknown_field(name, (configs[0] for _, arms in expanded for _, configs, _ in arms))
+
+    configs_by_key: dict[str, TrialConfig] = {}
+    arms_by_key: dict[str, dict[str, str]] = {}
+    wanted: dict[str, dict[str, Evaluation]] = {}
+    manifests = []
+    requested = 0
+    for study, (run, arms) in zip(studies, expanded, strict=True):
+        columns = [_attacks(column, run) for column in study.columns]
+        manifest_arms = []
+        for arm, configs, _ in arms:
+            requested += len(configs)
+            per_column = [
+                _canonical(attacks, configs[0]) if column.head in heads(configs[0].module) else {}
+                for column, attacks in zip(study.columns, columns, strict=True)
+            ]
+            keys = {}
+            for config in configs:
+                keys[str(config.seed)] = key = trial_key(config)
+                configs_by_key[key] = config
+                arms_by_key.setdefault(key, {})[study.name] = " ".join(arm.labels) or study.title
+                mine = wanted.setdefault(key, {})
+                for column, attacks in zip(study.columns, per_column, strict=True):
+                    for attack in attacks.values():
+                        for checkpoint in CHECKPOINTS:
+                            evaluation = Evaluation(evaluation_key(key, checkpoint, attack), checkpoint, attack, column.label)
+                            mine.setdefault(evaluation.key, evaluation)
+            labelled = zip(study.columns, per_column, strict=True)
+            attack_keys = {c.label: {beta: attack_key(a) for beta, a in found.items()} for c, found in labelled if found}
+            manifest_arms.append(ManifestArm(arm.labels, keys, attack_keys))
+        manifests.append(_manifest(study, run, arms[0][1][0], overrides, tuple(manifest_arms)))
+
+    trials = [
+        PlannedTrial(key, config, arms_by_key[key], tuple(wanted[key].values()), Recorded())
+        for key, config in configs_by_key.items()
+    ]
+    # The first seed of every arm before the second of any, and what most studies wait for first: tables exist early.
+    trials.sort(key=lambda trial: (trial.config.seed, -len(trial.arms)))
+    return Plan(tuple(manifests), tuple(trials), requested, retry_failed)
+
+
+_Arms = list[tuple[Arm, list[TrialConfig], frozenset[str]]]
+
+
+def _expand(study: Study, profile_name: str, seeds: int | None, overrides: Mapping[str, Any]) -> tuple[Profile, _Arms]:
+    """The study's arms in a profile: labels, a configuration for each seed, and the overrides that hold in them."""
+    if profile_name not in study.profiles:
+        raise BadInput(f"--profile {profile_name!r}: allowed for {study.name}: {', '.join(study.profiles)}")
+    profile = study.profiles[profile_name]
+    pins = {**resolve(profile.pins, profile.eps), **overrides}
+    pinned = Profile(profile.name, profile.eps, profile.seeds, profile.settings, pins, profile.beta_atk)
+    arms: _Arms = []
+    for arm in study.arms(pinned):
+        layers = [resolve(layer, profile.eps) for layer in (profile.settings, study.fixed, arm.settings)]
+        configs, held = [], frozenset[str]()
+        for seed in range(seeds or profile.seeds):
+            config, held = configure([*layers, {"seed": seed}], pins)
+            configs.append(config)
+        arms.append((arm, configs, held & overrides.keys()))
+    return pinned, arms
+
+
+def _attacks(column: Column, profile: Profile) -> list[Attack]:
+    """The attacks of a column, one for each joint loss that the attacker tries."""
+    settings = resolve(column.attack, profile.eps)
+    if settings["name"] == "natural":
+        return [configure_attack(settings)]
+    betas = profile.beta_atk if column.beta_atk is None else column.beta_atk
+    return [configure_attack({**settings, "beta_atk": beta}) for beta in betas]
+
+
+def _canonical(attacks: Iterable[Attack], config: TrialConfig) -> dict[str, Attack]:
+    """The attacks that mean something for this trial, by beta_atk ("" for natural), each once."""
+    canonical = [canonical_attack(attack, config.module) for attack in attacks]
+    return {"" if isinstance(a, Natural) else a.beta_atk: a for a in canonical if a is not None}
+
+
+def _manifest(
+    study: Study, profile: Profile, config: TrialConfig, overrides: Mapping[str, Any], arms: tuple[ManifestArm, ...]
+) -> Manifest:
+    return Manifest(
+        study=study.name,
+        aliases=study.aliases,
+        reference=study.reference,
+        title=study.title,
+        profile=profile.name,
+        variant=_variant(profile.name, overrides),
+        overrides=dict(overrides),
+        selection=config.selection.split,
+        checkpoint=study.checkpoint,
+        rows_by_beta=study.rows_by_beta,
+        factors=tuple(factor.name for factor in study.varied(profile)),
+        columns=tuple(ManifestColumn(c.label, c.adversarial, c.head) for c in study.columns),
+        arms=arms,
+        printed=tuple(ManifestNumber(*number) for number in study.printed()),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _variant(profile: str, overrides: Mapping[str, Any]) -> str:
+    """A profile and overrides as the name of a file; what such a name cannot hold is told apart by a hash."""
+    text = "@".join([profile, *(f"{name}={value}" for name, value in sorted(overrides.items()))])
+    name = re.sub(r"[^a-zA-Z0-9@=.,_-]", "_", text)[:150]
+    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def training_passes(config: TrialConfig) -> float:
+    """Cost of an epoch in forward-backward passes over single images: the attack's iterations and the weights' own step."""
+    data = config.data
+    images = min(data.info.train, data.examples or data.info.train) * (1 - data.validation)
+    return images * ((getattr(config.attack, "iterations", 1) if config.attack else 0) + 1)
+
+
+def evaluation_passes(config: TrialConfig, attack: Attack) -> float:
+    """Cost of an evaluation in forward-backward passes over single images."""
+    images = min(config.data.info.test, config.data.examples or config.data.info.test)
+    return images * getattr(attack, "iterations", 1) * getattr(attack, "restarts", 1)

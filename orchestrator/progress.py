@@ -1,0 +1,169 @@
+"""What a user sees while a sweep runs: one live view on a terminal, plain lines elsewhere."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.plan import PlannedTrial, evaluation_passes, training_passes
+
+#: Rows of running trials that fit a screen beside the rest.
+SHOWN = 16
+
+
+@dataclass
+class _Row:
+    """One trial as last heard of."""
+
+    label: str
+    epochs: int
+    evaluations: int
+    remaining: float  # passes still to do
+    epoch: int = 0
+    left: int = 0
+    natural: float | None = None
+    robust: float | None = None
+
+
+class Progress:
+    """Counts trials, and foretells the end from the cost of what was done so far in this run."""
+
+    def __init__(self, trials: Sequence[PlannedTrial], console: Console) -> None:
+        self._console = console
+        self._rows = {t.key: _row(t) for t in trials}
+        self._total = sum(row.remaining for row in self._rows.values())
+        self._running: set[str] = set()
+        self._done: set[str] = set()
+        self._failed: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._first: float | None = None
+        self._live = Live(get_renderable=self._view, console=console, refresh_per_second=2, transient=True)
+        self._plain = not console.is_terminal
+
+    def __enter__(self) -> Self:
+        if not self._plain:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if not self._plain:
+            self._live.stop()
+        self._console.print(self._summary(), highlight=False)
+
+    @property
+    def done(self) -> int:
+        return len(self._done)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Reasons of the failed trials by key."""
+        return dict(self._failed)
+
+    def started(self, key: str) -> None:
+        with self._lock:
+            self._running.add(key)
+            self._first = self._first or time.monotonic()
+
+    def advanced(self, key: str, result: dict[str, Any]) -> None:
+        with self._lock:
+            row = self._rows[key]
+            row.epoch, row.left = result["epoch"], result["evaluations_left"]
+            row.natural, row.robust = result["natural_accuracy"], result["robust_accuracy"]
+            row.remaining = max(0.0, row.remaining - result["passes"])
+            if result["failed"]:
+                self._end(key, result["failed"])
+            elif result["done"]:
+                self._end(key, "")
+            line = self._line(key)
+        if self._plain:
+            self._console.print(line, markup=False, highlight=False)
+
+    def failed(self, key: str, reason: str) -> None:
+        with self._lock:
+            self._end(key, reason)
+            line = self._line(key)
+        if self._plain:
+            self._console.print(line, markup=False, highlight=False)
+
+    def _end(self, key: str, reason: str) -> None:
+        self._running.discard(key)
+        self._rows[key].remaining = 0.0
+        if reason:
+            self._failed[key] = reason
+        else:
+            self._done.add(key)
+
+    def _line(self, key: str) -> str:
+        row = self._rows[key]
+        if key in self._failed:
+            return f"{row.label}: FAILED: {self._failed[key]}"
+        state = "done" if key in self._done else _stage(row)
+        return f"[{len(self._done)}/{len(self._rows)}] {row.label}: {state}{_accuracies(row)}, {self._left()}"
+
+    def _summary(self) -> str:
+        text = f"{len(self._done)} of {len(self._rows)} trials done"
+        if self._failed:
+            text += f", {len(self._failed)} failed"
+        return f"{text}, in {_duration(time.monotonic() - self._began)}"
+
+    def _left(self) -> str:
+        remaining = sum(row.remaining for row in self._rows.values())
+        done = self._total - remaining
+        if not done or self._first is None:
+            return "time left: not known yet"
+        return f"about {_duration((time.monotonic() - self._first) * remaining / done)} left"
+
+    def _view(self) -> Group:
+        with self._lock:
+            waiting = len(self._rows) - len(self._running) - len(self._done) - len(self._failed)
+            head = Text(
+                f"trials: {len(self._done)} done, {len(self._running)} running, {waiting} waiting, {len(self._failed)} failed"
+                f"   {self._left()}",
+                style="bold",
+            )
+            table = Table(box=None, pad_edge=False)
+            for name in ("trial", "stage", "natural", "robust"):
+                table.add_column(name, justify="right" if name in {"natural", "robust"} else "left")
+            running = [self._rows[key] for key in self._rows if key in self._running]
+            for row in running[:SHOWN]:
+                table.add_row(Text(row.label), _stage(row), _percent(row.natural), _percent(row.robust))
+            more = [Text(f"... and {len(running) - SHOWN} more")] if len(running) > SHOWN else []
+            failures = [Text(f"{self._rows[k].label}: {why}", style="red") for k, why in list(self._failed.items())[-5:]]
+            return Group(head, table, *more, *failures)
+
+
+def _row(trial: PlannedTrial) -> _Row:
+    epochs = trial.config.training.epochs
+    epoch = min(trial.recorded.epochs, epochs)
+    cost = (epochs - epoch) * training_passes(trial.config)
+    cost += sum(evaluation_passes(trial.config, e.attack) for e in trial.missing)
+    return _Row(trial.label, epochs, len(trial.missing), cost, epoch, len(trial.missing))
+
+
+def _stage(row: _Row) -> str:
+    if row.epoch < row.epochs:
+        return f"epoch {row.epoch}/{row.epochs}"
+    return f"evaluation {row.evaluations - row.left}/{row.evaluations}"
+
+
+def _accuracies(row: _Row) -> str:
+    return "" if row.natural is None else f", natural {_percent(row.natural)}, robust {_percent(row.robust)}"
+
+
+def _percent(accuracy: float | None) -> str:
+    return "" if accuracy is None else f"{100 * accuracy:.2f}"
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

@@ -1,0 +1,140 @@
+"""The driver: a plan through Ray Tune."""
+
+import logging
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
+
+from orchestrator.cluster import Resources
+from orchestrator.signals import interrupt_restored
+from orchestrator.store import Store
+from orchestrator.worker import Job, Worker, write_failure
+
+# A failed trial is told by this package, once and in a line, not by Tune with a trace.
+logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+#: How often a trial whose process or node died, or that raised an error, is taken up again from its last checkpoint.
+RETRIES = 2
+
+
+class Listener(Protocol):
+    """Who is told how the sweep goes. Called in the driver's loop: return at once."""
+
+    def started(self, key: str) -> None:
+        """A trial began on an actor (again, after a failure)."""
+
+    def advanced(self, key: str, result: dict[str, Any]) -> None:
+        """A trial reported; ``result`` as :meth:`orchestrator.worker.Work.advance` returns it."""
+
+    def failed(self, key: str, reason: str) -> None:
+        """A trial failed for good."""
+
+
+def run(jobs: Sequence[Job], resources: Resources, store: Store, listener: Listener) -> None:
+    """Run every job; one that fails ends as a row of the record, never the sweep."""
+    folder = tempfile.mkdtemp(prefix="advsweep-tune-")
+    try:
+        # Tune stops at the first Ctrl-C, but leaves its handler behind when there was none: a later one would do nothing.
+        with interrupt_restored():
+            tune.Tuner(
+                tune.with_resources(Worker, {"cpu": resources.cpus, "gpu": resources.gpus}),
+                tune_config=tune.TuneConfig(
+                    search_alg=PlanSearcher(jobs),
+                    num_samples=len(jobs),
+                    max_concurrent_trials=resources.concurrent,
+                    reuse_actors=True,
+                    trial_name_creator=lambda trial: trial.config["key"],
+                    trial_dirname_creator=lambda trial: trial.config["key"],
+                ),
+                run_config=tune.RunConfig(
+                    name="sweep",
+                    storage_path=folder,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker writes its own
+                    failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    callbacks=[_Callback(jobs, store, listener)],
+                    verbose=0,
+                ),
+            ).fit()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class PlanSearcher(Searcher):
+    """Serves the jobs of a plan in their order, and then says that it has finished."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        super().__init__(metric="passes", mode="max")  # Tune wants a metric of every searcher; nothing here is compared
+        self._jobs = deque(jobs)
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next job."""
+        if not self._jobs:
+            return Searcher.FINISHED
+        job = self._jobs.popleft()
+        return {"key": job.key, "job": job}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing is learned from a result: the plan is fixed."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the next run makes its plan from the record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+
+class _Callback(tune.Callback):
+    """Tune's events, told to the listener; what its retries could not mend goes into the record."""
+
+    def __init__(self, jobs: Sequence[Job], store: Store, listener: Listener) -> None:
+        self._jobs = {job.key: job for job in jobs}
+        self._store = store
+        self._listener = listener
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore that never happens, and a listener may hold a terminal."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        self._listener.started(trial.config["key"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        self._listener.advanced(trial.config["key"], result)
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        key = trial.config["key"]
+        reason = explain(_error(trial))
+        write_failure(self._store, self._jobs[key], reason)
+        self._listener.failed(key, reason)
+
+
+def _error(trial: TuneTrial) -> Exception:
+    """What the trial last raised; Tune writes it to a file of the driver's before it tells."""
+    file = trial.pickled_error_file
+    return ray.cloudpickle.loads(Path(file).read_bytes()) if file else RuntimeError("Ray Tune gave no reason")
+
+
+def explain(error: Exception) -> str:
+    """A failed trial's reason in one line: out of memory, a dead process, or the exception with its last line."""
+    cause = getattr(error, "cause", None) or error
+    name = type(cause).__name__
+    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
+    last = lines[-1].strip() if lines else ""
+    memory = any(words in str(cause) for words in ("out of memory", "can't allocate memory"))  # a GPU's, a CPU's
+    if memory or "OutOfMemory" in name or isinstance(cause, MemoryError):
+        kind = "out of memory"
+    elif name in {"ActorDiedError", "RayActorError", "ActorUnavailableError", "WorkerCrashedError", "NodeDiedError"}:
+        kind = f"its process or node died {RETRIES + 1} times"
+    else:
+        kind = name
+    return f"{kind}: {last[:200]}" if last else kind

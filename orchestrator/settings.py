@@ -1,0 +1,158 @@
+"""From dotted settings (``module.beta = 2``) to a trial's configuration, with errors that a user can act on."""
+
+import json
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.errors import BadInput
+from search_spaces.factor import Eps, Settings
+from trainables.config import Attack, TrialConfig
+
+_ATTACK: TypeAdapter[Attack] = TypeAdapter(Attack)
+
+Tree = dict[str, Any]
+
+
+def parse(assignments: Iterable[str]) -> dict[str, Any]:
+    """``FIELD=VALUE`` texts as settings; a value is JSON, or else the text itself (``module.imgf.name=softmax``).
+
+    Raises:
+        BadInput: a text has no ``=``, or a field is given twice.
+    """
+    settings: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise BadInput(f"--set {text!r}: write FIELD=VALUE, as in --set training.lr=0.05")
+        if name in settings:
+            raise BadInput(f"--set {name}: given twice ({settings[name]!r} and {value!r})")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+def resolve(settings: Settings, eps: float) -> dict[str, Any]:
+    """Settings with every multiple of eps as a number."""
+    return {name: value.times * eps if isinstance(value, Eps) else value for name, value in settings.items()}
+
+
+def configure(layers: Iterable[Mapping[str, Any]], pins: Mapping[str, Any]) -> tuple[TrialConfig, frozenset[str]]:
+    """The configuration that ``layers`` make, later ones over earlier ones, and ``pins`` over all.
+
+    A pin whose field the configuration does not have (``module.beta`` of a network without module) does nothing.
+
+    Returns:
+        the configuration, and the names of the pins that hold in it.
+
+    Raises:
+        BadInput: a field or value is not allowed.
+    """
+    while True:
+        tree: Tree = json.loads(TrialConfig().model_dump_json())
+        for layer in layers:
+            for name in _names_first(layer):
+                if not _assign(tree, name, layer[name]):
+                    raise BadInput(f"{name}: there is no such field here")
+        held = {name for name in _names_first(pins) if _assign(tree, name, pins[name])}
+        try:
+            return TrialConfig.model_validate_json(json.dumps(tree)), frozenset(held)
+        except ValidationError as error:
+            unknown = [_path(e["loc"], tree) for e in error.errors() if e["type"] == "extra_forbidden"]
+            # Where module.imgf is unknown, so is the pin module.imgf.alpha that made it.
+            idle = {name for name in held for path in unknown if name == path or name.startswith(f"{path}.")}
+            if not idle:
+                raise BadInput(explain(error, tree)) from error
+            pins = {name: value for name, value in pins.items() if name not in idle}
+
+
+def configure_attack(settings: Mapping[str, Any]) -> Attack:
+    """An evaluation's attack from its fields.
+
+    Raises:
+        BadInput: a field or value is not allowed.
+    """
+    try:
+        return _ATTACK.validate_json(json.dumps(settings))
+    except ValidationError as error:
+        raise BadInput(f"attack {settings.get('name')}: {explain(error, dict(settings))}") from error
+
+
+def unknown_field(name: str, configs: Iterable[TrialConfig]) -> BadInput:
+    """The error for a pin that holds in none of these configurations."""
+    fields = sorted({field for config in configs for field in _fields(config.model_dump(mode="json"))} - {"seed"})
+    namesakes = [field for field in fields if field.rpartition(".")[2] == name.rpartition(".")[2]]
+    close = get_close_matches(name, namesakes, n=1, cutoff=0) or get_close_matches(name, fields, n=1, cutoff=0.7)
+    siblings = [field for field in fields if field.rpartition(".")[0] == name.rpartition(".")[0]]
+    hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(siblings or fields)}"
+    return BadInput(f"--set {name}: there is no such field in these trials; {hint}")
+
+
+def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
+    """The first mistake of a configuration in one line: field, value, and what is allowed."""
+    # A variant that does not exist explains the fields that are missing or unknown beside it.
+    first = min(error.errors(include_url=False), key=lambda e: e["type"] not in {"literal_error", "union_tag_invalid"})
+    path, context = _path(first["loc"], tree), first.get("ctx", {})
+    match first["type"]:
+        case "value_error":
+            return f"{path}.{context['error']}".lstrip(".")
+        case "missing":
+            return f"{path}: must be set too"
+        case "union_tag_not_found":
+            return f"{path}.name: must be set too"
+        case "extra_forbidden":
+            return f"{path} = {first['input']!r}: there is no such field"
+        case "union_tag_invalid":
+            return f"{path}.name = {context['tag']!r}: allowed: {context['expected_tags']}".lstrip(".")
+        case "literal_error":
+            return f"{path} = {first['input']!r}: allowed: {context['expected']}"
+        case _:
+            return (
+                f"{path} = {first['input']!r}: {first['msg'].replace('Input should', 'must').replace('String should', 'must')}"
+            )
+
+
+def _names_first(layer: Mapping[str, Any]) -> list[str]:
+    """The fields in an order in which choosing a variant (``module.name``) comes before setting its fields."""
+    return sorted(layer, key=lambda name: (not name.endswith(".name"), name.count(".")))
+
+
+def _assign(tree: Tree, name: str, value: Any) -> bool:
+    """Set one dotted field; choosing another variant resets that part. False where the part is absent (None)."""
+    *parts, last = name.split(".")
+    for part in parts[:-1] if last == "name" else parts:
+        child = tree.setdefault(part, {})
+        if not isinstance(child, dict):
+            return False
+        tree = child
+    if last == "name" and parts:
+        if not isinstance(tree.get(parts[-1]), dict) or tree[parts[-1]].get("name") != value:
+            tree[parts[-1]] = {"name": value}
+    else:
+        tree[last] = value
+    return True
+
+
+def _path(location: tuple[int | str, ...], tree: Mapping[str, Any]) -> str:
+    """Pydantic's location of an error as a dotted field: without the tags of variants, which are no fields."""
+    parts: list[str] = []
+    node: Any = tree
+    for part in location:
+        if isinstance(node, Mapping) and part not in node and node.get("name") == part:
+            continue
+        parts.append(str(part))
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return ".".join(parts)
+
+
+def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every dotted field of a configuration."""
+    fields: list[str] = []
+    for name, value in tree.items():
+        fields.extend(_fields(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [f"{prefix}{name}"])
+    return fields

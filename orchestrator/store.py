@@ -1,0 +1,256 @@
+"""The record: parquet parts, checkpoints and manifests on any pyarrow filesystem.
+
+The layout is :mod:`analysis.schema`'s. Every file is written under a temporary name and renamed, so a reader sees a whole
+file or none, and a writer that is killed leaves the file before.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from pyarrow import fs
+
+from analysis.schema import EPOCHS, EVALUATIONS, STUDIES, TRIAL, TRIALS, UNFINISHED, Manifest, filesystem
+from orchestrator.errors import Unavailable
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the record holds of one trial: the row of ``trial.parquet``, and the keys of its evaluations."""
+
+    status: str = UNFINISHED
+    reason: str = ""
+    epochs: int = 0
+    evaluations: frozenset[str] = field(default_factory=frozenset)
+
+
+class Store:
+    """A storage by its URI. Cheap to make, and picklable by its URI.
+
+    Raises:
+        Unavailable: the URI names no known file system.
+    """
+
+    def __init__(self, uri: str) -> None:
+        try:
+            self._fs, self._root = filesystem(uri)
+        except ValueError as error:
+            raise Unavailable(f"--storage {uri!r}: {error}; allowed: a folder, or a URI such as s3://bucket/path") from error
+        self.uri = uri if "://" in uri else self._root
+
+    @property
+    def local(self) -> bool:
+        return isinstance(self._fs, fs.LocalFileSystem)
+
+    @property
+    def root(self) -> str:
+        """Path of the storage on its file system."""
+        return self._root
+
+    def create(self) -> None:
+        """Make the storage if it is not there, and see that it can be written.
+
+        Raises:
+            Unavailable: it cannot.
+        """
+        try:
+            with self.token():
+                pass
+        except (OSError, pa.ArrowException) as error:
+            raise Unavailable(f"--storage {self.uri!r} cannot be written: {str(error).splitlines()[0]}") from error
+
+    @contextmanager
+    def token(self) -> Iterator[str]:
+        """The name of a file that another machine sees only if it shares this storage."""
+        token = f"token-{uuid.uuid4().hex}"
+        self._write(token, b"")
+        try:
+            yield token
+        finally:
+            self._fs.delete_file(self._path(token))
+
+    def sees(self, token: str) -> bool:
+        return self._exists(token)
+
+    def exists(self) -> bool:
+        return bool(self._fs.get_file_info(self._root).type == fs.FileType.Directory)
+
+    @contextmanager
+    def exclusively(self, purpose: str, timeout: float = 0) -> Iterator[None]:
+        """Hold ``purpose`` alone among the processes of this machine; the lock goes with the process that holds it.
+
+        Raises:
+            Unavailable: another process still holds it after ``timeout`` seconds.
+        """
+        if not self.local:
+            yield
+            return
+        try:
+            with FileLock(f"{self._root}/.{purpose}.lock", timeout=timeout):
+                yield
+        except Timeout as error:
+            raise Unavailable(
+                f"--storage {self.uri!r} is in use by another `advsweep {purpose}`; wait for it or stop it"
+            ) from error
+
+    def held(self, purpose: str) -> bool:
+        """Whether a process of this machine holds ``purpose`` now."""
+        try:
+            with self.exclusively(purpose):
+                return False
+        except Unavailable:
+            return True
+
+    # --- written by workers -----------------------------------------------------------------------------------------
+
+    def write_trial(self, row: Row, config: Mapping[str, Any]) -> None:
+        """One trial's row; ``config``: its configuration, nested, of which every leaf becomes a column."""
+        columns = {name: row[name] for name in TRIAL.names}
+        table = pa.Table.from_pylist([columns], schema=TRIAL)
+        for name, value in flatten(config).items():
+            plain = value if isinstance(value, str | int | float | bool) else json.dumps(value)
+            table = table.append_column(f"config.{name}", pa.array([plain]))
+        self._write_table(f"{TRIALS}/{row['trial']}/trial.parquet", table)
+
+    def read_trial(self, trial: str) -> dict[str, Any] | None:
+        path = f"{TRIALS}/{trial}/trial.parquet"
+        if not self._exists(path):
+            return None
+        table = pq.read_table(self._path(path), filesystem=self._fs, partitioning=None)
+        return dict(table.select(TRIAL.names).to_pylist()[0])
+
+    def write_epochs(self, trial: str, rows: Iterable[Row]) -> None:
+        """Every finished epoch of a trial; replaces what was there."""
+        self._write_table(f"{TRIALS}/{trial}/epochs.parquet", pa.Table.from_pylist(list(map(dict, rows)), schema=EPOCHS))
+
+    def write_evaluations(self, trial: str, part: str, rows: Iterable[Row]) -> None:
+        """Evaluations of a trial; replaces the part of that name, and leaves the others."""
+        table = pa.Table.from_pylist(list(map(dict, rows)), schema=EVALUATIONS)
+        self._write_table(f"{TRIALS}/{trial}/evaluations-{part}.parquet", table)
+
+    def write_weights(self, trial: str, epoch: int, data: bytes) -> None:
+        self._write(_weights(trial, epoch), data)
+
+    def read_weights(self, trial: str, epoch: int) -> bytes:
+        return self._read(_weights(trial, epoch))
+
+    def keep_weights(self, trial: str, epochs: Iterable[int]) -> None:
+        """Delete the weights of every epoch but these, and what killed writers of this trial left half written."""
+        kept = {self._path(_weights(trial, epoch)) for epoch in epochs}
+        for info in self._fs.get_file_info(fs.FileSelector(self._path(f"{TRIALS}/{trial}"))):
+            if info.extension == "tmp" or (info.extension == "safetensors" and info.path not in kept):
+                self._fs.delete_file(info.path)
+
+    def write_state(self, trial: str, data: bytes) -> None:
+        self._write(f"{TRIALS}/{trial}/state.pt", data)
+
+    def read_state(self, trial: str) -> bytes | None:
+        path = f"{TRIALS}/{trial}/state.pt"
+        return self._read(path) if self._exists(path) else None
+
+    # --- read by the driver -----------------------------------------------------------------------------------------
+
+    def trials(self) -> list[str]:
+        """Keys of every trial in the record."""
+        return sorted(i.base_name for i in self._list(TRIALS) if i.type == fs.FileType.Directory)
+
+    def index(self, trials: Iterable[str]) -> dict[str, Recorded]:
+        """What the record holds of each of these trials; those it does not know are left out."""
+        known = set(self.trials())
+        wanted = [trial for trial in dict.fromkeys(trials) if trial in known]
+        with ThreadPoolExecutor(16) as pool:
+            return {trial: found for trial, found in zip(wanted, pool.map(self.recorded, wanted), strict=True) if found}
+
+    def recorded(self, trial: str) -> Recorded | None:
+        """What the record holds of one trial."""
+        row = self.read_trial(trial)
+        if row is None:
+            return None
+        parts = (
+            pq.read_table(path, columns=["evaluation"], filesystem=self._fs, partitioning=None)
+            for path in self._evaluations(trial)
+        )
+        done = frozenset(key for part in parts for key in part["evaluation"].to_pylist())
+        return Recorded(row["status"], row["reason"], row["epochs"], done)
+
+    def _evaluations(self, trial: str) -> list[str]:
+        """Paths of a trial's parts of evaluations."""
+        return [i.path for i in self._list(f"{TRIALS}/{trial}") if i.base_name.startswith("evaluations-")]
+
+    def read_epochs(self, trial: str) -> list[dict[str, Any]]:
+        """Every finished epoch of a trial."""
+        path = f"{TRIALS}/{trial}/epochs.parquet"
+        if not self._exists(path):
+            return []
+        return list(pq.read_table(self._path(path), filesystem=self._fs, partitioning=None).to_pylist())
+
+    def read_evaluations(self, trial: str) -> list[dict[str, Any]]:
+        """Every evaluation of a trial, a row for each head, without the examples' ranks."""
+        columns = [name for name in EVALUATIONS.names if name != "ranks"]
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for path in self._evaluations(trial):
+            table = pq.read_table(path, columns=columns, filesystem=self._fs, partitioning=None)
+            rows |= {(row["evaluation"], row["head"]): row for row in table.to_pylist()}
+        return list(rows.values())
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        self._write(manifest.path, manifest.to_json().encode())
+
+    def manifests(self) -> list[Manifest]:
+        """Every study that was run here, in every variant."""
+        found = self._fs.get_file_info(fs.FileSelector(self._path(STUDIES), recursive=True, allow_not_found=True))
+        paths = sorted(i.path for i in found if i.base_name.endswith(".json") and not i.base_name.startswith("."))
+        return [Manifest.from_json(self._fs.open_input_stream(path).read().decode()) for path in paths]
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    def _path(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def _exists(self, path: str) -> bool:
+        return bool(self._fs.get_file_info(self._path(path)).type == fs.FileType.File)
+
+    def _list(self, path: str) -> list[fs.FileInfo]:
+        infos = self._fs.get_file_info(fs.FileSelector(self._path(path), allow_not_found=True))
+        return [i for i in infos if not i.base_name.startswith(".")]
+
+    def _read(self, path: str) -> bytes:
+        with self._fs.open_input_stream(self._path(path)) as stream:
+            return bytes(stream.read())
+
+    def _write(self, path: str, data: bytes) -> None:
+        folder, _, name = self._path(path).rpartition("/")
+        self._fs.create_dir(folder, recursive=True)
+        temporary = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp"
+        with self._fs.open_output_stream(temporary) as stream:
+            stream.write(data)
+        self._fs.move(temporary, f"{folder}/{name}")
+
+    def _write_table(self, path: str, table: pa.Table) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        self._write(path, sink.getvalue().to_pybytes())
+
+
+def _weights(trial: str, epoch: int) -> str:
+    return f"{TRIALS}/{trial}/weights-{epoch:04d}.safetensors"
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as dotted names (``{"module": {"beta": 2}}`` is ``{"module.beta": 2}``), without what is None."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        elif value is not None:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -1,0 +1,125 @@
+"""A sweep: a plan on a cluster, watched, recorded and tracked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator import ray_tune, tracking
+from orchestrator.cluster import cluster, find_data, resources, see_storage
+from orchestrator.errors import Interrupted
+from orchestrator.plan import Plan
+from orchestrator.progress import Progress
+from orchestrator.store import Store
+from orchestrator.tracking import Tables, Tracker, View
+from orchestrator.worker import Job
+from trainables.config import Runtime
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a sweep runs: resources of a trial (None: chosen from the cluster), cluster, data, and whether MLflow is written."""
+
+    cpus: float | None
+    gpus: float | None
+    concurrent: int | None
+    address: str | None
+    data_dir: str
+    download: bool
+    tracking: bool
+
+
+def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> dict[str, str]:
+    """Run what the plan has left to do. ``tables``: how a study's table is made, for MLflow.
+
+    Returns:
+        the reasons of the trials that failed, by their keys.
+
+    Raises:
+        BadInput, Unavailable: before any trial starts; a storage that was not there is not made.
+        Interrupted: stopped before the end.
+    """
+    if not plan.to_run:
+        with _recorded(plan, store, options, tables, console):
+            return {}
+    _look_ahead(store, options)
+    with cluster(options.address):
+        share = resources(options.cpus, options.gpus, options.concurrent)
+        runtime = Runtime(threads=max(1, int(share.cpus)), data_dir=options.data_dir, download=options.download)
+        find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime)
+        jobs = [Job.of(trial, store, runtime) for trial in plan.to_run]
+        with (
+            _recorded(plan, store, options, tables, console) as tracker,
+            Progress(plan.to_run, console) as progress,
+        ):
+            ray_tune.run(jobs, share, store, _Listeners(progress, tracker))
+    if progress.done + len(progress.failures) < len(jobs):
+        raise Interrupted
+    return progress.failures
+
+
+def _look_ahead(store: Store, options: Options) -> None:
+    """Tell before a cluster is started, and before anything is made, what would stop the sweep after it."""
+    uri = tracking.default_uri(store)
+    if options.tracking and not uri.startswith("sqlite:"):
+        tracking.connect(uri)
+    if store.exists():
+        store.create()
+        with store.exclusively("run"):
+            pass
+
+
+@contextmanager
+def _recorded(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> Iterator[Tracker | None]:
+    """The storage, made if it is not there and held by this sweep alone; its studies; and MLflow, if it is wanted."""
+    store.create()
+    with store.exclusively("run"), _tracked(store, options.tracking, tables, console) as tracker:
+        if plan.to_run:
+            see_storage(store)
+        for manifest in plan.manifests:
+            store.write_manifest(manifest)
+        yield tracker
+
+
+@contextmanager
+def _tracked(store: Store, wanted: bool, tables: Tables, console: Console) -> Iterator[Tracker | None]:
+    """MLflow, brought up to the record now, during the sweep and at its end."""
+    if not wanted:
+        yield None
+        return
+    tracker = Tracker(View(tracking.connect(tracking.default_uri(store)), store), tables)
+    tracker.start()
+    try:
+        yield tracker
+    finally:
+        if not tracker.stop():
+            console.print(
+                f"MLflow is behind ({tracker.error}); nothing is lost: `advsweep sync` catches it up",
+                markup=False,
+                highlight=False,
+            )
+
+
+@dataclass(frozen=True)
+class _Listeners:
+    """The terminal and MLflow, both told."""
+
+    progress: Progress
+    tracker: Tracker | None
+
+    def started(self, key: str) -> None:
+        self.progress.started(key)
+        if self.tracker:
+            self.tracker.changed(key, live=True)
+
+    def advanced(self, key: str, result: dict[str, Any]) -> None:
+        self.progress.advanced(key, result)
+        if self.tracker:
+            self.tracker.changed(key, live=not result["done"])
+
+    def failed(self, key: str, reason: str) -> None:
+        self.progress.failed(key, reason)
+        if self.tracker:
+            self.tracker.changed(key, live=False)

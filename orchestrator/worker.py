@@ -1,0 +1,213 @@
+"""The actor: one trial under Ray Tune, writing its own part of the record."""
+
+import gc
+import json
+import platform
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Self
+
+import torch
+from ray import tune
+
+from analysis.schema import FAILED, FINISHED, UNFINISHED
+from orchestrator.plan import Evaluation, PlannedTrial, evaluation_passes, training_passes
+from orchestrator.store import Recorded, Row, Store
+from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
+from trainables.config import NUMERICS, Natural, Runtime, TrialConfig, attack_key
+from trainables.trial import Diverged, Trial
+
+#: Evaluations are reported together until they took so many seconds: a report costs some milliseconds of the driver.
+REPORT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an actor is asked to do: train this trial to the end, then run these evaluations."""
+
+    storage: str
+    key: str
+    config: TrialConfig
+    evaluations: tuple[Evaluation, ...]
+    runtime: Runtime
+
+    @classmethod
+    def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime) -> Self:
+        """The job that a planned trial leaves to do."""
+        return cls(store.uri, planned.key, planned.config, planned.missing, runtime)
+
+
+class Work:
+    """A job under way; it goes on from the trial's last checkpoint in the record."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.store = Store(job.storage)
+        self.trial = Trial(job.config, job.runtime)
+        self.history: list[Row] = []
+        if (state := self.store.read_state(job.key)) is not None:
+            unpacked = unpack_state(state)
+            self.trial.load_state_dict(unpacked["trial"])
+            self.history = unpacked["history"]
+            self._follow_state()
+        # Tune takes up a job whose process died as it was, but some of its evaluations may be there by now.
+        recorded = self.store.recorded(job.key) or Recorded()
+        self.remaining = [e for e in job.evaluations if e.key not in recorded.evaluations]
+        # A session writes one part again and again: each evaluation is safe at once, and the record has few files.
+        self.part = uuid.uuid4().hex[:12]
+        self.rows: list[Row] = []
+        self._write_trial()
+
+    @property
+    def trained(self) -> bool:
+        return self.trial.finished
+
+    def advance(self) -> dict[str, Any]:
+        """One epoch, or the next evaluations.
+
+        Returns:
+            how far it got; ``passes``: the cost of what was done; ``done``: nothing is left, or the trial diverged.
+        """
+        reason = ""
+        try:
+            passes = self._evaluate() if self.trained else self._train()
+        except Diverged as error:
+            # From the same seed it would diverge again, so this is no matter for Tune's retries.
+            passes, reason = 0.0, str(error)
+            self._write_trial(reason)
+        last = self.history[-1] if self.history else {}
+        return {
+            "failed": reason,
+            "epoch": self.trial.epoch,
+            "natural_accuracy": last.get("natural_accuracy"),
+            "robust_accuracy": last.get("robust_accuracy"),
+            "evaluations_left": len(self.remaining),
+            "passes": passes,
+            "done": bool(reason) or (self.trained and not self.remaining),
+        }
+
+    def _train(self) -> float:
+        metrics = self.trial.step()
+        self.history.append({"trial": self.job.key, "finished": _milliseconds(), **metrics})
+        key, trial = self.job.key, self.trial
+        # Weights, then the state that names them: a kill in between costs this epoch at most.
+        self.store.write_weights(key, trial.epoch, pack_weights(trial.weights()))
+        self.store.write_state(key, pack_state({"trial": trial.state_dict(), "history": self.history}))
+        self._follow_state()
+        self._write_trial()
+        return training_passes(self.job.config)
+
+    def _follow_state(self) -> None:
+        """Bring the rest of the record to the last state; a kill right behind that one is made good by the next start."""
+        self.store.keep_weights(self.job.key, {self.trial.epoch, self.trial.best_epoch})
+        self.store.write_epochs(self.job.key, self.history)
+
+    def _evaluate(self) -> float:
+        passes, started = 0.0, time.monotonic()
+        while self.remaining and time.monotonic() - started < REPORT_SECONDS:
+            attack, epoch = self.remaining[0].attack, self._epoch(self.remaining[0])
+            # Where the best checkpoint is the last one, a single run serves both.
+            served = [e for e in self.remaining if e.attack == attack and self._epoch(e) == epoch]
+            weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
+            began = time.monotonic()
+            ranks = self.trial.evaluate(attack, weights)
+            seconds = time.monotonic() - began
+            self.rows.extend(
+                {
+                    "evaluation": evaluation.key,
+                    "trial": self.job.key,
+                    "checkpoint": evaluation.checkpoint,
+                    "epoch": epoch,
+                    "attack": attack_key(attack),
+                    "attack_name": attack.name,
+                    "attack_spec": attack.model_dump_json(),
+                    "beta_atk": "" if isinstance(attack, Natural) else attack.beta_atk,
+                    "head": head,
+                    "accuracy": float((rank == 0).mean()),
+                    "ranks": rank,
+                    "seconds": seconds,
+                    "finished": _milliseconds(),
+                }
+                for evaluation in served
+                for head, rank in ranks.items()
+            )
+            self.store.write_evaluations(self.job.key, self.part, self.rows)
+            self.remaining = [e for e in self.remaining if e not in served]
+            passes += len(served) * evaluation_passes(self.job.config, attack)
+        return passes
+
+    def _epoch(self, evaluation: Evaluation) -> int:
+        return self.trial.best_epoch if evaluation.checkpoint == "best" else self.trial.epoch
+
+    def _write_trial(self, reason: str = "") -> None:
+        status = FAILED if reason else FINISHED if self.trained else UNFINISHED
+        progress = {
+            "epochs": self.trial.epoch,
+            "best_epoch": self.trial.best_epoch,
+            "device": self.trial.device_name,
+            "seconds": sum(row["seconds"] for row in self.history),
+        }
+        write_trial(self.store, self.job, progress, status, reason)
+
+
+class Worker(tune.Trainable):
+    """Ray Tune's side of :class:`Work`. One actor serves many trials; nothing of one is left when the next begins."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin ``config["job"]``."""
+        self.work = Work(config["job"])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another job in this process."""
+        del self.work
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Advance the job; see :meth:`Work.advance`."""
+        return self.work.advance()
+
+
+def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str, reason: str) -> None:
+    """Write a trial's row; ``progress``: its epochs, best_epoch, device and seconds."""
+    before = store.read_trial(job.key)
+    now = datetime.now(UTC)
+    row = {
+        "trial": job.key,
+        "status": status,
+        "reason": reason,
+        "seed": job.config.seed,
+        "config": job.config.model_dump_json(),
+        "versions": json.dumps(versions()),
+        "created": before["created"] if before else now,
+        "updated": now,
+        **{name: progress[name] for name in ("epochs", "best_epoch", "device", "seconds")},
+    }
+    store.write_trial(row, job.config.model_dump(mode="json"))
+
+
+def write_failure(store: Store, job: Job, reason: str) -> None:
+    """Record that a trial failed for good, from outside its actor."""
+    progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0}
+    write_trial(store, job, progress, FAILED, reason)
+
+
+def versions() -> dict[str, str]:
+    """What made the numbers."""
+    return {
+        "advsweep": version("advsweep"),
+        "numerics": str(NUMERICS),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _milliseconds() -> int:
+    return int(time.time() * 1000)

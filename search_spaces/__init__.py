@@ -1,0 +1,1 @@
+"""What to ablate: factors, studies and the papers' printed numbers. Pure data; imports optuna.distributions only."""

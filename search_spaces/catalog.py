@@ -1,0 +1,45 @@
+"""Every study by name."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from search_spaces import cas, cifs
+from search_spaces.study import Study
+
+#: Every study by its primary name, as the papers were published and in each paper's order.
+STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in (*cas.STUDIES, *cifs.STUDIES)})
+
+
+class UnknownStudy(LookupError):
+    """A name or pattern that no study answers to."""
+
+    def __init__(self, pattern: str) -> None:
+        papers = list(dict.fromkeys(study.paper for study in STUDIES.values()))
+        known = [*(name for study in STUDIES.values() for name in _names(study)), *(f"{paper}/*" for paper in papers)]
+        if close := get_close_matches(pattern.lower(), known, n=1):
+            hint = f"did you mean {close[0]!r}?"
+        else:
+            hint = f"there are studies of {', '.join(papers)}; `advsweep studies` lists all"
+        super().__init__(f"unknown study {pattern!r}; {hint}")
+
+
+def _names(study: Study) -> Iterator[str]:
+    yield study.name
+    for alias in study.aliases:
+        yield f"{study.paper}/{alias}"
+
+
+def find(pattern: str) -> tuple[Study, ...]:
+    """The studies that ``pattern`` names, in the catalogue's order.
+
+    ``pattern``: a name (``cifs/table-1``), an alias (``cifs/robustness``), or a shell pattern over both (``cifs/*``).
+
+    Raises:
+        UnknownStudy: none answers to it.
+    """
+    found = tuple(study for study in STUDIES.values() if any(fnmatchcase(name, pattern) for name in _names(study)))
+    if not found:
+        raise UnknownStudy(pattern)
+    return found

@@ -1,0 +1,73 @@
+"""A factor: one hyper-parameter that an ablation varies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+Scalar = str | int | float | bool
+Value = Scalar | None | tuple["Value", ...]
+
+
+@dataclass(frozen=True)
+class Eps:
+    """A multiple of the profile's eps: ``Eps(1 / 10)`` is the papers' "step size eps / 10"."""
+
+    times: float = 1.0
+
+
+#: Fields of the trial configuration by dotted name (``module.beta``), and what they are set to.
+Settings = Mapping[str, Value | Eps]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One setting of a factor: the ``label`` that the table prints, and the fields of the trial that it sets."""
+
+    label: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One ablated hyper-parameter.
+
+    ``symbol``: as the paper writes it. ``levels``: as the paper ablates it. ``default``: the label of the paper's own
+    choice. ``distribution``: the range that a search draws from; for factors whose levels are bundles of fields, the
+    labels.
+    """
+
+    name: str
+    symbol: str
+    levels: tuple[Level, ...]
+    default: str
+    distribution: BaseDistribution = field(compare=False)
+
+    def __post_init__(self) -> None:
+        labels = [level.label for level in self.levels]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"factor {self.name}: labels {labels} must differ")
+        if self.default not in labels:
+            raise ValueError(f"factor {self.name}: default {self.default!r} must be one of {labels}")
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of the trial that any level sets."""
+        return frozenset(name for level in self.levels for name in level.settings)
+
+
+def scalar(
+    name: str, symbol: str, path: str, levels: tuple[Scalar, ...], default: Scalar, distribution: BaseDistribution
+) -> Factor:
+    """A factor that sets the one field ``path``; its labels are ``symbol = value``."""
+
+    def label(value: Scalar) -> str:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return f"{symbol} = {value:g}" if number else f"{symbol} = {value}"
+
+    return Factor(name, symbol, tuple(Level(label(v), {path: v}) for v in levels), label(default), distribution)
+
+
+def choice(name: str, symbol: str, levels: tuple[Level, ...], default: str) -> Factor:
+    """A factor whose levels are named bundles of fields."""
+    return Factor(name, symbol, levels, default, CategoricalDistribution([level.label for level in levels]))

@@ -1,0 +1,101 @@
+"""What the papers' studies share: attacks and their columns, the adversarial training recipe, and the three profiles."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from search_spaces.factor import Eps, Settings
+from search_spaces.study import Column, Profile
+
+
+def pgd(iterations: int, step: Eps) -> Settings:
+    """PGD from a uniform start within the profile's eps."""
+    return {"name": "pgd", "eps": Eps(), "step": step, "iterations": iterations}
+
+
+def cw(iterations: int) -> Settings:
+    """PGD on the Carlini & Wagner margin, at the step size of CIFS (appendix B.1) and the confidence of its public code."""
+    return {"name": "cw", "eps": Eps(), "step": Eps(1 / 10), "iterations": iterations, "confidence": 50.0}
+
+
+#: White-box attacks by the label of their column.
+ATTACKS: Mapping[str, Settings] = MappingProxyType(
+    {
+        "FGSM": {"name": "fgsm", "eps": Eps()},
+        "PGD-20": pgd(20, step=Eps(1 / 10)),
+        "PGD-100": pgd(100, step=Eps(1 / 10)),
+        "C&W": cw(30),  # CIFS, appendix B.1
+        "CW∞": cw(20),  # CAS, section 5.1, names PGD as the optimiser but no steps, step size or confidence: PGD-20's are taken
+    }
+)
+
+NATURAL = Column("Natural", {"name": "natural"})
+
+
+def attacked(*labels: str, beta_atk: tuple[str, ...] | None) -> tuple[Column, ...]:
+    """A column for each of ``ATTACKS`` in ``labels``, read at the final prediction."""
+    return tuple(Column(label, ATTACKS[label], beta_atk) for label in labels)
+
+
+def _within(part: str, settings: Settings) -> Settings:
+    return {f"{part}.{field}": value for field, value in settings.items()}
+
+
+def _multistep(*milestones: int) -> Settings:
+    return {"training.schedule.name": "multistep", "training.schedule.milestones": milestones}
+
+
+#: Where CAS (section 5.1) and CIFS (appendix B.1) drop the learning rate.
+_MILESTONES = (75, 90)
+
+#: Adversarial training of a ResNet-18 on CIFAR-10, where CAS (section 5.1) and CIFS (appendix B.1) agree.
+_RECIPE: Settings = {
+    "data.dataset": "cifar10",
+    "data.crop": 4,
+    "data.flip": True,
+    "model.name": "resnet-18",
+    "model.width": 64,
+    "objective.name": "at",
+    **_within("attack", pgd(10, step=Eps(1 / 4))),
+    "training.batch_size": 128,
+    "training.lr": 0.1,
+    "training.momentum": 0.9,
+    "training.weight_decay": 2e-4,
+    **_multistep(*_MILESTONES),
+    # The papers choose the best epoch on the test set; here the split is left at its default, held-out training images.
+    **_within("selection.attack", ATTACKS["PGD-20"]),
+}
+
+#: A small ResNet on scikit-learn's handwritten digits (8 x 8): seconds a trial, and the same for every paper. What a
+#: paper's larger network changes is pinned too, so that studies of the network are left with one.
+_DEMO: Settings = {
+    "data.dataset": "digits",
+    "data.validation": 0.1,
+    "data.crop": 1,
+    "data.flip": False,
+    "model.name": "resnet-10",
+    "model.width": 8,
+    **_within("attack", pgd(5, step=Eps(1 / 2))),
+    "training.epochs": 25,
+    "training.batch_size": 64,
+    # CIFS's softmax leaves the last layer features of size 1 / channels: at the usual 0.1 it takes three times the epochs.
+    "training.lr": 0.3,
+    "training.weight_decay": 2e-4,
+    **_multistep(20, 23),
+}
+
+
+def profiles(epochs: int) -> Mapping[str, Profile]:
+    """The three profiles of a paper that trains for so many ``epochs``.
+
+    The papers print single runs. Three seeds are the fewest that show how far a difference between two rows can be one
+    of luck.
+    """
+    short = 30
+    shortened = {"training.epochs": short, **_multistep(*(round(m * short / epochs) for m in _MILESTONES))}
+    every = (
+        Profile("paper", eps=8 / 255, seeds=3, settings={**_RECIPE, "training.epochs": epochs}),
+        Profile("short", eps=8 / 255, seeds=3, settings=_RECIPE, pins=shortened),
+        # The strokes of a digit are high in contrast: 8/255 would hardly be felt.
+        Profile("demo", eps=0.125, seeds=2, settings=_RECIPE, pins=_DEMO, beta_atk=("0", "2", "inf", "inf-1", "inf-2")),
+    )
+    return MappingProxyType({profile.name: profile for profile in every})

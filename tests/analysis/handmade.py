@@ -1,0 +1,141 @@
+"""A record written by hand, as the schema says."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis import load
+from analysis.schema import EPOCHS, EVALUATIONS, TRIAL, Manifest, ManifestArm, ManifestColumn, ManifestNumber
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+NATURAL, FGSM, PGD = ManifestColumn("Natural", False), ManifestColumn("FGSM", True), ManifestColumn("PGD-20", True)
+
+
+def ranks(right: str) -> list[int]:
+    """``"1101"``: an example a digit, 1 for right."""
+    return [0 if digit == "1" else 3 for digit in right]
+
+
+def share(right: int, of: int = 10) -> str:
+    """The first ``right`` of ``of`` examples are right."""
+    return "1" * right + "0" * (of - right)
+
+
+@dataclass
+class Storage:
+    """Writes a record under ``root``; an evaluation's accuracy is that of its ranks unless it is given."""
+
+    root: Path
+    parts: dict[str, int] = field(default_factory=dict)
+
+    def table(self, path: str, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
+        """Write ``rows``; their fields beyond ``schema`` become columns behind it."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        table = pa.Table.from_pylist(rows, schema=schema)
+        for name in sorted({name for row in rows for name in row} - set(schema.names)):
+            table = table.append_column(name, pa.array([row.get(name) for row in rows]))
+        pq.write_table(table, file)
+
+    def trial(self, key: str, status: str = "finished", reason: str = "", epochs: int = 5, **config: Any) -> None:
+        """Write trial.parquet and, for the epochs it finished, epochs.parquet."""
+        row = {
+            "trial": key,
+            "status": status,
+            "reason": reason,
+            "epochs": epochs,
+            "best_epoch": epochs,
+            "seed": 0,
+            "created": NOW,
+        }
+        row |= {
+            "config": json.dumps({"training": {"epochs": 5}}),
+            **{f"config.{name}": value for name, value in config.items()},
+        }
+        self.table(f"trials/{key}/trial.parquet", TRIAL, [row])
+        if epochs:
+            rows = [{"trial": key, "epoch": i + 1, "train_loss": 1.0, "finished": NOW} for i in range(epochs)]
+            self.table(f"trials/{key}/epochs.parquet", EPOCHS, rows)
+
+    def evaluation(
+        self,
+        trial: str,
+        attack: str,
+        right: str,
+        *,
+        head: str = "final",
+        checkpoint: str = "last",
+        accuracy: float | None = None,
+    ) -> None:
+        """Write one more part with one evaluation."""
+        self.parts[trial] = self.parts.get(trial, 0) + 1
+        row = {
+            "evaluation": f"{trial}-{checkpoint}-{attack}",
+            "trial": trial,
+            "checkpoint": checkpoint,
+            "attack": attack,
+            "head": head,
+        }
+        row |= {
+            "accuracy": right.count("1") / len(right) if accuracy is None else accuracy,
+            "ranks": ranks(right),
+            "finished": NOW,
+        }
+        self.table(f"trials/{trial}/evaluations-{self.parts[trial]}.parquet", EVALUATIONS, [row])
+
+    def evaluated(self, trial: str, checkpoint: str = "last", **right: int) -> None:
+        """A finished trial with so many of ten examples right under each attack."""
+        self.trial(trial)
+        for attack, number in right.items():
+            self.evaluation(trial, attack, share(number), checkpoint=checkpoint)
+
+    def manifest(self, manifest: Manifest) -> None:
+        """Write a manifest."""
+        file = self.root / manifest.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(manifest.to_json(), encoding="utf-8")
+
+    def load(self, trials: Sequence[str] | None = None) -> load.Record:
+        """Read all of it back."""
+        return load.load(str(self.root), trials)
+
+
+def arm(
+    label: str, trials: Sequence[str], betas: Sequence[str] = ("0",), columns: Sequence[str] = ("FGSM", "PGD-20")
+) -> ManifestArm:
+    """An arm with attacks named ``natural``, ``FGSM0``, ``PGD0``, ... after column and beta_atk."""
+    attacks = {"Natural": {"": "natural"}} | {c: {b: c.split("-")[0] + b for b in betas} for c in columns}
+    return ManifestArm((label,), {str(seed): trial for seed, trial in enumerate(trials)}, attacks)
+
+
+def manifest(*arms: ManifestArm, **changes: Any) -> Manifest:
+    """A study of the modules with the columns Natural, FGSM and PGD-20."""
+    values: dict[str, Any] = {
+        "study": "cifs/modules",
+        "aliases": ("table-1",),
+        "reference": "Table 1",
+        "title": "CIFS & its rivals, β = 2",
+        "profile": "demo",
+        "variant": "demo",
+        "overrides": {},
+        "selection": "validation",
+        "checkpoint": "last",
+        "rows_by_beta": False,
+        "factors": ("module",),
+        "columns": (NATURAL, FGSM, PGD),
+        "arms": arms,
+        "printed": (),
+        "created": "2026-11-20T10:00:00+00:00",
+    }
+    return Manifest(**values | changes)
+
+
+def number(label: str, column: str, value: float, checkpoint: str = "last", std: float | None = None) -> ManifestNumber:
+    return ManifestNumber(tuple(label.split("|")), checkpoint, column, value, std)

@@ -1,0 +1,143 @@
+"""Reading the record and the manifests."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from handmade import Storage, arm, manifest, ranks, share
+
+from analysis.load import BrokenRecordError, ManifestNotFoundError, StorageNotFoundError, find_manifest, load, manifests
+from analysis.schema import EPOCHS, EVALUATIONS, TRIAL
+
+
+def test_everything_that_was_written_is_read(storage: Storage) -> None:
+    storage.evaluated("a", natural=9, FGSM0=5)
+    storage.evaluated("b", natural=7)
+    record = storage.load()
+    assert set(record.trials["trial"]) == {"a", "b"}
+    assert list(record.epochs.columns) == EPOCHS.names
+    assert list(record.evaluations.columns) == EVALUATIONS.names
+    assert record.epochs.groupby("trial")["epoch"].agg(list).to_dict() == {"a": [1, 2, 3, 4, 5], "b": [1, 2, 3, 4, 5]}
+    found = record.evaluations.set_index("evaluation")
+    assert found["accuracy"].to_dict() == {"a-last-natural": 0.9, "a-last-FGSM0": 0.5, "b-last-natural": 0.7}
+    assert found.loc["a-last-FGSM0", "ranks"].tolist() == ranks("1111100000")
+
+
+def test_only_the_named_trials_are_read(storage: Storage) -> None:
+    storage.evaluated("a", natural=9)
+    storage.evaluated("b", natural=7)
+    (storage.root / "trials/b/trial.parquet").write_bytes(b"never opened")
+    record = storage.load(["a", "a", "not-there-yet"])
+    for frame in (record.trials, record.epochs, record.evaluations):
+        assert set(frame["trial"]) == {"a"}
+
+
+@pytest.mark.parametrize("trials", [None, []])
+def test_a_storage_without_trials_gives_empty_frames(storage: Storage, trials: list[str] | None) -> None:
+    record = storage.load(trials)
+    assert list(record.trials.columns) == TRIAL.names
+    assert list(record.epochs.columns) == EPOCHS.names
+    assert list(record.evaluations.columns) == EVALUATIONS.names
+    assert len(record.trials) == len(record.epochs) == len(record.evaluations) == 0
+
+
+def test_a_trial_may_have_left_little_or_nothing_yet(storage: Storage) -> None:
+    storage.trial("a", "unfinished", epochs=0)
+    (storage.root / "trials/b").mkdir()
+    record = storage.load()
+    assert list(record.trials["trial"]) == ["a"]
+    assert len(record.epochs) == len(record.evaluations) == 0
+
+
+def test_what_is_still_being_written_is_passed_over(storage: Storage) -> None:
+    storage.evaluated("a", natural=9)
+    storage.manifest(manifest(arm("CAS", "a")))
+    folder = storage.root / "trials/a"
+    for name in (".trial.parquet", ".evaluations-2.parquet", "evaluations-3.parquet.tmp", "weights-5.safetensors", "state.pt"):
+        (folder / name).write_bytes(b"half")
+    for name in (".b", "c.tmp"):
+        shutil.copytree(folder, storage.root / "trials" / name)
+    (storage.root / "studies/cifs/modules/.demo.json").write_text("{")
+    record = storage.load()
+    assert len(record.trials) == len(record.evaluations) == 1
+    assert len(manifests(str(storage.root))) == 1
+
+
+def test_an_evaluation_written_twice_counts_once(storage: Storage) -> None:
+    storage.trial("a")
+    for _ in range(2):
+        storage.evaluation("a", "natural", share(9))
+        storage.evaluation("a", "natural", share(8), head="1")
+    found = storage.load().evaluations
+    assert sorted(zip(found["head"], found["accuracy"], strict=True)) == [("1", 0.8), ("final", 0.9)]
+
+
+def test_trials_may_set_different_fields_of_different_types(storage: Storage) -> None:
+    storage.trial("a", **{"module.beta": 2, "attack": "pgd", "probes": ["mlp"]})
+    storage.trial("b", **{"module.beta": 0.5, "attack": 7, "probes": "linear"})
+    storage.trial("c", seed_only=1)
+    trials = storage.load().trials.set_index("trial")
+    assert trials["config.module.beta"].dropna().to_dict() == {"a": 2, "b": 0.5}
+    assert trials["config.attack"].dropna().to_dict() == {"a": "pgd", "b": 7}
+    assert trials["config.probes"].dropna().to_dict() == {"a": ["mlp"], "b": "linear"}
+    assert trials["config.seed_only"].dropna().to_dict() == {"c": 1}
+
+
+def test_a_uri_is_as_good_as_a_path(storage: Storage) -> None:
+    storage.evaluated("a", natural=9)
+    storage.manifest(manifest(arm("CAS", "a")))
+    uri = storage.root.as_uri()
+    assert load(uri).evaluations["accuracy"].tolist() == [0.9]
+    assert find_manifest(uri, "cifs/modules") == find_manifest(str(storage.root), "cifs/modules")
+
+
+def test_a_missing_storage_is_named(tmp_path: Path) -> None:
+    for read in (load, manifests, lambda uri: find_manifest(uri, "cifs/modules")):
+        with pytest.raises(StorageNotFoundError, match=r"no storage at .*nowhere"):
+            read(str(tmp_path / "nowhere"))
+
+
+def test_a_file_that_is_not_what_it_says_is_named(storage: Storage) -> None:
+    storage.trial("a")
+    (storage.root / "trials/a/evaluations-1.parquet").write_bytes(b"not parquet, but long enough to be read as such")
+    with pytest.raises(BrokenRecordError, match=r"a/evaluations-1\.parquet"):
+        storage.load()
+    storage.manifest(manifest())
+    (storage.root / manifest().path).write_text("{}")
+    with pytest.raises(BrokenRecordError, match=r"modules/demo\.json"):
+        manifests(str(storage.root))
+
+
+def test_the_newest_variant_wins(storage: Storage) -> None:
+    made = manifest(arm("CAS", "ab"))
+    older = replace(made, variant="demo@seeds=9", created="2026-11-19T10:00:00+00:00")
+    newest = replace(made, variant="short", profile="short", created="2026-11-21T10:00:00+00:00")
+    for each in (made, older, newest):
+        storage.manifest(each)
+    root = str(storage.root)
+    assert len(manifests(root)) == 3
+    assert find_manifest(root, "cifs/modules") == newest
+    assert find_manifest(root, "cifs/modules", "demo") == made
+    assert find_manifest(root, "cifs/table-1", profile="demo") == made
+
+
+def test_an_unknown_study_is_told_what_is_there(storage: Storage) -> None:
+    root = str(storage.root)
+    with pytest.raises(ManifestNotFoundError, match=r"no study 'cifs/modules' in .* no study yet"):
+        find_manifest(root, "cifs/modules")
+    storage.manifest(manifest())
+    for wanted in (("cifs/beta", None), ("table-1", None), ("cifs/modules", "paper")):
+        with pytest.raises(ManifestNotFoundError, match=r"holds: cifs/modules \(demo\)") as caught:
+            find_manifest(root, *wanted)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("module", ["load", "stats", "tables", "render"])
+def test_analysis_needs_neither_torch_nor_ray(module: str) -> None:
+    heavy = "{'torch', 'torchvision', 'ray', 'mlflow', 'optuna', 'pydantic'}"
+    code = f"import sys, analysis.{module}; print(*{heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

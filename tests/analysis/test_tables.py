@@ -1,0 +1,207 @@
+"""A table's numbers, from a record whose means can be made in the head: ten test examples, ten percent each."""
+
+import pytest
+from handmade import FGSM, NATURAL, PGD, Storage, arm, manifest, number, share
+
+from analysis.load import BrokenRecordError
+from analysis.schema import Manifest, ManifestArm, ManifestColumn
+from analysis.tables import Cell, Checkpoint, OverBeta, Row, Table, build
+
+
+def table(storage: Storage, study: Manifest, checkpoint: Checkpoint = "last", over_beta: OverBeta = "minimum") -> Table:
+    return build(storage.load(), study, checkpoint=checkpoint, over_beta=over_beta)
+
+
+def rows(made: Table, block: int = 0) -> dict[tuple[str, ...], Row]:
+    return {row.labels: row for row in made.blocks[block].rows}
+
+
+def means(row: Row) -> list[float | None]:
+    return [cell and cell.mean for cell in row.cells]
+
+
+@pytest.fixture
+def vanilla(storage: Storage) -> ManifestArm:
+    """Two seeds: natural 90 and 70, FGSM 60 and 50, PGD-20 20 and 40."""
+    storage.evaluated("v0", natural=9, FGSM0=6, PGD0=2)
+    storage.evaluated("v1", natural=7, FGSM0=5, PGD0=4)
+    return arm("Vanilla", ["v0", "v1"])
+
+
+def test_mean_and_deviation_over_seeds(storage: Storage, vanilla: ManifestArm) -> None:
+    row = rows(table(storage, manifest(vanilla)))["Vanilla",]
+    assert means(row) == pytest.approx([80, 55, 30])
+    assert [cell.std for cell in row.cells if cell] == pytest.approx([200**0.5, 50**0.5, 200**0.5])
+    assert row.cells[0] is not None
+    assert row.cells[0].values == pytest.approx({0: 90, 1: 70})
+    assert (row.seeds, row.asked, row.notes) == ((0, 1), 2, ())
+
+
+def test_best_and_worst_are_one_model_each(storage: Storage, vanilla: ManifestArm) -> None:
+    # Seed 1 is behind in natural and FGSM, but its strongest attack leaves it 40 instead of 20.
+    row = rows(table(storage, manifest(vanilla)))["Vanilla",]
+    assert (row.best, row.worst) == (1, 0)
+    assert [cell.values[1] for cell in row.cells if cell] == pytest.approx([70, 50, 40])
+
+
+def test_seeds_are_in_order_of_their_numbers(storage: Storage) -> None:
+    seeds = {str(seed): f"t{seed}" for seed in (10, 9, 2)}
+    for trial in seeds.values():
+        storage.evaluated(trial, natural=5)
+    study = manifest(ManifestArm((), seeds, {"Natural": {"": "natural"}}), factors=(), columns=(NATURAL,))
+    assert rows(table(storage, study))[()].seeds == (2, 9, 10)
+
+
+def test_one_seed_has_no_deviation(storage: Storage) -> None:
+    storage.evaluated("v0", natural=9, FGSM0=6, PGD0=2)
+    row = rows(table(storage, manifest(arm("Vanilla", ["v0"]))))["Vanilla",]
+    assert means(row) == pytest.approx([90, 60, 20])
+    assert [cell.std for cell in row.cells if cell] == [None] * 3
+    assert (row.best, row.worst) == (0, 0)
+
+
+@pytest.fixture
+def cas(storage: Storage) -> ManifestArm:
+    """One seed; FGSM leaves examples 0-5 right under 0 and 3-6 under inf, PGD-20 0-2 and 1-4."""
+    storage.trial("c0")
+    outcomes = {
+        "natural": share(9),
+        "FGSM0": "1111110000",
+        "FGSMinf": "0001111000",
+        "PGD0": "1110000000",
+        "PGDinf": "0111100000",
+    }
+    for attack, right in outcomes.items():
+        storage.evaluation("c0", attack, right)
+    return arm("CAS", ["c0"], ["0", "inf"])
+
+
+def test_minimum_and_per_sample_over_beta_differ(storage: Storage, cas: ManifestArm) -> None:
+    study = manifest(cas)
+    assert means(rows(table(storage, study))["CAS",]) == pytest.approx([90, 40, 30])
+    assert means(rows(table(storage, study, over_beta="per-sample"))["CAS",]) == pytest.approx([90, 30, 20])
+
+
+def test_each_beta_in_a_row(storage: Storage, cas: ManifestArm, vanilla: ManifestArm) -> None:
+    made = table(storage, manifest(vanilla, cas), over_beta="each")
+    assert made.factors == ("module", "beta_atk")
+    found = rows(made)
+    assert list(found) == [("Vanilla", "0"), ("CAS", "0"), ("CAS", "inf")]
+    assert means(found["CAS", "0"]) == pytest.approx([90, 60, 30])
+    assert found["CAS", "inf"].cells[0] is None  # natural accuracy stands in the arm's first row only
+    assert means(found["CAS", "inf"])[1:] == pytest.approx([40, 40])
+
+
+def test_rows_by_beta_whatever_is_asked(storage: Storage, cas: ManifestArm) -> None:
+    printed = (number("CAS|0", "Natural", 86.73), number("CAS|inf", "PGD-20", 47.06))
+    made = table(storage, manifest(cas, rows_by_beta=True, profile="paper", printed=printed))
+    assert made.over_beta == "each"
+    papers = {labels: [cell and cell.paper and cell.paper.value for cell in row.cells] for labels, row in rows(made).items()}
+    assert papers == {("CAS", "0"): [86.73, None, None], ("CAS", "inf"): [None, None, 47.06]}
+
+
+def test_a_beta_that_one_column_lacks_means_nothing_there(storage: Storage, cas: ManifestArm) -> None:
+    attacks = {**cas.attacks, "FGSM": {"0": "FGSM0"}}
+    study = manifest(ManifestArm(cas.labels, cas.trials, attacks), rows_by_beta=True)
+    assert means(rows(table(storage, study))["CAS", "inf"]) == [None, None, pytest.approx(40)]
+
+
+def test_a_column_of_a_module_that_is_not_there_means_nothing(storage: Storage, vanilla: ManifestArm) -> None:
+    head = ManifestColumn("PGD-20, module 1", True, "1")
+    storage.evaluated("c0", natural=9, PGDinf=5)
+    storage.evaluation("c0", "PGDinf", share(1), head="1")
+    attacks = {"Natural": {"": "natural"}, "PGD-20": {"inf": "PGDinf"}, "PGD-20, module 1": {"inf": "PGDinf"}}
+    without = ManifestArm(vanilla.labels, vanilla.trials, {**vanilla.attacks, "PGD-20, module 1": {}})
+    study = manifest(without, ManifestArm(("CAS",), {"0": "c0"}, attacks), columns=(NATURAL, PGD, head))
+    found = rows(table(storage, study))
+    assert means(found["CAS",]) == pytest.approx([90, 50, 10])
+    assert found["Vanilla",].cells[2] is None
+    assert found["Vanilla",].seeds == (0, 1)
+    assert found["CAS",].cells[2] is not None
+    assert found["CAS",].cells[2].underline
+
+
+def test_a_failed_seed_is_left_out_aloud(storage: Storage) -> None:
+    storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2)
+    storage.evaluated("a1", natural=1, FGSM0=1, PGD0=1)
+    storage.trial("a1", "failed", "diverged at epoch 5 (loss is nan)", 4)
+    row = rows(table(storage, manifest(arm("CAS", ["a0", "a1"]))))["CAS",]
+    assert means(row) == pytest.approx([90, 60, 20])
+    assert (row.seeds, row.asked) == ((0,), 2)
+    assert row.notes == ("seed 1: diverged at epoch 5 (loss is nan)",)
+
+
+def test_every_seed_that_is_missing_says_why(storage: Storage) -> None:
+    storage.trial("a0", "unfinished", epochs=3)
+    storage.evaluated("a1", natural=9, FGSM0=6)
+    storage.trial("a2", "failed", epochs=0)
+    made = table(storage, manifest(arm("CAS", ["a0", "a1", "a2", "a3"]), arm("CIFS", ["a0"])))
+    row = rows(made)["CAS",]
+    assert row.notes == (
+        "seed 0: unfinished (epoch 3 of 5)",
+        "seed 1: trained, 1 of 3 columns not evaluated yet",
+        "seed 2: failed",
+        "seed 3: not started",
+    )
+    assert made.notes == row.notes  # the same reason of another arm is the same footnote
+    assert means(row) == [None] * 3
+    assert (row.seeds, row.asked, row.best, row.worst) == ((), 4, None, None)
+    assert made.examples == (10,)
+
+
+def test_one_missing_beta_is_a_missing_column(storage: Storage) -> None:
+    storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2, FGSMinf=5)
+    found = rows(table(storage, manifest(arm("CAS", ["a0"], ["0", "inf"]))))
+    assert found["CAS",].notes == ("seed 0: trained, 1 of 3 columns not evaluated yet",)
+    by_beta = rows(table(storage, manifest(arm("CAS", ["a0"], ["0", "inf"])), over_beta="each"))
+    assert (by_beta["CAS", "0"].seeds, by_beta["CAS", "inf"].seeds) == ((0,), ())
+
+
+def test_checkpoints_are_blocks(storage: Storage) -> None:
+    storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2)
+    storage.evaluated("a0", "best", natural=8, FGSM0=7, PGD0=3)
+    study = manifest(arm("CAS", ["a0"]))
+    assert [block.checkpoint for block in table(storage, study, "best").blocks] == ["best"]
+    both = table(storage, study, "both")
+    assert [block.checkpoint for block in both.blocks] == ["last", "best"]
+    assert means(rows(both, 0)["CAS",]) == pytest.approx([90, 60, 20])
+    assert means(rows(both, 1)["CAS",]) == pytest.approx([80, 70, 30])
+
+
+def test_bold_is_the_best_of_a_column_and_underlined_the_worst_attack_of_a_row(storage: Storage, vanilla: ManifestArm) -> None:
+    storage.evaluated("a0", natural=8, FGSM0=2, PGD0=5)  # natural as good as Vanilla's mean
+    cells = [row.cells for row in table(storage, manifest(vanilla, arm("CAS", ["a0"]))).blocks[0].rows]
+    assert [[cell.bold for cell in row if cell] for row in cells] == [[True, True, False], [True, False, True]]
+    assert [[cell.underline for cell in row if cell] for row in cells] == [[False, False, True], [False, True, False]]
+
+
+def test_equal_means_share_their_style(storage: Storage) -> None:
+    for trial, right in {"a0": 1, "a1": 2, "a2": 6, "b0": 6, "b1": 2, "b2": 1}.items():
+        storage.evaluated(trial, FGSM0=right, PGD0=right)
+    study = manifest(arm("A", ["a0", "a1", "a2"]), arm("B", ["b0", "b1", "b2"]), columns=(FGSM, PGD))
+    cells = [cell for row in table(storage, study).blocks[0].rows for cell in row.cells]
+    assert all(isinstance(cell, Cell) and cell.bold and cell.underline for cell in cells)
+
+
+def test_printed_numbers_only_beside_the_papers_own_profile(storage: Storage, vanilla: ManifestArm) -> None:
+    printed = (number("Vanilla", "FGSM", 55.11, std=0.2), number("Vanilla", "FGSM", 60.0, checkpoint="best"))
+
+    def papers(profile: str) -> list[float | None]:
+        row = rows(table(storage, manifest(vanilla, profile=profile, printed=printed)))["Vanilla",]
+        return [cell and cell.paper and cell.paper.value for cell in row.cells]
+
+    assert papers("paper") == [None, 55.11, None]
+    assert papers("demo") == [None, None, None]
+
+
+def test_an_accuracy_that_its_ranks_deny_is_refused(storage: Storage) -> None:
+    storage.trial("a0")
+    storage.evaluation("a0", "natural", share(9), accuracy=0.95)
+    with pytest.raises(BrokenRecordError, match=r"trial a0, last checkpoint, attack natural, head final: accuracy 0\.95"):
+        table(storage, manifest(arm("CAS", ["a0"])))
+
+
+def test_attacks_of_one_cell_must_share_their_examples(storage: Storage, cas: ManifestArm) -> None:
+    storage.evaluation("c0", "PGD1", "10")
+    with pytest.raises(BrokenRecordError, match="different numbers of examples"):
+        table(storage, manifest(arm("CAS", ["c0"], ["0", "1"], ["PGD-20"])))

@@ -1,0 +1,62 @@
+"""Who may import whom: the contracts of pyproject.toml hold, and each of them can be broken."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("orchestrator", "trainables", "search_spaces", "analysis")
+LINT = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", LINT], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_contracts_hold() -> None:
+    result = lint(ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("trainables/rng.py", "import ray"),
+        ("trainables/config/spec.py", "import pandas"),
+        ("trainables/trial.py", "import analysis.schema"),
+        ("search_spaces/study.py", "import pydantic"),
+        ("search_spaces/cas.py", "import trainables.config"),
+        ("analysis/stats.py", "import torch"),
+        ("analysis/load.py", "import orchestrator.store"),
+        ("orchestrator/store.py", "import analysis.tables"),
+    ],
+)
+def test_a_forbidden_import_is_seen(tmp_path: Path, file: str, line: str) -> None:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    target = tmp_path / file
+    target.write_text(f"{target.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+    result = lint(tmp_path)
+    assert result.returncode == 1, result.stdout
+    assert "BROKEN" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        (("trainables.config",), ("torch", "ray", "mlflow")),
+        (("trainables.trial",), ("ray", "mlflow", "optuna", "pandas", "torchvision")),
+        (("search_spaces.catalog",), ("torch", "ray", "mlflow", "pydantic", "pandas")),
+        (("analysis.tables", "analysis.render"), ("torch", "ray", "mlflow", "optuna")),
+        (("orchestrator.cli", "orchestrator.plan", "orchestrator.store"), ("torch", "ray", "mlflow", "pandas")),
+    ],
+)
+def test_importing_loads_no_more_than_it_needs(modules: tuple[str, ...], absent: tuple[str, ...]) -> None:
+    """Planning is instant, tables are made where only the storage is, and trials train without the rest."""
+    program = f"import sys, {', '.join(modules)}; print([m for m in {absent!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,251 @@
+"""The command line as a user starts it, and what it leaves in a storage."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from mlflow import MlflowClient
+
+ADVSWEEP = Path(sys.executable).with_name("advsweep")
+
+#: Every profile, field and seed of a trial that takes a second.
+EPOCHS = 4
+TINY = (
+    *("--profile", "demo", "--seeds", "1"),
+    *("--set", "data.examples=64", "--set", "model.width=4", "--set", f"training.epochs={EPOCHS}"),
+)
+
+#: Four trials (Vanilla, top-1, top-2, top-3), of which two run at once on two cores; their attacks are the cheapest.
+STUDY = "cifs/table-5"
+TRIALS = 4
+
+#: Where Ray cannot start: it keeps its session in a folder below.
+NO_RAY = {"RAY_TMPDIR": "/proc"}
+
+#: Generous: a machine with two busy cores takes 20 s for what most tests wait for.
+SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """A living process of this machine; ``session``: the pid that leads its session."""
+
+    pid: int
+    parent: int
+    session: int
+    line: str
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is an actor of a sweep, idle or at work."""
+        return self.line.startswith(("ray::Worker", "ray::ResourceTrainable"))
+
+    @property
+    def program(self) -> str:
+        """Name of the program, or of the script that Python runs."""
+        words = [Path(word).name for word in self.line.split()]
+        return next((word for word in words if not word.startswith(("python", "-"))), "")
+
+
+def processes() -> list[Process]:
+    """Every living process."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            state, parent, _, session, *_ = (folder / "stat").read_text().rpartition(")")[2].split()
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            if state != "Z":
+                found.append(Process(int(folder.name), int(parent), int(session), line))
+        except (OSError, ValueError):
+            continue  # no process, or one that has just ended
+    return found
+
+
+class Started:
+    """A command under way, in a session of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], out: Path, err: Path) -> None:
+        self._process = process
+        self._out = out
+        self._err = err
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        """Wait for a moment of the run, which must not end before it."""
+
+        def now() -> bool:
+            try:
+                return reached()
+            except FileNotFoundError:  # a temporary file, renamed since it was listed
+                return False
+
+        limit = time.monotonic() + SECONDS
+        while not now():
+            assert self._process.poll() is None, f"it ended too early:\n{self.out}\n{self.err}"
+            assert time.monotonic() < limit, f"it never came so far:\n{self.out}\n{self.err}"
+            time.sleep(0.005)
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the driver alone."""
+        self._process.send_signal(number)
+
+    def ctrl_c(self) -> None:
+        """What a terminal does: SIGINT to the driver and every process of its group."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    def wait(self) -> Ended:
+        return Ended(self._process.wait(SECONDS), self.out, self.err)
+
+    def processes(self) -> list["Process"]:
+        """Every living process of the session."""
+        return [process for process in processes() if process.session == self._process.pid]
+
+    def runs(self, name: str) -> bool:
+        """Whether a program of the session has this in its command line."""
+        return any(name in process.line for process in self.processes())
+
+    def gone(self) -> None:
+        """Wait until nothing trains or schedules any more. Two of Ray's reporters stay for up to a minute after a kill."""
+        limit = time.monotonic() + SECONDS
+        while left := [p for p in self.processes() if p.trains or p.program in {"raylet", "gcs_server", "advsweep"}]:
+            assert time.monotonic() < limit, left
+            time.sleep(0.05)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment of a user who has set nothing but ``settings``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_", "MLFLOW_"))}
+    return kept | {"COLUMNS": "200"} | settings
+
+
+@contextmanager
+def started(*arguments: object, folder: Path, **settings: str) -> Iterator[Started]:
+    """A command under way, its output in ``folder``. What is left of its session is killed at the end."""
+    out, err = folder / "out.txt", folder / "err.txt"
+    with out.open("wb") as out_file, err.open("wb") as err_file:
+        process = subprocess.Popen(
+            [ADVSWEEP, *map(str, arguments)],
+            stdout=out_file,
+            stderr=err_file,
+            env=environment(**settings),
+            start_new_session=True,
+            # Python ignores SIGINT for ever where it was started so, as a shell does with its background jobs.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+    command = Started(process, out, err)
+    try:
+        yield command
+    finally:
+        for left in command.processes():
+            with suppress(ProcessLookupError):
+                os.kill(left.pid, signal.SIGKILL)
+        process.wait(SECONDS)
+
+
+def advsweep(*arguments: object, cwd: Path | None = None, **settings: str) -> Ended:
+    """A command from its start to its end."""
+    done = subprocess.run(
+        [ADVSWEEP, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        env=environment(**settings),
+        cwd=cwd,
+        start_new_session=True,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def sweep(storage: Path, *arguments: object, study: str = STUDY) -> tuple[object, ...]:
+    """The arguments of a tiny sweep."""
+    return ("run", study, *TINY, "--cpus-per-trial", "1", "--storage", storage, *arguments)
+
+
+def table(storage: Path, *arguments: object, study: str = STUDY) -> str:
+    """A study's table as CSV."""
+    done = advsweep("table", study, "--format", "csv", "--storage", storage, *arguments)
+    assert (done.code, done.err) == (0, "")
+    return done.out
+
+
+# --- the record ---------------------------------------------------------------------------------------------------------
+
+
+def _rows(storage: Path, trial: str, pattern: str) -> list[dict[str, object]]:
+    return [row for path in sorted((storage / "trials" / trial).glob(pattern)) for row in pq.read_table(path).to_pylist()]
+
+
+def trials(storage: Path) -> dict[str, str]:
+    """Status of every trial by its key."""
+    folder = storage / "trials"
+    keys = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    return {key: row["status"] for key in keys for row in _rows(storage, key, "trial.parquet")}
+
+
+def epochs(storage: Path) -> dict[str, list[dict[str, object]]]:
+    """Every finished epoch by trial; ``finished`` says when, so an epoch that was trained again is another row."""
+    return {key: _rows(storage, key, "epochs.parquet") for key in trials(storage)}
+
+
+def evaluations(storage: Path) -> dict[str, list[dict[str, object]]]:
+    """Every evaluation and head by trial, as often as it was run."""
+    return {key: _rows(storage, key, "evaluations-*.parquet") for key in trials(storage)}
+
+
+def numbers(storage: Path) -> dict[str, object]:
+    """Everything that was computed, without when and how fast: the same for the same trials, however often they stopped."""
+    fields = ("epoch", "lr", "train_loss", "train_accuracy", "natural_accuracy", "robust_accuracy")
+    return {
+        key: (
+            [tuple(row[name] for name in fields) for row in epochs(storage)[key]],
+            sorted((row["evaluation"], row["head"], row["epoch"], row["ranks"]) for row in rows),
+        )
+        for key, rows in evaluations(storage).items()
+    }
+
+
+def assert_kept(before: Mapping[str, list[dict[str, object]]], after: Mapping[str, list[dict[str, object]]]) -> None:
+    """Every row that was there is there, with the time at which it was made: nothing finished was done again."""
+    for trial, rows in before.items():
+        assert [row for row in after[trial] if row in rows] == rows, trial
+
+
+def assert_once(rows: Mapping[str, list[dict[str, object]]]) -> None:
+    """No evaluation was run twice."""
+    counts = Counter((row["evaluation"], row["head"]) for every in rows.values() for row in every)
+    assert {pair: n for pair, n in counts.items() if n > 1} == {}
+
+
+# --- MLflow -------------------------------------------------------------------------------------------------------------
+
+
+def runs(storage: Path) -> list[tuple[str, str]]:
+    """Trial and status of every trial's run, sorted."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{storage}/mlflow.db")
+    every = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(every, "tags.`advsweep.trial` != ''", max_results=1000)
+    return sorted((run.data.tags["advsweep.trial"], run.info.status) for run in found)

@@ -1,0 +1,156 @@
+"""What a user gets wrong: one line on stderr that names it and what is allowed, exit code 2, and nothing made or started."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command import NO_RAY, STUDY, TINY, Ended, advsweep, sweep
+
+from orchestrator.store import Store
+
+
+def refused(done: Ended, *parts: str) -> None:
+    """It ends with 2, and its only line on stderr holds these parts."""
+    assert done.code == 2, done
+    assert "Traceback" not in done.out
+    [line] = done.err.splitlines()
+    assert line.startswith("advsweep: ")
+    for part in parts:
+        assert part in line
+
+
+@pytest.fixture
+def refuses(tmp_path):
+    """Run a tiny sweep in an empty folder, which is refused with these parts in its error and leaves the folder empty."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def check(arguments: tuple[object, ...], *parts: str, **settings: str) -> None:
+        refused(advsweep(*arguments, cwd=folder, **settings), *parts)
+        assert list(folder.iterdir()) == []
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("study", "settings", "parts"),
+    [
+        ("cifs/robustnes", (), ("unknown study 'cifs/robustnes'", "did you mean 'cifs/robustness'?")),
+        ("nobody/*", (), ("unknown study 'nobody/*'", "cas, cifs")),
+        (STUDY, ("training.lrr=0.1",), ("--set training.lrr", "did you mean 'training.lr'?")),
+        (STUDY, ("training.lr=high",), ("training.lr = 'high'", "must be a valid number")),
+        (STUDY, ("training.lr=-1",), ("training.lr = -1", "must be greater than 0")),
+        (STUDY, ("training.epochs=1.5",), ("training.epochs = 1.5", "integer")),
+        (STUDY, ("training.epochs=0",), ("training.epochs = 0", "greater than or equal to 1")),
+        (STUDY, ("model.name=resnet-11",), ("model.name = 'resnet-11'", "'resnet-10'")),
+        (STUDY, ("training.lr",), ("--set 'training.lr'", "FIELD=VALUE")),
+        (STUDY, ("training.lr=1", "training.lr=2"), ("training.lr", "given twice")),
+        (STUDY, ("seed=3",), ("--set seed", "--seeds")),
+    ],
+)
+def test_studies_and_settings(refuses, study, settings, parts):
+    options = [option for setting in settings for option in ("--set", setting)]
+    refuses(("run", study, "--profile", "demo", *options), *parts, **NO_RAY)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--profile", "papr"), ("--profile", "'papr'", "'paper'", "'short'", "'demo'")),
+        (("--seeds", "0"), ("--seeds",)),
+        (("--gpus-per-trial", "-1"), ("--gpus-per-trial",)),
+        (("--sedes", "2"), ("--sedes",)),
+    ],
+)
+def test_options(tmp_path, options, parts):
+    done = advsweep("run", STUDY, *options, "--storage", tmp_path / "storage")
+    assert done.code == 2
+    for part in parts:
+        assert part in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "storage").exists()
+
+
+def test_more_gpus_than_there_are(refuses):
+    refuses(("run", STUDY, *TINY, "--gpus-per-trial", "1000"), "--gpus-per-trial 1000", "no node of the cluster has more than")
+
+
+def test_missing_data(refuses, tmp_path):
+    (tmp_path / "data").mkdir()
+    refuses(
+        ("run", STUDY, "--profile", "paper", "--data-dir", tmp_path / "data"), "cifar10", str(tmp_path / "data"), "--download"
+    )
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "part"), [("127.0.0.1:1", "no Ray cluster answers there"), ("nonsense", "no Ray cluster there")]
+)
+def test_a_cluster_that_is_not_there(refuses, address, part):
+    refuses(("run", STUDY, *TINY, "--address", address), f"--address '{address}'", part)
+
+
+def test_a_tracking_server_that_is_not_there(refuses):
+    uri = "http://127.0.0.1:1"
+    refuses(("run", STUDY, *TINY), f"MLFLOW_TRACKING_URI='{uri}'", "--no-tracking", MLFLOW_TRACKING_URI=uri, **NO_RAY)
+
+
+def test_a_tracking_uri_of_no_known_kind(refuses):
+    uri = "foo://bar"
+    refuses(("run", STUDY, *TINY), f"MLFLOW_TRACKING_URI='{uri}'", "Supported URI schemes", MLFLOW_TRACKING_URI=uri, **NO_RAY)
+
+
+def test_a_storage_that_cannot_be_written(refuses, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    refuses(("run", STUDY, *TINY, "--storage", file / "storage"), f"--storage '{file / 'storage'}' cannot be written")
+    assert file.read_text() == "kept"
+
+
+@pytest.mark.parametrize("command", [("run", STUDY, *TINY), ("table", STUDY), ("sync",)])
+def test_a_storage_of_no_known_kind(refuses, command):
+    refuses((*command, "--storage", "foo://bar"), "--storage 'foo://bar'", "s3://", **NO_RAY)
+
+
+@pytest.mark.parametrize("command", [("table", STUDY), ("status",), ("sync",), ("ui",)])
+def test_nothing_to_show(refuses, tmp_path, command):
+    refuses((*command, "--storage", tmp_path / "storage"), f"--storage '{tmp_path / 'storage'}'", "advsweep run")
+    assert not (tmp_path / "storage").exists()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("study", "options", "part"),
+    [
+        ("cifs/table-1", (), "which holds: cifs/table-5 (demo)"),
+        ("cifs/table-55", (), "did you mean 'cifs/table-5'?"),
+        ("cas/*", (), "advsweep run cas/*"),
+        (STUDY, ("--profile", "paper"), "which holds: cifs/table-5 (demo)"),
+    ],
+)
+def test_the_table_of_a_study_that_was_not_run(undisturbed, refuses, study, options, part):
+    refuses(("table", study, *options, "--storage", undisturbed[0]), study.partition("*")[0], part)
+
+
+@pytest.mark.timeout(300)
+def test_an_output_that_cannot_be_written(undisturbed, refuses, tmp_path):
+    output = tmp_path / "nowhere" / "table.tex"
+    refuses(
+        ("table", STUDY, "--storage", undisturbed[0], "--output", output), f"--output '{output}'", "No such file or directory"
+    )
+
+
+@pytest.mark.timeout(300)
+def test_a_damaged_record(copied, refuses):
+    part = next(copied.glob("trials/*/evaluations-*.parquet"))
+    part.write_bytes(part.read_bytes()[:100])
+    refuses(("table", STUDY, "--storage", copied), str(part))
+
+
+@pytest.mark.timeout(300)
+def test_a_storage_in_use(copied, refuses):
+    shutil.rmtree(next(Path(copied, "trials").iterdir()))
+    files = sorted(copied.rglob("*"))
+    with Store(str(copied)).exclusively("run"):
+        refuses(sweep(copied), f"--storage '{copied}'", "in use by another `advsweep run`", **NO_RAY)
+    assert sorted(copied.rglob("*")) == files

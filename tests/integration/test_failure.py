@@ -1,0 +1,79 @@
+"""A trial that fails for good: a row of the record and a mark in the table, never the end of the sweep."""
+
+import csv
+import json
+import shutil
+from io import StringIO
+
+import pytest
+from command import (
+    NO_RAY,
+    STUDY,
+    TINY,
+    advsweep,
+    epochs,
+    evaluations,
+    numbers,
+    runs,
+    sweep,
+    table,
+    trials,
+)
+
+REASON = "no readable checkpoint to go on from"
+
+
+@pytest.mark.timeout(300)
+def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
+    plan = json.loads(advsweep("plan", STUDY, *TINY, "--storage", copied, "--json").out)
+    keys = {t["arms"][STUDY]: t["trial"] for t in plan["trials"]}
+    broken, lost = keys["top-1"], keys["top-2"]
+    folder = copied / "trials" / broken
+    good = (folder / "state.pt").read_bytes()
+    (folder / "state.pt").write_bytes(good[:1000])
+    for part in folder.glob("evaluations-*"):
+        part.unlink()
+    shutil.rmtree(copied / "trials" / lost)
+    trained = epochs(copied)[broken]
+
+    done = advsweep(*sweep(copied))
+    assert done.code == 1
+    [line] = done.err.splitlines()
+    assert line.startswith("advsweep: 1 of 4 trials failed (top-1 seed 0: ")
+    assert REASON in line
+    assert line.endswith("take them up again with --retry-failed")
+    assert "Traceback" not in done.out
+    assert "1 of 2 trials done, 1 failed" in done.out
+    assert trials(copied) == {key: "failed" if key == broken else "finished" for key in trials(undisturbed[0])}
+    assert numbers(copied)[lost] == numbers(undisturbed[0])[lost]
+    assert runs(copied) == sorted((key, "FAILED" if key == broken else "FINISHED") for key in keys.values())
+
+    # Its reason, wherever a user looks.
+    status = json.loads(advsweep("status", "--storage", copied, "--json").out)
+    [failed] = status["failed"]
+    assert (failed["trial"], failed["arm"]) == (broken, "top-1 seed 0")
+    assert REASON in failed["reason"]
+    assert f"failed: {broken} top-1 seed 0: " in advsweep("status", "--storage", copied).out
+    rows = list(csv.DictReader(StringIO(table(copied))))
+    assert {row["top_k"] for row in rows if row["value"]} == {"Vanilla", "top-2", "top-3"}
+    assert all(REASON in row["notes"] and row["finished"] == "0" for row in rows if row["top_k"] == "top-1")
+    printed = done.out.splitlines()
+    assert [line.rstrip().endswith("0/1 [1]") for line in printed if " top-1 " in line and "–" in line] == [True, True]
+    assert any(line.startswith("[1] seed 0: ") and REASON in line for line in printed)
+
+    # It is left alone until it is asked for.
+    again = advsweep(*sweep(copied), **NO_RAY)
+    assert again.code == 1
+    assert again.out.splitlines()[0].endswith(
+        "0 to train; 0 evaluations to run; 1 failed before (--retry-failed takes them up again)"
+    )
+    assert again.err == done.err
+
+    (folder / "state.pt").write_bytes(good)
+    mended = advsweep(*sweep(copied), "--retry-failed")
+    assert (mended.code, mended.err) == (0, "")
+    assert epochs(copied)[broken] == trained
+    assert numbers(copied) == numbers(undisturbed[0])
+    assert table(copied) == table(undisturbed[0])
+    assert runs(copied) == [(key, "FINISHED") for key in trials(copied)]
+    assert evaluations(copied).keys() == evaluations(undisturbed[0]).keys()

@@ -1,0 +1,74 @@
+"""Ctrl-C and SIGTERM: a clean stop, a word on how to go on, and nothing lost."""
+
+import signal
+
+import pytest
+from command import (
+    EPOCHS,
+    advsweep,
+    assert_kept,
+    assert_once,
+    epochs,
+    evaluations,
+    numbers,
+    runs,
+    started,
+    sweep,
+    table,
+    trials,
+)
+
+SAID = "advsweep: stopped; finished work is kept. To go on, run the same command again\n"
+
+
+def stopped(done):
+    """It says so in one line, and nothing else."""
+    assert (done.code, done.err) == (130, SAID)
+    assert "Traceback" not in done.out
+
+
+def shown(storage):
+    """MLflow shows what was in training as killed, and nothing as running."""
+    statuses = trials(storage)
+    assert runs(storage) == [(key, {"unfinished": "KILLED", "finished": "FINISHED"}[statuses[key]]) for key in statuses]
+
+
+@pytest.mark.timeout(300)
+def test_a_stopped_sweep_goes_on(undisturbed, tmp_path):
+    storage = tmp_path / "storage"
+
+    with started(*sweep(storage), folder=tmp_path) as command:
+        command.until(lambda: command.runs("gcs_server"))
+        command.ctrl_c()
+        stopped(command.wait())
+        command.gone()
+    assert not storage.exists()
+
+    with started(*sweep(storage), folder=tmp_path) as command:
+        command.until(lambda: any(1 < len(rows) < EPOCHS for rows in epochs(storage).values()))
+        command.ctrl_c()
+        stopped(command.wait())
+        command.gone()
+    assert " of 4 trials done, in" in command.out
+    assert "unfinished" in trials(storage).values()
+    shown(storage)
+    before = epochs(storage), evaluations(storage)
+
+    # What a scheduler or a container's end sends, to the driver alone.
+    with started(*sweep(storage), folder=tmp_path) as command:
+        command.until(lambda: any(evaluations(storage).values()))
+        command.send(signal.SIGTERM)
+        stopped(command.wait())
+        command.gone()
+    shown(storage)
+    assert_kept(before[0], epochs(storage))
+    before = epochs(storage), evaluations(storage)
+
+    done = advsweep(*sweep(storage))
+    assert (done.code, done.err) == (0, "")
+    assert_kept(before[0], epochs(storage))
+    assert_kept(before[1], evaluations(storage))
+    assert_once(evaluations(storage))
+    assert numbers(storage) == numbers(undisturbed[0])
+    assert table(storage) == table(undisturbed[0])
+    assert runs(storage) == [(key, "FINISHED") for key in trials(undisturbed[0])]

@@ -1,0 +1,158 @@
+"""A sweep from its command to its table, what it shares with others, and what programs read of it."""
+
+import csv
+import json
+from io import StringIO
+
+import pytest
+from command import (
+    EPOCHS,
+    NO_RAY,
+    STUDY,
+    TINY,
+    TRIALS,
+    advsweep,
+    assert_kept,
+    assert_once,
+    epochs,
+    evaluations,
+    runs,
+    sweep,
+    table,
+    trials,
+)
+
+MINUTES = pytest.mark.timeout(300)
+
+
+def lines_of_tables(out: str) -> list[str]:
+    """What a run prints behind its progress."""
+    lines = out.splitlines()
+    return lines[next(i for i, line in enumerate(lines) if line.startswith(("cifs/", "cas/"))) :]
+
+
+@MINUTES
+def test_a_run_ends_with_its_table(undisturbed):
+    storage, done = undisturbed
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("4 trials asked for, 4 after sharing (0 shared): 0 there already, 4 to train; 40 evaluations")
+    assert "4 of 4 trials done" in done.out
+    printed = lines_of_tables(done.out)
+    assert printed[0].startswith("cifs/table-5 (Yan et al., ICML 2021, Table 5)")
+    for arm in ("Vanilla", "top-1", "top-2", "top-3"):
+        rows = [line for line in printed if f" {arm} " in line]
+        assert len(rows) == 2, arm  # last and best
+        assert all(line.rstrip().endswith("1/1") for line in rows)
+    assert printed[-1] == f"MLflow's UI on these runs: advsweep ui --storage {storage}"
+    assert list(trials(storage).values()) == ["finished"] * TRIALS
+    assert [[row["epoch"] for row in rows] for rows in epochs(storage).values()] == [list(range(1, EPOCHS + 1))] * TRIALS
+    assert_once(evaluations(storage))
+    assert runs(storage) == [(key, "FINISHED") for key in trials(storage)]
+
+
+@MINUTES
+def test_a_second_run_trains_nothing_and_starts_no_ray(undisturbed, copied):
+    before = epochs(copied), evaluations(copied)
+    again = advsweep(*sweep(copied), **NO_RAY)
+    assert (again.code, again.err) == (0, "")
+    assert again.out.splitlines()[0].endswith("4 there already, 0 to train; 0 evaluations to run")
+    assert "trials done" not in again.out
+    assert lines_of_tables(again.out)[:-1] == lines_of_tables(undisturbed[1].out)[:-1]  # the last line names the storage
+    assert (epochs(copied), evaluations(copied)) == before
+    assert runs(copied) == runs(undisturbed[0])
+
+
+@MINUTES
+def test_studies_share_trials_and_a_new_attack_trains_nothing(copied):
+    """Table 1 has two of Table 5's trials, under more attacks, and CAS; Table B.3 shows all of that by beta_atk."""
+    trained, attacked = epochs(copied), evaluations(copied)
+    both = json.loads(advsweep("plan", STUDY, "cifs/table-1", *TINY, "--storage", copied, "--json").out)
+    assert [both[f"trials_{name}"] for name in ("requested", "unique", "cached", "to_run")] == [7, 5, 4, 1]
+    shared = [t["trial"] for t in both["trials"] if t["evaluations_to_run"] and t["status"] == "finished"]
+    assert len(shared) == 2
+
+    first = advsweep(*sweep(copied, study="cifs/table-1"))
+    assert (first.code, first.err) == (0, "")
+    assert first.out.splitlines()[0].startswith("3 trials asked for, 3 after sharing (0 shared): 2 there already, 1 to train;")
+    assert "3 of 3 trials done" in first.out
+    assert len(trials(copied)) == TRIALS + 1
+    assert {key: rows for key, rows in epochs(copied).items() if key in trained} == trained
+    assert_kept(attacked, evaluations(copied))
+    for key in shared:
+        new = {row["attack_name"] for row in evaluations(copied)[key] if row not in attacked[key]}
+        assert new == {"fgsm", "cw", "pgd"}
+    assert_once(evaluations(copied))
+
+    before = epochs(copied), evaluations(copied)
+    second = advsweep(*sweep(copied, study="cifs/table-b3"), **NO_RAY)
+    assert (second.code, second.err) == (0, "")
+    assert second.out.splitlines()[0].endswith("3 there already, 0 to train; 0 evaluations to run")
+    assert (epochs(copied), evaluations(copied)) == before
+
+    assert runs(copied) == [(key, "FINISHED") for key in trials(copied)]
+    by_beta = list(csv.DictReader(StringIO(table(copied, study="cifs/table-b3"))))
+    assert {row["beta_atk"] for row in by_beta if row["defense"] == "CIFS"} == {"0", "2", "inf", "inf-1", "inf-2"}
+    minima = {
+        row["column"]: float(row["value"])
+        for row in csv.DictReader(StringIO(table(copied, study="cifs/table-1")))
+        if (row["defense"], row["checkpoint"], row["statistic"]) == ("CIFS", "last", "mean")
+    }
+    assert minima["PGD-100"] == min(
+        float(row["value"])
+        for row in by_beta
+        if (row["defense"], row["checkpoint"], row["statistic"], row["column"]) == ("CIFS", "last", "mean", "PGD-100")
+    )
+    assert table(copied) == table(copied)
+
+
+def test_studies_as_json():
+    done = advsweep("studies", "cifs/*", "--profile", "demo", "--json")
+    assert (done.code, done.err) == (0, "")
+    found = {row["name"]: row for row in json.loads(done.out)}
+    assert found.keys() == {f"cifs/table-{n}" for n in ("1", "5", "b2", "b3", "e1", "e2", "e3")}
+    assert found["cifs/table-1"]["aliases"] == ["robustness"]
+    assert found["cifs/table-1"]["factors"] == {"defense": ["Vanilla", "CAS", "CIFS"]}
+    assert (found["cifs/table-1"]["arms"], found["cifs/table-1"]["seeds"]) == (3, 2)
+    assert found["cifs/table-1"]["reference"] == "Yan et al., ICML 2021, Table 1"
+
+
+def test_a_plan_as_json_starts_nothing(tmp_path):
+    storage = tmp_path / "storage"
+    done = advsweep("plan", "cifs/table-1", "cifs/table-b3", *TINY, "--storage", storage, "--json")
+    assert (done.code, done.err) == (0, "")
+    plan = json.loads(done.out)
+    names = ("trials_requested", "trials_unique", "trials_cached", "trials_to_run")
+    assert [plan[name] for name in names] == [6, 3, 0, 3]
+    assert plan["evaluations_to_run"] == sum(t["evaluations_to_run"] for t in plan["trials"]) > 0
+    assert not storage.exists()
+
+
+def test_status_as_json(undisturbed):
+    done = advsweep("status", "--storage", undisturbed[0], "--json")
+    assert (done.code, done.err) == (0, "")
+    status = json.loads(done.out)
+    assert status["trials"] == {"finished": TRIALS, "unfinished": 0, "failed": 0}
+    assert (status["evaluations"], status["failed"]) == (40, [])
+    assert [(s["study"], s["trials"], s["finished"]) for s in status["studies"]] == [(STUDY, TRIALS, TRIALS)]
+
+
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [("text", "cifs/table-5"), ("md", "|"), ("latex", r"\begin{table}"), ("csv", "study,profile"), ("html", "<")],
+)
+def test_a_table_in_every_format_and_in_a_file(undisturbed, tmp_path, form, start):
+    arguments = ("table", STUDY, "--storage", undisturbed[0], "--format", form)
+    file = tmp_path / "table"
+    to_file = advsweep(*arguments, "--output", file)
+    assert (to_file.code, to_file.out, to_file.err) == (0, "", "")
+    assert start in file.read_text()
+    assert "top-3" in file.read_text()
+    to_terminal = advsweep(*arguments)
+    assert (to_terminal.code, to_terminal.err) == (0, "")
+    if form != "text":  # which goes by the terminal's width
+        assert to_terminal.out.rstrip("\n") == file.read_text().rstrip("\n")
+
+
+def test_one_checkpoint_of_a_table(undisturbed):
+    found = {row["checkpoint"] for row in csv.DictReader(StringIO(table(undisturbed[0], "--checkpoint", "best")))}
+    assert found == {"best"}

@@ -1,0 +1,494 @@
+"""What studies come to: trials and evaluations, each once, and what is left of them to do."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields, replace
+
+import pytest
+from pydantic import BaseModel
+from tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
+
+from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
+from orchestrator.errors import BadInput
+from orchestrator.plan import evaluation_passes, plan, training_passes
+from orchestrator.settings import configure, resolve
+from orchestrator.store import Recorded
+from search_spaces.catalog import STUDIES
+from search_spaces.factor import Eps, Level, choice
+from search_spaces.profiles import NATURAL
+from search_spaces.study import Column, Profile
+from trainables.config import (
+    CIFS,
+    CW,
+    FGSM,
+    PGD,
+    Data,
+    Natural,
+    NoModule,
+    Runtime,
+    TrialConfig,
+    attack_key,
+    canonical_attack,
+    evaluation_key,
+    heads,
+    trial_key,
+)
+
+VANILLA, CAS, CIFS_ARM = 0, 1, 2
+BETAS = ("0", "2", "inf-1")
+
+
+def record(made, arm, **known):
+    """The plan, where the record holds ``known`` of one trial."""
+    return made.against({made.trials[arm].key: Recorded(**known)})
+
+
+def finished(trial):
+    return Recorded(FINISHED, "", EPOCHS, frozenset(e.key for e in trial.evaluations))
+
+
+# --- trials -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_for_each_arm_and_seed():
+    made = tiny_plan(seeds=2)
+    assert made.requested == len(made.trials) == len({t.key for t in made.trials}) == 6
+    assert {(t.arms["tiny/table"], t.config.seed) for t in made.trials} == {
+        (level.label, seed) for level in DEFENSE.levels for seed in (0, 1)
+    }
+    assert all(t.key == trial_key(t.config) for t in made.trials)
+
+
+def test_the_profile_says_how_many_seeds_unless_told():
+    assert plan([STUDY], "demo").requested == 3 * 2
+    assert plan([STUDY], "demo", seeds=5).requested == 3 * 5
+
+
+def test_the_first_seed_of_every_arm_comes_first():
+    made = tiny_plan(seeds=3)
+    assert [t.config.seed for t in made.trials] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [t.label for t in made.trials[:4]] == ["Vanilla seed 0", "CAS seed 0", "CIFS seed 0", "Vanilla seed 1"]
+
+
+def test_of_one_seed_what_most_studies_share_comes_first():
+    other = replace(STUDY, name="tiny/other", factors=(replace(DEFENSE, levels=DEFENSE.levels[2:]),))
+    made = tiny_plan(seeds=2, studies=(STUDY, other))
+    assert [t.label for t in made.trials] == [f"{arm} seed {seed}" for seed in (0, 1) for arm in ("CIFS", "Vanilla", "CAS")]
+
+
+def test_a_trial_that_studies_share_is_one_with_the_evaluations_of_both():
+    other = replace(
+        STUDY,
+        name="tiny/other",
+        factors=(),
+        fixed={"module.name": "cifs"},
+        columns=(NATURAL, Column("CW", {"name": "cw", "eps": Eps(), "step": Eps(), "iterations": 1})),
+    )
+    alone, made = tiny_plan(), tiny_plan(studies=(STUDY, other))
+    assert (made.requested, len(made.trials)) == (4, 3)
+    shared = made.trials[0]
+    assert shared.key == alone.trials[CIFS_ARM].key
+    assert shared.arms == {"tiny/table": "CIFS", "tiny/other": other.title}
+    of_its_own = [e for e in shared.evaluations if e not in alone.trials[CIFS_ARM].evaluations]
+    assert {(e.attack.name, e.checkpoint) for e in of_its_own} == {("cw", "last"), ("cw", "best")}
+    assert [e.label for e in shared.evaluations[:2]] == ["Natural", "Natural"]
+    assert [m.arms[-1].trials["0"] for m in made.manifests] == [shared.key] * 2
+
+
+def test_a_study_asked_for_twice_is_planned_once():
+    once, twice = tiny_plan(), tiny_plan(studies=(STUDY, STUDY))
+    assert [t.key for t in twice.trials] == [t.key for t in once.trials]
+    assert [t.evaluations for t in twice.trials] == [t.evaluations for t in once.trials]
+
+
+def test_the_papers_share_what_they_share():
+    studies = [study for study in STUDIES.values() if study.paper == "cifs"]
+    made = plan(studies, "paper", seeds=1)
+    assert made.requested == sum(len(study.arms(study.profiles["paper"])) for study in studies)
+    by_study = {name: {t.key for t in made.trials if name in t.arms} for name in STUDIES}
+    assert by_study["cifs/table-1"] == by_study["cifs/table-b2"]  # one prints the last checkpoint, the other the best
+    assert len(by_study["cifs/table-1"] & by_study["cifs/table-5"] & by_study["cifs/table-e1"]) == 2  # vanilla and CIFS
+
+
+@pytest.mark.parametrize("profile", ["paper", "short", "demo"])
+def test_every_study_can_be_planned_in_every_profile(profile):
+    made = plan(list(STUDIES.values()), profile)
+    assert len(made.manifests) == len(STUDIES)
+    assert 0 < len(made.trials) < made.requested
+    assert all(t.evaluations for t in made.trials)
+
+
+# --- evaluations --------------------------------------------------------------------------------------------------------
+
+
+def test_every_attack_runs_on_the_best_and_on_the_last_checkpoint():
+    for trial in tiny_plan().trials:
+        last, best = ([e for e in trial.evaluations if e.checkpoint == checkpoint] for checkpoint in ("last", "best"))
+        assert [e.attack for e in last] == [e.attack for e in best]
+        assert len({e.key for e in trial.evaluations}) == len(trial.evaluations) == len(last) + len(best)
+        assert all(e.key == evaluation_key(trial.key, e.checkpoint, e.attack) for e in trial.evaluations)
+
+
+def test_without_modules_every_weight_of_theirs_is_one_attack():
+    vanilla, cas, cifs = tiny_plan().trials
+    for trial, betas in ((vanilla, ["0"]), (cas, list(BETAS)), (cifs, list(BETAS))):
+        pgd = [e.attack for e in trial.evaluations if isinstance(e.attack, PGD) and e.checkpoint == "last"]
+        assert [attack.beta_atk for attack in pgd] == betas
+
+
+def test_own_is_the_weight_that_the_network_was_trained_with():
+    made = tiny_plan(module__beta=5.0)
+    assert [next(e.attack.beta_atk for e in t.evaluations if e.label == "FGSM") for t in made.trials] == ["0", "5", "5"]
+
+
+@pytest.mark.parametrize(
+    ("module", "beta_atk", "canonical"),
+    [
+        (NoModule(), "own", "0"),
+        (NoModule(), "10", "0"),
+        (NoModule(), "inf", None),
+        (NoModule(), "inf-1", None),
+        (CIFS(beta=0.5), "own", "0.5"),
+        (CIFS(beta=3.0), "own", "3"),
+        (CIFS(), "2.0", "2"),
+        (CIFS(), "2", "2"),
+        (CIFS(), "0.10", "0.1"),
+        (CIFS(), "1e1", "10"),
+        (CIFS(), "inf", "inf"),
+        (CIFS(), "inf-2", "inf-2"),
+        (CIFS(), "inf-3", None),
+        (CIFS(positions=("P1",), probes=("mlp",)), "inf-2", None),
+    ],
+)
+def test_equal_attacks_are_equal(module, beta_atk, canonical):
+    attack = canonical_attack(FGSM(eps=0.1, beta_atk=beta_atk), module)
+    assert attack == (None if canonical is None else FGSM(eps=0.1, beta_atk=canonical))
+
+
+def test_a_column_at_a_modules_own_prediction_is_left_out_where_there_is_no_such_module():
+    made = plan([STUDIES["cifs/table-5"]], "demo", seeds=1)
+    (manifest,) = made.manifests
+    for arm in manifest.arms:
+        vanilla = arm.labels == ("Vanilla",)
+        assert arm.attacks.keys() == (
+            {"Natural/Final", "Adap/Final"} if vanilla else {c.label for c in STUDIES["cifs/table-5"].columns}
+        )
+    assert {c.label: c.head for c in manifest.columns}["CIFS/CIFS"] == "1"
+
+
+def test_without_its_module_a_column_asks_for_no_evaluation():
+    study = replace(STUDY, columns=(Column("First", {"name": "natural"}, head="1"),))
+    made = tiny_plan(studies=(study,))
+    assert [len(t.evaluations) for t in made.trials] == [0, 2, 2]
+    assert [arm.attacks.keys() for arm in made.manifests[0].arms] == [set(), {"First"}, {"First"}]
+
+
+@pytest.mark.parametrize(("module", "names"), [(NoModule(), ["final"]), (CIFS(), ["final", "1", "2"])])
+def test_heads(module, names):
+    assert heads(module) == names
+
+
+# --- overrides and profiles ---------------------------------------------------------------------------------------------
+
+
+def test_a_factor_that_sets_only_overridden_fields_disappears():
+    study = STUDIES["cifs/table-e1"]
+    beside = plan([study], "demo", seeds=1)
+    made = plan([study], "demo", seeds=1, overrides={"module.beta": 3.0})
+    assert [t.config.module.beta for t in made.trials] == [3.0]
+    assert [a.labels for a in beside.manifests[0].arms] == [("Vanilla",), *((f"β = {b:g}",) for b in (0.1, 1, 2, 10, 100))]
+    assert (made.manifests[0].factors, [a.labels for a in made.manifests[0].arms]) == ((), [()])
+    assert [t.arms for t in made.trials] == [{study.name: study.title}]
+    assert made.manifests[0].overrides == {"module.beta": 3.0}
+
+
+def test_an_override_makes_other_trials_under_another_name():
+    made, other = tiny_plan(), tiny_plan(training__lr=0.5)
+    assert {t.key for t in made.trials}.isdisjoint(t.key for t in other.trials)
+    assert {t.config.training.lr for t in other.trials} == {0.5}
+    assert made.manifests[0].variant == "demo"
+    assert other.manifests[0].variant == "demo@training.lr=0.5"
+
+
+def test_an_override_that_changes_nothing_makes_the_same_trials():
+    assert [t.key for t in tiny_plan(training__lr=0.05).trials] == [t.key for t in tiny_plan().trials]
+
+
+MANY = {
+    "attack.eps": 0.125,
+    "attack.iterations": 3,
+    "attack.step": 0.25,
+    "data.crop": 0,
+    "data.validation": 0.5,
+    "model.width": 8,
+    "selection.attack.eps": 0.125,
+    "selection.attack.iterations": 2,
+    "selection.attack.step": 0.25,
+    "training.batch_size": 32,
+}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"module.positions": ["P1"]}, {"module.positions": ("P1",)}),
+        ({**MANY, "training.weight_decay": 0.1}, {**MANY, "training.weight_decay": 0.2}),
+    ],
+)
+def test_a_variants_name_is_one_that_every_file_system_takes(one, other):
+    study = replace(STUDY, factors=(), fixed={"module.name": "cas"})
+    names = [plan([study], "demo", overrides=overrides).manifests[0].variant for overrides in (one, other)]
+    assert names[0] != names[1]
+    for name in names:
+        assert re.fullmatch(r"demo@[a-zA-Z0-9@=.,_-]{1,160}", name)
+
+
+def test_a_seed_is_no_override():
+    with pytest.raises(BadInput, match=r"^--set seed: the seeds of a study are 0, 1, \.\.\.; say how many with --seeds$"):
+        tiny_plan(seed=3)
+
+
+def test_an_override_that_holds_in_no_trial_is_an_error():
+    with pytest.raises(BadInput, match=r"^--set module\.suppression: there is no such field in these trials; did you mean "):
+        plan([STUDIES["cifs/table-e1"]], "demo", overrides={"module.suppression": False})
+
+
+def test_a_profile_that_a_study_does_not_have():
+    with pytest.raises(BadInput, match=r"^--profile 'paper': allowed for tiny/table: demo$"):
+        plan([STUDY], "paper")
+
+
+def test_pins_hold_over_what_an_arm_sets_and_eps_is_the_profiles():
+    profile = Profile("demo", eps=0.25, seeds=1, settings=SETTINGS, pins={"training.lr": 0.125, "attack.step": Eps(1 / 2)})
+    slow = choice("slow", "s", (Level("slow", {"training.lr": 1e-4, "model.width": 8}),), "slow")
+    made = plan([replace(STUDY, factors=(slow,), profiles={"demo": profile})], "demo")
+    (trial,) = made.trials
+    assert (trial.config.training.lr, trial.config.model.width) == (0.125, 8)
+    assert (trial.config.attack.eps, trial.config.attack.step) == (0.25, 0.125)
+    assert {e.attack.eps for e in trial.evaluations if not isinstance(e.attack, Natural)} == {0.25}
+
+
+# --- against the record -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_recorded():
+    made = tiny_plan()
+    # vanilla: natural, FGSM, PGD; the others: natural, FGSM and PGD with three weights of the modules; each twice
+    assert made.counts() == {
+        "trials_requested": 3,
+        "trials_unique": 3,
+        "trials_cached": 0,
+        "trials_to_run": 3,
+        "trials_failed": 0,
+        "evaluations_to_run": 2 * (3 + 5 + 5),
+    }
+    assert made.to_run == made.trials
+
+
+def test_what_is_finished_is_not_run_again():
+    made = tiny_plan()
+    made = made.against({t.key: finished(t) for t in made.trials[1:]} | {"of another study": Recorded(FINISHED)})
+    assert [t.key for t in made.to_run] == [made.trials[VANILLA].key]
+    assert (made.counts()["trials_cached"], made.counts()["trials_to_run"]) == (2, 1)
+    assert made.counts()["evaluations_to_run"] == 6
+
+
+def test_a_finished_trial_with_a_new_attack_is_evaluated_and_not_trained():
+    made = tiny_plan()
+    evaluations = made.trials[CAS].evaluations
+    made = record(made, CAS, status=FINISHED, epochs=EPOCHS, evaluations=frozenset(e.key for e in evaluations[2:]))
+    cas = made.trials[CAS]
+    assert (cas.trained, cas.missing) == (True, evaluations[:2])
+    assert cas in made.to_run
+    assert made.counts()["trials_to_run"] == 2
+    assert made.counts()["trials_cached"] == 1
+
+
+def test_an_unfinished_trial_goes_on():
+    made = record(tiny_plan(), CAS, status=UNFINISHED, epochs=EPOCHS - 1)
+    assert (made.trials[CAS].trained, made.counts()["trials_to_run"], made.counts()["trials_cached"]) == (False, 3, 0)
+
+
+def test_a_trial_killed_right_behind_its_last_epoch_still_has_to_be_closed():
+    trial = tiny_plan().trials[VANILLA]
+    made = record(tiny_plan(), VANILLA, status=UNFINISHED, epochs=EPOCHS, evaluations=finished(trial).evaluations)
+    assert made.trials[VANILLA] in made.to_run
+    assert made.counts()["trials_to_run"] == 2
+
+
+def test_failed_trials_are_left_alone_unless_they_are_to_be_tried_again():
+    made = record(tiny_plan(), CAS, status=FAILED, reason="out of memory", epochs=1)
+    assert [t.arms["tiny/table"] for t in made.to_run] == ["Vanilla", "CIFS"]
+    assert [t.recorded.reason for t in made.failed] == ["out of memory"]
+    assert (made.counts()["trials_failed"], made.counts()["trials_to_run"]) == (1, 2)
+
+    again = record(plan([STUDY], "demo", seeds=1, retry_failed=True), CAS, status=FAILED, reason="out of memory", epochs=1)
+    assert again.to_run == again.trials
+    assert (again.failed, again.counts()["trials_failed"], again.counts()["trials_to_run"]) == ((), 0, 3)
+
+
+# --- manifests ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overrides", [{}, {"training.schedule.milestones": [3, 5], "training.lr": 0.5, "data.examples": None}])
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_manifest_survives_its_file(name, overrides):
+    (manifest,) = plan([STUDIES[name]], "demo", overrides=overrides).manifests
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert manifest.path == f"studies/{name}/{manifest.variant}.json"
+
+
+def test_a_manifest_finds_every_trial_and_attack_of_its_study():
+    made = tiny_plan(seeds=2)
+    (manifest,) = made.manifests
+    trials = {t.key: t for t in made.trials}
+    assert manifest.trials == trials.keys()
+    assert (manifest.study, manifest.profile, manifest.selection) == ("tiny/table", "demo", "validation")
+    assert [c.label for c in manifest.columns] == ["Natural", "FGSM", "PGD"]
+    assert [c.adversarial for c in manifest.columns] == [False, True, True]
+    for arm in manifest.arms:
+        assert arm.trials.keys() == {"0", "1"}
+        for seed, key in arm.trials.items():
+            assert trials[key].config.seed == int(seed)
+            assert trials[key].arms["tiny/table"] == " ".join(arm.labels)
+            attacks = {attack_key(e.attack): e.attack for e in trials[key].evaluations}
+            found = [attack for by_beta in arm.attacks.values() for attack in by_beta.values()]
+            assert attacks.keys() == set(found)
+            assert arm.attacks["Natural"] == {"": attack_key(Natural())}
+            assert all(attacks[k].beta_atk == beta for beta, k in arm.attacks["PGD"].items())
+
+
+# --- identity -----------------------------------------------------------------------------------------------------------
+
+BASE = resolve(SETTINGS, 0.1)
+CONFIG = configure([BASE, {"module.name": "cifs", "module.imgf.name": "softplus"}], {})[0]
+
+
+def leaves(tree, prefix=()):
+    """Every leaf of a nested mapping, with its path; an element of a list is one."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    if not items:
+        yield prefix
+    for name, value in items:
+        yield from leaves(value, (*prefix, name))
+
+
+def changed(tree, path):
+    """A copy of ``tree`` with another value at ``path``, whether or not that is allowed there."""
+    copy = json.loads(json.dumps(tree))
+    node = copy
+    for name in path[:-1]:
+        node = node[name]
+    value = node[path[-1]]
+    node[path[-1]] = not value if isinstance(value, bool) else value + 1 if isinstance(value, int | float) else f"{value}x"
+    return copy
+
+
+def built(model, tree):
+    """A configuration from a tree without looking at its values."""
+    fields = {}
+    for name, value in tree.items():
+        current = getattr(model, name)
+        value = tuple(value) if isinstance(value, list) else value
+        fields[name] = built(current, value) if isinstance(current, BaseModel) else value
+    return type(model).model_construct(**fields)
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("path", list(leaves(CONFIG.model_dump(mode="json"))), ids=lambda path: ".".join(map(str, path)))
+def test_every_single_setting_changes_a_trials_identity(path):
+    tree = CONFIG.model_dump(mode="json")
+    assert trial_key(built(CONFIG, tree)) == trial_key(CONFIG)
+    assert trial_key(built(CONFIG, changed(tree, path))) != trial_key(CONFIG)
+
+
+def test_every_single_setting_is_a_field_that_the_key_sees():
+    """The walk above misses nothing: it meets every field of every part of the configuration."""
+
+    def dotted(model):
+        for name in type(model).model_fields:
+            value = getattr(model, name)
+            yield from (f"{name}.{rest}" for rest in dotted(value)) if isinstance(value, BaseModel) else [name]
+
+    walked = {".".join(p for p in path if isinstance(p, str)) for path in leaves(CONFIG.model_dump(mode="json"))}
+    assert walked == set(dotted(CONFIG))
+    assert len(walked) > 35
+
+
+ATTACK = CW(eps=0.1, step=0.05, iterations=3, beta_atk="2")
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("field", CW.model_fields)
+def test_every_single_setting_changes_an_attacks_identity(field):
+    other = built(ATTACK, changed(ATTACK.model_dump(mode="json"), (field,)))
+    assert attack_key(other) != attack_key(ATTACK)
+    assert evaluation_key("t", "best", other) != evaluation_key("t", "best", ATTACK)
+
+
+def test_an_evaluation_is_of_one_trial_checkpoint_and_attack():
+    key = evaluation_key("trial", "best", ATTACK)
+    assert key != evaluation_key("another", "best", ATTACK)
+    assert key != evaluation_key("trial", "last", ATTACK)
+    assert key == evaluation_key("trial", "best", CW(**ATTACK.model_dump()))
+    assert len({key, trial_key(CONFIG), attack_key(ATTACK)}) == 3
+
+
+def test_equal_configurations_in_other_words_are_one_trial():
+    words = {"module.name": "cifs", "module.positions": ("P1", "P2"), "module.probes": ("linear", "mlp")}
+    own = {"module.name": "cifs", "module.positions": ("block3.1", "block4.1"), "module.probes": ("mlp", "linear")}
+    assert trial_key(configure([BASE, words], {})[0]) == trial_key(configure([BASE, own], {})[0])
+    assert trial_key(configure([{"training.lr": 1}], {})[0]) == trial_key(configure([{"training.lr": 1.0}], {})[0])
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_identities_are_the_same_in_every_process(hash_seed):
+    code = (
+        "from trainables.config import TrialConfig, trial_key, evaluation_key;"
+        "import sys; c = TrialConfig.model_validate_json(sys.argv[1]);"
+        "k = trial_key(c); print(k, evaluation_key(k, 'best', c.attack))"
+    )
+    key = trial_key(CONFIG)
+    printed = subprocess.run(
+        [sys.executable, "-c", code, CONFIG.model_dump_json()],
+        env={"PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert printed == [key, evaluation_key(key, "best", CONFIG.attack)]
+
+
+def test_where_a_trial_runs_is_no_part_of_its_configuration():
+    tree = CONFIG.model_dump(mode="json")
+    names = {name for path in leaves(tree) for name in path}
+    assert names.isdisjoint(field.name for field in fields(Runtime))
+
+
+# --- cost ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_epoch_costs_its_images_times_the_attacks_steps_and_the_weights_own():
+    config = TrialConfig()
+    assert training_passes(config) == pytest.approx(50_000 * 0.98 * 11)
+    natural = configure([{"objective.name": "standard", "attack": None}], {})[0]
+    assert training_passes(natural) == pytest.approx(50_000 * 0.98)
+    few = config.model_copy(update={"data": Data(examples=100)})
+    assert training_passes(few) == pytest.approx(100 * 0.98 * 11)
+
+
+@pytest.mark.parametrize(
+    ("attack", "passes"),
+    [
+        (Natural(), 1),
+        (FGSM(eps=0.1), 1),
+        (PGD(eps=0.1, step=0.1, iterations=20), 20),
+        (PGD(eps=0.1, step=0.1, iterations=20, restarts=3), 60),
+        (CW(eps=0.1, step=0.1, iterations=20, restarts=3), 60),
+    ],
+)
+def test_an_evaluation_costs_the_attacks_steps(attack, passes):
+    assert evaluation_passes(TrialConfig(), attack) == 10_000 * passes
+    assert evaluation_passes(TrialConfig(data=Data(examples=100)), attack) == 100 * passes

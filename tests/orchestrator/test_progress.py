@@ -1,0 +1,227 @@
+"""What a user sees of a sweep: plain lines, or one live view."""
+
+import re
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from tiny_study import EPOCHS, tiny_plan
+
+from analysis.schema import FINISHED
+from orchestrator import progress
+from orchestrator.plan import evaluation_passes, training_passes
+from orchestrator.progress import SHOWN, Progress
+from orchestrator.store import Recorded
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that moves when it is told to."""
+
+    class Clock:
+        now = 100.0
+
+    monkeypatch.setattr(progress.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+def console(terminal=False, width=160):
+    return Console(file=StringIO(), width=width, force_terminal=terminal, color_system=None, _environ={})
+
+
+def result(trial, epoch, left=None, natural=None, robust=None, failed="", passes=None):
+    """What a worker reports."""
+    left = len(trial.missing) if left is None else left
+    passes = training_passes(trial.config) if passes is None else passes
+    done = bool(failed) or (epoch == EPOCHS and not left)
+    accuracies = {"natural_accuracy": natural, "robust_accuracy": robust}
+    return {"failed": failed, "epoch": epoch, **accuracies, "evaluations_left": left, "passes": passes, "done": done}
+
+
+def evaluating(trial):
+    return sum(evaluation_passes(trial.config, e.attack) for e in trial.missing)
+
+
+def lines(shown):
+    return shown._console.file.getvalue().splitlines()
+
+
+def view(shown):
+    """The live view as text."""
+    screen = console(terminal=True)
+    screen.print(shown._view())
+    return screen.file.getvalue()
+
+
+# --- plain lines --------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_for_everything_that_happens(clock):
+    one, two, three = tiny_plan().trials
+    with Progress([one, two, three], console()) as shown:
+        shown.started(one.key)
+        clock.now += 10
+        shown.advanced(one.key, result(one, 1, natural=0.5, robust=0.25))
+        shown.advanced(one.key, result(one, 3, left=6))
+        shown.advanced(one.key, result(one, 3, left=2, passes=evaluating(one)))
+        shown.advanced(one.key, result(one, 3, left=0, natural=0.75, robust=1 / 3))
+        shown.started(two.key)
+        shown.advanced(two.key, result(two, 0, failed="diverged at epoch 1: the loss is nan"))
+        shown.started(three.key)
+        shown.failed(three.key, "out of memory: 3 GiB")
+        clock.now += 3590
+    assert [re.sub(r", (about|time left).*", "", line) for line in lines(shown)] == [
+        "[0/3] Vanilla seed 0: epoch 1/3, natural 50.00, robust 25.00",
+        "[0/3] Vanilla seed 0: evaluation 0/6",
+        "[0/3] Vanilla seed 0: evaluation 4/6",
+        "[1/3] Vanilla seed 0: done, natural 75.00, robust 33.33",
+        "CAS seed 0: FAILED: diverged at epoch 1: the loss is nan",
+        "CIFS seed 0: FAILED: out of memory: 3 GiB",
+        "1 of 3 trials done, 2 failed, in 1 h 00 min",
+    ]
+    assert shown.done == 1
+    assert shown.failures == {two.key: "diverged at epoch 1: the loss is nan", three.key: "out of memory: 3 GiB"}
+
+
+def test_a_reason_is_printed_as_it_is():
+    (trial, *_) = tiny_plan().trials
+    reason = "RuntimeError: [enforce fail at alloc.cpp] [/bold] [red]x[/red] [Errno 2]"
+    with Progress([trial], console()) as shown:
+        shown.started(trial.key)
+        shown.failed(trial.key, reason)
+    assert lines(shown)[0] == f"Vanilla seed 0: FAILED: {reason}"
+    assert reason in view(shown)
+
+
+def test_no_line_carries_the_codes_of_a_terminal():
+    (trial, *_) = tiny_plan().trials
+    with Progress([trial], console()) as shown:
+        shown.started(trial.key)
+        shown.advanced(trial.key, result(trial, 1, natural=0.5, robust=0.25))
+    assert "\x1b" not in "".join(lines(shown))
+
+
+def test_a_sweep_with_nothing_to_do():
+    with Progress([], console()) as shown:
+        pass
+    assert lines(shown) == ["0 of 0 trials done, in 0 s"]
+    assert "trials: 0 done, 0 running, 0 waiting, 0 failed" in view(shown)
+
+
+# --- the live view ------------------------------------------------------------------------------------------------------
+
+
+def test_the_view_counts_and_shows_what_runs(clock):
+    made = tiny_plan(seeds=2).trials
+    shown = Progress(made, console(terminal=True))
+    for trial in made[:4]:
+        shown.started(trial.key)
+    shown.advanced(made[0].key, result(made[0], 2, natural=0.875, robust=0.4321))
+    shown.advanced(made[1].key, result(made[1], 3, left=3))
+    shown.advanced(made[2].key, result(made[2], 3, left=0))
+    shown.failed(made[3].key, "out of memory")
+    text = view(shown)
+    assert "trials: 1 done, 2 running, 2 waiting, 1 failed" in text
+    rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert rows["Vanilla seed 0"][-4:] == ["epoch", "2/3", "87.50", "43.21"]
+    assert rows["CAS seed 0"][-2:] == ["evaluation", f"{len(made[1].missing) - 3}/{len(made[1].missing)}"]
+    assert "CIFS seed 0" not in text
+    assert "Vanilla seed 1: out of memory" in text
+
+
+def test_a_terminal_gets_the_view_while_it_runs_and_the_summary_at_its_end():
+    (trial, *_) = tiny_plan().trials
+    screen = console(terminal=True)
+    with Progress([trial], screen) as shown:
+        shown.started(trial.key)
+        shown.advanced(trial.key, result(trial, 1, natural=0.5, robust=0.25))
+        shown._live.refresh()
+    text = screen.file.getvalue()
+    assert "trials: 0 done, 1 running, 0 waiting, 0 failed" in text
+    assert "epoch 1/3" in text
+    assert text.rstrip().splitlines()[-1].endswith("0 of 1 trials done, in 0 s")
+
+
+def test_a_screen_is_enough_for_any_number_of_trials():
+    made = tiny_plan(seeds=20).trials
+    shown = Progress(made, console())
+    for trial in made:
+        shown.started(trial.key)
+    text = view(shown)
+    assert f"{len(made)} running" in text
+    assert f"... and {len(made) - SHOWN} more" in text
+    assert len(text.splitlines()) == SHOWN + 3
+    for trial in made:
+        shown.failed(trial.key, f"reason of {trial.key}")
+    text = view(shown)
+    assert text.count("reason of") == 5
+    assert f"reason of {made[-1].key}" in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_the_view_fits_any_width(width):
+    made = tiny_plan(seeds=2).trials
+    shown = Progress(made, console())
+    for trial in made:
+        shown.started(trial.key)
+    shown.failed(made[0].key, "a reason that is longer than the screen is wide " * 5)
+    screen = console(terminal=True, width=width)
+    screen.print(shown._view())
+    assert all(len(line) <= width for line in screen.file.getvalue().splitlines())
+
+
+# --- time left ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_time_left_is_foretold_from_the_cost_of_what_was_done(clock):
+    (trial, *_) = tiny_plan().trials
+    shown = Progress([trial], console())
+    assert "time left: not known yet" in view(shown)
+    clock.now += 1000  # waiting for the cluster tells nothing of the trials' pace
+    shown.started(trial.key)
+    assert "time left: not known yet" in view(shown)
+    clock.now += 10
+    shown.advanced(trial.key, result(trial, 1))
+    epoch, rest = training_passes(trial.config), 2 * training_passes(trial.config) + evaluating(trial)
+    assert f"about {round(10 * rest / epoch)} s left" in view(shown)
+    shown.advanced(trial.key, result(trial, 3, passes=2 * epoch))
+    shown.advanced(trial.key, result(trial, 3, left=0, passes=evaluating(trial)))
+    assert "about 0 s left" in view(shown)
+
+
+@pytest.mark.parametrize("passes", [0.0, 1e9])
+def test_the_time_left_is_never_negative(clock, passes):
+    """A trial that was taken up again does some of its work twice."""
+    made = tiny_plan().trials
+    shown = Progress(made, console())
+    for trial in made:
+        shown.started(trial.key)
+        for epoch in (1, 1, 2, 3, 3):
+            clock.now += 1
+            shown.advanced(trial.key, result(trial, epoch, passes=passes))
+            assert re.search(r"(about \d[^-]* left|time left: not known yet)", view(shown))
+    shown.advanced(made[0].key, result(made[0], 3, left=0))
+    shown.failed(made[1].key, "x")
+    shown.advanced(made[2].key, result(made[2], 3, left=0))
+    assert "about 0 s left" in view(shown)
+
+
+def test_what_was_done_before_costs_nothing(clock):
+    trial = tiny_plan().trials[0]
+    keys = [e.key for e in trial.evaluations]
+    resumed = replace(trial, recorded=Recorded(epochs=2))
+    evaluated = replace(trial, recorded=Recorded(FINISHED, epochs=EPOCHS, evaluations=frozenset(keys[2:])))
+    assert Progress([resumed], console())._total == training_passes(trial.config) + evaluating(trial)
+    assert Progress([evaluated], console())._total == 2 * evaluation_passes(trial.config, trial.evaluations[0].attack)
+    shown = Progress([evaluated], console())
+    shown.started(trial.key)
+    assert "evaluation 0/2" in view(shown)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (3600, "1 h 00 min"), (90061, "25 h 01 min")],
+)
+def test_durations(seconds, text):
+    assert progress._duration(seconds) == text

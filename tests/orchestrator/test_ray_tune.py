@@ -1,0 +1,93 @@
+"""The driver's own parts: reasons of failures, and the searcher that serves a plan. Sweeps are run in tests/integration."""
+
+import pickle
+
+import pytest
+import ray.exceptions
+import torch
+from ray.tune.search import Searcher
+from tiny_study import jobs, tiny_plan
+
+from orchestrator.ray_tune import PlanSearcher, _Callback, explain
+
+
+def as_task_error(cause):
+    """The error as Ray hands it to the driver."""
+    return ray.exceptions.RayTaskError("step", "Traceback ...", cause).as_instanceof_cause()
+
+
+OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
+
+
+@pytest.mark.parametrize("wrap", [lambda error: error, as_task_error])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (torch.OutOfMemoryError(OUT_OF_MEMORY), f"out of memory: {OUT_OF_MEMORY}"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 8 bytes\n"),
+            "out of memory: [enforce fail] ",
+        ),
+        (RuntimeError("CUBLAS: out of memory"), "out of memory: CUBLAS: out of memory"),
+        (MemoryError("Unable to allocate 3 GiB"), "out of memory: Unable to allocate 3 GiB"),
+        (ValueError("the first line\nand the last one \n\n"), "ValueError: and the last one"),
+        (KeyError("layer"), "KeyError: 'layer'"),
+    ],
+)
+def test_an_error_of_a_trial_is_a_reason_in_one_line(wrap, error, reason):
+    explained = explain(wrap(error))
+    assert explained.startswith(reason)
+    assert "\n" not in explained
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError(""), RuntimeError("\n")])
+def test_an_error_without_words_is_named(error):
+    explained = explain(error)
+    assert explained in {"out of memory", "ValueError", "RuntimeError"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ray.exceptions.ActorDiedError(),
+        ray.exceptions.ActorUnavailableError("The actor is temporarily unavailable", None),
+        ray.exceptions.WorkerCrashedError(),
+        ray.exceptions.NodeDiedError("Task failed due to the node dying"),
+    ],
+)
+def test_a_process_or_node_that_died_is_said_to_have_died_as_often_as_it_was_tried(error):
+    explained = explain(error)
+    assert explained.startswith("its process or node died 3 times: ")
+    assert "\n" not in explained
+
+
+def test_rays_own_memory_monitor_is_out_of_memory():
+    error = ray.exceptions.OutOfMemoryError("Task was killed due to the node running low on memory.\nRefer to the docs.\n")
+    assert explain(error).startswith("out of memory: ")
+
+
+def test_a_long_reason_is_cut():
+    assert len(explain(ValueError("x" * 5000))) < 300
+
+
+def test_the_searcher_serves_the_jobs_in_their_order_and_then_is_finished(store):
+    some = jobs(tiny_plan(seeds=2), store)
+    searcher = PlanSearcher(some)
+    served = [searcher.suggest(f"trial-{i}") for i in range(len(some))]
+    assert [config["job"] for config in served] == some
+    assert [config["key"] for config in served] == [job.key for job in some]
+    searcher.on_trial_complete("trial-0", {"passes": 1.0})
+    searcher.on_trial_complete("trial-1", error=True)
+    assert [searcher.suggest("x") for _ in range(3)] == [Searcher.FINISHED] * 3
+
+
+def test_a_plan_with_nothing_to_do_is_finished_at_once():
+    assert PlanSearcher([]).suggest("x") == Searcher.FINISHED
+
+
+def test_the_callback_can_be_pickled_whatever_it_tells(store):
+    class Terminal:
+        def __reduce__(self):
+            raise TypeError("a terminal cannot be pickled")
+
+    pickle.dumps(_Callback([], store, Terminal()))

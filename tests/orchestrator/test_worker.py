@@ -1,0 +1,440 @@
+"""One trial from its job to its record, stopped anywhere and gone on with. Without Ray: the actor only passes calls on."""
+
+import json
+import os
+import pickle
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
+
+from analysis.schema import FAILED, FINISHED, UNFINISHED
+from orchestrator import worker
+from orchestrator.plan import Evaluation, evaluation_passes, training_passes
+from orchestrator.store import Recorded, Store
+from orchestrator.worker import Job, Work, Worker, write_failure
+from trainables.checkpoint import pack_state, unpack_state, unpack_weights
+from trainables.config import FGSM, Natural, canonical_attack, evaluation_key
+from trainables.trial import Diverged, Trial
+
+#: Columns that tell the time.
+TIMES = {"created", "updated", "finished", "seconds", "images_per_second"}
+
+
+def timeless(row):
+    return {name: value for name, value in row.items() if name not in TIMES}
+
+
+def evaluations(store, key):
+    """Every row of every part, ranks and all."""
+    folder = Path(store.root) / "trials" / key
+    return [row for path in folder.glob("evaluations-*") for row in pq.read_table(path, partitioning=None).to_pylist()]
+
+
+def record(job):
+    """Everything that the record holds of a job's trial, but for the time it took."""
+    store = Store(job.storage)
+    folder = Path(store.root) / "trials" / job.key
+    rows = sorted(evaluations(store, job.key), key=lambda row: (row["evaluation"], row["head"]))
+    state = unpack_state(store.read_state(job.key))
+    return {
+        "trial": timeless(store.read_trial(job.key)),
+        "epochs": [timeless(row) for row in store.read_epochs(job.key)],
+        "evaluations": [timeless(row) for row in rows],
+        "weights": {path.name: path.read_bytes() for path in folder.glob("*.safetensors")},
+        "state": pack_state(state["trial"]),
+        "history": [timeless(row) for row in state["history"]],
+    }
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """The same job in a storage of its own, any number of times."""
+    return lambda job, name="elsewhere": replace(job, storage=str(tmp_path / name))
+
+
+@pytest.fixture(params=["Vanilla", "CAS", "CIFS"])
+def any_job(request, store):
+    """A job for each row of the tiny study."""
+    made = tiny_plan()
+    (index,) = (i for i, t in enumerate(made.trials) if t.arms["tiny/table"] == request.param)
+    return jobs(made, store)[index]
+
+
+def at(job, **changed):
+    """The job with other settings of its training."""
+    config = job.config.model_copy(update={"training": job.config.training.model_copy(update=changed)})
+    return replace(job, config=config)
+
+
+@pytest.fixture
+def first_is_best(monkeypatch):
+    """Networks that only get worse."""
+    monkeypatch.setattr(Trial, "_select", lambda self: (0.5, 1 / self.epoch))
+
+
+# --- to the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_trained_and_evaluated_to_the_end(any_job):
+    job = any_job
+    results = []
+    work = Work(job)
+    while not results or not results[-1]["done"]:
+        results.append(work.advance())
+
+    assert [r["epoch"] for r in results[:EPOCHS]] == [1, 2, 3]
+    assert all(r["evaluations_left"] == len(job.evaluations) for r in results[:EPOCHS])
+    assert (results[-1]["epoch"], results[-1]["evaluations_left"], results[-1]["failed"]) == (EPOCHS, 0, "")
+    assert sum(r["passes"] for r in results) == EPOCHS * training_passes(job.config) + sum(
+        evaluation_passes(job.config, e.attack) for e in job.evaluations
+    )
+
+    found = work.store.index([job.key])[job.key]
+    assert found == Recorded(FINISHED, "", EPOCHS, frozenset(e.key for e in job.evaluations))
+    epochs = work.store.read_epochs(job.key)
+    assert [row["epoch"] for row in epochs] == [1, 2, 3]
+    assert [r["robust_accuracy"] for r in results[:EPOCHS]] == [row["robust_accuracy"] for row in epochs]
+    assert [row["lr"] for row in epochs] == pytest.approx([0.05, 0.05, 0.005])
+
+
+def test_the_trials_row_says_what_was_done(job):
+    before = datetime.now(UTC)
+    work = finish(job)
+    row = work.store.read_trial(job.key)
+    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (FINISHED, "", EPOCHS, work.trial.best_epoch)
+    assert (row["seed"], row["device"]) == (0, "cpu")
+    assert job.config.model_validate_json(row["config"]) == job.config
+    assert json.loads(row["versions"])["torch"] == torch.__version__
+    assert json.loads(row["versions"]).keys() == {"advsweep", "numerics", "torch", "python"}
+    assert row["seconds"] == pytest.approx(sum(e["seconds"] for e in work.store.read_epochs(job.key)))
+    assert before.timestamp() - 1 <= row["created"].timestamp() <= row["updated"].timestamp()
+
+
+def test_every_evaluation_is_recorded_once_for_each_head(any_job):
+    work = finish(any_job)
+    rows = evaluations(work.store, any_job.key)
+    heads = ["final"] if any_job.config.module.name == "none" else ["final", "1", "2"]
+    assert sorted((r["evaluation"], r["head"]) for r in rows) == sorted((e.key, h) for e in any_job.evaluations for h in heads)
+    wanted = {e.key: e for e in any_job.evaluations}
+    for row in rows:
+        evaluation = wanted[row["evaluation"]]
+        assert row["checkpoint"] == evaluation.checkpoint
+        assert row["epoch"] == {"best": work.trial.best_epoch, "last": EPOCHS}[evaluation.checkpoint]
+        assert (row["attack_name"], row["attack_spec"]) == (evaluation.attack.name, evaluation.attack.model_dump_json())
+        assert row["beta_atk"] == getattr(evaluation.attack, "beta_atk", "")
+        assert len(row["ranks"]) == 64
+        assert row["accuracy"] == np.mean(np.array(row["ranks"]) == 0)
+
+
+def test_an_evaluation_is_of_its_own_checkpoint(job, first_is_best):
+    work = finish(job)
+    assert work.trial.best_epoch == 1
+    rows = {(r["evaluation"], r["head"]): r["ranks"] for r in evaluations(work.store, job.key)}
+    differ = 0
+    for evaluation in job.evaluations:
+        epoch = {"best": work.trial.best_epoch, "last": EPOCHS}[evaluation.checkpoint]
+        weights = unpack_weights(work.store.read_weights(job.key, epoch))
+        ranks = Trial(job.config, RUNTIME).evaluate(evaluation.attack, weights)
+        assert {head: rows[evaluation.key, head] for head in ranks} == {head: r.tolist() for head, r in ranks.items()}
+        other = next(e for e in job.evaluations if e.attack == evaluation.attack and e.checkpoint != evaluation.checkpoint)
+        differ += rows[evaluation.key, "final"] != rows[other.key, "final"]
+    assert differ
+
+
+@pytest.mark.parametrize(("epochs", "runs"), [(1, 1), (EPOCHS, 2)])
+def test_where_the_best_checkpoint_is_the_last_one_a_single_run_serves_both(job, first_is_best, monkeypatch, epochs, runs):
+    job = at(job, epochs=epochs)
+    attacked = []
+    evaluate = Trial.evaluate
+    monkeypatch.setattr(Trial, "evaluate", lambda self, attack, w: attacked.append(attack) or evaluate(self, attack, w))
+    work = finish(job)
+    attacks = [e.attack for e in job.evaluations if e.checkpoint == "last"]
+    assert sorted(map(repr, attacked)) == sorted(map(repr, attacks * runs))
+    assert len({r["evaluation"] for r in evaluations(work.store, job.key)}) == 2 * len(attacks)
+
+
+def test_only_the_weights_of_the_best_and_the_last_epoch_are_kept(job, first_is_best):
+    work = Work(job)
+    for epoch in range(1, EPOCHS + 1):
+        work.advance()
+        names = {p.name for p in (Path(work.store.root) / "trials" / job.key).glob("weights-*")}
+        assert names == {"weights-0001.safetensors", f"weights-{epoch:04d}.safetensors"}
+
+
+def test_evaluations_are_reported_every_few_seconds_and_safe_at_once(job, monkeypatch):
+    monkeypatch.setattr(worker, "REPORT_SECONDS", 1e-3)
+    work = Work(job)
+    for _ in range(EPOCHS):
+        work.advance()
+    left = [work.advance()["evaluations_left"]]
+    while left[-1]:
+        done = work.store.index([job.key])[job.key].evaluations
+        assert len(done) == len(job.evaluations) - left[-1]
+        left.append(work.advance()["evaluations_left"])
+    assert len(left) > 2
+    assert len([n for n in os.listdir(f"{work.store.root}/trials/{job.key}") if n.startswith("evaluations-")]) == 1
+
+
+# --- stopped and gone on with -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs", range(EPOCHS + 1))
+def test_gone_on_from_any_epoch_a_trial_is_bit_for_bit_the_same(any_job, elsewhere, epochs):
+    reference = elsewhere(any_job)
+    finish(reference)
+
+    work = Work(any_job)
+    for _ in range(epochs):
+        work.advance()
+    del work
+    work = Work(any_job)
+    assert work.trial.epoch == epochs
+    assert Store(any_job.storage).read_trial(any_job.key)["status"] == (FINISHED if epochs == EPOCHS else UNFINISHED)
+    while not work.advance()["done"]:
+        pass
+    assert record(any_job) == record(reference)
+
+
+def test_stopped_after_every_epoch_and_every_evaluation_a_trial_is_the_same(job, elsewhere, monkeypatch):
+    reference = elsewhere(job)
+    finish(reference)
+    monkeypatch.setattr(worker, "REPORT_SECONDS", 1e-3)
+    starts = 1
+    while not Work(job).advance()["done"]:
+        starts += 1
+    assert starts > EPOCHS + 2
+    assert record(job) == record(reference)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in a worker catches it."""
+
+
+@pytest.fixture
+def killer(monkeypatch):
+    """Dies before the n-th change that is made to a storage."""
+
+    class Killer:
+        at = -1
+
+        def wrap(self, change):
+            def changed(*args):
+                self.at -= 1
+                if self.at == 0:
+                    raise Killed
+                change(*args)
+
+            return changed
+
+    found = Killer()
+    for name in ("_write", "keep_weights"):
+        monkeypatch.setattr(Store, name, found.wrap(getattr(Store, name)))
+    return found
+
+
+def test_killed_between_any_two_writes_a_trial_is_the_same(job, elsewhere, killer):
+    job = replace(at(job, epochs=2), evaluations=job.evaluations[:4])
+    reference = elsewhere(job)
+    finish(reference)
+    expected = record(reference)
+
+    for n in range(1, 100):
+        struck = elsewhere(job, f"killed-{n}")
+        killer.at = n
+        try:
+            finish(struck)
+        except Killed:
+            finish(struck)
+        else:
+            break
+        assert record(struck) == expected, f"killed at write {n}"
+    # a row at the start; weights, state, epochs, row and what is no longer needed for each epoch; then the evaluations
+    assert n > 1 + 2 * 5 + 2
+
+
+def test_killed_between_the_weights_and_the_state_only_that_epoch_is_trained_again(job, monkeypatch):
+    work = Work(job)
+    work.advance()
+    monkeypatch.setattr(Store, "write_state", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        work.advance()
+    monkeypatch.undo()
+    store = Store(job.storage)
+    orphan = store.read_weights(job.key, 2)
+    assert (store.read_trial(job.key)["epochs"], len(store.read_epochs(job.key))) == (1, 1)
+
+    work = Work(job)
+    assert work.trial.epoch == 1
+    work.advance()
+    assert store.read_weights(job.key, 2) == orphan
+
+
+def test_an_evaluation_that_another_process_finished_is_not_run_again(job):
+    """Tune hands a job whose process died to the next one as it was."""
+    first = finish(job)
+    before = evaluations(first.store, job.key)
+    again = Work(job)
+    assert again.remaining == []
+    assert again.advance()["done"]
+    assert evaluations(first.store, job.key) == before
+
+
+def test_a_trial_keeps_the_time_it_was_begun(job):
+    created = Work(job).store.read_trial(job.key)["created"]
+    assert finish(job).store.read_trial(job.key)["created"] == created
+
+
+def test_a_new_attack_on_a_finished_trial_trains_nothing(job, monkeypatch):
+    finish(job)
+    before = record(job)
+    attack = canonical_attack(FGSM(eps=0.02, beta_atk="10"), job.config.module)
+    new = [Evaluation(evaluation_key(job.key, c, attack), c, attack, "new") for c in ("last", "best")]
+    monkeypatch.setattr(Trial, "step", lambda self: pytest.fail("trained"))
+    work = Work(replace(job, evaluations=tuple(new)))
+    result = work.advance()
+    assert (result["done"], result["epoch"]) == (True, EPOCHS)
+    assert result["passes"] == 2 * evaluation_passes(job.config, attack)
+
+    after = record(job)
+    old = [row for row in after["evaluations"] if row["evaluation"] not in {e.key for e in new}]
+    assert after | {"evaluations": old} == before
+    assert len(after["evaluations"]) == len(old) + 2 * 3
+    assert work.store.index([job.key])[job.key].status == FINISHED
+
+
+def test_a_trained_trial_with_nothing_left_is_closed(job):
+    work = finish(job)
+    write_failure(work.store, job, "its process died")
+    again = Work(replace(job, evaluations=()))
+    assert again.advance()["done"]
+    assert again.store.read_trial(job.key)["status"] == FINISHED
+
+
+# --- failures -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_that_diverges_is_a_row_with_its_reason(job):
+    job = at(job, lr=1e30)
+    work = Work(job)
+    result = work.advance()
+    assert result["done"]
+    assert result["failed"].startswith("diverged at epoch 1: ")
+    assert (result["epoch"], result["passes"]) == (0, 0.0)
+    assert (result["natural_accuracy"], result["robust_accuracy"]) == (None, None)
+    row = work.store.read_trial(job.key)
+    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (FAILED, result["failed"], 0, 0)
+    assert work.store.read_epochs(job.key) == []
+    assert work.store.read_state(job.key) is None
+
+
+def test_a_trial_that_diverges_later_keeps_what_it_finished(job, monkeypatch):
+    work = Work(job)
+    work.advance()
+    good = record(job)
+    monkeypatch.setattr(Trial, "_train", lambda self: (float("nan"), 0.0, 1))
+    result = work.advance()
+    monkeypatch.undo()
+    assert (result["failed"], result["epoch"], result["done"]) == ("diverged at epoch 2: the loss is nan", 1, True)
+    after = record(job)
+    assert (after["trial"].pop("status"), after["trial"].pop("reason")) == (FAILED, result["failed"])
+    assert (good["trial"].pop("status"), good["trial"].pop("reason")) == (UNFINISHED, "")
+    assert after == good
+
+
+def test_weights_that_are_not_finite_are_divergence_too(job, monkeypatch):
+    trial = Trial(job.config, RUNTIME)
+    with torch.no_grad():
+        next(iter(trial._network.parameters())).fill_(float("inf"))
+    monkeypatch.setattr(Trial, "_train", lambda self: (1.0, 0.0, 1))
+    with pytest.raises(Diverged, match=r"^diverged at epoch 1: a weight is not finite$"):
+        trial.step()
+
+
+def test_a_trial_that_diverged_diverges_again(job):
+    job = at(job, lr=1e30)
+    first = Work(job).advance()["failed"]
+    again = Work(job)
+    row = again.store.read_trial(job.key)
+    assert (row["status"], row["reason"]) == (UNFINISHED, "")  # taken up again
+    assert again.advance()["failed"] == first
+    assert again.store.read_trial(job.key)["status"] == FAILED
+
+
+def test_a_failed_trial_is_taken_up_from_its_last_checkpoint(job, elsewhere):
+    reference = elsewhere(job)
+    finish(reference)
+    work = Work(job)
+    work.advance()
+    write_failure(work.store, job, "out of memory")
+    row = work.store.read_trial(job.key)
+    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (FAILED, "out of memory", 1, 1)
+    assert (row["device"], row["seconds"] > 0) == ("cpu", True)
+
+    work = Work(job)
+    assert work.trial.epoch == 1
+    assert (work.store.read_trial(job.key)["status"], work.store.read_trial(job.key)["reason"]) == (UNFINISHED, "")
+    while not work.advance()["done"]:
+        pass
+    assert record(job) == record(reference)
+
+
+def test_a_trial_that_never_began_can_fail_too(job, store):
+    write_failure(store, job, "its process or node died 3 times: no memory")
+    row = store.read_trial(job.key)
+    assert (row["status"], row["reason"]) == (FAILED, "its process or node died 3 times: no memory")
+    assert (row["epochs"], row["best_epoch"], row["device"], row["seconds"]) == (0, 0, "", 0.0)
+    assert store.index([job.key]) == {job.key: Recorded(FAILED, row["reason"], 0)}
+    assert finish(job).store.read_trial(job.key)["status"] == FINISHED
+
+
+def test_an_error_in_an_evaluation_is_raised_and_loses_nothing(job, elsewhere, monkeypatch):
+    reference = elsewhere(job)
+    finish(reference)
+    evaluate = Trial.evaluate
+
+    def failing(self, attack, weights):
+        if attack != Natural():
+            raise MemoryError
+        return evaluate(self, attack, weights)
+
+    monkeypatch.setattr(Trial, "evaluate", failing)
+    with pytest.raises(MemoryError):
+        finish(job)
+    monkeypatch.undo()
+    assert len(evaluations(Store(job.storage), job.key)) == 2 * 3  # natural: both checkpoints, three heads
+    finish(job)
+    assert record(job) == record(reference)
+
+
+# --- under Tune ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_travels(job):
+    assert pickle.loads(pickle.dumps(job)) == job
+
+
+def test_a_job_is_what_a_planned_trial_leaves_to_do(store):
+    planned = tiny_plan().trials[1]
+    left = replace(planned, recorded=Recorded(FINISHED, epochs=EPOCHS, evaluations=frozenset([planned.evaluations[0].key])))
+    assert Job.of(left, store, RUNTIME) == Job(store.uri, planned.key, planned.config, planned.evaluations[1:], RUNTIME)
+
+
+def test_an_actor_that_is_used_again_leaves_nothing_of_the_job_before(store, tmp_path):
+    some = jobs(tiny_plan(studies=(STUDY,)), store)
+    actor = Worker({"job": some[0]})
+    while not actor.step()["done"]:
+        pass
+    assert actor.reset_config({"job": some[1]})
+    assert actor.work.job == some[1]
+    while not actor.step()["done"]:
+        pass
+    actor.stop()
+    alone = replace(some[1], storage=str(tmp_path / "alone"))
+    finish(alone)
+    assert record(some[1]) == record(alone)

@@ -1,0 +1,103 @@
+"""The papers' printed numbers: complete, as printed, and under labels that the studies have."""
+
+import pytest
+
+from search_spaces.catalog import STUDIES
+from search_spaces.study import BETA_ATK, Study
+
+#: How many numbers each table prints.
+COUNTS = {
+    "cas/table-3": 4 * 4,
+    "cas/figure-8": 0,  # a picture
+    "cifs/table-1": 6 * 5,
+    "cifs/table-5": 4 * 4 - 2,  # Vanilla has no module to attack or to read
+    "cifs/table-b2": 6 * 5,
+    "cifs/table-b3": 5 + 2 * (9 * 4 + 1),  # natural accuracy once a defense
+    "cifs/table-e1": 6 * 4,
+    "cifs/table-e2": 4 * 4,
+    "cifs/table-e3": 3 * 4,
+}
+
+#: Rows as printed, in the order of the study's columns; None where the table prints a dash.
+ROWS: dict[str, dict[tuple[str, ...], tuple[float | None, ...]]] = {
+    "cas/table-3": {
+        ("Block2",): (71.89, 49.69, 40.26, 46.46),
+        ("Block3",): (83.05, 59.20, 47.84, 48.19),
+        ("Block4",): (86.79, 61.23, 48.88, 53.33),
+        ("Block3+4",): (83.77, 58.32, 48.27, 54.62),
+    },
+    "cifs/table-1": {
+        ("ResNet-18", "CAS"): (86.73, 55.99, 45.29, 44.18, 43.22),
+        ("ResNet-18", "CIFS"): (83.86, 58.86, 51.23, 50.16, 48.70),
+        ("WRN-28-10", "Vanilla"): (87.29, 58.50, 49.17, 48.68, 47.08),
+        ("WRN-28-10", "CIFS"): (85.56, 61.34, 53.74, 53.20, 51.51),
+    },
+    "cifs/table-5": {
+        ("Vanilla",): (84.56, None, None, 46.62),
+        ("top-1",): (87.63, 47.24, 47.24, 47.24),
+        ("top-2",): (83.86, 48.72, 54.96, 51.23),
+        ("top-3",): (83.49, 47.59, 55.39, 49.91),
+    },
+    "cifs/table-b2": {
+        ("ResNet-18", "Vanilla"): (83.63, 56.73, 50.64, 49.51, 49.47),
+        ("ResNet-18", "CIFS"): (82.46, 58.98, 51.94, 51.25, 49.76),
+        ("WRN-28-10", "CAS"): (87.51, 58.54, 52.06, 51.27, 50.69),
+    },
+    "cifs/table-b3": {
+        ("Vanilla", "0"): (84.56, 55.11, 46.62, 45.95, 44.72),
+        ("CAS", "0"): (86.73, 83.17, 88.45, 88.52, 88.24),
+        ("CAS", "0.1"): (None, 58.61, 61.36, 85.51, 62.40),
+        ("CAS", "inf-1"): (None, 55.99, 45.29, 44.18, 43.22),
+        ("CIFS", "10"): (None, 59.35, 51.27, 50.70, 48.70),
+        ("CIFS", "inf"): (None, 59.43, 51.45, 51.08, 48.82),
+        ("CIFS", "inf-2"): (None, 60.03, 52.30, 50.92, 50.03),
+    },
+    "cifs/table-e1": {
+        ("β = 0.1",): (75.22, 53.41, 48.10, 46.28),
+        ("β = 2",): (83.86, 58.86, 51.23, 48.74),
+        ("β = 100",): (75.41, 52.90, 45.00, 43.12),
+    },
+    "cifs/table-e2": {
+        ("Vanilla",): (84.56, 55.11, 46.62, 44.72),
+        ("P1",): (84.02, 57.60, 48.45, 45.95),
+        ("P2",): (82.62, 56.55, 47.22, 44.81),
+    },
+    "cifs/table-e3": {
+        ("Vanilla",): (84.56, 55.11, 46.62, 44.72),
+        ("Linear-Linear",): (81.52, 58.33, 51.32, 49.07),
+        ("MLP-Linear",): (83.86, 58.86, 51.23, 48.74),
+    },
+}
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+def test_every_number_is_there_once(study: Study) -> None:
+    cells = [(number.labels, number.checkpoint, number.column) for number in study.printed()]
+    assert len(cells) == len(set(cells)) == COUNTS[study.name]
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+def test_labels_are_those_of_the_study(study: Study) -> None:
+    rows = {arm.labels for arm in study.arms(study.profiles["paper"])}
+    if study.rows_by_beta:
+        rows = {(*labels, beta) for labels in rows for beta in BETA_ATK}
+    for number in study.printed():
+        assert number.labels in rows
+        assert number.column in {column.label for column in study.columns}
+        assert number.checkpoint == study.checkpoint
+        assert number.std is None
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_numbers_are_those_of_the_paper(name: str) -> None:
+    study = STUDIES[name]
+    printed = {(number.labels, number.column): number.value for number in study.printed()}
+    for labels, row in ROWS[name].items():
+        assert tuple(printed.get((labels, column.label)) for column in study.columns) == row
+
+
+def test_table_1_prints_the_strongest_attack_of_table_b3() -> None:
+    by_beta = STUDIES["cifs/table-b3"].printed()
+    for (network, defense), _, column, value, _ in STUDIES["cifs/table-1"].printed():
+        if network == "ResNet-18":
+            assert value == min(n.value for n in by_beta if (n.labels[0], n.column) == (defense, column))

@@ -1,0 +1,108 @@
+"""CIFSModule against the equations of its paper, with automatic differentiation in place of the closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from trainables.config import CIFS, Sigmoid, Softmax, Softplus
+from trainables.modules.cifs import CIFSModule
+
+B, C, H, W, CLASSES = 5, 6, 3, 4, 7
+IMGFS = [Sigmoid(), Sigmoid(alpha=0.5), Softplus(), Softplus(alpha=0.5), Softmax(), Softmax(T=0.1)]
+
+
+@pytest.fixture(autouse=True)
+def _layers_may_draw():
+    with torch.random.fork_rng(devices=()):
+        yield
+
+
+def build(chance, probe, k, imgf):
+    spec = CIFS(positions=("block4.1", "block4.2"), probes=("linear", probe), top_k=k, imgf=imgf)
+    module = CIFSModule(spec, 1, C, CLASSES).double()
+    for p in module.parameters():
+        p.data = 0.5 * torch.randn(p.shape, generator=chance, dtype=p.dtype)
+    return module
+
+
+def probe(module, z):
+    """A(z) on one image's features (C, H, W)."""
+    f = z.mean((1, 2))
+    if hasattr(module.probe, "fc"):
+        return module.probe.fc.weight @ f + module.probe.fc.bias
+    h = module.probe.fc1.weight @ f + module.probe.fc1.bias
+    return module.probe.fc2.weight @ (torch.log(1 + torch.exp(5 * h)) / 5) + module.probe.fc2.bias
+
+
+def imgf(spec, g):
+    if isinstance(spec, Sigmoid):
+        return 1 / (1 + torch.exp(-spec.alpha * g))
+    if isinstance(spec, Softplus):
+        return torch.log(1 + torch.exp(spec.alpha * g)) / spec.alpha
+    e = torch.exp(g / spec.T)
+    return e / e.sum()
+
+
+def plain(module, spec, z, y, k):
+    masked, predictions = [], []
+    for b in range(B):
+        p = probe(module, z[b])
+        ranked = sorted(range(CLASSES), key=lambda c: -p[c].item())
+        top = ranked[:k] if y is None else [int(y[b]), *[c for c in ranked if c != y[b]][: k - 1]]
+        delta = torch.zeros(C, dtype=z.dtype, requires_grad=True)
+        perturbed = probe(module, z[b].detach() + delta[:, None, None])
+        (g,) = torch.autograd.grad(sum(perturbed[c] for c in top), delta, create_graph=True)  # eq. 1
+        masked.append(z[b] * imgf(spec, g)[:, None, None])  # eq. 2
+        predictions.append(p)
+    return torch.stack(masked), torch.stack(predictions)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("k", [1, 2, 3, CLASSES])
+@pytest.mark.parametrize("spec", IMGFS, ids=str)
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_forward_and_gradients(kind, spec, k, labelled, chance):
+    module = build(chance, kind, k, spec)
+    z = torch.randn(B, C, H, W, generator=chance, dtype=torch.float64, requires_grad=True)
+    y = torch.randint(CLASSES, (B,), generator=chance) if labelled else None
+    weights = torch.randn(B, C, H, W, generator=chance), torch.randn(B, CLASSES, generator=chance)
+    ours, theirs = module(z, y)[:2], plain(module, spec, z, y, k)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+    inputs = [z, *module.parameters()]
+    grads = [
+        torch.autograd.grad(sum((w * o).sum() for w, o in zip(weights, out, strict=True)), inputs) for out in (ours, theirs)
+    ]
+    for a, b in zip(*grads, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_no_gradient_goes_from_the_mask_into_the_features(kind, chance):
+    """With z held where it is multiplied, what is left of the gradient would be the mask's."""
+    module = build(chance, kind, 2, Softplus())
+    z = torch.randn(B, C, H, W, generator=chance, dtype=torch.float64, requires_grad=True)
+    masked = module(z).z
+    (gradient,) = torch.autograd.grad(masked.sum(), z)
+    torch.testing.assert_close(gradient, (masked / z).detach())
+
+
+def test_the_label_counts_once():
+    """Where y is the second best, the set is {y, the best}; a probe that ranks 2, 0, 1 shows it."""
+    spec = CIFS(positions=("block4.1",), probes=("linear",), top_k=2)
+    module = CIFSModule(spec, 0, 2, 3)
+    logits = torch.tensor([[2.0, 1.0, 3.0]])
+    tops = [sorted(module.top(logits, y)[0].tolist()) for y in (None, torch.tensor([2]), torch.tensor([0]), torch.tensor([1]))]
+    assert tops == [[0, 2], [0, 2], [0, 2], [1, 2]]
+
+
+@pytest.mark.parametrize("spec", IMGFS, ids=str)
+def test_masks_are_importances(spec, chance):
+    """Never negative, in the order of the relevances, and close to zero for negative ones (section 3.2)."""
+    g = torch.tensor([[-30.0, -1.0, 0.0, 1.0, 30.0]])
+    (m,) = build(chance, "linear", 2, spec).mask(g)
+    assert (m >= 0).all()
+    assert (m.diff() >= 0).all()
+    assert m[0] < 1e-6
+    assert math.isfinite(m.sum())

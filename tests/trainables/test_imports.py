@@ -1,0 +1,14 @@
+import subprocess
+import sys
+
+
+def test_slow_and_foreign_packages_are_not_loaded():
+    """A plan or a demo waits for none of them, and what trains knows nothing of what schedules."""
+    code = """
+import sys
+import trainables.attacks, trainables.data, trainables.joint, trainables.models, trainables.objectives
+foreign = {"torchvision", "sklearn", "scipy", "ray", "mlflow", "optuna", "pandas"}
+print(sorted(foreign & set(sys.modules)))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from trainables.config import Data
+from trainables.data.examples import Examples
+from trainables.data.splits import split, stratified_order
+
+
+def examples(n, chance, classes=10, skew=1.0):
+    """Examples whose images hold their number, so that each can be told from the others."""
+    p = torch.arange(1, classes + 1).double() ** -skew
+    labels = torch.multinomial(p, n, replacement=True, generator=chance)
+    return Examples(torch.arange(n)[:, None, None, None].repeat(1, 1, 2, 2), labels)
+
+
+def numbers(part):
+    return part.images[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize("skew", [0.0, 1.0])
+def test_every_beginning_has_the_classes_in_proportion(skew, chance):
+    labels = examples(500, chance, skew=skew).labels
+    order = stratified_order(labels, seed=0)
+    assert sorted(order.tolist()) == list(range(500))
+    share = torch.bincount(labels, minlength=10) / 500
+    for n in range(1, 501):
+        counts = torch.bincount(labels[order[:n]], minlength=10)
+        assert ((counts - n * share).abs() <= (1 + 10 * share) / 2 + 1e-4).all()
+
+
+def test_the_order_is_a_shuffle_that_a_seed_decides(chance):
+    labels = examples(500, chance).labels
+    order = stratified_order(labels, seed=0)
+    assert torch.equal(order, stratified_order(labels, seed=0))
+    assert not torch.equal(order, stratified_order(labels, seed=1))
+    zeros = order[labels[order] == 0]
+    assert zeros.tolist() != sorted(zeros.tolist())
+
+
+@pytest.mark.parametrize(("validation", "held_out"), [(0.0, 0), (0.02, 10), (0.1, 50), (0.001, 1)])
+def test_validation_is_held_out_of_training(validation, held_out, chance):
+    train, test = examples(500, chance), examples(100, chance)
+    parts = split(train, test, Data(dataset="digits", validation=validation))
+    assert [len(p) for p in parts] == [500 - held_out, held_out, 100]
+    assert sorted(numbers(parts.train) + numbers(parts.validation)) == list(range(500))
+    assert numbers(parts.test) == list(range(100))
+    for part in (parts.train, parts.validation):
+        assert torch.equal(part.labels, train.labels[part.images[:, 0, 0, 0]])  # labels stay with their images
+
+
+def test_examples_limits_training_and_test(chance):
+    train, test = examples(500, chance), examples(100, chance)
+    parts = split(train, test, Data(dataset="digits", validation=0.1, examples=60))
+    assert [len(p) for p in parts] == [54, 6, 60]
+    assert len({*numbers(parts.train), *numbers(parts.validation)}) == 60
+    whole = split(train, test, Data(dataset="digits", validation=0.1, examples=5000))
+    assert [len(p) for p in whole] == [450, 50, 100]
+
+
+def test_nothing_left_to_train_on_is_refused(chance):
+    with pytest.raises(ValueError, match=r"data.validation=0.99 leaves 0 of 10"):
+        split(examples(20, chance), examples(10, chance), Data(dataset="digits", validation=0.99, examples=10))

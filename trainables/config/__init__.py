@@ -1,0 +1,88 @@
+"""What one trial is: every setting that changes its weights, and nothing else.
+
+A :class:`TrialConfig` is a frozen value; :func:`trial_key` and :func:`evaluation_key` are the identities made from it.
+This package imports no torch, so that a plan of thousands of trials is made at once.
+"""
+
+from trainables.config.attack import CW, FGSM, PGD, Attack, Natural
+from trainables.config.data import DATASETS, Data, DatasetInfo
+from trainables.config.identity import NUMERICS, attack_key, canonical_attack, evaluation_key, heads, trial_key
+from trainables.config.model import BLOCKS, Model
+from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule, Sigmoid, Softmax, Softplus
+from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
+from trainables.config.runtime import Runtime
+from trainables.config.spec import Count, NonNegative, Positive, Spec
+from trainables.config.training import EMA, SWA, Cosine, MultiStep, OneCycle, Selection, Training
+from trainables.config.training_attack import (
+    APGD,
+    FGSMRS,
+    AdversarialInterpolation,
+    BatchNorm,
+    FeatureScattering,
+    Friendly,
+    InfoFeature,
+    TrainingAttack,
+    TrainingPGD,
+)
+from trainables.config.trial import TrialConfig
+
+__all__ = [
+    "AFD",
+    "ALP",
+    "APGD",
+    "AT",
+    "BLOCKS",
+    "CAS",
+    "CIFS",
+    "CW",
+    "DATASETS",
+    "EMA",
+    "FGSM",
+    "FGSMRS",
+    "FSR",
+    "KWTA",
+    "MART",
+    "NUMERICS",
+    "PCL",
+    "PGD",
+    "SAP",
+    "SWA",
+    "TRADES",
+    "AdversarialInterpolation",
+    "Attack",
+    "BatchNorm",
+    "Cosine",
+    "Count",
+    "Data",
+    "DatasetInfo",
+    "FeatureMatching",
+    "FeatureScattering",
+    "Friendly",
+    "InfoFeature",
+    "L2Matching",
+    "Model",
+    "Module",
+    "MultiStep",
+    "Natural",
+    "NoModule",
+    "NonNegative",
+    "Objective",
+    "OneCycle",
+    "Positive",
+    "Runtime",
+    "Selection",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Spec",
+    "Standard",
+    "Training",
+    "TrainingAttack",
+    "TrainingPGD",
+    "TrialConfig",
+    "attack_key",
+    "canonical_attack",
+    "evaluation_key",
+    "heads",
+    "trial_key",
+]

@@ -1,0 +1,57 @@
+"""Who is who: keys made of contents, and the forms that make equal things equal."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from trainables.config.attack import Attack, Natural
+from trainables.config.module import Module
+
+if TYPE_CHECKING:
+    from trainables.config.trial import TrialConfig
+
+#: Version of the numerics, a part of every key. Raised by hand whenever the same configuration would train to other weights.
+NUMERICS = 1
+
+
+def heads(module: Module) -> list[str]:
+    """Names of the network's outputs: ``final``, then ``1``, ``2``, ... for the modules that predict, in forward order."""
+    predictions = len(module.positions) if module.predicts else 0
+    return ["final", *(str(i) for i in range(1, predictions + 1))]
+
+
+def canonical_attack(attack: Attack, module: Module) -> Attack | None:
+    """``attack`` as it acts on a network with ``module``: the form that is hashed, so that equal attacks are equal.
+
+    ``own`` becomes the module's beta (CAS's eq. 5 is the CIFS eq. 3 of that beta times 1 + beta: the same direction, so the
+    same attack); without predicting modules every number is 0. None where ``attack`` aims at a module that is not there.
+    """
+    if isinstance(attack, Natural):
+        return attack
+    predictions = len(heads(module)) - 1
+    beta = attack.beta_atk
+    if beta.startswith("inf"):
+        return attack if predictions and int(beta[4:] or 1) <= predictions else None
+    number = 0.0 if not predictions else module.beta if beta == "own" else float(beta)
+    beta = repr(number).removesuffix(".0")
+    return attack.model_copy(update={"beta_atk": beta})
+
+
+def _key(*parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def trial_key(config: "TrialConfig") -> str:
+    """Identity of a training: 16 hex digits over the whole configuration and the version of the numerics."""
+    return _key("trial", NUMERICS, config.model_dump(mode="json"))
+
+
+def attack_key(attack: Attack) -> str:
+    """Identity of an attack in its canonical form."""
+    return _key("attack", NUMERICS, attack.model_dump(mode="json"))
+
+
+def evaluation_key(trial: str, checkpoint: str, attack: Attack) -> str:
+    """Identity of an evaluation: the trial, ``best`` or ``last``, and the canonical attack."""
+    return _key("evaluation", trial, checkpoint, attack_key(attack))

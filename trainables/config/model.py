@@ -1,0 +1,57 @@
+"""The network, and the names of the places in it."""
+
+import re
+from typing import Literal
+
+from trainables.config.spec import Count, Spec
+
+#: Blocks in each stage, convolutions for those without blocks. Positions are ``block<stage>.<block>``, both counted from 1.
+BLOCKS = {
+    "resnet-10": (1, 1, 1, 1),
+    "resnet-18": (2, 2, 2, 2),
+    "resnet-50": (3, 4, 6, 3),
+    "wrn-28": (4, 4, 4),
+    "wrn-34": (5, 5, 5),
+    "vgg-16": (2, 2, 3, 3, 3),
+    "vgg-16-bn": (2, 2, 3, 3, 3),
+    "lenet": (1, 1),
+}
+
+
+class Model(Spec):
+    """The network, its width and what it does to images first.
+
+    ``width``: channels of the first stage: 64 for the papers' ResNets and VGG16, 160 makes ``wrn-28`` the WRN-28-10, 6 makes
+    ``lenet`` LeNet-5.
+    ``normalise``: the network maps images from [0, 1] to [-1, 1] first, as in InfoFeature and Feature Scattering. Attacks stay
+    in [0, 1], so that 8/255 means the same everywhere: InfoFeature's 16/255 of a range twice as long.
+    """
+
+    name: Literal["resnet-10", "resnet-18", "resnet-50", "wrn-28", "wrn-34", "vgg-16", "vgg-16-bn", "lenet"] = "resnet-18"
+    width: Count = 64
+    normalise: bool = False
+
+    def positions(self) -> list[str]:
+        """Every place where a module can be inserted, in the order of the forward pass."""
+        return [f"block{stage}.{block}" for stage, n in enumerate(BLOCKS[self.name], 1) for block in range(1, n + 1)]
+
+    def resolve(self, position: str) -> list[str]:
+        """A paper's name as positions: ``block4`` is each block of stage 4, ``P1`` the last block, ``P2`` the one before.
+
+        ``all`` is every position.
+
+        Raises:
+            ValueError: this model has no such place.
+        """
+        every = self.positions()
+        if match := re.fullmatch(r"P([1-9]\d*)", position):
+            found = every[-int(match[1]) :][:1] if int(match[1]) <= len(every) else []
+        elif position == "all":
+            found = every
+        else:
+            found = [p for p in every if p == position or p.startswith(f"{position}.")]
+        if not found:
+            stages = [f"block{s}" for s in range(1, len(BLOCKS[self.name]) + 1)]
+            allowed = ", ".join([*stages, *every, "P1", "P2", "all"])
+            raise ValueError(f"positions: {position!r} is none of {self.name}; allowed: {allowed}")
+        return found

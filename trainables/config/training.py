@@ -1,0 +1,75 @@
+"""How the weights are trained, and which checkpoint is the best one."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trainables.config.attack import PGD, Attack
+from trainables.config.spec import Count, NonNegative, Positive, Spec
+
+
+class MultiStep(Spec):
+    """The learning rate times ``gamma`` from each milestone (epochs, counted from 1 as in the papers) on."""
+
+    name: Literal["multistep"] = "multistep"
+    milestones: tuple[Count, ...] = (75, 90)
+    gamma: Positive = 0.1
+
+
+class Cosine(Spec):
+    """The learning rate from its start to 0 along half a cosine, epoch by epoch."""
+
+    name: Literal["cosine"] = "cosine"
+
+
+class OneCycle(Spec):
+    """From 0 up to the learning rate and down to 0 again, both along a line, batch by batch.
+
+    ``peak``: the share of the training after which the rate is highest. This is the schedule that Wong et al. (ICLR 2020,
+    "Fast is better than free") made short adversarial trainings with; torch's OneCycleLR bends it to cosines and cycles the
+    momentum too.
+    """
+
+    name: Literal["one-cycle"] = "one-cycle"
+    peak: Annotated[float, Field(gt=0, lt=1)] = 0.4
+
+
+class EMA(Spec):
+    """An exponential average of the weights after every step, by ``decay``; see :mod:`trainables.averaging`."""
+
+    name: Literal["ema"] = "ema"
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+
+
+class SWA(Spec):
+    """The mean of the weights after each epoch from ``start`` on, counted from 1; see :mod:`trainables.averaging`."""
+
+    name: Literal["swa"] = "swa"
+    start: Count
+
+
+class Training(Spec):
+    """SGD: epochs, examples a batch, learning rate and its schedule, momentum, weight decay.
+
+    ``averaging``: an average of the weights that is selected, saved and evaluated in the place of the last ones.
+    ``patience``: training stops once so many epochs in a row were not the best.
+    """
+
+    epochs: Count = 120
+    batch_size: Annotated[int, Field(ge=2)] = 128  # batch normalisation needs two
+    lr: Positive = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NonNegative = 2e-4
+    schedule: Annotated[MultiStep | Cosine | OneCycle, Field(discriminator="name")] = MultiStep()
+    averaging: Annotated[EMA | SWA, Field(discriminator="name")] | None = None
+    patience: Count | None = None
+
+
+class Selection(Spec):
+    """How the best checkpoint is chosen: the highest accuracy on ``split`` under ``attack`` after each epoch.
+
+    ``test`` is what the papers did and leaks; ``validation`` is held out from the training set.
+    """
+
+    split: Literal["validation", "test"] = "validation"
+    attack: Attack = PGD(eps=8 / 255, step=0.8 / 255, iterations=20)

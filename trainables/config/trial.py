@@ -1,0 +1,88 @@
+"""One training, completely."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from trainables.config.attack import Natural
+from trainables.config.data import Data
+from trainables.config.identity import canonical_attack, heads
+from trainables.config.model import Model
+from trainables.config.module import CIFS, Module, NoModule
+from trainables.config.objective import AT, PCL, Objective, Standard
+from trainables.config.spec import Spec
+from trainables.config.training import SWA, Selection, Training
+from trainables.config.training_attack import AdversarialInterpolation, TrainingAttack, TrainingPGD
+
+
+class TrialConfig(Spec):
+    """One training, completely: the same configuration gives the same weights (bit for bit on one kind of CPU)."""
+
+    data: Data = Data()
+    model: Model = Model()
+    module: Module = NoModule()
+    objective: Objective = AT()
+    attack: TrainingAttack | None = TrainingPGD(eps=8 / 255, step=2 / 255, iterations=10)
+    training: Training = Training()
+    selection: Selection = Selection()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("module")
+    @classmethod
+    def _canonical_positions(cls, module: Module, info: ValidationInfo) -> Module:
+        """Replace the papers' names of positions by this model's own, in forward order, so that equal trials are equal."""
+        if isinstance(module, NoModule) or "model" not in info.data:
+            return module
+        model: Model = info.data["model"]
+        resolved = [model.resolve(p) for p in module.positions]
+        places = [p for group in resolved for p in group]
+        if len(set(places)) < len(places) or not places:
+            raise ValueError(f"positions = {list(module.positions)}: must name at least one block, and each block once")
+        order = sorted(range(len(places)), key=lambda i: model.positions().index(places[i]))
+        update: dict[str, tuple[str, ...]] = {"positions": tuple(places[i] for i in order)}
+        if isinstance(module, CIFS):
+            probes = module.probes * len(places) if len(module.probes) == 1 else module.probes
+            if len(probes) != len(places):
+                raise ValueError(f"probes has {len(probes)} entries for {len(places)} positions; allowed: 1 or {len(places)}")
+            update["probes"] = tuple(probes[i] for i in order)
+        return module.model_copy(update=update)
+
+    @field_validator("attack")
+    @classmethod
+    def _canonical_aim(cls, attack: TrainingAttack | None, info: ValidationInfo) -> TrainingAttack | None:
+        """``own`` where it is the same as ``0``, so that equal trials are equal."""
+        if attack is None or isinstance(attack, AdversarialInterpolation) or "module" not in info.data:
+            return attack
+        return attack if info.data["module"].beta else attack.model_copy(update={"beta_atk": "own"})
+
+    @model_validator(mode="after")
+    def _combination(self) -> Self:
+        """Refuse combinations that make no sense, with the reason."""
+        if isinstance(self.objective, Standard) and self.attack is not None:
+            raise ValueError("attack must be null with objective.name=standard, which trains on natural examples")
+        if self.attack is None and not isinstance(self.objective, Standard | PCL):
+            reason = f"objective.name={self.objective.name}, which trains on adversarial examples"
+            raise ValueError(f"attack must not be null with {reason}")
+        if isinstance(self.objective, PCL) and self.objective.warmup >= self.training.epochs:
+            reason = f"{self.training.epochs}, or its loss would never be added"
+            raise ValueError(f"objective.warmup = {self.objective.warmup}: must be less than training.epochs = {reason}")
+        averaging = self.training.averaging
+        if isinstance(averaging, SWA) and averaging.start > self.training.epochs:
+            reason = f"{self.training.epochs}, or nothing would ever be averaged"
+            raise ValueError(f"training.averaging.start = {averaging.start}: must be at most training.epochs = {reason}")
+        if self.training.patience is not None and self.training.patience >= self.training.epochs:
+            reason = f"{self.training.epochs}, or it would never stop the training"
+            raise ValueError(f"training.patience = {self.training.patience}: must be less than training.epochs = {reason}")
+        if self.selection.split == "validation" and self.data.validation == 0:
+            raise ValueError("data.validation = 0: must be > 0 with selection.split=validation; or set selection.split=test")
+        if isinstance(self.module, CIFS) and self.module.top_k > self.data.info.classes:
+            classes = f"{self.data.info.classes}, the classes of {self.data.dataset}"
+            raise ValueError(f"module.top_k = {self.module.top_k}: must be less than or equal to {classes}")
+        if isinstance(self.attack, AdversarialInterpolation) and self.objective != AT():
+            reason = "attack.name=adversarial-interpolation, which makes labels of its own"
+            raise ValueError(f"objective must be at without label_smoothing with {reason}")
+        attack = self.selection.attack
+        if not isinstance(attack, Natural) and not canonical_attack(attack, self.module):
+            there = f"{len(heads(self.module)) - 1} with module.name={self.module.name}"
+            raise ValueError(f"selection.attack.beta_atk = {attack.beta_atk!r}: there is no such module; there are {there}")
+        return self

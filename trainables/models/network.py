@@ -1,0 +1,86 @@
+"""What every network has: places for inserted modules, and a linear layer on pooled features."""
+
+from typing import Any
+
+from torch import Generator, Tensor, nn
+
+from trainables import config
+from trainables.modules import InsertedModule
+from trainables.outputs import Outputs
+
+
+class Trace:
+    """What the inserted modules say during one forward pass, in its order."""
+
+    def __init__(self) -> None:
+        self.aux: list[Tensor] = []
+        self.inner: list[Any] = []
+
+
+class Network(nn.Module):
+    """A backbone with modules inserted at some of its positions.
+
+    ``channels``: at every position (``block<stage>.<block>``), the number of channels of the features there.
+    ``normalise``: whether images are mapped to [-1, 1] first; attacks and their eps stay in [0, 1] either way.
+    ``fc``: the linear layer on the pooled last features.
+    """
+
+    fc: nn.Linear
+
+    def __init__(self, model: config.Model) -> None:
+        super().__init__()
+        self.normalise = model.normalise
+        self.channels: dict[str, int] = {}
+        self.inserted = nn.ModuleDict()
+        self._chance: Generator | None = None
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Outputs:
+        """Images (B, channels, size, size) in [0, 1] to predictions; labels ``y`` (B,) in the training forward only."""
+        trace = Trace()
+        maps = self.extract(2 * x - 1 if self.normalise else x, y, trace)
+        features = maps.mean((2, 3))
+        return Outputs(self.fc(features), tuple(trace.aux), features, maps, tuple(trace.inner))
+
+    def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
+        """The last features (B, C, H, W); every position is visited on the way."""
+        raise NotImplementedError
+
+    def insert(self, position: str, module: InsertedModule) -> None:
+        """Put ``module`` at ``position``."""
+        self.inserted[_key(position)] = module
+
+    def draw_from(self, chance: Generator | None) -> Generator | None:
+        """Let the inserted modules draw from ``chance``, on the network's device; returns what they drew from before."""
+        before, self._chance = self._chance, chance
+        for module in self.modules():
+            if isinstance(module, InsertedModule):
+                module.chance = chance
+        return before
+
+    def visit(self, position: str, z: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
+        """Features (B, C, H, W) as the module at ``position`` leaves them; what it says is added to ``trace``."""
+        key = _key(position)
+        if key not in self.inserted:
+            return z
+        z, logits, inner = self.inserted[key](z, y)
+        if logits is not None:
+            trace.aux.append(logits)
+        if inner is not None:
+            trace.inner.append(inner)
+        return z
+
+
+def _key(position: str) -> str:
+    return position.replace(".", "_")  # torch allows no dot in a submodule's name
+
+
+def initialise(network: nn.Module) -> None:
+    """He initialisation of the convolutions (normal, fan-out, ReLU: He et al., ICCV 2015, eq. 14), their biases 0.
+
+    Linear layers and batch norms keep torch's own: uniform in +-1 / sqrt(fan-in), and the identity.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

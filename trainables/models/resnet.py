@@ -1,0 +1,91 @@
+"""ResNets for small images (He et al., CVPR 2016): a 3x3 stem at full resolution, then stages of blocks."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainables import config
+from trainables.models.network import Network, Trace, initialise
+
+
+class BasicBlock(nn.Module):
+    """relu(F(x) + x) with two 3x3 convolutions F; a 1x1 convolution on x where the shape changes."""
+
+    #: Output channels for each of the convolutions' own.
+    expansion = 1
+
+    def __init__(self, before: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.shortcut = _shortcut(before, channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, before, H, W) to (B, channels, H / stride, W / stride)."""
+        z = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(z)) + self.shortcut(x))
+
+
+class Bottleneck(nn.Module):
+    """relu(F(x) + x), where F is a 1x1, a 3x3 and a 1x1 convolution, the last to four times as many channels.
+
+    The 3x3 convolution has the stride, as in the networks of this name that are in use; the paper gives it to the first 1x1.
+    """
+
+    expansion = 4
+
+    def __init__(self, before: int, channels: int, stride: int) -> None:
+        super().__init__()
+        after = channels * self.expansion
+        self.conv1 = nn.Conv2d(before, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = nn.Conv2d(channels, after, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(after)
+        self.shortcut = _shortcut(before, after, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, before, H, W) to (B, 4 channels, H / stride, W / stride)."""
+        z = F.relu(self.bn1(self.conv1(x)))
+        z = F.relu(self.bn2(self.conv2(z)))
+        return F.relu(self.bn3(self.conv3(z)) + self.shortcut(x))
+
+
+def _shortcut(before: int, after: int, stride: int) -> nn.Sequential:
+    """The identity, or a 1x1 convolution where the shape changes."""
+    if stride == 1 and before == after:
+        return nn.Sequential()
+    return nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+
+
+class ResNet(Network):
+    """Stage s has blocks of width 2^(s-1) channels (times the block's expansion) and, but for the first, half the resolution.
+
+    The stem is that for CIFAR at every image size: FSR's public code has it for Tiny ImageNet's 64 x 64 pixels too.
+    A position is the output of a block, after its last ReLU.
+    """
+
+    def __init__(
+        self, model: config.Model, info: config.DatasetInfo, block: type[BasicBlock] | type[Bottleneck] = BasicBlock
+    ) -> None:
+        super().__init__(model)
+        self.conv1 = nn.Conv2d(info.channels, model.width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(model.width)
+        self.blocks = nn.ModuleList()
+        before = model.width
+        for stage, n in enumerate(config.BLOCKS[model.name], 1):
+            for place in range(1, n + 1):
+                channels = model.width * 2 ** (stage - 1)
+                self.blocks.append(block(before, channels, 2 if stage > 1 and place == 1 else 1))
+                self.channels[f"block{stage}.{place}"] = before = channels * block.expansion
+        self.fc = nn.Linear(before, info.classes)
+        initialise(self)
+
+    def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
+        """See :meth:`Network.extract`."""
+        z = F.relu(self.bn1(self.conv1(x)))
+        for position, block in zip(self.channels, self.blocks, strict=True):
+            z = self.visit(position, block(z), y, trace)
+        return z

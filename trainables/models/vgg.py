@@ -1,0 +1,48 @@
+"""VGG16 (Simonyan & Zisserman, ICLR 2015, configuration D) for small images: one linear layer instead of the paper's three."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainables import config
+from trainables.models.network import Network, Trace, initialise
+
+#: Channels of the five stages, in widths.
+WIDTHS = (1, 2, 4, 8, 8)
+
+
+class VGG(Network):
+    """Five stages of 3x3 convolutions, each stage with a 2x2 max pool at its end.
+
+    A position is the output of a convolution after its ReLU; a stage's last position lies before its pool. An image that is
+    down to one pixel is not pooled any more, so 8 x 8 pixels are enough.
+
+    Args:
+        model: see :class:`trainables.config.Model`.
+        info: of the data set.
+        batch_norm: whether each convolution is followed by batch normalisation. It has no bias then: the normalisation would
+            take it away again. (torchvision keeps it: 4,224 parameters more that do nothing.)
+    """
+
+    def __init__(self, model: config.Model, info: config.DatasetInfo, batch_norm: bool) -> None:
+        super().__init__(model)
+        self.convs = nn.ModuleList()
+        self.bns = nn.ModuleList()
+        self.last = {f"block{stage}.{n}" for stage, n in enumerate(config.BLOCKS[model.name], 1)}
+        before = info.channels
+        for stage, n in enumerate(config.BLOCKS[model.name], 1):
+            after = model.width * WIDTHS[stage - 1]
+            for conv in range(1, n + 1):
+                self.convs.append(nn.Conv2d(before, after, 3, padding=1, bias=not batch_norm))
+                self.bns.append(nn.BatchNorm2d(after) if batch_norm else nn.Identity())
+                self.channels[f"block{stage}.{conv}"] = before = after
+        self.fc = nn.Linear(before, info.classes)
+        initialise(self)
+
+    def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
+        """See :meth:`Network.extract`."""
+        z = x
+        for position, conv, bn in zip(self.channels, self.convs, self.bns, strict=True):
+            z = self.visit(position, F.relu(bn(conv(z))), y, trace)
+            if position in self.last and min(z.shape[2:]) > 1:
+                z = F.max_pool2d(z, 2)
+        return z

@@ -1,0 +1,59 @@
+"""Wide ResNets (Zagoruyko & Komodakis, BMVC 2016): pre-activation blocks, without dropout."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainables import config
+from trainables.models.network import Network, Trace, initialise
+
+#: Channels of the stem, whatever the width.
+STEM = 16
+
+
+class WideBlock(nn.Module):
+    """x + F(a), where a = relu(bn(x)) is made by the network; a 1x1 convolution of a replaces x where the shape changes."""
+
+    def __init__(self, before: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, channels, 3, stride, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.shortcut = nn.Conv2d(before, channels, 1, stride, bias=False) if stride != 1 or before != channels else None
+
+    def forward(self, x: Tensor, a: Tensor) -> Tensor:
+        """Features x and their activation a, both (B, before, H, W), to (B, channels, H / stride, W / stride)."""
+        z: Tensor = self.conv2(F.relu(self.bn(self.conv1(a))))
+        return z + (x if self.shortcut is None else self.shortcut(a))
+
+
+class WideResNet(Network):
+    """Stage s has width 2^(s-1) channels and, but for the first, half the resolution.
+
+    A position is the activated output of a block, which is what the next block's convolutions see, or the linear layer after
+    the last block. A shortcut without a convolution carries the output before its activation, and so goes past the position.
+    """
+
+    def __init__(self, model: config.Model, info: config.DatasetInfo) -> None:
+        super().__init__(model)
+        self.conv1 = nn.Conv2d(info.channels, STEM, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(STEM)
+        self.blocks = nn.ModuleList()
+        self.bns = nn.ModuleList()
+        before = STEM
+        for stage, n in enumerate(config.BLOCKS[model.name], 1):
+            for block in range(1, n + 1):
+                after = model.width * 2 ** (stage - 1)
+                self.blocks.append(WideBlock(before, after, 2 if stage > 1 and block == 1 else 1))
+                self.bns.append(nn.BatchNorm2d(after))
+                self.channels[f"block{stage}.{block}"] = before = after
+        self.fc = nn.Linear(before, info.classes)
+        initialise(self)
+
+    def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
+        """See :meth:`Network.extract`."""
+        z = self.conv1(x)
+        a = F.relu(self.bn1(z))
+        for position, block, bn in zip(self.channels, self.blocks, self.bns, strict=True):
+            z = block(z, a)
+            a = self.visit(position, F.relu(bn(z)), y, trace)
+        return a

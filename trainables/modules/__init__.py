@@ -1,0 +1,19 @@
+"""What can be inserted in a network, by the names in ``config.Module``."""
+
+from trainables.modules.cas import CASModule
+from trainables.modules.cifs import CIFSModule
+from trainables.modules.fsr import FSRModule
+from trainables.modules.inserted import InsertedModule
+from trainables.modules.kwta import KWTAModule
+from trainables.modules.sap import SAPModule
+
+__all__ = ["MODULES", "InsertedModule"]
+
+#: A class for each name but ``none``.
+MODULES: dict[str, type[InsertedModule]] = {
+    "cas": CASModule,
+    "cifs": CIFSModule,
+    "fsr": FSRModule,
+    "kwta": KWTAModule,
+    "sap": SAPModule,
+}

@@ -1,0 +1,33 @@
+"""Channel-wise Activation Suppressing (Bai et al., ICLR 2021, section 4)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainables.config import CAS
+from trainables.modules.inserted import InsertedModule, Insertion
+
+
+class CASModule(InsertedModule):
+    """An auxiliary classifier M on pooled features f^ (eq. 2), and its weights of one class as a mask (eq. 3).
+
+    The weights are used as they are, with their signs, and have a gradient as a mask too.
+    """
+
+    def __init__(self, spec: CAS, index: int, channels: int, classes: int) -> None:
+        super().__init__(spec, index, channels, classes)
+        self.suppression = spec.suppression
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
+        """Features (B, C, H, W) to f~ = f M_y in training, f M_y^ with the predicted class y^ otherwise; and the logits."""
+        logits: Tensor = self.fc(z.mean((2, 3)))
+        if not self.suppression:
+            return Insertion(z, logits)
+        mask = F.embedding(logits.argmax(1) if y is None else y, self.fc.weight)
+        return Insertion(z * mask[:, :, None, None], logits)
+
+    @staticmethod
+    def head_weights(spec: CAS) -> tuple[float, ...]:
+        """Eq. 5: 1 for the final prediction, beta / S for each of the S modules."""
+        S = len(spec.positions)
+        return (1.0, *(spec.beta / S for _ in range(S)))

@@ -1,0 +1,95 @@
+"""Channel-wise Importance-based Feature Selection (Yan et al., ICML 2021, section 3.2)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainables.config import CIFS, Sigmoid, Softplus
+from trainables.modules.inserted import InsertedModule, Insertion
+
+#: Width and sharpness of the MLP probe's hidden layer, from the authors' code; the paper does not give them.
+HIDDEN = 128
+SHARPNESS = 5.0
+
+
+class LinearProbe(nn.Module):
+    """A(f) = W f + b on pooled features f (B, C)."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, f: Tensor) -> Tensor:
+        """Logits (B, classes)."""
+        logits: Tensor = self.fc(f)
+        return logits
+
+    def relevance(self, f: Tensor, top: Tensor) -> Tensor:
+        """Gradient (B, C) of the sum of the logits ``top`` (B, k) with respect to f: the sum of their rows of W."""
+        return F.embedding(top, self.fc.weight).sum(1)
+
+
+class MLPProbe(nn.Module):
+    """A(f) = W2 softplus(W1 f + b1) + b2 on pooled features f (B, C)."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, HIDDEN)
+        self.fc2 = nn.Linear(HIDDEN, classes)
+
+    def forward(self, f: Tensor) -> Tensor:
+        """Logits (B, classes)."""
+        logits: Tensor = self.fc2(F.softplus(self.fc1(f), beta=SHARPNESS))
+        return logits
+
+    def relevance(self, f: Tensor, top: Tensor) -> Tensor:
+        """Gradient (B, C) of the sum of the logits ``top`` (B, k) with respect to f, by the chain rule."""
+        slope = torch.sigmoid(SHARPNESS * self.fc1(f))
+        return (slope * F.embedding(top, self.fc2.weight).sum(1)) @ self.fc1.weight
+
+
+PROBES: dict[str, type[LinearProbe] | type[MLPProbe]] = {"linear": LinearProbe, "mlp": MLPProbe}
+
+
+class CIFSModule(InsertedModule):
+    """A probe's prediction, the channels' relevances g to it (eq. 1), and a mask made of them (eq. 2).
+
+    Pooling divides by H W and eq. 1 sums over H W places, so g is the gradient with respect to the pooled features; for
+    both probes it has a closed form, and the forward pass needs no automatic differentiation. The mask is made from
+    detached features: its gradient reaches the probe's weights and nothing before them.
+    """
+
+    probe: LinearProbe | MLPProbe
+
+    def __init__(self, spec: CIFS, index: int, channels: int, classes: int) -> None:
+        super().__init__(spec, index, channels, classes)
+        self.k = spec.top_k
+        self.imgf = spec.imgf
+        self.probe = PROBES[spec.probes[index]](channels, classes)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
+        """Features (B, C, H, W) to z~ = z m and the probe's logits (B, classes)."""
+        f = z.mean((2, 3))
+        logits = self.probe(f)
+        g = self.probe.relevance(f.detach(), self.top(logits.detach(), y))
+        return Insertion(z * self.mask(g)[:, :, None, None], logits)
+
+    def top(self, logits: Tensor, y: Tensor | None) -> Tensor:
+        """The classes (B, k) that relevances are taken from: the k best; in training y and the k - 1 best of the others."""
+        if y is not None:
+            logits = logits.scatter(1, y[:, None], torch.inf)
+        return logits.topk(self.k, dim=1).indices
+
+    def mask(self, g: Tensor) -> Tensor:
+        """Importance m (B, C), never negative, from relevances g (B, C): sigmoid, softplus or softmax (section 3.2, 3)."""
+        if isinstance(self.imgf, Sigmoid):
+            return torch.sigmoid(self.imgf.alpha * g)
+        if isinstance(self.imgf, Softplus):
+            return F.softplus(g, beta=self.imgf.alpha)
+        return torch.softmax(g / self.imgf.T, dim=1)
+
+    @staticmethod
+    def head_weights(spec: CIFS) -> tuple[float, ...]:
+        """Eq. 3: 1 / (1 + beta) for the final prediction, beta / ((1 + beta) S) for each of the S modules."""
+        S = len(spec.positions)
+        return (1 / (1 + spec.beta), *(spec.beta / ((1 + spec.beta) * S) for _ in range(S)))

@@ -1,0 +1,131 @@
+"""Feature Separation and Recalibration (Kim et al., CVPR 2023); the variants are those of its supplement, section 2."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainables.config import FSR
+from trainables.modules.inserted import InsertedModule, Insertion
+from trainables.outputs import Outputs
+
+#: Channels inside the separation and the recalibration net; from the authors' code.
+HIDDEN = 64
+
+
+class Split(NamedTuple):
+    """Predictions, each (B, classes), from the features as they were separated: ``robust`` from f+, ``nonrobust`` from f-."""
+
+    robust: Tensor
+    nonrobust: Tensor
+
+
+def bottleneck(channels: int) -> nn.Sequential:
+    """The separation and the recalibration net: features (B, C, H, W) to the same shape."""
+    return nn.Sequential(
+        nn.Conv2d(channels, HIDDEN, 3, padding=1, bias=False),
+        nn.BatchNorm2d(HIDDEN),
+        nn.ReLU(),
+        nn.Conv2d(HIDDEN, HIDDEN, 3, padding=1, bias=False),
+        nn.BatchNorm2d(HIDDEN),
+        nn.ReLU(),
+        nn.Conv2d(HIDDEN, channels, 3, padding=1, bias=False),
+    )
+
+
+class FSRModule(InsertedModule):
+    """A mask m in [0, 1] of every unit's robustness; what it leaves out is recalibrated and put back.
+
+    f+ = m f;  f- = (1 - m) f;  f~ = f- + (1 - m) Rec(f-);  the output is f+ + f~. One linear layer predicts from each of the
+    three, pooled. The module's own prediction is that of f~.
+
+    Table S7 replaces the mask, and this is how: ``none`` has m = 0, so that all activations are recalibrated and f+ is 0;
+    ``random`` and ``greedy`` leave half of an example's units out, a share that the supplement does not give. ``random``
+    draws m anew in every forward pass, in evaluations too, for it has no noise-free form. ``greedy`` leaves the lowest out;
+    where more than half are equally low (behind a ReLU: 0), all of them. The loss stays as it is but for ``none``.
+    """
+
+    def __init__(self, spec: FSR, index: int, channels: int, classes: int) -> None:
+        super().__init__(spec, index, channels, classes)
+        self.spec = spec
+        self.rec = bottleneck(channels)
+        self.fc = nn.Linear(channels, classes)
+        if spec.separation == "learned":
+            self.sep = bottleneck(channels)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
+        """Features (B, C, H, W) to f+ + f~, the prediction of f~ (B, classes), and those of f+ and f-."""
+        m = self.mask(z).to(z.dtype)
+        robust, nonrobust = m * z, (1 - m) * z
+        recalibrated = nonrobust + (1 - m) * self.rec(nonrobust)
+        split = Split(self.predict(robust), self.predict(nonrobust))
+        return Insertion(robust + recalibrated, self.predict(recalibrated), split)
+
+    def predict(self, f: Tensor) -> Tensor:
+        """Logits (B, classes) from features (B, C, H, W)."""
+        logits: Tensor = self.fc(f.mean((2, 3)))
+        return logits
+
+    def mask(self, z: Tensor) -> Tensor:
+        """m, shaped as z: 1 for a robust unit, 0 for one to recalibrate."""
+        if self.spec.separation == "none":
+            return torch.zeros_like(z)
+        if self.spec.separation == "random":
+            return (self.uniform(*z.shape, like=z) < 0.5).float()
+        if self.spec.separation == "greedy":
+            values = z.detach().flatten(1)
+            lowest = values.kthvalue((values.shape[1] + 1) // 2, dim=1).values
+            return (z > lowest[:, None, None, None]).float()
+        r: Tensor = self.sep(z)
+        if self.spec.mask == "binary":
+            return (r >= 0).float()  # sigmoid(r) >= 0.5: supplement, eq. 2
+        return self.gumbel_sigmoid(r)
+
+    def gumbel_sigmoid(self, r: Tensor) -> Tensor:
+        """softmax([log p + G1, log(1 - p) + G2] / tau)[0] with p = sigmoid(r), shaped as r.
+
+        That is sigmoid((r + G1 - G2) / tau), where the difference of two Gumbel variables is a logistic one. The noise is of
+        the training forward only; in evaluations and attacks the mask is sigmoid(r / tau).
+        """
+        if self.training:
+            r = r + torch.logit(self.uniform(*r.shape, like=r), eps=1e-8)
+        return torch.sigmoid(r / self.spec.tau)
+
+    @staticmethod
+    def head_weights(spec: FSR) -> tuple[float, ...]:
+        """The objective is on the final prediction alone; the modules' predictions are in :meth:`regulariser`."""
+        return (1.0, *(0.0 for _ in spec.positions))
+
+    @staticmethod
+    def regulariser(spec: FSR, outputs: Outputs, y: Tensor) -> Tensor | None:
+        """lambda_sep L_sep + lambda_rec L_rec, (B,): the mean over the modules, as in the authors' code.
+
+        L_sep = CE(p+, y) + a loss of p- (supplement, eq. 1 and Table S5); L_rec = CE(p~, y). A term of weight 0 is left out.
+        So is L_sep without separation, where there is no f+.
+        """
+        terms = []
+        for recalibrated, split in zip(outputs.aux, outputs.inner, strict=True):
+            if spec.lambda_sep and spec.separation != "none":
+                misled = nonrobust_loss(spec, split.nonrobust, outputs.logits.detach(), y)
+                terms.append(spec.lambda_sep * (F.cross_entropy(split.robust, y, reduction="none") + misled))
+            if spec.lambda_rec:
+                terms.append(spec.lambda_rec * F.cross_entropy(recalibrated, y, reduction="none"))
+        return torch.stack(terms).sum(0) / len(outputs.inner) if terms else None
+
+
+def nonrobust_loss(spec: FSR, nonrobust: Tensor, final: Tensor, y: Tensor) -> Tensor:
+    """What f- is trained for, (B,), from its logits and the final ones, both (B, classes) (supplement, section 2).
+
+    ``mispredicted``: the wrong class that the final prediction likes best. ``uniform``: cross-entropy with the uniform
+    distribution. ``entropy-max``: minus the entropy. ``average-targeted``: the mean cross-entropy over all wrong classes.
+    """
+    log_p = F.log_softmax(nonrobust, dim=1)
+    if spec.separation_loss == "mispredicted":
+        best_wrong = final.scatter(1, y[:, None], -torch.inf).argmax(1)
+        return F.nll_loss(log_p, best_wrong, reduction="none")
+    if spec.separation_loss == "uniform":
+        return -log_p.mean(1)
+    if spec.separation_loss == "entropy-max":
+        return (log_p.exp() * log_p).sum(1)
+    return (F.nll_loss(log_p, y, reduction="none") + log_p.sum(1)) / (1 - log_p.shape[1])

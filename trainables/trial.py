@@ -1,0 +1,188 @@
+"""A trial: one training, epoch by epoch, and attacks on what it learned. The only door to this package."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainables import config
+from trainables.attacks import training_attack
+from trainables.averaging import Average
+from trainables.data import batches_per_epoch, load, training_batches
+from trainables.evaluation import ranks
+from trainables.joint import attack_weights
+from trainables.models import Network, build_model
+from trainables.objectives import build_learner
+from trainables.rng import Generators
+
+
+class Diverged(ArithmeticError):
+    """The loss or the weights are no longer finite; the message says when."""
+
+
+class Trial:
+    """One training, from its configuration alone.
+
+    Attributes:
+        epoch: epochs finished.
+        best_epoch: the one after which the selection's accuracy was highest (the earliest of equals); 0 before the first.
+        device_name: what it runs on.
+
+    Raises:
+        DataNotFound: the data set's files are not there.
+    """
+
+    def __init__(self, spec: config.TrialConfig, runtime: config.Runtime) -> None:
+        self.spec = spec
+        if runtime.threads is not None:
+            torch.set_num_threads(runtime.threads)
+        self.device = _device(runtime.device)
+        self.device_name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        self._splits = load(spec.data, runtime, self.device)
+        self._network = self._build()
+        steps = batches_per_epoch(len(self._splits.train), spec.training.batch_size)
+        self._learner = build_learner(spec, self._network, steps)
+        self._average = Average(spec.training.averaging, self._build(), spec.seed) if spec.training.averaging else None
+        self._generators = Generators(spec.seed, self.device)
+        self._network.draw_from(self._generators["module"])
+        self.epoch = 0
+        self.best_epoch = 0
+        self._best_accuracy = -1.0
+
+    def _build(self) -> Network:
+        return build_model(self.spec.model, self.spec.module, self.spec.data.info, self.spec.seed).to(self.device)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training is over: after its last epoch, or once ``patience`` epochs in a row were not the best."""
+        patience = self.spec.training.patience
+        stopped = patience is not None and self.epoch - self.best_epoch >= patience
+        return stopped or self.epoch >= self.spec.training.epochs
+
+    @property
+    def _selected(self) -> Network:
+        """The network that is looked at after an epoch, and kept."""
+        return self._average.network if self._average else self._network
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and look at the selection split.
+
+        Returns:
+            the record's columns of this epoch: accuracies in [0, 1], seconds of training alone; the objective's own figures.
+
+        Raises:
+            Diverged: the loss or a weight is not finite; the trial cannot go on.
+        """
+        started = time.monotonic()
+        lr = self._learner.lr
+        mean_loss, accuracy, images = self._train()
+        seconds = time.monotonic() - started
+        self._check_finite(mean_loss)
+        self.epoch += 1
+        figures = self._learner.end_epoch()
+        if self._average:
+            self._average.after_epoch(self._network, self.epoch, self._splits.train)
+
+        natural, robust = self._select()
+        if robust > self._best_accuracy:
+            self._best_accuracy, self.best_epoch = robust, self.epoch
+        return {
+            "epoch": self.epoch,
+            "lr": lr,
+            "train_loss": mean_loss,
+            "train_accuracy": accuracy,
+            "natural_accuracy": natural,
+            "robust_accuracy": robust,
+            "seconds": seconds,
+            "images_per_second": images / seconds,
+            **figures,
+        }
+
+    def _train(self) -> tuple[float, float, int]:
+        """One epoch over the training examples: mean loss, accuracy on the examples trained on, and their number."""
+        spec, network, chance = self.spec, self._network, self._generators["attack"]
+        total = torch.zeros((), device=self.device, dtype=torch.float64)
+        right = torch.zeros((), device=self.device, dtype=torch.int64)
+        images = 0
+        network.train()
+        for x, y in training_batches(self._splits.train, spec.data, spec.training.batch_size, self._generators):
+            x_adv, targets = training_attack(spec.attack, spec.module, network, x, y, chance, self.epoch + 1)
+            value, outputs = self._learner.learn(x, x_adv, y, targets)
+            if self._average:
+                self._average.after_step(network)
+            # Summed on the device: reading a number here would make the host wait for the GPU at every step.
+            total += value.detach().sum()
+            right += (outputs.logits.detach().argmax(1) == y).sum()
+            images += len(y)
+        return float(total) / images, float(right) / images, images
+
+    def _check_finite(self, mean_loss: float) -> None:
+        if not np.isfinite(mean_loss):
+            raise Diverged(f"diverged at epoch {self.epoch + 1}: the loss is {mean_loss}")
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in self._network.state_dict().values()):
+            raise Diverged(f"diverged at epoch {self.epoch + 1}: a weight is not finite")
+
+    def _select(self) -> tuple[float, float]:
+        """Accuracy on the selection split, natural and under the selection's attack."""
+        spec = self.spec
+        examples = self._splits.test if spec.selection.split == "test" else self._splits.validation
+
+        def accuracy(attack: config.Attack) -> float:
+            weights = self._attack_weights(attack)
+            stream = f"selection/{self.epoch}"
+            return float((ranks(self._selected, examples, attack, weights, spec.seed, stream)[0] == 0).mean())
+
+        return accuracy(config.Natural()), accuracy(spec.selection.attack)
+
+    def _attack_weights(self, attack: config.Attack) -> tuple[float, ...]:
+        beta_atk = "own" if isinstance(attack, config.Natural) else attack.beta_atk
+        return attack_weights(beta_atk, self.spec.module)
+
+    def evaluate(self, attack: config.Attack, weights: Mapping[str, Tensor]) -> dict[str, NDArray[np.uint16]]:
+        """Attack the test set on a network with these weights.
+
+        Returns:
+            for each head (``final``, ``1``, ``2``, ...): the rank of every example's true label, (N,); 0 is right.
+        """
+        network = self._build()
+        network.load_state_dict(dict(weights))
+        stream = f"evaluation/{config.attack_key(attack)}"
+        found = ranks(network, self._splits.test, attack, self._attack_weights(attack), self.spec.seed, stream)
+        return dict(zip(config.heads(self.spec.module), found, strict=True))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights and batch statistics that this epoch's accuracies are of: the network's own, or their average."""
+        return dict(self._selected.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on; tensors, containers, numbers and strings only."""
+        return {
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "best_accuracy": self._best_accuracy,
+            "network": self._network.state_dict(),
+            "learner": self._learner.state_dict(),
+            "average": self._average.state_dict() if self._average else None,
+            "generators": self._generators.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on as if training had never stopped: bit for bit so on one kind of CPU with as many threads."""
+        self.epoch = state["epoch"]
+        self.best_epoch = state["best_epoch"]
+        self._best_accuracy = state["best_accuracy"]
+        self._network.load_state_dict(state["network"])
+        self._learner.load_state_dict(state["learner"])
+        if self._average:
+            self._average.load_state_dict(state["average"])
+        self._generators.load_state_dict(state["generators"])
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
