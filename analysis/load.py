@@ -128,9 +128,11 @@ def _kind(path: str, base: str) -> str | None:
 
 
 def _read_parquet(files: fs.FileSystem, path: str) -> pa.Table:
+    # In one read: a sweep may replace the file at any time, and the footer of one version does not fit another's pages.
+    with files.open_input_stream(path) as stream:
+        data = stream.read_buffer()
     try:
-        with files.open_input_file(path) as file:
-            return pq.ParquetFile(file).read(use_threads=False)
+        return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except pa.ArrowInvalid as error:
         raise BrokenRecordError(f"{path} is not readable: {error}") from error
 

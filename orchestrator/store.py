@@ -125,7 +125,7 @@ class Store:
         path = f"{TRIALS}/{trial}/trial.parquet"
         if not self._exists(path):
             return None
-        table = pq.read_table(self._path(path), filesystem=self._fs, partitioning=None)
+        table = self._read_table(path)
         return dict(table.select(TRIAL.names).to_pylist()[0])
 
     def write_epochs(self, trial: str, rows: Iterable[Row]) -> None:
@@ -175,31 +175,28 @@ class Store:
         row = self.read_trial(trial)
         if row is None:
             return None
-        parts = (
-            pq.read_table(path, columns=["evaluation"], filesystem=self._fs, partitioning=None)
-            for path in self._evaluations(trial)
-        )
+        parts = (self._read_table(path, ["evaluation"]) for path in self._evaluations(trial))
         done = frozenset(key for part in parts for key in part["evaluation"].to_pylist())
         return Recorded(row["status"], row["reason"], row["epochs"], done)
 
     def _evaluations(self, trial: str) -> list[str]:
-        """Paths of a trial's parts of evaluations."""
-        return [i.path for i in self._list(f"{TRIALS}/{trial}") if i.base_name.startswith("evaluations-")]
+        """A trial's parts of evaluations."""
+        folder = f"{TRIALS}/{trial}"
+        return [f"{folder}/{i.base_name}" for i in self._list(folder) if i.base_name.startswith("evaluations-")]
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         """Every finished epoch of a trial."""
         path = f"{TRIALS}/{trial}/epochs.parquet"
         if not self._exists(path):
             return []
-        return list(pq.read_table(self._path(path), filesystem=self._fs, partitioning=None).to_pylist())
+        return list(self._read_table(path).to_pylist())
 
     def read_evaluations(self, trial: str) -> list[dict[str, Any]]:
         """Every evaluation of a trial, a row for each head, without the examples' ranks."""
         columns = [name for name in EVALUATIONS.names if name != "ranks"]
         rows: dict[tuple[str, str], dict[str, Any]] = {}
         for path in self._evaluations(trial):
-            table = pq.read_table(path, columns=columns, filesystem=self._fs, partitioning=None)
-            rows |= {(row["evaluation"], row["head"]): row for row in table.to_pylist()}
+            rows |= {(row["evaluation"], row["head"]): row for row in self._read_table(path, columns).to_pylist()}
         return list(rows.values())
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -226,6 +223,10 @@ class Store:
     def _read(self, path: str) -> bytes:
         with self._fs.open_input_stream(self._path(path)) as stream:
             return bytes(stream.read())
+
+    def _read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        # In one read: a worker may replace the file at any time, and the footer of one version does not fit another's pages.
+        return pq.ParquetFile(pa.BufferReader(self._read(path))).read(columns)
 
     def _write(self, path: str, data: bytes) -> None:
         folder, _, name = self._path(path).rpartition("/")

@@ -196,7 +196,9 @@ def table(storage: Path, *arguments: object, study: str = STUDY) -> str:
 
 
 def _rows(storage: Path, trial: str, pattern: str) -> list[dict[str, object]]:
-    return [row for path in sorted((storage / "trials" / trial).glob(pattern)) for row in pq.read_table(path).to_pylist()]
+    # Opened once: a worker may replace the file while it is read.
+    tables = [pq.ParquetFile(path.open("rb")) for path in sorted((storage / "trials" / trial).glob(pattern))]
+    return [row for table in tables for row in table.read().to_pylist()]
 
 
 def trials(storage: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ import safetensors.torch
 import torch
 from tiny_study import finish, tiny_plan
 
+from analysis.load import load
 from analysis.schema import EPOCHS, EVALUATIONS, FAILED, FINISHED, TRIAL
 from orchestrator.errors import Unavailable
 from orchestrator.store import Recorded, Store, flatten
@@ -419,3 +420,28 @@ def test_weights_come_back_bit_for_bit():
     for name, tensor in weights.items():
         assert (back[name].dtype, back[name].shape) == (tensor.dtype, tensor.shape)
         assert back[name].numpy().tobytes() == tensor.contiguous().numpy().tobytes()
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_one_of_its_versions(store):
+    # As many sizes as there are versions: a reader that opens the file twice meets one version's footer and another's pages.
+    versions = [[evaluation_row(f"e{i}") for i in range(count)] for count in (1, 40, 400)]
+    store.write_trial(trial_row(), {})
+    store.write_evaluations("a1", "x", versions[0])
+    done = threading.Event()
+
+    def write():
+        while not done.is_set():
+            for rows in versions:
+                store.write_evaluations("a1", "x", rows)
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        try:
+            read = {len(store.read_evaluations("a1")) for _ in range(300)}
+            read |= {len(store.recorded("a1").evaluations) for _ in range(100)}
+            read |= {len(load(store.uri).evaluations) for _ in range(100)}
+        finally:
+            done.set()
+        writer.result()
+    assert read <= {1, 40, 400}
+    assert len(read) > 1
