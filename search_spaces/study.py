@@ -1,13 +1,12 @@
 """A study: one table or figure of a paper as factors, columns and profiles. Pure data."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from search_spaces.factor import Factor, Level, Settings
+from search_spaces.printed import Number, printed
 
 #: The weights of the modules in the attacker's joint loss that the CIFS paper tries (Table B.3), for two modules.
 BETA_ATK = ("0", "0.1", "1", "2", "10", "100", "inf", "inf-1", "inf-2")
@@ -55,16 +54,6 @@ class Arm:
 
     labels: tuple[str, ...]
     settings: Settings
-
-
-class Number(NamedTuple):
-    """A number that the paper prints: percent, and its standard deviation where there is one."""
-
-    labels: tuple[str, ...]
-    checkpoint: str
-    column: str
-    value: float
-    std: float | None
 
 
 @dataclass(frozen=True)
@@ -115,19 +104,5 @@ class Study:
         return tuple(rows.values())
 
     def printed(self) -> tuple[Number, ...]:
-        """The numbers that the paper prints, from ``reference/<paper>-<slug>.csv``; empty where it prints none."""
-        source = files("search_spaces").joinpath("reference", self.name.replace("/", "-") + ".csv")
-        if not source.is_file():
-            return ()
-        rows = csv.DictReader(source.read_text(encoding="utf-8").splitlines())
-        names = [name for name in rows.fieldnames or () if name not in {"checkpoint", "column", "value", "std"}]
-        return tuple(
-            Number(
-                labels=tuple(row[name] for name in names),
-                checkpoint=row["checkpoint"],
-                column=row["column"],
-                value=float(row["value"]),
-                std=float(row["std"]) if row["std"] else None,
-            )
-            for row in rows
-        )
+        """The numbers that the paper prints; empty where it prints none."""
+        return printed(self.name)

@@ -1,0 +1,45 @@
+"""The numbers that the papers print, from ``reference/<paper>-<slug>.csv``: one file a table, or a figure with numbers.
+
+A file has a column for each factor, then ``checkpoint,column,value,std``; what a table leaves out or a scan made illegible
+is left out. Labels are the paper's own, but one word in all of them for what they share: Natural for clean images, Vanilla
+for no module in the network, a method's name for "ours", (BB) behind an attack that was made on another network.
+``objective`` and ``module`` are the factors where a table crosses the two, ``defense`` where its rows are whole methods.
+Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies.
+"""
+
+import csv
+from importlib.resources import files
+from typing import NamedTuple
+
+
+class Number(NamedTuple):
+    """A number that the paper prints, and its standard deviation where there is one.
+
+    Percent, but for cifs-cost (seconds), afd-table-2 (area under a curve, at most 1), afd-table-a5 (dimensions) and
+    infofeature-table-2 (distance times 1e5).
+    """
+
+    labels: tuple[str, ...]
+    checkpoint: str
+    column: str
+    value: float
+    std: float | None
+
+
+def printed(name: str) -> tuple[Number, ...]:
+    """The numbers of ``paper/slug``, in the order of the file; empty where there is none."""
+    source = files("search_spaces").joinpath("reference", name.replace("/", "-") + ".csv")
+    if not source.is_file():
+        return ()
+    rows = csv.DictReader(source.read_text(encoding="utf-8").splitlines())
+    factors = [field for field in rows.fieldnames or () if field not in {"checkpoint", "column", "value", "std"}]
+    return tuple(
+        Number(
+            labels=tuple(row[factor] for factor in factors),
+            checkpoint=row["checkpoint"],
+            column=row["column"],
+            value=float(row["value"]),
+            std=float(row["std"]) if row["std"] else None,
+        )
+        for row in rows
+    )
