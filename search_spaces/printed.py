@@ -1,10 +1,11 @@
 """The numbers that the papers print, from ``reference/<paper>-<slug>.csv``: one file a table, or a figure with numbers.
 
-A file has a column for each factor, then ``checkpoint,column,value,std``; what a table leaves out or a scan made illegible
-is left out. Labels are the paper's own, but one word in all of them for what they share: Natural for clean images, Vanilla
-for no module in the network, a method's name for "ours", (BB) behind an attack that was made on another network.
+A file has a column for each factor, then ``checkpoint,column,value,std``; a cell that is empty or illegible is left out.
+Labels are the paper's own, with one word for what the papers share: Natural for clean images, Vanilla for no module in the
+network, a method's name for "ours". Behind an attack that was made on another network stands (BB), or that network.
 ``objective`` and ``module`` are the factors where a table crosses the two, ``defense`` where its rows are whole methods.
-Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies.
+Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies. afd-table-1-cited has
+the rows of that table which quote other papers.
 """
 
 import csv
