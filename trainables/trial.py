@@ -37,9 +37,14 @@ class Trial:
     """
 
     def __init__(self, spec: config.TrialConfig, runtime: config.Runtime) -> None:
-        self.spec = spec
+        self.spec, self.runtime = spec, runtime
         if runtime.threads is not None:
             torch.set_num_threads(runtime.threads)
+        if runtime.compile:
+            # A trial needs a dozen graphs: training, attack and evaluation, with and without gradients, for full and for last
+            # batches. Those of former trials in this process count too, and above the limit torch silently goes on without.
+            torch._dynamo.reset()
+            torch._dynamo.config.recompile_limit = 64
         self.device = _device(runtime.device)
         self.device_name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         self._splits = load(spec.data, runtime, self.device)
@@ -54,7 +59,19 @@ class Trial:
         self._best_accuracy = -1.0
 
     def _build(self) -> Network:
-        return build_model(self.spec.model, self.spec.module, self.spec.data.info, self.spec.seed).to(self.device)
+        network = build_model(self.spec.model, self.spec.module, self.spec.data.info, self.spec.seed)
+        # The weights' layout is enough: a convolution's output follows it.
+        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        network.to(self.device).to(memory_format=layout)
+        if self.runtime.compile:
+            network.compile()
+        return network
+
+    @property
+    def _channels_last(self) -> bool:
+        if self.runtime.layout == "auto":
+            return self.spec.training.precision == "bf16"
+        return self.runtime.layout == "channels-last"
 
     @property
     def finished(self) -> bool:
@@ -110,8 +127,9 @@ class Trial:
         images = 0
         network.train()
         for x, y in training_batches(self._splits.train, spec.data, spec.training.batch_size, self._generators):
-            x_adv, targets = training_attack(spec.attack, spec.module, network, x, y, chance, self.epoch + 1)
-            value, outputs = self._learner.learn(x, x_adv, y, targets)
+            with network.computing(spec.training.precision):
+                x_adv, targets = training_attack(spec.attack, spec.module, network, x, y, chance, self.epoch + 1)
+                value, outputs = self._learner.learn(x, x_adv, y, targets)
             if self._average:
                 self._average.after_step(network)
             # Summed on the device: reading a number here would make the host wait for the GPU at every step.

@@ -12,7 +12,7 @@ from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule
 from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
 from trainables.config.runtime import Runtime
 from trainables.config.spec import Count, NonNegative, Positive, Spec
-from trainables.config.training import EMA, SWA, Cosine, MultiStep, OneCycle, Selection, Training
+from trainables.config.training import EMA, SWA, Cosine, MultiStep, OneCycle, Precision, Selection, Training
 from trainables.config.training_attack import (
     APGD,
     FGSMRS,
@@ -69,6 +69,7 @@ __all__ = [
     "Objective",
     "OneCycle",
     "Positive",
+    "Precision",
     "Runtime",
     "Selection",
     "Sigmoid",

@@ -1,6 +1,7 @@
 """Where and how a trial runs; never a part of what it is."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -9,6 +10,9 @@ class Runtime:
 
     ``device``: a torch device, or ``auto`` for a GPU where there is one. ``threads``: CPU threads, None for torch's choice.
     ``memory_share``: a data set larger than this share of the GPU's free memory stays in host memory.
+    ``layout``: of the convolutions' weights and features in memory; ``auto`` is ``channels-last`` with bf16, where it was
+    measured to be faster, and ``contiguous`` with fp32, where it was not. ``compile``: networks go through torch.compile, which
+    takes minutes at the start of a trial; on CPUs it was not measured to win them back.
     """
 
     device: str = "auto"
@@ -16,3 +20,5 @@ class Runtime:
     data_dir: str = "data"
     download: bool = False
     memory_share: float = 0.5
+    layout: Literal["auto", "contiguous", "channels-last"] = "auto"
+    compile: bool = False

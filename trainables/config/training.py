@@ -7,6 +7,9 @@ from pydantic import Field
 from trainables.config.attack import PGD, Attack
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
+#: What a network's layers compute in.
+Precision = Literal["fp32", "bf16"]
+
 
 class MultiStep(Spec):
     """The learning rate times ``gamma`` from each milestone (epochs, counted from 1 as in the papers) on."""
@@ -53,6 +56,8 @@ class Training(Spec):
 
     ``averaging``: an average of the weights that is selected, saved and evaluated in the place of the last ones.
     ``patience``: training stops once so many epochs in a row were not the best.
+    ``precision``: of the backbone's layers while it trains, in the attack as well: ``fp32``, or ``bf16`` by autocast with
+    float32 weights. Heads, inserted modules and losses are float32 in either, and so is every evaluation.
     """
 
     epochs: Count = 120
@@ -63,6 +68,7 @@ class Training(Spec):
     schedule: Annotated[MultiStep | Cosine | OneCycle, Field(discriminator="name")] = MultiStep()
     averaging: Annotated[EMA | SWA, Field(discriminator="name")] | None = None
     patience: Count | None = None
+    precision: Precision = "fp32"
 
 
 class Selection(Spec):

@@ -1,7 +1,10 @@
 """What every network has: places for inserted modules, and a linear layer on pooled features."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Generator, Tensor, nn
 
 from trainables import config
@@ -23,6 +26,8 @@ class Network(nn.Module):
     ``channels``: at every position (``block<stage>.<block>``), the number of channels of the features there.
     ``normalise``: whether images are mapped to [-1, 1] first; attacks and their eps stay in [0, 1] either way.
     ``fc``: the linear layer on the pooled last features.
+    ``precision``: of the backbone's layers in a forward pass. What the network returns, and what inserted modules see and
+    compute, has the precision of the weights: bf16 has 8 bits, in which logits tie and a Gumbel mask's logarithms are lost.
     """
 
     fc: nn.Linear
@@ -32,12 +37,24 @@ class Network(nn.Module):
         self.normalise = model.normalise
         self.channels: dict[str, int] = {}
         self.inserted = nn.ModuleDict()
+        self.precision: config.Precision = "fp32"
         self._chance: Generator | None = None
+
+    @contextmanager
+    def computing(self, precision: config.Precision) -> Iterator[None]:
+        """Forward passes in ``precision``; then as before."""
+        before, self.precision = self.precision, precision
+        try:
+            yield
+        finally:
+            self.precision = before
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Outputs:
         """Images (B, channels, size, size) in [0, 1] to predictions; labels ``y`` (B,) in the training forward only."""
         trace = Trace()
-        maps = self.extract(2 * x - 1 if self.normalise else x, y, trace)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            maps = self.extract(2 * x - 1 if self.normalise else x, y, trace)
+        maps = maps.to(self.fc.weight.dtype)
         features = maps.mean((2, 3))
         return Outputs(self.fc(features), tuple(trace.aux), features, maps, tuple(trace.inner))
 
@@ -62,7 +79,8 @@ class Network(nn.Module):
         key = _key(position)
         if key not in self.inserted:
             return z
-        z, logits, inner = self.inserted[key](z, y)
+        with torch.autocast(z.device.type, enabled=False):
+            z, logits, inner = self.inserted[key](z.to(self.fc.weight.dtype), y)
         if logits is not None:
             trace.aux.append(logits)
         if inner is not None:
