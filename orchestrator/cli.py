@@ -32,7 +32,9 @@ Storage = Annotated[
 ]
 ProfileOption = Annotated[
     Literal["paper", "short", "demo"],
-    typer.Option(help="paper: the paper's data, network and schedule; short: 30 epochs; demo: handwritten digits, seconds."),
+    typer.Option(
+        help="paper: the paper's data, network and schedule; short: 30 epochs in bf16; demo: handwritten digits, seconds."
+    ),
 ]
 Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds (0, 1, ...); the profile's number by default.")]
 Set = Annotated[
