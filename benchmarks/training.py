@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ PGD = config.TrainingPGD(eps=EPS, step=STEP, iterations=10)
 KL = config.TrainingPGD(eps=EPS, step=STEP, iterations=10, loss="kl", start="gaussian")
 
 #: Every module, objective and training attack in its papers' setting: the name of its line, and the fields of its trial.
-DEFENSES: dict[str, dict[str, object]] = {
+DEFENSES: dict[str, dict[str, Any]] = {
     "AT": {},
     "CAS": {"module": config.CAS()},
     "CIFS": {"module": config.CIFS()},
@@ -125,13 +126,13 @@ def plain(arguments: argparse.Namespace) -> Callable[[], float]:
             for _ in range(10):
                 x_adv.requires_grad_()
                 model.zero_grad()
-                F.cross_entropy(model(x_adv).logits, y).backward()
+                F.cross_entropy(model(x_adv).logits, y).backward()  # type: ignore[no-untyped-call]
                 x_adv = x_adv.detach() + STEP * x_adv.grad.sign()
                 x_adv = torch.min(torch.max(x_adv, x - EPS), x + EPS).clamp(0, 1)
             model.train()
             optimizer.zero_grad()
             loss = F.cross_entropy(model(x_adv).logits, y)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.item() * len(x)
         return len(pictures) / (time.monotonic() - started)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("orchestrator", "trainables", "search_spaces", "analysis")
+PACKAGES = ("orchestrator", "trainables", "search_spaces", "analysis", "benchmarks")
 LINT = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
 
 
@@ -26,6 +26,7 @@ def test_the_contracts_hold() -> None:
     [
         ("trainables/rng.py", "import ray"),
         ("trainables/config/spec.py", "import pandas"),
+        ("benchmarks/training.py", "import ray"),
         ("trainables/trial.py", "import analysis.schema"),
         ("search_spaces/study.py", "import pydantic"),
         ("search_spaces/cas.py", "import trainables.config"),
