@@ -1,6 +1,7 @@
 """The data sets, by the names in ``config.Data``, as tensors on the device, or streamed to it."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 
@@ -41,6 +42,7 @@ FILES: dict[str, Callable[[str, str], bool]] = {
 }
 
 
+@lru_cache(maxsize=1)  # the trials of a sweep that one process runs mostly have the same data, and never change them
 def load(data: config.Data, runtime: config.Runtime, device: torch.device | str) -> Splits:
     """Training, validation and test examples for ``device``; no seed of a trial has a part in them.
 
