@@ -56,6 +56,7 @@ EPOCHS = pa.schema(
         ("robust_accuracy", pa.float64()),  # on the selection split under the selection attack
         ("seconds", pa.float64()),  # training alone
         ("images_per_second", pa.float64()),
+        ("discriminator_accuracy", pa.float64()),  # AFD only: of telling natural from adversarial features, while training
         ("finished", _time),
     ]
 )

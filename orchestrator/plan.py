@@ -44,7 +44,8 @@ class PlannedTrial:
 
     @property
     def trained(self) -> bool:
-        return self.recorded.epochs >= self.config.training.epochs
+        # A training that its patience ended is finished before its last epoch.
+        return self.recorded.status == FINISHED or self.recorded.epochs >= self.config.training.epochs
 
     @property
     def missing(self) -> tuple[Evaluation, ...]:

@@ -40,7 +40,15 @@ TRIAL, STUDIES, STUDY, SYNCED = "advsweep.trial", "advsweep.studies", "advsweep.
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
 #: What an epoch logs, by the columns of the record.
-EPOCH_METRICS = ("lr", "train_loss", "train_accuracy", "natural_accuracy", "robust_accuracy", "images_per_second")
+EPOCH_METRICS = (
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "natural_accuracy",
+    "robust_accuracy",
+    "images_per_second",
+    "discriminator_accuracy",
+)
 
 
 def default_uri(store: Store) -> str:

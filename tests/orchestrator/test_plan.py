@@ -311,6 +311,13 @@ def test_an_unfinished_trial_goes_on():
     assert (made.trials[CAS].trained, made.counts()["trials_to_run"], made.counts()["trials_cached"]) == (False, 3, 0)
 
 
+def test_a_training_that_its_patience_ended_is_trained():
+    trial = tiny_plan().trials[CAS]
+    made = record(tiny_plan(), CAS, status=FINISHED, epochs=EPOCHS - 1, evaluations=finished(trial).evaluations)
+    assert made.trials[CAS].trained
+    assert made.trials[CAS] not in made.to_run
+
+
 def test_a_trial_killed_right_behind_its_last_epoch_still_has_to_be_closed():
     trial = tiny_plan().trials[VANILLA]
     made = record(tiny_plan(), VANILLA, status=UNFINISHED, epochs=EPOCHS, evaluations=finished(trial).evaluations)

@@ -35,7 +35,11 @@ def trial_row(trial="a1", **changed):
 
 def epoch_row(epoch, **changed):
     row = {"trial": "a1", "epoch": epoch, "lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.25, "natural_accuracy": 0.5}
-    return row | {"robust_accuracy": 0.125, "seconds": 1.0, "images_per_second": 9.0, "finished": NOW} | changed
+    return (
+        row
+        | {"robust_accuracy": 0.125, "seconds": 1.0, "images_per_second": 9.0, "finished": NOW, "discriminator_accuracy": None}
+        | changed
+    )
 
 
 def evaluation_row(key="e1", head="final", **changed):

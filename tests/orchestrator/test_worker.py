@@ -19,7 +19,7 @@ from orchestrator.plan import Evaluation, evaluation_passes, training_passes
 from orchestrator.store import Recorded, Store
 from orchestrator.worker import Job, Work, Worker, write_failure
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
-from trainables.config import FGSM, Natural, canonical_attack, evaluation_key
+from trainables.config import AFD, FGSM, Natural, canonical_attack, evaluation_key
 from trainables.trial import Diverged, Trial
 
 #: Columns that tell the time.
@@ -114,6 +114,13 @@ def test_the_trials_row_says_what_was_done(job):
     assert json.loads(row["versions"]).keys() == {"advsweep", "numerics", "torch", "python"}
     assert row["seconds"] == pytest.approx(sum(e["seconds"] for e in work.store.read_epochs(job.key)))
     assert before.timestamp() - 1 <= row["created"].timestamp() <= row["updated"].timestamp()
+
+
+def test_an_objectives_own_figures_are_recorded(job):
+    afd = replace(job, config=job.config.model_copy(update={"objective": AFD()}))
+    accuracies = [row["discriminator_accuracy"] for row in finish(afd).store.read_epochs(job.key)]
+    assert len(accuracies) == EPOCHS
+    assert all(0 <= accuracy <= 1 for accuracy in accuracies)
 
 
 def test_every_evaluation_is_recorded_once_for_each_head(any_job):
