@@ -78,7 +78,8 @@ def _recorded(plan: Plan, store: Store, options: Options, tables: Tables, consol
         if plan.to_run:
             see_storage(store)
         for manifest in plan.manifests:
-            store.write_manifest(manifest)
+            before = store.read_manifest(manifest.path)
+            store.write_manifest(manifest.with_added(before) if before else manifest)
         yield tracker
 
 

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from orchestrator.cli.attacks import check, evaluate
 from orchestrator.cli.options import err
 from orchestrator.cli.show import status, studies, sync, table, ui
 from orchestrator.cli.sweeps import plan, run
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (studies, plan, run, status, table, sync, ui):
+for command in (studies, plan, run, evaluate, check, status, table, sync, ui):
     app.command()(command)
 
 

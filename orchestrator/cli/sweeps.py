@@ -47,7 +47,7 @@ def plan(
 
     Example: `advsweep plan 'cifs/*' --profile short --seeds 5`
     """
-    made, _ = _plan(names, profile, seeds, settings, storage, retry_failed)
+    made, _ = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
     if as_json:
         trials = [
             {
@@ -93,27 +93,25 @@ def run(
 
     Example: `advsweep run cifs/robustness --profile demo`
     """
-    made, store = _plan(names, profile, seeds, settings, storage, retry_failed)
+    made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
     options = sweep_options(
         cpus_per_trial, gpus_per_trial, max_concurrent, address, data_dir, download, layout, compiled, no_tracking
     )
-    failures = _sweep(made, store, options, storage)
+    failures = run_plan(made, store, options, storage)
     for manifest in made.manifests:
         out.print()
         print_table(storage, manifest, "both", "minimum")
     out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(storage)}")
-    _tell_failures(made, failures)
+    tell_failures(made, failures)
 
 
-def _plan(
-    names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, retry: bool, **more: Any
-) -> Any:
+def make_plan(names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any) -> Any:
     """The plan of these studies against the record of a storage, and the record."""
     from orchestrator.plan import plan as make
     from orchestrator.settings import parse
     from orchestrator.store import Store
 
-    made = make(find_studies(names), profile, seeds=seeds, overrides=parse(settings or []), retry_failed=retry, **more)
+    made = make(find_studies(names), profile, seeds=seeds, overrides=parse(settings or []), **more)
     store = Store(storage)
     try:
         return made.against(store.index(t.key for t in made.trials)), store
@@ -121,18 +119,19 @@ def _plan(
         raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _sweep(made: Any, store: Any, options: Any, storage: str) -> dict[str, str]:
-    """Run a plan; the reasons of the trials that failed, by their keys."""
-    _print_counts(made)
+def run_plan(made: Any, store: Any, options: Any, storage: str, console: Console = out) -> dict[str, str]:
+    """Run a plan, telling ``console``; the reasons of the trials that failed, by their keys."""
+    _print_counts(made, console)
     try:
         from orchestrator.sweep import sweep
 
-        return sweep(made, store, options, tables_of(storage), out)
+        return sweep(made, store, options, tables_of(storage), console)
     except KeyboardInterrupt:
         raise Interrupted from None
 
 
-def _tell_failures(made: Any, failures: Mapping[str, str]) -> None:
+def tell_failures(made: Any, failures: Mapping[str, str]) -> None:
+    """End with an error if trials failed, now or before."""
     reasons = {**failures, **{t.key: t.recorded.reason for t in made.failed}}
     if reasons:
         first = next(t for t in made.trials if t.key in reasons)
@@ -142,10 +141,10 @@ def _tell_failures(made: Any, failures: Mapping[str, str]) -> None:
         )
 
 
-def _print_counts(made: Any) -> None:
+def _print_counts(made: Any, console: Console = out) -> None:
     n = made.counts()
     shared = n["trials_requested"] - n["trials_unique"]
-    out.print(
+    console.print(
         f"{n['trials_requested']} trials asked for, {n['trials_unique']} after sharing ({shared} shared): "
         f"{n['trials_cached']} there already, {n['trials_to_run']} to train; {n['evaluations_to_run']} evaluations to run"
         + (f"; {n['trials_failed']} failed before (--retry-failed takes them up again)" if n["trials_failed"] else ""),
