@@ -16,8 +16,9 @@ pytestmark = pytest.mark.timeout(1200)
 
 ADVERSARIAL = [name for name in DEFENSES if name != "standard"]
 
-#: How far the accuracy under PGD-20 at the final prediction falls at least, in points, under the strong attack.
-MASKED: dict[str, float] = {}
+#: How far the accuracy under PGD-20 at the final prediction falls at least, in points, under the strong attack: where it was
+#: 14 or more, half of that. Adversarial training itself falls by 3.
+MASKED = {"CAS": 10.0, "TRADES + CAS": 8.0, "MART + CAS": 7.0}
 
 
 class Found(NamedTuple):
