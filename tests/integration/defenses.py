@@ -70,8 +70,7 @@ DEFENSES: dict[str, Settings] = {
     "AFD": objective("afd", hidden=64, lr_encoder=0.1),
     "FGSM-RS": attack("fgsm-rs"),
     "InfoFeature": attack("infofeature"),
-    # Its iterations are Sinkhorn's, which the demo's few steps of an attack are not meant for.
-    "Feature Scattering": {**attack("feature-scattering", iterations=100), "objective.label_smoothing": 0.5},
+    "Feature Scattering": {**attack("feature-scattering"), "objective.label_smoothing": 0.5},
     "Adversarial Interpolation": attack("adversarial-interpolation"),
     "APGD": attack("apgd", iterations=5),
     "FAT": attack("friendly", iterations=5, milestones=(6, 11)),
