@@ -139,8 +139,7 @@ class Trial:
         return accuracy(config.Natural()), accuracy(spec.selection.attack)
 
     def _attack_weights(self, attack: config.Attack) -> tuple[float, ...]:
-        beta_atk = "own" if isinstance(attack, config.Natural) else attack.beta_atk
-        return attack_weights(beta_atk, self.spec.module)
+        return attack_weights(getattr(attack, "beta_atk", "own"), self.spec.module)
 
     def evaluate(self, attack: config.Attack, weights: Mapping[str, Tensor]) -> dict[str, NDArray[np.uint16]]:
         """Attack the test set on a network with these weights.
