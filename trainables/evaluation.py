@@ -41,7 +41,7 @@ def ranks(
     network.eval()
     try:
         for x, y in evaluation_batches(examples, BATCH):
-            x_adv = run_attack(attack, network, x, y, weights, chance)
+            x_adv = run_attack(attack, network, x, y, weights, chance).images
             with torch.no_grad():
                 batches.append(torch.stack([rank(logits, y) for logits in heads(network(x_adv))]))
     finally:

@@ -106,16 +106,22 @@ class L1(Ball):
         return super().step(x_adv, gradient.masked_fill(stays, 0), size)
 
     def project(self, x_adv: Tensor) -> Tensor:
-        """To the nearest point of the L1 ball (Duchi et al., ICML 2008, figure 1), then to [0, 1]."""
+        """To the nearest point of the L1 ball and [0, 1] at once.
+
+        That is min(max(|c| - theta, 0), room) in each pixel of the change c, whose sum falls piecewise linearly with theta: a
+        pixel starts to count below theta = |c|, and no longer grows below |c| - room.
+        """
         change = (x_adv - self.x).flatten(1)
-        sizes = change.abs()
-        ordered = sizes.sort(dim=1, descending=True).values
-        excess = ordered.cumsum(1) - self.eps
-        counts = torch.arange(1, sizes.shape[1] + 1, device=sizes.device)
-        rho = (ordered * counts > excess).sum(1, keepdim=True).clamp(min=1)
-        theta = (excess.gather(1, rho - 1) / rho).clamp(min=0)
-        inside = change.sign() * (sizes - theta).clamp(min=0)
-        return (self.x + inside.view_as(self.x)).clamp(0, 1)  # each pixel moves towards x, so the image stays in the ball
+        x = self.x.flatten(1)
+        sizes, room = change.abs(), torch.where(change > 0, 1 - x, x)
+        bends, order = torch.cat((sizes, sizes - room), 1).sort(dim=1, descending=True)
+        growing = torch.where(order < sizes.shape[1], 1, -1).cumsum(1)  # pixels, between a bend and the next
+        sums = (growing[:, :-1] * (bends[:, :-1] - bends[:, 1:])).cumsum(1)  # at every bend but the first
+        at = (sums < self.eps).sum(1, keepdim=True).clamp(max=sums.shape[1] - 1)
+        over = sums.gather(1, at) - self.eps
+        theta = bends.gather(1, at + 1) + over / growing.gather(1, at).clamp(min=1)
+        inside = torch.minimum((sizes - theta.clamp(min=0)).clamp(min=0), room)
+        return (self.x + (change.sign() * inside).view_as(self.x)).clamp(0, 1)
 
     def _uniform(self, generator: Generator) -> Tensor:
         shape = (len(self.x), math.prod(self.x.shape[1:]) + 1)

@@ -169,6 +169,7 @@ def _square(spec: config.Square, c: _Case) -> Tensor:
         norm=spec.norm,
         queries=spec.queries,
         p=spec.p,
+        rescale=spec.rescale,
         objective=c.objective(margin),
         generator=c.generator,
     )

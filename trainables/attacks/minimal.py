@@ -4,6 +4,7 @@ Each maps images (B, channels, size, size) in [0, 1] that are classified right, 
 or not. ``network``: whose final prediction decides. ``logits``: images to the logits (B, classes) that are differentiated.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -82,8 +83,8 @@ def _from_starts(
         start, there = misclassified_starts(network, x, y, generator)
     images = start.clone()
     if there.any():
-        settings = {"starting_points": start[there]}
-        images[there] = _run(build(int(there.sum())), network, logits, x[there], y[there], generator, **settings)
+        attack = build(int(there.sum()))
+        images[there] = _run(attack, network, logits, x[there], y[there], generator, starting_points=start[there])
     return [start, images]
 
 
@@ -95,14 +96,24 @@ def _run(
     from foolbox.criteria import Misclassification
 
     class Judged(Misclassification):  # type: ignore[misc]
-        """Success is the network's final prediction's, not that of the logits that are followed."""
+        """Success is the network's final prediction's, not that of the logits that are followed.
+
+        Starting points are first of all asked about, and refused if they are not misclassified. A stochastic network may have
+        changed its mind on them, so they are believed.
+        """
+
+        believes = "starting_points" in settings
 
         def __call__(self, perturbed: Any, outputs: Any) -> Any:
             images, restore = eagerpy.astensor_(perturbed)
+            believes, self.believes = self.believes, False
             with torch.no_grad():
-                return restore(eagerpy.astensor(errs(network(images.raw).logits, y)))
+                is_adv = errs(network(images.raw).logits, y)
+            return restore(eagerpy.astensor(torch.ones_like(is_adv) if believes else is_adv))
 
-    with frozen(network), frozen(logits), chance_from(generator):
+    # foolbox takes means of nothing, and announces that numba compiles.
+    with warnings.catch_warnings(), frozen(network), frozen(logits), chance_from(generator):
+        warnings.simplefilter("ignore")
         model = PyTorchModel(logits, bounds=(0, 1), device=x.device)
         found: Tensor = attack.run(model, x, Judged(y), **settings)
     return found.detach()

@@ -19,6 +19,7 @@ def square(
     norm: Literal["linf", "l2"],
     queries: int,
     p: float,
+    rescale: bool,
     objective: Objective,
     generator: Generator,
 ) -> Tensor:
@@ -34,6 +35,7 @@ def square(
         norm: of the change.
         queries: of the network, for each example at most.
         p: the share of the pixels that the first squares change.
+        rescale: whether the schedule of p, for 10,000 queries, is compressed to as many as there are.
         objective: what is maximised.
         generator: of squares and signs, on x's device.
     """
@@ -47,7 +49,8 @@ def square(
             return -margin(outputs.logits, labels), -objective(outputs, labels)
 
     with frozen(network), torch.no_grad(), chance_from(generator):
-        attack = Judged(network, norm=norm.capitalize(), n_queries=queries, eps=eps, p_init=p, device=x.device)
+        settings = {"n_queries": queries, "eps": eps, "p_init": p, "resc_schedule": rescale, "device": x.device}
+        attack = Judged(network, norm=norm.capitalize(), **settings)
         attack.init_hyperparam(x)
         found: Tensor = attack.attack_single_run(x, y)[1]
     return found

@@ -253,13 +253,15 @@ class Boundary(_Normed):
 class Square(_Normed, _Scored):
     """Square attack (Andriushchenko et al., ECCV 2020): random squares that are kept if the margin falls.
 
-    ``p``: the share of an image that the first squares change.
+    ``p``: the share of an image that the first squares change. It falls with the queries, along the paper's schedule for
+    10,000 of them, which is compressed to ``queries`` unless ``rescale`` is false, as in AutoAttack.
     """
 
     name: Literal["square"] = "square"
     norm: Literal["linf", "l2"] = "linf"
     queries: Count = 5000
     p: Annotated[float, Field(gt=0, le=1)] = 0.8
+    rescale: bool = True
     restarts: Count = 1
 
 
@@ -304,12 +306,12 @@ class AutoAttack(_Normed, _Differentiated):
         if self.version == "rand":
             return AutoPGD(**seen, eot=20), AutoPGD(**seen, loss="dlr", eot=20)
         if self.version == "apgd-square":
-            return AutoPGD(**seen), Square(**aim, queries=self.queries)
+            return AutoPGD(**seen), Square(**aim, queries=self.queries, rescale=False)
         return (
             AutoPGD(**seen),
             AutoPGD(**seen, targets=self.targets, loss="targeted-dlr"),
             FAB(**seen, targets=self.targets),
-            Square(**aim, queries=self.queries),
+            Square(**aim, queries=self.queries, rescale=False),
         )
 
 
