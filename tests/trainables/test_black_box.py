@@ -14,15 +14,17 @@ from trainables.attacks.ball import length
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", EPS), ("l2", 0.8)])
 @every_training
-def test_square(training, norm, eps, record_property):
+def test_square_is_pyautoattacks(training, norm, eps, record_property):
+    """With the same squares."""
     network, (x, y) = robust(training), examples()
-    ours = run(config.Square(eps=eps, norm=norm, queries=300), network, x, y).images
+    ours = run(config.Square(eps=eps, norm=norm, queries=200), network, x, y).images
+    seed = int(torch.randint(2**31 - 1, (), generator=torch.Generator().manual_seed(0)))
     with torch.random.fork_rng():
-        attack = SquareAttack(logits(network), norm=norm.capitalize(), n_queries=300, eps=eps, seed=1, device="cpu")
+        attack = SquareAttack(logits(network), norm=norm.capitalize(), n_queries=200, eps=eps, seed=seed, device="cpu")
         theirs = attack.perturb(x, y)
     here, there = accuracy(network, ours, y), accuracy(network, theirs, y)
     record_property("accuracies", (here, there))
-    assert abs(here - there) <= 0.5 or here < there
+    assert abs(here - there) <= 0.5
 
 
 @every_training
@@ -50,7 +52,7 @@ def test_nattack_climbs_a_linear_model(chance):
 
         found = run_attack(config.NAttack(eps=eps, queries=6000, samples=60), model, x, y, (1.0,), chance).images
         best = (x + eps * w.sign()).clamp(0, 1)
-        assert (gain(found) > 0.8 * gain(best)).all()
+        assert (gain(found) > 0.7 * gain(best)).all()
 
 
 def test_more_queries_never_help_the_network():
@@ -73,7 +75,7 @@ def test_boundary_walks_on():
     network, (x, y) = robust("AT"), examples(20)
     near, far = (run(config.Boundary(eps=1.0, iterations=n), network, x, y).distance for n in (500, 20))
     assert (near <= far + 1e-6).all()
-    assert near.median() < 0.8 * far.median()
+    assert near.median() < 0.9 * far.median()
 
 
 KEY = "0123456789abcdef"

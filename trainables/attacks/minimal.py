@@ -83,7 +83,9 @@ def _from_starts(
         start, there = misclassified_starts(network, x, y, generator)
     images = start.clone()
     if there.any():
-        attack = build(int(there.sum()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numba compiles, for half a minute
+            attack = build(int(there.sum()))
         images[there] = _run(attack, network, logits, x[there], y[there], generator, starting_points=start[there])
     return [start, images]
 
@@ -111,7 +113,7 @@ def _run(
                 is_adv = errs(network(images.raw).logits, y)
             return restore(eagerpy.astensor(torch.ones_like(is_adv) if believes else is_adv))
 
-    # foolbox takes means of nothing, and announces that numba compiles.
+    # foolbox takes means of nothing.
     with warnings.catch_warnings(), frozen(network), frozen(logits), chance_from(generator):
         warnings.simplefilter("ignore")
         model = PyTorchModel(logits, bounds=(0, 1), device=x.device)
