@@ -48,12 +48,12 @@ def test_a_linear_models_nearest_boundary_is_found(spec, share, chance):
 
 
 FOOLBOX = [
-    (config.DDN(eps=0.8, iterations=40), foolbox.attacks.DDNAttack(steps=40)),
-    (config.DeepFool(eps=EPS, iterations=15), foolbox.attacks.LinfDeepFoolAttack(steps=15)),
-    (config.DeepFool(eps=0.8, norm="l2", iterations=15), foolbox.attacks.L2DeepFoolAttack(steps=15)),
+    (config.DDN(eps=0.8, iterations=30), foolbox.attacks.DDNAttack(steps=30)),
+    (config.DeepFool(eps=EPS, iterations=5), foolbox.attacks.LinfDeepFoolAttack(steps=5)),
+    (config.DeepFool(eps=0.8, norm="l2", iterations=5), foolbox.attacks.L2DeepFoolAttack(steps=5)),
     (
-        config.CWL2(eps=0.8, iterations=40, searches=4, initial=0.1),
-        foolbox.attacks.L2CarliniWagnerAttack(4, 40, stepsize=0.05, initial_const=0.1, abort_early=False),
+        config.CWL2(eps=0.8, iterations=20, searches=3, initial=1.0),
+        foolbox.attacks.L2CarliniWagnerAttack(3, 20, stepsize=0.05, initial_const=1.0, abort_early=False),
     ),
 ]
 
@@ -81,9 +81,9 @@ def test_foolbox_finds_as_much_on_its_own(training, spec, library, record_proper
 @every_training
 def test_pyautoattacks_fab_finds_as_much_on_its_own(training, norm, record_property):
     network, (x, y), eps = robust(training), examples(), BUDGETS[norm]
-    _, distance = run(config.FAB(eps=eps, norm=norm, iterations=10), network, x, y)
+    _, distance = run(config.FAB(eps=eps, norm=norm, iterations=5), network, x, y)
     with torch.random.fork_rng():
-        attack = FABAttack_PT(logits(network), norm=norm.capitalize(), n_iter=10, eps=eps, device="cpu")
+        attack = FABAttack_PT(logits(network), norm=norm.capitalize(), n_iter=5, eps=eps, device="cpu")
         theirs = attack.perturb(x, y)
     with torch.no_grad():
         robustly = ~errs(network(theirs).logits, y) | (length(theirs - x, norm) > eps)

@@ -26,12 +26,13 @@ from trainables.attacks.pgd import pgd
 from trainables.attacks.square import square
 from trainables.attacks.surrogate import JointLogits, Judge, Surrogate, judge
 from trainables.joint import Weights, attack_weights
+from trainables.models import Network
 
 
 class Source(NamedTuple):
     """Another trial's network, on the attacked one's device, and what is inserted in it."""
 
-    network: nn.Module
+    network: Network
     module: config.Module
 
 
