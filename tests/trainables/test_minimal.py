@@ -95,11 +95,7 @@ def test_pyautoattacks_fab_finds_as_much_on_its_own(training, norm, record_prope
 def test_attacks_that_share_no_code_agree(record_property):
     """Median distances in L2, of those that AT classifies right."""
     network, (x, y) = robust("AT"), examples(100)
-    specs = [
-        config.DDN(eps=1.0, iterations=100),
-        config.CWL2(eps=1.0, iterations=100, searches=6, initial=0.01, step=0.02),
-        config.FAB(eps=1.0, norm="l2", iterations=30),
-    ]
+    specs = [config.DDN(eps=1.0, iterations=100), config.FAB(eps=1.0, norm="l2", iterations=20)]
     found = {spec.name: run(spec, network, x, y).distance for spec in specs}
     medians = {name: d[d > 0].median().item() for name, d in found.items()}
     record_property("medians", medians)
