@@ -12,7 +12,7 @@ from orchestrator.errors import BadInput
 from orchestrator.settings import configure, configure_attack, resolve, unknown_field
 from orchestrator.store import Recorded
 from search_spaces.study import Arm, Column, Profile, Study
-from trainables.config import Attack, Natural, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
+from trainables.config import Attack, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
 
 CHECKPOINTS = ("last", "best")
 
@@ -197,16 +197,17 @@ def _expand(study: Study, profile_name: str, seeds: int | None, overrides: Mappi
 def _attacks(column: Column, profile: Profile) -> list[Attack]:
     """The attacks of a column, one for each joint loss that the attacker tries."""
     settings = resolve(column.attack, profile.eps)
-    if settings["name"] == "natural":
-        return [configure_attack(settings)]
+    attack = configure_attack(settings)
+    if not hasattr(attack, "beta_atk"):
+        return [attack]
     betas = profile.beta_atk if column.beta_atk is None else column.beta_atk
     return [configure_attack({**settings, "beta_atk": beta}) for beta in betas]
 
 
 def _canonical(attacks: Iterable[Attack], config: TrialConfig) -> dict[str, Attack]:
-    """The attacks that mean something for this trial, by beta_atk ("" for natural), each once."""
+    """The attacks that mean something for this trial, by beta_atk ("" where it has none), each once."""
     canonical = [canonical_attack(attack, config.module) for attack in attacks]
-    return {"" if isinstance(a, Natural) else a.beta_atk: a for a in canonical if a is not None}
+    return {getattr(a, "beta_atk", ""): a for a in canonical if a is not None}
 
 
 def _manifest(

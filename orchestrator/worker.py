@@ -18,7 +18,7 @@ from analysis.schema import FAILED, FINISHED, UNFINISHED
 from orchestrator.plan import Evaluation, PlannedTrial, evaluation_passes, training_passes
 from orchestrator.store import Recorded, Row, Store
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import NUMERICS, Natural, Runtime, TrialConfig, attack_key
+from trainables.config import NUMERICS, Runtime, TrialConfig, attack_key
 from trainables.trial import Diverged, Trial
 
 #: Evaluations are reported together until they took so many seconds: a report costs some milliseconds of the driver.
@@ -125,7 +125,7 @@ class Work:
                     "attack": attack_key(attack),
                     "attack_name": attack.name,
                     "attack_spec": attack.model_dump_json(),
-                    "beta_atk": "" if isinstance(attack, Natural) else attack.beta_atk,
+                    "beta_atk": getattr(attack, "beta_atk", ""),
                     "head": head,
                     "accuracy": float((rank == 0).mean()),
                     "ranks": rank,

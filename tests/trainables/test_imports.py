@@ -8,6 +8,7 @@ def test_slow_and_foreign_packages_are_not_loaded():
 import sys
 import trainables.attacks, trainables.data, trainables.joint, trainables.models, trainables.objectives
 foreign = {"torchvision", "sklearn", "scipy", "ray", "mlflow", "optuna", "pandas"}
+foreign |= {"foolbox", "eagerpy", "pyautoattack", "numba"}
 print(sorted(foreign & set(sys.modules)))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
