@@ -6,7 +6,18 @@ This package imports no torch, so that a plan of thousands of trials is made at 
 
 from trainables.config.attack import CW, FGSM, PGD, Attack, Natural
 from trainables.config.data import DATASETS, Data, DatasetInfo
-from trainables.config.identity import NUMERICS, attack_key, canonical_attack, evaluation_key, heads, trial_key
+from trainables.config.identity import (
+    NUMERICS,
+    attack_key,
+    canonical_attack,
+    canonical_measure,
+    evaluation_key,
+    heads,
+    measure_key,
+    measurement_key,
+    trial_key,
+)
+from trainables.config.measure import TSNE, Activations, ClassGradients, Dimensions, Measure, Perturbations, Sensitivity
 from trainables.config.model import BLOCKS, Model
 from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule, Sigmoid, Softmax, Softplus
 from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
@@ -48,18 +59,23 @@ __all__ = [
     "SAP",
     "SWA",
     "TRADES",
+    "TSNE",
+    "Activations",
     "AdversarialInterpolation",
     "Attack",
     "BatchNorm",
+    "ClassGradients",
     "Cosine",
     "Count",
     "Data",
     "DatasetInfo",
+    "Dimensions",
     "FeatureMatching",
     "FeatureScattering",
     "Friendly",
     "InfoFeature",
     "L2Matching",
+    "Measure",
     "Model",
     "Module",
     "MultiStep",
@@ -68,10 +84,12 @@ __all__ = [
     "NonNegative",
     "Objective",
     "OneCycle",
+    "Perturbations",
     "Positive",
     "Precision",
     "Runtime",
     "Selection",
+    "Sensitivity",
     "Sigmoid",
     "Softmax",
     "Softplus",
@@ -83,7 +101,10 @@ __all__ = [
     "TrialConfig",
     "attack_key",
     "canonical_attack",
+    "canonical_measure",
     "evaluation_key",
     "heads",
+    "measure_key",
+    "measurement_key",
     "trial_key",
 ]
