@@ -3,10 +3,12 @@
 import torch
 
 from trainables import config
+from trainables.attacks import run_attack
 from trainables.data import Examples
 from trainables.joint import attack_weights
 from trainables.measures import Subject
 from trainables.models import build_model
+from trainables.rng import generator
 
 RESNET = config.Model(name="resnet-10", width=4)
 DIGITS = config.DATASETS["digits"]
@@ -36,6 +38,12 @@ def subject(module=None, model=RESNET, n=40, **settings):
 
 def images(data):
     return data.images.float() / 255
+
+
+def attacked(ours, attack, stream=""):
+    """The subject's images under an attack on the final prediction."""
+    x, y = images(ours.examples), ours.examples.labels
+    return run_attack(attack, ours.network, x, y, (1.0,), generator(ours.seed, stream))
 
 
 def outputs(ours, x=None):

@@ -49,7 +49,8 @@ def test_a_certain_network_still_has_slopes(model, chance):
         model.weight *= 0.1
         model.bias[0] = torch.tensor([28.0, 0.0, 0.0, 0.0])
     x = images(chance, 5)
-    found = gradient_norms(model, x, LIKELIHOODS["probability"]).numpy()
+    found = gradient_norms(model.float(), x.float(), LIKELIHOODS["probability"]).numpy()
+    model.double()
     assert 0 < found[0, 0] < 1e-11
     np.testing.assert_allclose(found, closed_form(model, x, "probability"), rtol=1e-3)
 

@@ -1,14 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from measured import images, outputs, subject
+from measured import attacked, images, outputs, subject
 from scipy.spatial.distance import cosine
 
 from trainables import config
-from trainables.attacks import run_attack
 from trainables.measures import run_measure
 from trainables.measures.perturbations import angle
-from trainables.rng import generator
 
 FGSM = config.FGSM(eps=0.1, beta_atk="0")
 PGD = config.PGD(eps=0.1, step=0.04, iterations=3, beta_atk="0")
@@ -34,9 +32,8 @@ def test_nothing_has_no_angle():
 
 def expected(ours, first, second):
     """From the images of both attacks, pixel by pixel."""
-    x, y = images(ours.examples), ours.examples.labels
-    ends = [run_attack(a, ours.network, x, y, (1.0,), generator(0, "")) for a in (first, second)]
-    d, d0 = ((end - x).double().flatten(1).numpy() for end in ends)
+    ends = [attacked(ours, attack) for attack in (first, second)]
+    d, d0 = ((end - images(ours.examples)).double().flatten(1).numpy() for end in ends)
     E, E0 = ((outputs(ours, end).features.double() - outputs(ours).features.double()).numpy() for end in ends)
     return (
         [sum((a - b) ** 2 for a, b in zip(u, v, strict=True)) ** 0.5 for u, v in zip(d, d0, strict=True)],
@@ -69,6 +66,13 @@ def test_two_attacks_with_random_starts_begin_at_the_same_points():
     cw = config.CW(confidence=0.1, **settings)
     found = run_measure(config.Perturbations(attack=cw, reference=config.PGD(**settings)), subject())
     assert 0 < found["distance"].max() <= 2e-4 * 8 + 1e-6
+
+
+def test_the_reference_is_as_in_its_evaluation():
+    ours = subject()
+    d0 = attacked(ours, PGD, f"evaluation/{config.attack_key(PGD)}") - images(ours.examples)
+    found = run_measure(config.Perturbations(attack=config.Natural(), reference=PGD), ours)["distance"]
+    np.testing.assert_allclose(found, d0.double().flatten(1).norm(dim=1).numpy())
 
 
 def test_what_does_not_move_has_a_distance_and_no_angle():

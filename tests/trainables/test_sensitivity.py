@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from measured import images, outputs, subject
+from measured import attacked, outputs, subject
 
 from trainables import config
-from trainables.attacks import run_attack
 from trainables.measures import run_measure
 from trainables.measures.sensitivity import relative_distance
-from trainables.rng import generator
 
 FGSM = config.FGSM(eps=0.1, beta_atk="0")
 
@@ -32,9 +30,7 @@ def test_nothing_is_relative_to_zero():
 
 def test_of_a_networks_features():
     ours = subject(batch_size=7)
-    x, y = images(ours.examples), ours.examples.labels
-    x_adv = run_attack(FGSM, ours.network, x, y, (1.0,), generator(0, ""))
-    E, E_adv = outputs(ours).features.numpy(), outputs(ours, x_adv).features.numpy()
+    E, E_adv = outputs(ours).features.numpy(), outputs(ours, attacked(ours, FGSM)).features.numpy()
     found = run_measure(config.Sensitivity(attack=FGSM), ours)["sensitivity"]
     np.testing.assert_allclose(found, np.linalg.norm(E - E_adv, axis=1) / np.linalg.norm(E, axis=1), rtol=1e-3)
     assert found.min() > 0.001

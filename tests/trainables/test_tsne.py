@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import torch
@@ -66,6 +68,15 @@ def test_natural_and_attacked_points_are_in_one_plane():
     assert found["adversarial"].tolist() == [False] * 20 + [True] * 20
     for name in ("labels", "indices"):
         assert found[name][:20].tolist() == found[name][20:].tolist()
+
+
+def test_each_point_is_of_the_image_that_it_says():
+    ours = subject()
+    with patch("trainables.measures.tsne.embed", lambda E, perplexity, seed: E):
+        found = run_measure(config.TSNE(attack=FGSM, examples=20), ours)
+    E = outputs(ours).features.numpy()[found["indices"]]
+    natural = (found["coordinates"] == E).all(axis=1)
+    assert natural.tolist() == (~found["adversarial"]).tolist()
 
 
 def test_the_examples_are_of_all_classes_and_the_same_for_every_trial():
