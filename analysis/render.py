@@ -91,7 +91,14 @@ _TO_LATEX = str.maketrans(
     {symbol: rf"$\{name}$" for symbol, name in (_GREEK | _SIGNS).items()}
     | {symbol: f"${symbol}$" for symbol in "<>|"}
     | {symbol: rf"\{symbol}" for symbol in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\ldots{}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "–": "--",
+        "…": r"\ldots{}",
+        "†": r"\dag{}",
+    }
 )
 
 
@@ -190,7 +197,7 @@ def to_csv(table: Table) -> str:
                     column.label,
                 )
                 paper = (cell.paper.value, cell.paper.std) if cell.paper else (None, None)
-                behind = (len(row.seeds), row.asked, *paper, "; ".join(row.notes))
+                behind = (len(row.seeds), row.asked, *paper, "; ".join((*row.notes, *row.doubts)))
                 lines += [(*where, *statistic, *behind) for statistic in _statistics(row, cell)]
     return pd.DataFrame(lines, columns=header).to_csv(index=False)
 

@@ -14,7 +14,7 @@ Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -119,11 +119,15 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
 
 @dataclass(frozen=True)
 class ManifestColumn:
-    """A column of a table: its label, whether it is an attack, and whose prediction counts."""
+    """A column of a table: its label, whether it is an attack, and whose prediction counts.
+
+    ``added``: whether it was asked for beside the study's own columns.
+    """
 
     label: str
     adversarial: bool
     head: str = "final"
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,22 @@ class Manifest:
     def trials(self) -> frozenset[str]:
         """Keys of every trial of the study."""
         return frozenset(key for arm in self.arms for key in arm.trials.values())
+
+    def with_added(self, before: Self) -> Self:
+        """This manifest with the columns that were added to it ``before``, where it has them no more.
+
+        For the arms that still have the trials that these columns are of; the others have nothing in them.
+        """
+        labels = {column.label for column in self.columns}
+        added = tuple(column for column in before.columns if column.added and column.label not in labels)
+        known = {arm.labels: arm for arm in before.arms}
+        arms = []
+        for arm in self.arms:
+            old = known.get(arm.labels)
+            same = old is not None and (old.trials.items() <= arm.trials.items() or arm.trials.items() <= old.trials.items())
+            kept = {c.label: old.attacks[c.label] for c in added if c.label in old.attacks} if old and same else {}
+            arms.append(replace(arm, attacks=arm.attacks | kept))
+        return replace(self, columns=(*self.columns, *added), arms=tuple(arms))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)

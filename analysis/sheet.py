@@ -17,6 +17,8 @@ _OVER_BETA = {
     "per-sample": "Of several beta_atk, the worst for each example (per-sample worst case).",
 }
 
+_DOUBTS = "† The row fails a check of obfuscated gradients, so its accuracies under attack may be too high: see the footnotes."
+
 _SEEDS = "Mean ± sample standard deviation over seeds; best and worst: one seed for the whole row, by its strongest attack."
 
 
@@ -82,6 +84,8 @@ def caption(table: Table) -> str:
     if any(block.checkpoint == "best" for block in table.blocks):
         split = "the TEST split (as in the paper)" if m.selection == "test" else f"the {m.selection} split"
         sentences.append(f"Best checkpoint chosen on {split}.")
+    if any(row.doubts for block in table.blocks for row in block.rows):
+        sentences.append(_DOUBTS)
     return " ".join(sentences)
 
 
@@ -121,6 +125,6 @@ def _label(label: str) -> str:
 
 
 def _seeds(row: Row, table: Table) -> str:
-    """``2/2``, with the numbers of the footnotes where it is less."""
-    marks = ",".join(str(table.notes.index(note) + 1) for note in row.notes)
-    return f"{len(row.seeds)}/{row.asked}" + (f" [{marks}]" if marks else "")
+    """``2/2``, with the numbers of the footnotes where it is less, and a dagger where robustness is in doubt."""
+    marks = ",".join(str(table.notes.index(note) + 1) for note in (*row.notes, *row.doubts))
+    return f"{len(row.seeds)}/{row.asked}" + (" †" if row.doubts else "") + (f" [{marks}]" if marks else "")

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.checks import check, failures
 from analysis.load import BrokenRecordError, Record
 from analysis.schema import FAILED, Manifest, ManifestArm, ManifestColumn, ManifestNumber
 from analysis.stats import over_beta as reduce_beta
@@ -43,6 +44,7 @@ class Row:
 
     ``cells``: one a column, None where the column means nothing for this arm. ``seeds``: those that finished, of
     ``asked`` ones. ``best`` and ``worst``: the seed, None without any. ``notes``: why the other seeds are not in it.
+    ``doubts``: the checks of :mod:`analysis.checks` that its arm fails.
     """
 
     labels: tuple[str, ...]
@@ -52,6 +54,7 @@ class Row:
     best: int | None
     worst: int | None
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Table:
     @property
     def notes(self) -> tuple[str, ...]:
         """The footnotes, each once, in the order of the rows."""
-        return tuple(dict.fromkeys(note for block in self.blocks for row in block.rows for note in row.notes))
+        return tuple(dict.fromkeys(n for block in self.blocks for row in block.rows for n in (*row.notes, *row.doubts)))
 
 
 def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_beta: OverBeta) -> Table:
@@ -105,7 +108,11 @@ def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_be
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
     blocks = []
     for name in checkpoints:
-        rows = [_row(source, arm, name, part) for arm in manifest.arms for part in _parts(arm, over_beta)]
+        checked = check(record, manifest, name)
+        rows: list[Row] = []
+        for arm in manifest.arms:
+            doubts = tuple(f"check failed: {item.name}: {item.figures}" for item in failures(checked[arm.labels]))
+            rows.extend(replace(_row(source, arm, name, part), doubts=doubts) for part in _parts(arm, over_beta))
         blocks.append(Block(name, _highlighted(rows, manifest.columns)))
     return Table(manifest, over_beta, tuple(sorted(source.examples)), tuple(blocks))
 

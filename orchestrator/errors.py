@@ -4,6 +4,7 @@ AdvsweepError
 ├── BadInput (2)          a name, field or value that is not allowed
 ├── Unavailable (2)       a storage, data set, cluster or server that is not there
 ├── SweepIncomplete (1)   the sweep ended with failed trials
+├── CheckFailed (1)       a row looks more robust than it is
 └── Interrupted (130)     Ctrl-C, or a scheduler's SIGTERM
 """
 
@@ -26,6 +27,12 @@ class Unavailable(AdvsweepError):
 
 class SweepIncomplete(AdvsweepError):
     """Some trials failed; every other one is finished and recorded."""
+
+    exit_code = 1
+
+
+class CheckFailed(AdvsweepError):
+    """Attacks that should agree do not: some row's robustness is not to be believed."""
 
     exit_code = 1
 

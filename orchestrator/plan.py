@@ -12,7 +12,7 @@ from orchestrator.errors import BadInput
 from orchestrator.settings import configure, configure_attack, resolve, unknown_field
 from orchestrator.store import Recorded
 from search_spaces.study import Arm, Column, Profile, Study
-from trainables.config import Attack, Natural, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
+from trainables.config import Attack, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
 
 CHECKPOINTS = ("last", "best")
 
@@ -54,12 +54,16 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class Plan:
-    """``requested``: trials that the studies ask for, each on its own; ``trials``: what that comes to, in running order."""
+    """``requested``: trials that the studies ask for, each on its own; ``trials``: what that comes to, in running order.
+
+    ``train``: whether trials are trained, or only those attacked that are.
+    """
 
     manifests: tuple[Manifest, ...]
     trials: tuple[PlannedTrial, ...]
     requested: int
     retry_failed: bool = False
+    train: bool = True
 
     def against(self, recorded: Mapping[str, Recorded]) -> "Plan":
         """The same plan, knowing what the record holds of its trials."""
@@ -72,8 +76,15 @@ class Plan:
         return tuple(
             t
             for t in self.trials
-            if (self.retry_failed or t.recorded.status != FAILED) and (t.missing or t.recorded.status != FINISHED)
+            if (self.retry_failed or t.recorded.status != FAILED)
+            and (t.missing or t.recorded.status != FINISHED)
+            and (self.train or t.trained)
         )
+
+    @property
+    def untrained(self) -> tuple[PlannedTrial, ...]:
+        """Trials that are left out because this plan trains nothing."""
+        return () if self.train else tuple(t for t in self.trials if not t.trained)
 
     @property
     def failed(self) -> tuple[PlannedTrial, ...]:
@@ -98,11 +109,15 @@ def plan(
     *,
     seeds: int | None = None,
     overrides: Mapping[str, Any] | None = None,
+    added: Sequence[Column] = (),
+    shown: bool = True,
+    train: bool = True,
     retry_failed: bool = False,
 ) -> Plan:
     """Expand studies into trials and evaluations; a trial that several share is one.
 
     ``seeds``: how many, None for the profile's own. ``overrides``: fields that hold in every trial that has them.
+    ``added``: columns beside the studies' own, in their tables if they are to be ``shown``. ``train``: see :class:`Plan`.
 
     Raises:
         BadInput: a field or value is not allowed.
@@ -122,13 +137,14 @@ def plan(
     manifests = []
     requested = 0
     for study, (run, arms) in zip(studies, expanded, strict=True):
-        columns = [_attacks(column, run) for column in study.columns]
+        columns = (*study.columns, *added)
+        attacks_of = [_attacks(column, run) for column in columns]
         manifest_arms = []
         for arm, configs, _ in arms:
             requested += len(configs)
             per_column = [
                 _canonical(attacks, configs[0]) if column.head in heads(configs[0].module) else {}
-                for column, attacks in zip(study.columns, columns, strict=True)
+                for column, attacks in zip(columns, attacks_of, strict=True)
             ]
             keys = {}
             for config in configs:
@@ -136,15 +152,17 @@ def plan(
                 configs_by_key[key] = config
                 arms_by_key.setdefault(key, {})[study.name] = " ".join(arm.labels) or study.title
                 mine = wanted.setdefault(key, {})
-                for column, attacks in zip(study.columns, per_column, strict=True):
+                for column, attacks in zip(columns, per_column, strict=True):
                     for attack in attacks.values():
                         for checkpoint in CHECKPOINTS:
                             evaluation = Evaluation(evaluation_key(key, checkpoint, attack), checkpoint, attack, column.label)
                             mine.setdefault(evaluation.key, evaluation)
-            labelled = zip(study.columns, per_column, strict=True)
+            labelled = list(zip(columns, per_column, strict=True))[: None if shown else len(study.columns)]
             attack_keys = {c.label: {beta: attack_key(a) for beta, a in found.items()} for c, found in labelled if found}
             manifest_arms.append(ManifestArm(arm.labels, keys, attack_keys))
-        manifests.append(_manifest(study, run, arms[0][1][0], overrides, tuple(manifest_arms)))
+        manifest = _manifest(study, run, arms[0][1][0], overrides, tuple(manifest_arms))
+        extra = tuple(ManifestColumn(c.label, c.adversarial, c.head, added=True) for c in added if shown)
+        manifests.append(replace(manifest, columns=(*manifest.columns, *extra)))
 
     trials = [
         PlannedTrial(key, config, arms_by_key[key], tuple(wanted[key].values()), Recorded())
@@ -152,7 +170,7 @@ def plan(
     ]
     # The first seed of every arm before the second of any, and what most studies wait for first: tables exist early.
     trials.sort(key=lambda trial: (trial.config.seed, -len(trial.arms)))
-    return Plan(tuple(manifests), tuple(trials), requested, retry_failed)
+    return Plan(tuple(manifests), tuple(trials), requested, retry_failed, train)
 
 
 _Arms = list[tuple[Arm, list[TrialConfig], frozenset[str]]]
@@ -179,16 +197,17 @@ def _expand(study: Study, profile_name: str, seeds: int | None, overrides: Mappi
 def _attacks(column: Column, profile: Profile) -> list[Attack]:
     """The attacks of a column, one for each joint loss that the attacker tries."""
     settings = resolve(column.attack, profile.eps)
-    if settings["name"] == "natural":
-        return [configure_attack(settings)]
+    attack = configure_attack(settings)
+    if not hasattr(attack, "beta_atk"):
+        return [attack]
     betas = profile.beta_atk if column.beta_atk is None else column.beta_atk
     return [configure_attack({**settings, "beta_atk": beta}) for beta in betas]
 
 
 def _canonical(attacks: Iterable[Attack], config: TrialConfig) -> dict[str, Attack]:
-    """The attacks that mean something for this trial, by beta_atk ("" for natural), each once."""
+    """The attacks that mean something for this trial, by beta_atk ("" where it has none), each once."""
     canonical = [canonical_attack(attack, config.module) for attack in attacks]
-    return {"" if isinstance(a, Natural) else a.beta_atk: a for a in canonical if a is not None}
+    return {getattr(a, "beta_atk", ""): a for a in canonical if a is not None}
 
 
 def _manifest(

@@ -38,8 +38,14 @@ def parse(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def resolve(settings: Settings, eps: float) -> dict[str, Any]:
-    """Settings with every multiple of eps as a number."""
-    return {name: value.times * eps if isinstance(value, Eps) else value for name, value in settings.items()}
+    """Settings with every multiple of eps as a number, in settings within them too."""
+
+    def number(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return resolve(value, eps)
+        return value.times * eps if isinstance(value, Eps) else value
+
+    return {name: number(value) for name, value in settings.items()}
 
 
 def configure(layers: Iterable[Mapping[str, Any]], pins: Mapping[str, Any]) -> tuple[TrialConfig, frozenset[str]]:

@@ -220,6 +220,10 @@ class Store:
     def write_manifest(self, manifest: Manifest) -> None:
         self._write(manifest.path, manifest.to_json().encode())
 
+    def read_manifest(self, path: str) -> Manifest | None:
+        """The study that was run before as what ``path`` says, if it was."""
+        return Manifest.from_json(self._read(path).decode()) if self._exists(path) else None
+
     def manifests(self) -> list[Manifest]:
         """Every study that was run here, in every variant."""
         found = self._fs.get_file_info(fs.FileSelector(self._path(STUDIES), recursive=True, allow_not_found=True))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -26,8 +26,7 @@ class Options:
     gpus: float | None
     concurrent: int | None
     address: str | None
-    data_dir: str
-    download: bool
+    runtime: Runtime
     tracking: bool
 
 
@@ -47,7 +46,7 @@ def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: C
     _look_ahead(store, options)
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
-        runtime = Runtime(threads=max(1, int(share.cpus)), data_dir=options.data_dir, download=options.download)
+        runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
         find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime)
         jobs = [Job.of(trial, store, runtime) for trial in plan.to_run]
         with (
@@ -79,7 +78,8 @@ def _recorded(plan: Plan, store: Store, options: Options, tables: Tables, consol
         if plan.to_run:
             see_storage(store)
         for manifest in plan.manifests:
-            store.write_manifest(manifest)
+            before = store.read_manifest(manifest.path)
+            store.write_manifest(manifest.with_added(before) if before else manifest)
         yield tracker
 
 

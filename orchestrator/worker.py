@@ -18,7 +18,7 @@ from analysis.schema import FAILED, FINISHED, UNFINISHED
 from orchestrator.plan import Evaluation, PlannedTrial, evaluation_passes, training_passes
 from orchestrator.store import Recorded, Row, Store
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import NUMERICS, Natural, Runtime, TrialConfig, attack_key
+from trainables.config import NUMERICS, Runtime, TrialConfig, attack_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Trial
 
@@ -127,7 +127,7 @@ class Work:
                     "attack": attack_key(attack),
                     "attack_name": attack.name,
                     "attack_spec": attack.model_dump_json(),
-                    "beta_atk": "" if isinstance(attack, Natural) else attack.beta_atk,
+                    "beta_atk": getattr(attack, "beta_atk", ""),
                     "head": head,
                     "accuracy": float((rank == 0).mean()),
                     "ranks": rank,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables import config
-from trainables.attacks import training_attack
+from trainables.attacks import Sources, training_attack
 from trainables.averaging import Average
 from trainables.data import batches_per_epoch, load, training_batches
-from trainables.evaluation import ranks
+from trainables.evaluation import evaluate, ranks
 from trainables.joint import attack_weights
 from trainables.measures import Array, Subject, run_measure
 from trainables.models import Network, build_model
@@ -158,11 +158,12 @@ class Trial:
         return accuracy(config.Natural()), accuracy(spec.selection.attack)
 
     def _attack_weights(self, attack: config.Attack) -> tuple[float, ...]:
-        beta_atk = "own" if isinstance(attack, config.Natural) else attack.beta_atk
-        return attack_weights(beta_atk, self.spec.module)
+        return attack_weights(getattr(attack, "beta_atk", "own"), self.spec.module)
 
-    def evaluate(self, attack: config.Attack, weights: Mapping[str, Tensor]) -> dict[str, NDArray[np.uint16]]:
-        """Attack the test set on a network with these weights.
+    def evaluate(
+        self, attack: config.Attack, weights: Mapping[str, Tensor], sources: Sources | None = None
+    ) -> dict[str, NDArray[np.uint16]]:
+        """Attack the test set on a network with these weights; ``sources``: the networks that an attack may come from.
 
         Returns:
             for each head (``final``, ``1``, ``2``, ...): the rank of every example's true label, (N,); 0 is right.
@@ -170,8 +171,10 @@ class Trial:
         network = self._build()
         network.load_state_dict(dict(weights))
         stream = f"evaluation/{config.attack_key(attack)}"
-        found = ranks(network, self._splits.test, attack, self._attack_weights(attack), self.spec.seed, stream)
-        return dict(zip(config.heads(self.spec.module), found, strict=True))
+        found = evaluate(
+            network, self._splits.test, attack, self._attack_weights(attack), self.spec.seed, stream, sources or {}
+        )
+        return dict(zip(config.heads(self.spec.module), found.ranks, strict=True))
 
     def measure(self, spec: config.Measure, weights: Mapping[str, Tensor]) -> dict[str, Array]:
         """Look at a network with these weights, on the test set.

@@ -73,14 +73,16 @@ class Storage:
         head: str = "final",
         checkpoint: str = "last",
         accuracy: float | None = None,
+        spec: dict[str, Any] | None = None,
     ) -> None:
-        """Write one more part with one evaluation."""
+        """Write one more part with one evaluation; ``spec``: fields of its attack."""
         self.parts[trial] = self.parts.get(trial, 0) + 1
         row = {
             "evaluation": f"{trial}-{checkpoint}-{attack}",
             "trial": trial,
             "checkpoint": checkpoint,
             "attack": attack,
+            "attack_spec": json.dumps(spec or {"name": attack}),
             "head": head,
         }
         row |= {

@@ -26,8 +26,8 @@ def specs(union: Any) -> dict[str, type[config.Spec]]:
 def spec(union: Any, name: str, **settings: Any) -> Any:
     """The named configuration with its defaults, ``settings``, and small values where there is no default."""
     cls = specs(union)[name]
-    required = {field: REQUIRED[field] for field, info in cls.model_fields.items() if info.is_required()}
-    return cls(**(required | settings))
+    missing = [field for field, info in cls.model_fields.items() if info.is_required() and field not in settings]
+    return cls(**{field: REQUIRED[field] for field in missing}, **settings)
 
 
 def module_spec(name: str, model: config.Model = RESNET, positions: tuple[str, ...] = ("P2", "P1")) -> config.Module:

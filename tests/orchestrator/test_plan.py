@@ -499,3 +499,48 @@ def test_an_epoch_costs_its_images_times_the_attacks_steps_and_the_weights_own()
 def test_an_evaluation_costs_the_attacks_steps(attack, passes):
     assert evaluation_passes(TrialConfig(), attack) == 10_000 * passes
     assert evaluation_passes(TrialConfig(data=Data(examples=100)), attack) == 100 * passes
+
+
+# --- further attacks ----------------------------------------------------------------------------------------------------
+
+ADDED = (Column("pgd(iterations=9)", {"name": "pgd", "eps": Eps(), "step": Eps(1 / 10), "iterations": 9}, None),)
+
+
+def test_added_columns_are_evaluated_and_shown():
+    made = plan([STUDY], "demo", seeds=1, added=ADDED)
+    (manifest,) = made.manifests
+    assert [(column.label, column.added) for column in manifest.columns] == [
+        ("Natural", False),
+        ("FGSM", False),
+        ("PGD", False),
+        ("pgd(iterations=9)", True),
+    ]
+    cas = next(arm for arm in manifest.arms if arm.labels == ("CAS",))
+    assert list(cas.attacks["pgd(iterations=9)"]) == ["0", "2", "inf-1"]
+    assert {t.key for t in made.trials} == {t.key for t in tiny_plan().trials}
+    more = [len(t.evaluations) - len(plain.evaluations) for t, plain in zip(made.trials, tiny_plan().trials, strict=True)]
+    assert sorted(more) == [2, 6, 6]  # two checkpoints, and three joint losses where there are modules
+
+
+def test_added_columns_need_not_be_shown():
+    made = plan([STUDY], "demo", seeds=1, added=ADDED, shown=False)
+    assert made.manifests[0].columns == tiny_plan().manifests[0].columns
+    assert [arm.attacks for arm in made.manifests[0].arms] == [arm.attacks for arm in tiny_plan().manifests[0].arms]
+    assert any(e.label == "pgd(iterations=9)" for e in made.trials[0].evaluations)
+
+
+def test_a_plan_that_trains_nothing_leaves_the_untrained_out():
+    made = replace(record(tiny_plan(), CAS, status=FINISHED, epochs=EPOCHS), train=False)
+    assert [t.arms["tiny/table"] for t in made.to_run] == ["CAS"]
+    assert [t.arms["tiny/table"] for t in made.untrained] == ["Vanilla", "CIFS"]
+    assert made.counts()["trials_to_run"] == 0
+
+
+def test_what_was_added_before_stays_in_the_manifest():
+    before = plan([STUDY], "demo", seeds=1, added=ADDED).manifests[0]
+    now = plan([STUDY], "demo", seeds=2).manifests[0].with_added(before)
+    assert now.columns == before.columns
+    assert [arm.attacks for arm in now.arms] == [arm.attacks for arm in before.arms]
+    assert now.with_added(now) == now
+    other = plan([STUDY], "demo", seeds=1, overrides={"training.lr": 0.5}).manifests[0].with_added(before)
+    assert all("pgd(iterations=9)" not in arm.attacks for arm in other.arms)

@@ -86,7 +86,7 @@ def test_every_attack_has_the_eps_of_the_profile(study: Study, profile: Profile)
         assert config.attack is not None
         assert config.attack.eps == config.selection.attack.eps == profile.eps
         assert config.attack.step == profile.eps / (2 if profile.name == "demo" else 4)
-        assert config.selection.attack.step == pytest.approx(profile.eps / 10)
+        assert config.selection.attack.step == pytest.approx(profile.eps / (4 if profile.name == "demo" else 10))
     for column in study.columns:
         assert all(attack.eps == profile.eps for attack in attacks(column, profile) if not isinstance(attack, Natural))
 

@@ -43,7 +43,7 @@ def images(data):
 def attacked(ours, attack, stream=""):
     """The subject's images under an attack on the final prediction."""
     x, y = images(ours.examples), ours.examples.labels
-    return run_attack(attack, ours.network, x, y, (1.0,), generator(ours.seed, stream))
+    return run_attack(attack, ours.network, x, y, (1.0,), generator(ours.seed, stream)).images
 
 
 def outputs(ours, x=None):

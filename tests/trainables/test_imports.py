@@ -9,6 +9,8 @@ import sys
 import trainables.attacks, trainables.data, trainables.joint, trainables.models, trainables.objectives
 import trainables.measures, trainables.trial
 foreign = {"torchvision", "sklearn", "threadpoolctl", "scipy", "ray", "mlflow", "optuna", "pandas"}
+foreign = {"torchvision", "sklearn", "scipy", "ray", "mlflow", "optuna", "pandas"}
+foreign |= {"foolbox", "eagerpy", "pyautoattack", "numba"}
 print(sorted(foreign & set(sys.modules)))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

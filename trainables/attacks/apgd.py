@@ -1,10 +1,14 @@
-"""Auto-PGD in an L-inf ball (Croce & Hein, ICML 2020, section 3 and algorithm 1)."""
+"""Auto-PGD (Croce & Hein, ICML 2020, section 3 and algorithm 1)."""
+
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
-from trainables.attacks.ball import Linf
-from trainables.attacks.gradient import Objective, frozen, slope
+from trainables.attacks.ball import BALLS
+from trainables.attacks.gradient import ONCE, Expectation, Objective, frozen, slope
+from trainables.attacks.harm import Harm, most_harmful
+from trainables.attacks.surrogate import Judge
 
 #: The share alpha of a step that is the gradient's, the rest being momentum.
 ALPHA = 0.75
@@ -25,9 +29,19 @@ def checkpoints(iterations: int) -> list[int]:
 
 
 def apgd(
-    model: nn.Module, x: Tensor, y: Tensor, *, eps: float, iterations: int, objective: Objective, generator: Generator
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    iterations: int,
+    objective: Objective,
+    generator: Generator,
+    norm: Literal["linf", "l2"] = "linf",
+    over: Expectation = ONCE,
+    judge: Judge | None = None,
 ) -> Tensor:
-    """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel: the best seen, not the last.
+    """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in ``norm``: the best seen, not the last.
 
     Each example has its own step size, first 2 eps. At a checkpoint it is halved, and the search goes on from the best
     point, if fewer than rho of the steps since the last checkpoint raised the objective, or if neither the step size nor the
@@ -37,19 +51,24 @@ def apgd(
         model: returns :class:`~trainables.outputs.Outputs`; called without labels, in evaluation mode.
         x: images (B, channels, size, size) in [0, 1].
         y: labels (B,).
-        eps: largest change of a pixel, in [0, 1].
+        eps: largest change, of a pixel in [0, 1] or of all.
         iterations: gradient steps.
         objective: what is maximised.
         generator: of the uniform start, on x's device.
+        norm: of the ball and of the steepest ascent.
+        over: what each gradient, and each value, is the mean of.
+        judge: of what is misclassified. With one, a misclassified point is the best wherever there was one: what an
+            evaluation counts. The search itself goes by the objective alone, with and without.
     """
-    ball = Linf(x, eps)
+    ball = BALLS[norm](x, eps)
 
     def choose(where: Tensor, one: Tensor, other: Tensor) -> Tensor:
         return torch.where(where[:, None, None, None], one, other)
 
     with frozen(model):
         x_adv = x_before = x_best = ball.start("uniform", generator)
-        _, value, gradient = slope(model, x_adv, y, objective)
+        outputs, value, gradient = slope(model, x_adv, y, objective, over)
+        worst = Harm(x_adv, judge(x_adv, outputs, y), value) if judge else None
         value_best, gradient_best = value, gradient
         eta = eta_then = torch.full((len(x), 1, 1, 1), 2 * eps, device=x.device, dtype=x.dtype)
         value_then = value_best
@@ -59,7 +78,9 @@ def apgd(
             z = ball.step(x_adv, gradient, eta)
             momentum = ALPHA * (z - x_adv) + (1 - ALPHA) * (x_adv - x_before) if k > 1 else z - x_adv
             x_before, x_adv = x_adv, ball.project(x_adv + momentum)
-            _, value_now, gradient = slope(model, x_adv, y, objective)
+            outputs, value_now, gradient = slope(model, x_adv, y, objective, over)
+            if judge and worst:
+                worst = most_harmful(worst, Harm(x_adv, judge(x_adv, outputs, y), value_now))
             rises += value_now > value
             value = value_now
 
@@ -74,4 +95,4 @@ def apgd(
                 eta = choose(stuck, eta / 2, eta)
                 x_adv, gradient = choose(stuck, x_best, x_adv), choose(stuck, gradient_best, gradient)
                 value = torch.where(stuck, value_best, value)
-    return x_best
+    return worst.images if worst else x_best

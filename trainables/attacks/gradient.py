@@ -45,6 +45,19 @@ def frozen(model: nn.Module, bn: BatchNorm = "eval") -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
+class Expectation(NamedTuple):
+    """What a gradient is the mean of: so many ``draws`` of a stochastic network, each seeing the images through ``look``.
+
+    ``look`` maps images to images of the same shape, differentiably, and may draw (Athalye et al., ICML 2018).
+    """
+
+    draws: int = 1
+    look: Callable[[Tensor], Tensor] | None = None
+
+
+ONCE = Expectation()
+
+
 class Slope(NamedTuple):
     """An objective at a point: the ``outputs`` there, each example's ``value`` (B,) and ``gradient``, shaped as images."""
 
@@ -53,18 +66,32 @@ class Slope(NamedTuple):
     gradient: Tensor
 
 
-def slope(model: nn.Module, x: Tensor, y: Tensor, objective: Objective) -> Slope:
-    """Each example's objective and its gradient with respect to x; to be called inside :func:`frozen`."""
+def slope(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, over: Expectation = ONCE) -> Slope:
+    """Each example's objective and its gradient with respect to x, in the mean ``over`` draws.
+
+    The outputs are the last draw's. To be called inside :func:`frozen`.
+    """
+    found = _slope(model, x, y, objective, over.look)
+    if over.draws == 1:
+        return found
+    value, gradient = found.value, found.gradient
+    for _ in range(over.draws - 1):
+        found = _slope(model, x, y, objective, over.look)
+        value, gradient = value + found.value, gradient + found.gradient
+    return Slope(found.outputs, value / over.draws, gradient / over.draws)
+
+
+def _slope(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, look: Callable[[Tensor], Tensor] | None) -> Slope:
     x = x.detach().requires_grad_()
-    outputs = model(x)
+    outputs = model(look(x) if look else x)
     value = objective(outputs, y)
     (gradient,) = torch.autograd.grad(value.sum(), x)
     return Slope(outputs, value.detach(), gradient)
 
 
-def input_gradient(model: nn.Module, x: Tensor, y: Tensor, objective: Objective) -> Tensor:
-    """The gradient, shaped as x, of each example's objective; to be called inside :func:`frozen`."""
-    return slope(model, x, y, objective).gradient
+def input_gradient(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, over: Expectation = ONCE) -> Tensor:
+    """The gradient, shaped as x, of each example's objective, in the mean ``over`` draws; inside :func:`frozen`."""
+    return slope(model, x, y, objective, over).gradient
 
 
 def clean_outputs(model: nn.Module, x: Tensor, bn: BatchNorm = "eval") -> Outputs:

@@ -74,7 +74,7 @@ def _infofeature(spec: config.InfoFeature, b: _Batch) -> Adversarial:
 
 
 def _feature_scattering(spec: config.FeatureScattering, b: _Batch) -> Adversarial:
-    term = partial(transport, spec.regularisation, spec.iterations)
+    term = partial(transport, spec.regularisation, spec.sinkhorn)
     objective = paired_objective(b.weights, term, clean_outputs(b.model, b.x))
     return b.ascend(objective, eps=spec.eps, step=spec.eps, iterations=1)
 

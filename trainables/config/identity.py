@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from trainables.config.attack import Attack, Natural
+from trainables.config.attack import Attack
 from trainables.config.measure import Activations, Measure
 from trainables.config.module import Module
 
@@ -25,17 +25,22 @@ def canonical_attack(attack: Attack, module: Module) -> Attack | None:
     """``attack`` as it acts on a network with ``module``: the form that is hashed, so that equal attacks are equal.
 
     ``own`` becomes the module's beta (CAS's eq. 5 is the CIFS eq. 3 of that beta times 1 + beta: the same direction, so the
-    same attack); without predicting modules every number is 0. None where ``attack`` aims at a module that is not there.
+    same attack); without predicting modules every number is 0. A view that the module has no other face for is ``plain``.
+    A transferred attack is what it is on its source. None where ``attack`` aims at a module that is not there.
     """
-    if isinstance(attack, Natural):
-        return attack
-    predictions = len(heads(module)) - 1
-    beta = attack.beta_atk
-    if beta.startswith("inf"):
-        return attack if predictions and int(beta[4:] or 1) <= predictions else None
-    number = 0.0 if not predictions else module.beta if beta == "own" else float(beta)
-    beta = repr(number).removesuffix(".0")
-    return attack.model_copy(update={"beta_atk": beta})
+    update = {}
+    if getattr(attack, "view", "plain") not in ("plain", *module.views):
+        update["view"] = "plain"
+    beta = getattr(attack, "beta_atk", None)
+    if beta is not None:
+        predictions = len(heads(module)) - 1
+        if beta.startswith("inf"):
+            if not predictions or int(beta[4:] or 1) > predictions:
+                return None
+        else:
+            number = 0.0 if not predictions else module.beta if beta == "own" else float(beta)
+            update["beta_atk"] = repr(number).removesuffix(".0")
+    return attack.model_copy(update=update) if update else attack
 
 
 def canonical_measure(measure: Measure, trial: "TrialConfig") -> Measure | None:

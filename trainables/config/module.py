@@ -12,18 +12,24 @@ class _Silent(Spec):
 
     predicts: ClassVar[bool] = False
     beta: ClassVar[float] = 0.0
+    views: ClassVar[tuple[str, ...]] = ("soft",)
 
 
 class _Predicting(Spec):
-    """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has."""
+    """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has.
+
+    ``views``: besides ``plain``, those that show an attacker something else; see :mod:`trainables.attacks.surrogate`.
+    """
 
     predicts: ClassVar[bool] = True
+    views: ClassVar[tuple[str, ...]] = ("soft",)
 
 
 class NoModule(_Silent):
     """The network as it is ("vanilla")."""
 
     name: Literal["none"] = "none"
+    views: ClassVar[tuple[str, ...]] = ()
     positions: ClassVar[tuple[str, ...]] = ()
 
 
@@ -86,6 +92,7 @@ class FSR(_Predicting):
 
     #: FSR is trained against attacks on the final prediction alone.
     beta: ClassVar[float] = 0.0
+    views: ClassVar[tuple[str, ...]] = ("soft", "train")
 
     name: Literal["fsr"] = "fsr"
     positions: tuple[str, ...] = ("P1",)

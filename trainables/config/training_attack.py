@@ -74,12 +74,12 @@ class InfoFeature(_Joint):
 class FeatureScattering(_Joint):
     """One step of size eps away from the clean batch in optimal transport; see :mod:`trainables.attacks.feature_scattering`.
 
-    ``regularisation`` and ``iterations`` of Sinkhorn's algorithm.
+    ``regularisation`` and ``sinkhorn`` iterations of Sinkhorn's algorithm.
     """
 
     name: Literal["feature-scattering"] = "feature-scattering"
     regularisation: Positive = 0.01
-    iterations: Count = 100
+    sinkhorn: Count = 100
 
 
 class AdversarialInterpolation(_Bounded):

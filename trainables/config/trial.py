@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from trainables.config.attack import Natural
+from trainables.config.attack import Transfer
 from trainables.config.data import Data
 from trainables.config.identity import canonical_attack, heads
 from trainables.config.model import Model
@@ -82,7 +82,10 @@ class TrialConfig(Spec):
             reason = "attack.name=adversarial-interpolation, which makes labels of its own"
             raise ValueError(f"objective must be at without label_smoothing with {reason}")
         attack = self.selection.attack
-        if not isinstance(attack, Natural) and not canonical_attack(attack, self.module):
+        if isinstance(attack, Transfer):
+            raise ValueError("selection.attack.name must not be transfer: a training has no other trial's network at hand")
+        if not canonical_attack(attack, self.module):
+            beta_atk = getattr(attack, "beta_atk", None)
             there = f"{len(heads(self.module)) - 1} with module.name={self.module.name}"
-            raise ValueError(f"selection.attack.beta_atk = {attack.beta_atk!r}: there is no such module; there are {there}")
+            raise ValueError(f"selection.attack.beta_atk = {beta_atk!r}: there is no such module; there are {there}")
         return self

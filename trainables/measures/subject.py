@@ -62,7 +62,7 @@ class Subject:
     def _attacked(self, attack: config.Attack, x: Tensor, y: Tensor, chance: Generator) -> Tensor:
         before = self.network.draw_from(chance)
         try:
-            return run_attack(attack, self.network, x, y, self.weights(attack), chance)
+            return run_attack(attack, self.network, x, y, self.weights(attack), chance).images
         finally:
             self.network.draw_from(before)
 

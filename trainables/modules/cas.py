@@ -23,8 +23,14 @@ class CASModule(InsertedModule):
         logits: Tensor = self.fc(z.mean((2, 3)))
         if not self.suppression:
             return Insertion(z, logits)
-        mask = F.embedding(logits.argmax(1) if y is None else y, self.fc.weight)
+        mask = (
+            self.expected(logits) if self.view == "soft" else F.embedding(logits.argmax(1) if y is None else y, self.fc.weight)
+        )
         return Insertion(z * mask[:, :, None, None], logits)
+
+    def expected(self, logits: Tensor) -> Tensor:
+        """The mask (B, C) that argmax hides the gradient of: the mean of all classes' weights by their probabilities."""
+        return logits.softmax(1) @ self.fc.weight
 
     @staticmethod
     def head_weights(spec: CAS) -> tuple[float, ...]:

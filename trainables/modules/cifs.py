@@ -25,8 +25,11 @@ class LinearProbe(nn.Module):
         return logits
 
     def relevance(self, f: Tensor, top: Tensor) -> Tensor:
-        """Gradient (B, C) of the sum of the logits ``top`` (B, k) with respect to f: the sum of their rows of W."""
-        return F.embedding(top, self.fc.weight).sum(1)
+        """Gradient (B, C) of the sum of the logits ``top`` (B, k) with respect to f: the sum of their rows of W.
+
+        ``top`` may also be a weight for each logit, float (B, classes).
+        """
+        return _rows(top, self.fc.weight)
 
 
 class MLPProbe(nn.Module):
@@ -43,9 +46,26 @@ class MLPProbe(nn.Module):
         return logits
 
     def relevance(self, f: Tensor, top: Tensor) -> Tensor:
-        """Gradient (B, C) of the sum of the logits ``top`` (B, k) with respect to f, by the chain rule."""
+        """As a linear probe's, by the chain rule."""
         slope = torch.sigmoid(SHARPNESS * self.fc1(f))
-        return (slope * F.embedding(top, self.fc2.weight).sum(1)) @ self.fc1.weight
+        return (slope * _rows(top, self.fc2.weight)) @ self.fc1.weight
+
+
+def _rows(top: Tensor, weight: Tensor) -> Tensor:
+    """The sum (B, C) of the rows ``top``, int64 (B, k), of ``weight`` (classes, C); or all of them, weighed by a float top."""
+    return top @ weight if top.is_floating_point() else F.embedding(top, weight).sum(1)
+
+
+def soft_top(logits: Tensor, k: int) -> Tensor:
+    """How much of each class is among the k best of logits (B, classes), in [0, 1] with a sum of k: (B, classes).
+
+    Chosen one after the other: each time by softmax over what is left of every class.
+    """
+    chosen = torch.zeros_like(logits)
+    for _ in range(k):
+        left = (1 - chosen).clamp(min=torch.finfo(logits.dtype).tiny)
+        chosen = chosen + (logits + left.log()).softmax(1)
+    return chosen
 
 
 PROBES: dict[str, type[LinearProbe] | type[MLPProbe]] = {"linear": LinearProbe, "mlp": MLPProbe}
@@ -56,7 +76,8 @@ class CIFSModule(InsertedModule):
 
     Pooling divides by H W and eq. 1 sums over H W places, so g is the gradient with respect to the pooled features; for
     both probes it has a closed form, and the forward pass needs no automatic differentiation. The mask is made from
-    detached features: its gradient reaches the probe's weights and nothing before them.
+    detached features: its gradient reaches the probe's weights and nothing before them. In the soft view it reaches the
+    features as well.
     """
 
     probe: LinearProbe | MLPProbe
@@ -71,7 +92,10 @@ class CIFSModule(InsertedModule):
         """Features (B, C, H, W) to z~ = z m and the probe's logits (B, classes)."""
         f = z.mean((2, 3))
         logits = self.probe(f)
-        g = self.probe.relevance(f.detach(), self.top(logits.detach(), y))
+        if self.view == "soft":
+            g = self.probe.relevance(f, soft_top(logits, self.k))
+        else:
+            g = self.probe.relevance(f.detach(), self.top(logits.detach(), y))
         return Insertion(z * self.mask(g)[:, :, None, None], logits)
 
     def top(self, logits: Tensor, y: Tensor | None) -> Tensor:

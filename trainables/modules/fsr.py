@@ -78,6 +78,8 @@ class FSRModule(InsertedModule):
             lowest = values.kthvalue((values.shape[1] + 1) // 2, dim=1).values
             return (z > lowest[:, None, None, None]).float()
         r: Tensor = self.sep(z)
+        if self.view == "soft":
+            return torch.sigmoid(r)  # tau = 1: neither a jump nor saturated
         if self.spec.mask == "binary":
             return (r >= 0).float()  # sigmoid(r) >= 0.5: supplement, eq. 2
         return self.gumbel_sigmoid(r)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
+from trainables.config import View
 from trainables.outputs import Outputs
 
 
@@ -24,6 +25,9 @@ class InsertedModule(nn.Module):
     ``chance``: what a stochastic module draws from, on the features' device; see ``Network.draw_from``. No module draws from
     torch's global generator.
 
+    ``view``: what an attacker looks at, instead of what the module does: with ``soft`` a smooth likeness of it in evaluations,
+    where it has a jump or hides a gradient. A module without either leaves ``soft`` out.
+
     Args:
         spec: the module's configuration, of all its positions.
         index: which of ``spec``'s positions this one is, from 0.
@@ -34,6 +38,7 @@ class InsertedModule(nn.Module):
     def __init__(self, spec: Any, index: int, channels: int, classes: int) -> None:
         super().__init__()
         self.chance: Generator | None = None
+        self.view: View = "plain"
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
         """Features (B, C, H, W); ``y``: labels (B,), in the training forward only."""

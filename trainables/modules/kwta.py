@@ -6,6 +6,9 @@ from torch import Tensor
 from trainables.config import KWTA
 from trainables.modules.inserted import InsertedModule, Insertion
 
+#: Width of the soft threshold, in standard deviations of an example's activations.
+WIDTH = 0.25
+
 
 class KWTAModule(InsertedModule):
     """Keeps the k largest activations of each example, over all channels and places at once, and sets the others to 0.
@@ -24,4 +27,7 @@ class KWTAModule(InsertedModule):
         N = values.shape[1]
         k = max(1, round(self.ratio * N))
         threshold = values.kthvalue(N - k + 1, dim=1).values[:, None, None, None]
+        if self.view == "soft":
+            width = WIDTH * values.std(1)[:, None, None, None].clamp(min=torch.finfo(z.dtype).tiny)
+            return Insertion(z * torch.sigmoid((z - threshold) / width), None)
         return Insertion(torch.where(z.detach() >= threshold, z, 0), None)

@@ -21,6 +21,8 @@ class SAPModule(InsertedModule):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
         """Features (B, C, H, W) to pruned ones; r is ``ratio`` C H W, rounded, and at least 1."""
+        if self.view == "soft":
+            return Insertion(z, None)  # the expectation
         with torch.no_grad():
             scale = self.scale(z.flatten(1))
         return Insertion(z * scale.view_as(z).to(z.dtype), None)

@@ -1,0 +1,33 @@
+"""The command line: ``advsweep``."""
+
+import sys
+
+import typer
+
+from orchestrator.cli.attacks import check, evaluate
+from orchestrator.cli.options import err
+from orchestrator.cli.show import status, studies, sync, table, ui
+from orchestrator.cli.sweeps import plan, run
+from orchestrator.errors import AdvsweepError
+from orchestrator.signals import terminate_as_interrupt
+
+app = typer.Typer(
+    name="advsweep",
+    help="Ablations of adversarial defenses: name a table of a paper, train what is missing, print it.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (studies, plan, run, evaluate, check, status, table, sync, ui):
+    app.command()(command)
+
+
+def main() -> None:
+    """The entry point: every error that a user can cause is one line on stderr, and an exit code."""
+    terminate_as_interrupt()
+    try:
+        app()
+    except AdvsweepError as error:
+        err.print(f"advsweep: {error}", style="red", markup=False, highlight=False)
+        sys.exit(error.exit_code)

@@ -1,0 +1,125 @@
+"""What several commands share: their options, the two consoles, and how studies and storages are found."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from orchestrator.errors import BadInput, Unavailable
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies: names, aliases or patterns such as 'cifs/*'.")]
+Storage = Annotated[
+    str, typer.Option(help="Where everything is kept: a folder, or a URI that pyarrow knows (s3://bucket/path).")
+]
+ProfileOption = Annotated[
+    Literal["paper", "short", "demo"],
+    typer.Option(
+        help="paper: the paper's data, network and schedule; short: 30 epochs in bf16; demo: handwritten digits, seconds."
+    ),
+]
+Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds (0, 1, ...); the profile's number by default.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of every trial that has it: training.lr=0.1."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up failed trials again, from their last checkpoint.")]
+Name = Annotated[str, typer.Argument(help="A study that was run here: name, alias or pattern.")]
+NewestProfile = Annotated[Literal["paper", "short", "demo"] | None, typer.Option(help="The newest run by default.")]
+STORAGE = "./advsweep-results"
+
+# Where and how trials run.
+CpusPerTrial = Annotated[float | None, typer.Option(min=0, help="CPU cores a trial; 1 by default.")]
+GpusPerTrial = Annotated[
+    float | None, typer.Option(min=0, help="GPUs a trial, fractions too; 1 by default where the cluster has any.")
+]
+MaxConcurrent = Annotated[int | None, typer.Option(min=1, help="Trials at once; as many as fit by default.")]
+Address = Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or host:6379.")]
+DataDir = Annotated[str, typer.Option(help="Folder of the data sets, on every node.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch missing data sets into --data-dir.")]
+Layout = Annotated[
+    Literal["auto", "contiguous", "channels-last"],
+    typer.Option(help="Memory layout of the networks; auto: channels-last with bf16, where it is faster."),
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Compile the networks: minutes at the start of a trial, for long ones on a GPU.")
+]
+NoTracking = Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow to a later `advsweep sync`.")]
+
+
+def sweep_options(
+    cpus: float | None,
+    gpus: float | None,
+    concurrent: int | None,
+    address: str | None,
+    data_dir: str,
+    download: bool,
+    layout: Literal["auto", "contiguous", "channels-last"],
+    compiled: bool,
+    no_tracking: bool,
+) -> Any:
+    """How a sweep runs, from the command line."""
+    from orchestrator.sweep import Options
+    from trainables.config import Runtime
+
+    folder = str(Path(data_dir).expanduser().resolve())
+    runtime = Runtime(data_dir=folder, download=download, layout=layout, compile=compiled)
+    return Options(cpus, gpus, concurrent, address, runtime, tracking=not no_tracking)
+
+
+def find_studies(patterns: Sequence[str]) -> tuple[Any, ...]:
+    """The catalogue's studies of these names, each once."""
+    from search_spaces.catalog import UnknownStudy, find
+
+    try:
+        return tuple({study.name: study for pattern in patterns for study in find(pattern)}.values())
+    except UnknownStudy as error:
+        raise BadInput(str(error)) from error
+
+
+def existing_store(storage: str) -> Any:
+    """The record of a storage that is there."""
+    from orchestrator.store import Store
+
+    store = Store(storage)
+    if not store.exists():
+        raise Unavailable(f"--storage {storage!r}: there is nothing yet; `advsweep run` makes it")
+    return store
+
+
+def find_manifests(storage: str, pattern: str, profile: str | None) -> list[Any]:
+    """The studies of this pattern that were run on the storage, the newest variant of each."""
+    from analysis.load import BrokenRecordError, ManifestNotFoundError, find_manifest
+    from analysis.load import manifests as every
+
+    existing_store(storage)
+    try:
+        if any(c in pattern for c in "*?["):
+            wanted = {study.name for study in find_studies([pattern])} & {m.study for m in every(storage)}
+            if not wanted:
+                raise BadInput(f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`")
+            return [find_manifest(storage, name, profile) for name in sorted(wanted)]
+        return [find_manifest(storage, pattern, profile)]
+    except ManifestNotFoundError as error:
+        find_studies([pattern])  # a name that is no study at all deserves its own error
+        raise BadInput(str(error)) from error
+    except BrokenRecordError as error:
+        raise Unavailable(str(error)) from error
+
+
+def print_json(value: Any) -> None:
+    """For programs."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def storage_option(storage: str) -> str:
+    """``--storage`` as one would type it; nothing where it is the default."""
+    return "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"

@@ -1,0 +1,158 @@
+"""Commands that look: at the catalogue, and at what a storage holds."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from orchestrator.cli.options import (
+    STORAGE,
+    Json,
+    Name,
+    NewestProfile,
+    ProfileOption,
+    Storage,
+    existing_store,
+    find_manifests,
+    find_studies,
+    out,
+    print_json,
+)
+from orchestrator.cli.tables import print_table, render, tables_of
+from orchestrator.errors import BadInput
+
+
+def studies(
+    pattern: Annotated[str, typer.Argument(help="A name, an alias, or a pattern such as 'cifs/*'.")] = "*",
+    profile: ProfileOption = "paper",
+    as_json: Json = False,
+) -> None:
+    """List the studies: what they vary, and how many trainings they ask for.
+
+    Example: `advsweep studies 'cifs/*'`
+    """
+    rows: list[dict[str, Any]] = []
+    for study in find_studies([pattern]):
+        at = study.profiles[profile]
+        rows.append(
+            {
+                "name": study.name,
+                "aliases": list(study.aliases),
+                "paper": study.paper,
+                "reference": study.reference,
+                "title": study.title,
+                "factors": {f.name: [level.label for level in f.levels] for f in study.varied(at)},
+                "columns": [column.label for column in study.columns],
+                "arms": len(study.arms(at)),
+                "seeds": at.seeds,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    table = RichTable("name", "alias", "paper", "factors", "arms x seeds", box=None, pad_edge=False)
+    for row in rows:
+        factors = ", ".join(f"{name} ({len(levels)})" for name, levels in row["factors"].items())
+        table.add_row(row["name"], ", ".join(row["aliases"]), row["reference"], factors, f"{row['arms']} x {row['seeds']}")
+    Console().print(table)
+
+
+def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
+    """Show what is in the storage: studies, trials by state, and why trials failed.
+
+    Example: `advsweep status --storage ./advsweep-results`
+    """
+    store = existing_store(storage)
+    index = store.index(store.trials())
+    manifests = store.manifests()
+    counts = {state: sum(r.status == state for r in index.values()) for state in ("finished", "unfinished", "failed")}
+    names = {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
+    failed = [{"trial": key, "arm": names.get(key, ""), "reason": r.reason} for key, r in index.items() if r.status == "failed"]
+    ran: list[dict[str, Any]] = []
+    for m in manifests:
+        finished = sum(index[key].status == "finished" for key in m.trials if key in index)
+        ran.append(
+            {"study": m.study, "variant": m.variant, "trials": len(m.trials), "finished": finished, "created": m.created}
+        )
+    evaluations = sum(len(r.evaluations) for r in index.values())
+    if as_json:
+        print_json({"trials": counts, "evaluations": evaluations, "studies": ran, "failed": failed})
+        return
+    out.print(f"{store.uri}: {', '.join(f'{n} {state}' for state, n in counts.items())} trials, {evaluations} evaluations")
+    table = RichTable("study", "variant", "trials finished", "last run", box=None, pad_edge=False)
+    for row in ran:
+        table.add_row(row["study"], row["variant"], f"{row['finished']}/{row['trials']}", row["created"])
+    Console().print(table)
+    for trial in failed:
+        out.print(f"failed: {trial['trial']} {trial['arm']}: {trial['reason']}", markup=False)
+
+
+def table(
+    name: Name,
+    checkpoint: Annotated[Literal["best", "last", "both"], typer.Option(help="Which checkpoint of each trial.")] = "both",
+    form: Annotated[Literal["text", "md", "latex", "csv", "html"], typer.Option("--format", help="How to write it.")] = "text",
+    output: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
+    over_beta: Annotated[
+        Literal["minimum", "per-sample", "each"],
+        typer.Option(help="Over beta_atk: minimum of the accuracies, per-sample worst case, or a row for each."),
+    ] = "minimum",
+    profile: NewestProfile = None,
+    storage: Storage = STORAGE,
+) -> None:
+    """Print a study's table from what is in the storage.
+
+    Example: `advsweep table cifs/robustness --format latex --output table.tex`
+    """
+    texts = []
+    for manifest in find_manifests(storage, name, profile):
+        if form == "text" and output is None:
+            print_table(storage, manifest, checkpoint, over_beta)
+        else:
+            texts.append(render(storage, manifest, checkpoint, over_beta)[form])
+    if output is not None:
+        try:
+            output.write_text("\n".join(texts), encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"--output {str(output)!r} cannot be written: {error.strerror}") from error
+    elif texts:
+        sys.stdout.write("\n".join(texts) + "\n")
+
+
+def sync(storage: Storage = STORAGE) -> None:
+    """Bring MLflow up to the record: after a crash, a server that was down, or a run with --no-tracking.
+
+    Example: `advsweep sync`
+    """
+    uri, written = _sync(storage)
+    out.print(f"{uri}: {written} runs brought up to date")
+
+
+def ui(
+    storage: Storage = STORAGE,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Open MLflow's UI on this storage, on 127.0.0.1, after bringing it up to the record.
+
+    Example: `advsweep ui --port 5001`
+    """
+    uri, _ = _sync(storage)
+    if uri.startswith("http"):
+        out.print(f"MLflow's UI: {uri}")
+        return
+    out.print(f"MLflow's UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
+    raise typer.Exit(subprocess.call(command))
+
+
+def _sync(storage: str) -> tuple[str, int]:
+    """MLflow's URI, and how many runs had to be brought up to the record."""
+    from orchestrator import tracking
+
+    store = existing_store(storage)
+    uri = tracking.default_uri(store)
+    view = tracking.View(tracking.connect(uri), store)
+    return uri, view.sync(live=None if store.held("run") else ()) + view.sync_tables(tables_of(storage))

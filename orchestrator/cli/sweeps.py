@@ -1,0 +1,152 @@
+"""Commands that plan, train and attack."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from orchestrator.cli.options import (
+    STORAGE,
+    Address,
+    Compile,
+    CpusPerTrial,
+    DataDir,
+    Download,
+    GpusPerTrial,
+    Json,
+    Layout,
+    MaxConcurrent,
+    Names,
+    NoTracking,
+    ProfileOption,
+    RetryFailed,
+    Seeds,
+    Set,
+    Storage,
+    find_studies,
+    out,
+    print_json,
+    storage_option,
+    sweep_options,
+)
+from orchestrator.cli.tables import print_table, tables_of
+from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
+
+
+def plan(
+    names: Names,
+    profile: ProfileOption = "paper",
+    seeds: Seeds = None,
+    settings: Set = None,
+    storage: Storage = STORAGE,
+    retry_failed: RetryFailed = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a run would train and evaluate, what the studies share, and what is there already. Starts nothing.
+
+    Example: `advsweep plan 'cifs/*' --profile short --seeds 5`
+    """
+    made, _ = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
+    if as_json:
+        trials = [
+            {
+                "trial": t.key,
+                "arms": dict(t.arms),
+                "seed": t.config.seed,
+                "status": t.recorded.status if t.recorded.epochs else "new",
+                "epochs": t.recorded.epochs,
+                "evaluations_to_run": len(t.missing),
+            }
+            for t in made.trials
+        ]
+        print_json({**made.counts(), "trials": trials})
+        return
+    table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
+    for t in made.trials:
+        epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
+        there = t.recorded.status if t.recorded.status != "unfinished" else epochs
+        arm = next(iter(t.arms.values()))
+        table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
+    Console().print(table)
+    _print_counts(made)
+
+
+def run(
+    names: Names,
+    profile: ProfileOption = "paper",
+    seeds: Seeds = None,
+    settings: Set = None,
+    storage: Storage = STORAGE,
+    retry_failed: RetryFailed = False,
+    cpus_per_trial: CpusPerTrial = None,
+    gpus_per_trial: GpusPerTrial = None,
+    max_concurrent: MaxConcurrent = None,
+    address: Address = None,
+    data_dir: DataDir = "data",
+    download: Download = False,
+    layout: Layout = "auto",
+    compiled: Compile = False,
+    no_tracking: NoTracking = False,
+) -> None:
+    """Train and evaluate what is not there yet, then print the tables. To go on after any stop, run the same command again.
+
+    Example: `advsweep run cifs/robustness --profile demo`
+    """
+    made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
+    options = sweep_options(
+        cpus_per_trial, gpus_per_trial, max_concurrent, address, data_dir, download, layout, compiled, no_tracking
+    )
+    failures = run_plan(made, store, options, storage)
+    for manifest in made.manifests:
+        out.print()
+        print_table(storage, manifest, "both", "minimum")
+    out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(storage)}")
+    tell_failures(made, failures)
+
+
+def make_plan(names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any) -> Any:
+    """The plan of these studies against the record of a storage, and the record."""
+    from orchestrator.plan import plan as make
+    from orchestrator.settings import parse
+    from orchestrator.store import Store
+
+    made = make(find_studies(names), profile, seeds=seeds, overrides=parse(settings or []), **more)
+    store = Store(storage)
+    try:
+        return made.against(store.index(t.key for t in made.trials)), store
+    except OSError as error:
+        raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def run_plan(made: Any, store: Any, options: Any, storage: str, console: Console = out) -> dict[str, str]:
+    """Run a plan, telling ``console``; the reasons of the trials that failed, by their keys."""
+    _print_counts(made, console)
+    try:
+        from orchestrator.sweep import sweep
+
+        return sweep(made, store, options, tables_of(storage), console)
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+def tell_failures(made: Any, failures: Mapping[str, str]) -> None:
+    """End with an error if trials failed, now or before."""
+    reasons = {**failures, **{t.key: t.recorded.reason for t in made.failed}}
+    if reasons:
+        first = next(t for t in made.trials if t.key in reasons)
+        raise SweepIncomplete(
+            f"{len(reasons)} of {len(made.trials)} trials failed ({first.label}: {reasons[first.key]}); "
+            "take them up again with --retry-failed"
+        )
+
+
+def _print_counts(made: Any, console: Console = out) -> None:
+    n = made.counts()
+    shared = n["trials_requested"] - n["trials_unique"]
+    console.print(
+        f"{n['trials_requested']} trials asked for, {n['trials_unique']} after sharing ({shared} shared): "
+        f"{n['trials_cached']} there already, {n['trials_to_run']} to train; {n['evaluations_to_run']} evaluations to run"
+        + (f"; {n['trials_failed']} failed before (--retry-failed takes them up again)" if n["trials_failed"] else ""),
+        highlight=False,
+    )

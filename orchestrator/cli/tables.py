@@ -1,0 +1,51 @@
+"""Tables from the storage to the terminal, to files and to MLflow."""
+
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.cli.options import out
+from orchestrator.errors import Unavailable
+
+
+def build_table(storage: str, manifest: Any, checkpoint: Any, over_beta: Any) -> Any:
+    """The study's table as data."""
+    from analysis.load import BrokenRecordError, load
+    from analysis.tables import build
+
+    try:
+        return build(load(storage, manifest.trials), manifest, checkpoint=checkpoint, over_beta=over_beta)
+    except BrokenRecordError as error:
+        raise Unavailable(str(error)) from error
+
+
+def print_table(storage: str, manifest: Any, checkpoint: str, over_beta: str) -> None:
+    """To the terminal, or as plain lines where there is none."""
+    from analysis.render import to_rich, to_text
+
+    made = build_table(storage, manifest, checkpoint, over_beta)
+    if out.is_terminal:
+        Console().print(to_rich(made))
+    else:
+        sys.stdout.write(to_text(made))
+
+
+def tables_of(storage: str) -> Any:
+    """How MLflow gets a study's table: a function from its manifest to files."""
+    names = {"html": "table.html", "md": "table.md", "latex": "table.tex", "csv": "table.csv"}
+    return lambda manifest: {names[f]: t for f, t in render(storage, manifest, "both", "minimum").items() if f in names}
+
+
+def render(storage: str, manifest: Any, checkpoint: str, over_beta: str) -> dict[str, str]:
+    """The table in every format."""
+    from analysis import render as formats
+
+    made = build_table(storage, manifest, checkpoint, over_beta)
+    return {
+        "text": formats.to_text(made),
+        "md": formats.to_markdown(made),
+        "latex": formats.to_latex(made),
+        "csv": formats.to_csv(made),
+        "html": formats.to_html(made),
+    }

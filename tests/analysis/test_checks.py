@@ -1,0 +1,141 @@
+"""The checklist: each item passes, fails and is not run where it should be, and marks the rows of tables."""
+
+import pytest
+from handmade import Storage, arm, manifest, share
+
+from analysis.checks import ITEMS, Item, check
+from analysis.render import to_csv, to_html, to_latex, to_markdown, to_text
+from analysis.tables import build
+
+EPS = 8 / 255
+PGD = {"name": "pgd", "eps": EPS, "norm": "linf", "step": EPS / 4, "iterations": 20, "beta_atk": "0", "view": "plain"}
+FGSM = {"name": "fgsm", "eps": EPS, "norm": "linf", "beta_atk": "0", "view": "plain"}
+SQUARE = {"name": "square", "eps": EPS, "norm": "linf", "queries": 100}
+TRANSFER = {"name": "transfer", "source": "0" * 16, "attack": PGD}
+AUTO = {"name": "autoattack", "eps": EPS, "norm": "linf"}
+UNBOUNDED = PGD | {"eps": 1.0, "step": 0.25}
+
+ITERATIVE, WHITE, ITERATIONS, LARGER, NOTHING, GRADIENTS, ADAPTIVE, PLAIN, REFERENCE = ITEMS
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return Storage(tmp_path)
+
+
+def evaluate(storage, trial, *attacks):
+    """Pairs of an attack and how many of 100 examples it leaves right."""
+    storage.trial(trial)
+    for i, (spec, right) in enumerate(attacks):
+        storage.evaluation(trial, f"attack-{i}", share(right, of=100), spec=spec)
+
+
+def items(storage, *trials):
+    found = check(storage.load(), manifest(arm("CAS", trials)), "last")[("CAS",)]
+    assert [item.name for item in found] == list(ITEMS)
+    return {item.name: item for item in found}
+
+
+def statuses(storage, *trials):
+    return {name: item.status for name, item in items(storage, *trials).items() if item.status != "not run"}
+
+
+CASES = [
+    (ITERATIVE, [(FGSM, 50), (PGD, 40)], [(FGSM, 40), (PGD, 50)]),
+    (WHITE, [(PGD, 40), (TRANSFER, 70)], [(PGD, 70), (TRANSFER, 40)]),
+    (WHITE, [(PGD, 40), ({"name": "noise", "eps": EPS}, 70)], [(PGD, 70), ({"name": "noise", "eps": EPS}, 40)]),
+    (ITERATIONS, [(PGD, 40), (PGD | {"iterations": 100}, 38)], [(PGD, 40), (PGD | {"iterations": 100}, 44)]),
+    (LARGER, [(PGD, 40), (PGD | {"eps": 0.1, "step": 0.025}, 10)], [(PGD, 40), (PGD | {"eps": 0.1, "step": 0.025}, 60)]),
+    (NOTHING, [(PGD, 40), (UNBOUNDED, 0)], [(PGD, 40), (UNBOUNDED, 7)]),
+    (GRADIENTS, [(PGD, 40), (SQUARE, 50)], [(PGD, 50), (SQUARE, 40)]),
+    (ADAPTIVE, [(PGD, 40), (PGD | {"beta_atk": "inf-1"}, 38)], [(PGD, 40), (PGD | {"beta_atk": "inf-1"}, 60)]),
+    (PLAIN, [(PGD, 40), (PGD | {"beta_atk": "inf-1"}, 38)], [(PGD, 88), (PGD | {"beta_atk": "inf-1"}, 45)]),
+    (PLAIN, [(PGD, 40), (PGD | {"view": "soft"}, 38)], [(PGD, 88), (PGD | {"view": "soft"}, 45)]),
+    (REFERENCE, [(PGD, 40), (AUTO, 38)], [(PGD, 60), (AUTO, 36)]),
+]
+
+
+@pytest.mark.parametrize(("name", "honest", "masked"), CASES)
+def test_an_item_passes_and_fails(storage, name, honest, masked):
+    evaluate(storage, "a", *honest)
+    evaluate(storage, "b", *masked)
+    assert statuses(storage, "a")[name] == "passed"
+    assert statuses(storage, "b")[name] == "failed"
+
+
+def test_every_item_has_a_case():
+    assert {name for name, _, _ in CASES} == set(ITEMS)
+
+
+def test_without_evaluations_nothing_is_said(storage):
+    storage.trial("a")
+    assert statuses(storage, "a", "never-started") == {}
+    evaluate(storage, "b", ({"name": "natural"}, 90))
+    assert statuses(storage, "b") == {}
+
+
+def test_the_figures_are_there(storage):
+    evaluate(storage, "a", (PGD, 88), (PGD | {"beta_atk": "inf-1"}, 45))
+    assert items(storage, "a")[PLAIN] == Item(PLAIN, "failed", "plain 88.00, adaptive 45.00")
+
+
+def test_the_worst_seed_counts_and_is_named(storage):
+    evaluate(storage, "a", (PGD, 40), (AUTO, 39))
+    evaluate(storage, "b", (PGD, 60), (AUTO, 36))
+    assert items(storage, "a", "b")[REFERENCE] == Item(REFERENCE, "failed", "best other 60.00, AutoAttack 36.00 (seed 1)")
+
+
+@pytest.mark.parametrize(("behind", "status"), [(0, "passed"), (1, "passed"), (2, "failed")])
+def test_a_point_is_allowed_for_chance(storage, behind, status):
+    evaluate(storage, "a", (FGSM, 40), (PGD, 40 + behind))
+    assert statuses(storage, "a")[ITERATIVE] == status
+
+
+@pytest.mark.parametrize(("gap", "status"), [(3, "passed"), (4, "failed")])
+def test_three_points_are_left_to_autoattack(storage, gap, status):
+    evaluate(storage, "a", (PGD, 40), (AUTO, 40 - gap))
+    assert statuses(storage, "a")[REFERENCE] == status
+
+
+def test_only_attacks_of_one_budget_are_compared(storage):
+    evaluate(storage, "a", (PGD, 60), (PGD | {"iterations": 50}, 60), (FGSM | {"eps": 0.5}, 1))
+    assert ITERATIVE not in statuses(storage, "a")
+
+
+def test_only_what_differs_in_iterations_alone_is_a_ladder(storage):
+    evaluate(storage, "a", (PGD, 30), (PGD | {"iterations": 100, "restarts": 2}, 60))
+    assert ITERATIONS not in statuses(storage, "a")
+
+
+def test_other_checkpoints_and_heads_do_not_count(storage):
+    evaluate(storage, "a", (FGSM, 20))
+    storage.evaluation("a", "x", share(60, of=100), checkpoint="best", spec=PGD)
+    storage.evaluation("a", "y", share(60, of=100), head="1", spec=PGD)
+    assert statuses(storage, "a") == {}
+
+
+def test_a_failed_check_marks_every_row_of_the_arm(storage):
+    evaluate(storage, "a", (PGD, 88), (PGD | {"beta_atk": "inf-1"}, 45))
+    evaluate(storage, "b", (PGD, 45), (PGD | {"beta_atk": "inf-1"}, 44))
+    made = manifest(arm("CAS", ["a"]), arm("Vanilla", ["b"]))
+    table = build(storage.load(), made, checkpoint="last", over_beta="minimum")
+    assert [bool(row.doubts) for row in table.blocks[0].rows] == [True, False]
+    lines = to_text(table).splitlines()
+    assert [("†" in line) for line in lines if line.startswith(("last", " "))].count(True) == 1
+    assert "plain 88.00, adaptive 45.00" in to_text(table)
+    assert PLAIN in to_csv(table)
+
+
+def test_a_table_without_doubts_has_no_dagger(storage):
+    evaluate(storage, "b", (PGD, 45), (PGD | {"beta_atk": "inf-1"}, 44))
+    table = build(storage.load(), manifest(arm("Vanilla", ["b"])), checkpoint="last", over_beta="minimum")
+    assert "†" not in to_text(table)
+
+
+def test_every_format_shows_the_doubt(storage):
+    evaluate(storage, "a", (PGD, 88), (PGD | {"beta_atk": "inf-1"}, 45))
+    table = build(storage.load(), manifest(arm("CAS", ["a"])), checkpoint="last", over_beta="minimum")
+    for write in (to_text, to_markdown, to_latex, to_html, to_csv):
+        assert "adaptive 45.00" in write(table)
+    assert r"\dag{}" in to_latex(table)
+    assert to_latex(table).isascii()

@@ -1,0 +1,56 @@
+"""Attacks as one types them."""
+
+import pytest
+
+from orchestrator.attack_text import attack, column
+from orchestrator.errors import BadInput
+from search_spaces.factor import Eps
+
+
+def test_a_name_alone_has_the_profiles_eps():
+    assert column("autoattack").attack == {"name": "autoattack", "eps": Eps()}
+    assert column("autoattack").beta_atk is None
+
+
+def test_fields_are_numbers_fractions_and_words():
+    assert attack("pgd(iterations=100, restarts=5, start=zero, eps=8/255, step=.01)") == {
+        "name": "pgd",
+        "iterations": 100,
+        "restarts": 5,
+        "start": "zero",
+        "eps": 8 / 255,
+        "step": 0.01,
+    }
+
+
+def test_steps_are_iterations_and_a_step_is_a_tenth_of_eps():
+    assert attack("pgd(steps=7)") == {"name": "pgd", "iterations": 7, "eps": Eps(), "step": Eps(1 / 10)}
+    assert attack("pgd(steps=7, eps=0.5)")["step"] == 0.05
+
+
+def test_other_norms_have_no_default():
+    assert "eps" not in attack("pgd(norm=l2, steps=7, step=0.1)")
+    assert attack("natural") == {"name": "natural"}
+
+
+def test_a_beta_atk_that_is_given_is_the_only_one():
+    assert column("pgd(steps=3, beta_atk=inf-1)").beta_atk == ("inf-1",)
+    assert column("pgd(steps=3, beta_atk=2)").beta_atk == ("2",)
+
+
+def test_an_attack_in_an_attack():
+    inner = {"name": "pgd", "iterations": 3, "eps": Eps(), "step": Eps(1 / 10)}
+    made = attack("transfer(source='0123456789abcdef', attack=pgd(steps=3))")
+    assert made == {"name": "transfer", "source": "0123456789abcdef", "attack": inner}
+
+
+def test_the_label_is_the_text_without_needless_space():
+    assert column("pgd( steps=3,\n  restarts=2 )").label == "pgd( steps=3, restarts=2 )"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "PGD", "pgd(", "pgd(3)", "pgd(iterations)", "pgd(=3)", "pgd(steps=1, iterations=2)", "a b"]
+)
+def test_what_cannot_be_read_is_refused_with_an_example(text):
+    with pytest.raises(BadInput, match=r"--attack .*(pgd\(iterations=100, restarts=5\)|given twice)"):
+        attack(text)

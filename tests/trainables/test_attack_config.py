@@ -1,0 +1,96 @@
+"""What an evaluation's attack may be, and when two are the same."""
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from trainables.config import (
+    CAS,
+    FAB,
+    FSR,
+    MD,
+    PGD,
+    Attack,
+    AutoAttack,
+    AutoPGD,
+    Boundary,
+    NAttack,
+    Natural,
+    Noise,
+    NoModule,
+    Selection,
+    Square,
+    Transfer,
+    TrialConfig,
+    attack_key,
+    canonical_attack,
+)
+
+STEP = {"step": 0.1, "iterations": 2}
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"name": "pgd", "eps": 1.5, **STEP}, "eps = 1.5: must be at most 1 with norm=linf"),
+        ({"name": "noise", "eps": 2.0}, "eps = 2.0: must be at most 1"),
+        ({"name": "pgd", "eps": 1.0, **STEP, "norm": "l3"}, "norm"),
+        ({"name": "pgd", "eps": 1.0, **STEP, "view": "bright"}, "view"),
+        ({"name": "pgd", "eps": 1.0, **STEP, "eot": 0}, "eot"),
+        ({"name": "ddn", "eps": 1.0, "norm": "linf"}, "norm"),
+        ({"name": "md", "eps": 0.1, "iterations": 10, "first": 10}, "first = 10: must be less than iterations = 10"),
+        ({"name": "nattack", "eps": 0.1, "queries": 10, "samples": 11}, "samples = 11: must be at most queries = 10"),
+        ({"name": "square", "eps": 0.1, "view": "soft"}, "view"),
+        ({"name": "transfer", "source": "x", "attack": {"name": "fgsm", "eps": 0.1}}, "source"),
+        ({"name": "transfer", "source": "0" * 16, "attack": {"name": "natural"}}, "natural"),
+        ({"name": "apgd", "eps": 1.0, "norm": "l1"}, "norm"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(settings, complaint):
+    with pytest.raises(ValidationError, match=complaint):
+        TypeAdapter(Attack).validate_python(settings)
+
+
+def test_larger_changes_than_1_are_of_other_norms():
+    for spec in (PGD(eps=3.0, norm="l2", **STEP), FAB(eps=9.0, norm="l1"), Square(eps=2.0, norm="l2")):
+        assert TypeAdapter(Attack).validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_nested_attack_survives_the_record():
+    spec = Transfer(source="0123456789abcdef", attack=PGD(eps=0.1, **STEP))
+    assert TypeAdapter(Attack).validate_json(spec.model_dump_json()) == spec
+    assert attack_key(spec) != attack_key(spec.model_copy(update={"checkpoint": "best"}))
+
+
+AIMLESS = [Natural(), Noise(eps=0.1), Boundary(eps=1.0), Transfer(source="0" * 16, attack=MD(eps=0.1))]
+
+
+@pytest.mark.parametrize("attack", AIMLESS)
+def test_what_has_no_aim_is_the_same_for_every_module(attack):
+    assert canonical_attack(attack, CAS()) == canonical_attack(attack, NoModule()) == attack
+
+
+@pytest.mark.parametrize("attack", [AutoPGD(eps=0.1), FAB(eps=0.1), AutoAttack(eps=0.1), NAttack(eps=0.1)])
+def test_every_aim_has_one_form(attack):
+    assert canonical_attack(attack, CAS(beta=3.0)).beta_atk == "3"
+    assert canonical_attack(attack, NoModule()).beta_atk == "0"
+    assert canonical_attack(attack.model_copy(update={"beta_atk": "inf-1"}), NoModule()) is None
+
+
+@pytest.mark.parametrize(
+    ("module", "view", "canonical"),
+    [
+        (NoModule(), "soft", "plain"),
+        (NoModule(), "train", "plain"),
+        (CAS(), "soft", "soft"),
+        (CAS(), "train", "plain"),
+        (FSR(), "train", "train"),
+        (FSR(), "plain", "plain"),
+    ],
+)
+def test_a_view_that_shows_nothing_else_is_plain(module, view, canonical):
+    assert canonical_attack(AutoAttack(eps=0.1, view=view), module).view == canonical
+
+
+def test_a_training_selects_by_no_other_trials_network():
+    with pytest.raises(ValidationError, match=r"selection\.attack\.name must not be transfer"):
+        TrialConfig(selection=Selection(attack=Transfer(source="0" * 16, attack=PGD(eps=0.1, **STEP))))

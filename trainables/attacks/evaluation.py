@@ -1,0 +1,286 @@
+"""What the inputs maximise in evaluations, by the names in ``config.Attack``."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trainables import config
+from trainables.attacks import minimal
+from trainables.attacks.apgd import apgd
+from trainables.attacks.closest import Attacked, closest
+from trainables.attacks.fab import fab
+from trainables.attacks.fgsm import fgsm
+from trainables.attacks.gradient import Expectation, Objective, clean_outputs
+from trainables.attacks.harm import in_turn
+from trainables.attacks.joint_objective import joint_objective
+from trainables.attacks.losses import cross_entropy, cw_margin, dlr, margin, targeted_dlr
+from trainables.attacks.margin_decomposition import md
+from trainables.attacks.momentum import diverse, mim, nearby
+from trainables.attacks.nattack import nattack
+from trainables.attacks.noise import noise
+from trainables.attacks.pgd import pgd
+from trainables.attacks.square import square
+from trainables.attacks.surrogate import JointLogits, Judge, Surrogate, judge
+from trainables.joint import Weights, attack_weights
+from trainables.models import Network
+
+
+class Source(NamedTuple):
+    """Another trial's network, on the attacked one's device, and what is inserted in it."""
+
+    network: Network
+    module: config.Module
+
+
+#: Networks to transfer from, by their trial's key and ``best`` or ``last``.
+Sources = Mapping[tuple[str, str], Source]
+
+
+class _Case(NamedTuple):
+    """What every attack is given. ``network``: what counts; ``model``: what is differentiated."""
+
+    network: nn.Module
+    model: nn.Module
+    x: Tensor
+    y: Tensor
+    weights: Weights
+    generator: Generator
+    sources: Sources
+
+    def objective(self, term: Callable[[Tensor, Tensor], Tensor]) -> Objective:
+        return joint_objective(self.weights, term)
+
+    @property
+    def judge(self) -> Judge:
+        return judge(self.network, self.model)
+
+    @property
+    def logits(self) -> nn.Module:
+        return JointLogits(self.model, self.weights, self.x.dtype)
+
+
+def _natural(spec: config.Natural, c: _Case) -> Tensor:
+    return c.x
+
+
+def _noise(spec: config.Noise, c: _Case) -> Tensor:
+    return noise(c.network, c.x, c.y, eps=spec.eps, norm=spec.norm, generator=c.generator, restarts=spec.restarts)
+
+
+def _fgsm(spec: config.FGSM, c: _Case) -> Tensor:
+    return fgsm(c.model, c.x, c.y, eps=spec.eps, objective=c.objective(cross_entropy), over=Expectation(spec.eot))
+
+
+def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: _Case, **settings: Any) -> Tensor:
+    return pgd(
+        c.model,
+        c.x,
+        c.y,
+        eps=spec.eps,
+        step=spec.step,
+        iterations=spec.iterations,
+        generator=c.generator,
+        start=spec.start,
+        norm=spec.norm,
+        judge=c.judge,
+        **settings,
+    )
+
+
+def _pgd(spec: config.PGD | config.CW, c: _Case) -> Tensor:
+    term = cw_margin(spec.confidence) if isinstance(spec, config.CW) else cross_entropy
+    return _ascend(spec, c, objective=c.objective(term), restarts=spec.restarts, over=Expectation(spec.eot))
+
+
+def _avg_pgd(spec: config.AvgPGD, c: _Case) -> Tensor:
+    look = nearby(c.generator, radius=spec.radius * spec.eps) if spec.radius else None
+    return _ascend(spec, c, objective=c.objective(margin), over=Expectation(spec.samples, look))
+
+
+def _mim(spec: config.MIM | config.DIFGSM, c: _Case) -> Tensor:
+    look = None
+    if isinstance(spec, config.DIFGSM):
+        look = diverse(c.generator, probability=spec.probability, smallest=spec.smallest)
+    return mim(
+        c.model,
+        c.x,
+        c.y,
+        eps=spec.eps,
+        step=spec.step,
+        iterations=spec.iterations,
+        decay=spec.decay,
+        objective=c.objective(cross_entropy),
+        generator=c.generator,
+        start=spec.start,
+        over=Expectation(spec.eot, look),
+    )
+
+
+def _md(spec: config.MD, c: _Case) -> Tensor:
+    return md(
+        c.model,
+        c.x,
+        c.y,
+        eps=spec.eps,
+        iterations=spec.iterations,
+        first=spec.first,
+        weights=c.weights,
+        generator=c.generator,
+        restarts=spec.restarts,
+        over=Expectation(spec.eot),
+        judge=c.judge,
+    )
+
+
+def _apgd(spec: config.AutoPGD, c: _Case) -> Tensor:
+    """Every restart, and every target, is on what those before it left right."""
+
+    def run(rank: int, x: Tensor, y: Tensor) -> Tensor:
+        term: Callable[[Tensor, Tensor], Tensor] = cross_entropy if spec.loss == "ce" else dlr
+        if spec.loss == "targeted-dlr":
+            wrong = clean_outputs(c.network, x).logits.scatter(1, y[:, None], -torch.inf)
+            term = targeted_dlr(wrong.topk(rank + 1, dim=1).indices[:, rank])
+        return apgd(
+            c.model,
+            x,
+            y,
+            eps=spec.eps,
+            iterations=spec.iterations,
+            objective=c.objective(term),
+            generator=c.generator,
+            norm=spec.norm,
+            over=Expectation(spec.eot),
+            judge=c.judge,
+        )
+
+    classes = clean_outputs(c.network, c.x[:1]).logits.shape[1]
+    ranks = range(min(spec.targets, classes - 1) if spec.loss == "targeted-dlr" else 1)
+    return in_turn(c.network, c.x, c.y, [partial(run, rank) for rank in ranks for _ in range(spec.restarts)])
+
+
+def _square(spec: config.Square, c: _Case) -> Tensor:
+    run = partial(
+        square,
+        c.network,
+        eps=spec.eps,
+        norm=spec.norm,
+        queries=spec.queries,
+        p=spec.p,
+        rescale=spec.rescale,
+        objective=c.objective(margin),
+        generator=c.generator,
+    )
+    return in_turn(c.network, c.x, c.y, [run] * spec.restarts)
+
+
+def _nattack(spec: config.NAttack, c: _Case) -> Tensor:
+    run = partial(
+        nattack,
+        c.network,
+        eps=spec.eps,
+        queries=spec.queries,
+        samples=spec.samples,
+        sigma=spec.sigma,
+        step=spec.step,
+        objective=c.objective(margin),
+        generator=c.generator,
+    )
+    return in_turn(c.network, c.x, c.y, [run])
+
+
+def _fab(spec: config.FAB, c: _Case) -> Attacked:
+    run = partial(
+        fab,
+        c.network,
+        c.logits,
+        eps=spec.eps,
+        norm=spec.norm,
+        iterations=spec.iterations,
+        generator=c.generator,
+        targets=spec.targets,
+        restarts=spec.restarts,
+    )
+    return closest(c.network, c.x, c.y, eps=spec.eps, norm=spec.norm, search=run)
+
+
+def _minimal(search: Callable[..., list[Tensor]], spec: Any, c: _Case) -> Attacked:
+    def run(x: Tensor, y: Tensor) -> list[Tensor]:
+        return search(spec, c.network, c.logits, x, y, c.generator)
+
+    return closest(c.network, c.x, c.y, eps=spec.eps, norm=spec.norm, search=run)
+
+
+def _autoattack(spec: config.AutoAttack, c: _Case) -> Tensor:
+    def run(part: Any, x: Tensor, y: Tensor) -> Tensor:
+        return run_attack(part, c.network, x, y, c.weights, c.generator).images
+
+    return in_turn(c.network, c.x, c.y, [partial(run, part) for part in spec.parts()])
+
+
+def _transfer(spec: config.Transfer, c: _Case) -> Tensor:
+    place = spec.source, spec.checkpoint
+    if place not in c.sources:
+        there = ", ".join("/".join(other) for other in c.sources) or "none"
+        raise ValueError(f"attack.source = {'/'.join(place)}: this network is not there to transfer from; there: {there}")
+    source = c.sources[place]
+    weights = attack_weights(getattr(spec.attack, "beta_atk", "own"), source.module)
+    return run_attack(spec.attack, source.network, c.x, c.y, weights, c.generator).images
+
+
+#: ``(spec, case) -> images or Attacked`` for each name.
+ATTACKS: dict[str, Callable[[Any, _Case], Tensor | Attacked]] = {
+    "natural": _natural,
+    "noise": _noise,
+    "fgsm": _fgsm,
+    "pgd": _pgd,
+    "cw": _pgd,
+    "avg-pgd": _avg_pgd,
+    "mim": _mim,
+    "di-fgsm": _mim,
+    "md": _md,
+    "apgd": _apgd,
+    "fab": _fab,
+    "ddn": partial(_minimal, minimal.ddn),
+    "deepfool": partial(_minimal, minimal.deepfool),
+    "cw-l2": partial(_minimal, minimal.cw_l2),
+    "brendel-bethge": partial(_minimal, minimal.brendel_bethge),
+    "boundary": partial(_minimal, minimal.boundary),
+    "square": _square,
+    "nattack": _nattack,
+    "autoattack": _autoattack,
+    "transfer": _transfer,
+}
+
+
+def run_attack(
+    spec: config.Attack,
+    network: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    weights: Weights,
+    generator: Generator,
+    sources: Sources = MappingProxyType({}),
+) -> Attacked:
+    """Adversarial images; the network, its gradients and the global generators stay as they were.
+
+    Args:
+        spec: which attack, and its settings.
+        network: called without labels, in evaluation mode. An attack with a ``view`` differentiates that, and is judged by
+            the network itself.
+        x: images (B, channels, size, size) in [0, 1].
+        y: labels (B,).
+        weights: of the heads, from :func:`trainables.joint.attack_weights`.
+        generator: the only source of chance, on x's device.
+        sources: the networks that a transferred attack may come from.
+
+    Raises:
+        ValueError: a transferred attack's source is not among ``sources``.
+    """
+    view: config.View = getattr(spec, "view", "plain")
+    model = network if view == "plain" else Surrogate(network, view)
+    found = ATTACKS[spec.name](spec, _Case(network, model, x, y, weights, generator, sources))
+    return found if isinstance(found, Attacked) else Attacked(found)
