@@ -19,6 +19,7 @@ from orchestrator.plan import Evaluation, PlannedTrial, evaluation_passes, train
 from orchestrator.store import Recorded, Row, Store
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.config import NUMERICS, Runtime, TrialConfig, attack_key
+from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Trial
 
 #: Evaluations are reported together until they took so many seconds: a report costs some milliseconds of the driver.
@@ -116,6 +117,7 @@ class Work:
             began = time.monotonic()
             ranks = self.trial.evaluate(attack, weights)
             seconds = time.monotonic() - began
+            labels, classes = self.trial.test_labels, self.job.config.data.info.classes
             self.rows.extend(
                 {
                     "evaluation": evaluation.key,
@@ -129,6 +131,7 @@ class Work:
                     "head": head,
                     "accuracy": float((rank == 0).mean()),
                     "ranks": rank,
+                    "class_accuracy": class_accuracy(rank, labels, classes),
                     "seconds": seconds,
                     "finished": _milliseconds(),
                 }

@@ -137,6 +137,9 @@ def test_every_evaluation_is_recorded_once_for_each_head(any_job):
         assert row["beta_atk"] == getattr(evaluation.attack, "beta_atk", "")
         assert len(row["ranks"]) == 64
         assert row["accuracy"] == np.mean(np.array(row["ranks"]) == 0)
+        right = np.array(row["ranks"]) == 0
+        expected = [right[work.trial.test_labels == c].mean() for c in range(10)]
+        assert row["class_accuracy"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_evaluation_is_of_its_own_checkpoint(job, first_is_best):
