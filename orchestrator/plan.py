@@ -111,13 +111,15 @@ def plan(
     overrides: Mapping[str, Any] | None = None,
     added: Sequence[Column] = (),
     shown: bool = True,
+    checkpoints: Sequence[str] = CHECKPOINTS,
     train: bool = True,
     retry_failed: bool = False,
 ) -> Plan:
     """Expand studies into trials and evaluations; a trial that several share is one.
 
     ``seeds``: how many, None for the profile's own. ``overrides``: fields that hold in every trial that has them.
-    ``added``: columns beside the studies' own, in their tables if they are to be ``shown``. ``train``: see :class:`Plan`.
+    ``added``: columns beside the studies' own, in their tables if they are to be ``shown``, on these ``checkpoints``.
+    ``train``: see :class:`Plan`.
 
     Raises:
         BadInput: a field or value is not allowed.
@@ -154,7 +156,7 @@ def plan(
                 mine = wanted.setdefault(key, {})
                 for column, attacks in zip(columns, per_column, strict=True):
                     for attack in attacks.values():
-                        for checkpoint in CHECKPOINTS:
+                        for checkpoint in checkpoints if column in added else CHECKPOINTS:
                             evaluation = Evaluation(evaluation_key(key, checkpoint, attack), checkpoint, attack, column.label)
                             mine.setdefault(evaluation.key, evaluation)
             labelled = list(zip(columns, per_column, strict=True))[: None if shown else len(study.columns)]

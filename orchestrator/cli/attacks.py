@@ -109,7 +109,16 @@ def check(
     from search_spaces.checklist import CHECKLIST
 
     made, store = make_plan(
-        names, profile, seeds, settings, storage, retry_failed=retry_failed, added=CHECKLIST, shown=False, train=False
+        names,
+        profile,
+        seeds,
+        settings,
+        storage,
+        retry_failed=retry_failed,
+        added=CHECKLIST,
+        shown=False,
+        checkpoints=(checkpoint,),
+        train=False,
     )
     _tell_untrained(made, storage, err if as_json else out)
     options = sweep_options(

@@ -136,7 +136,7 @@ def strong(victim: Trained, source: Trained) -> dict[str, float]:
     for label, aim, attacked, inserted in routes:
         beta = "0" if aim in ("bare", "transfer") else aim
         spec = configure_attack(resolve({**ATTACKS[label], "iterations": 100, "beta_atk": beta}, PROFILE.eps))
-        x_adv = run_attack(spec, attacked, x, y, attack_weights(beta, inserted), generator(0, label))
+        x_adv = run_attack(spec, attacked, x, y, attack_weights(beta, inserted), generator(0, label)).images
         with torch.no_grad():
             right[f"{label} {aim}"] = (network(x_adv).logits.argmax(1) == y).numpy()
     right["worst"] = np.logical_and.reduce(list(right.values()))

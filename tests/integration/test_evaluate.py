@@ -76,7 +76,7 @@ def test_nothing_trained_is_nothing_attacked(tmp_path):
     [
         ("pdg(iterations=3)", "allowed: "),
         ("pgd", "iterations: must be set too"),
-        ("pgd(iterations=three)", "pgd.iterations = 'three'"),
+        ("pgd(iterations=three)", "iterations = 'three': must be a valid integer"),
         ("pgd(iterations=3, colour=red)", "colour = 'red': there is no such field"),
         ("pgd(iterations", "write a name, or a name and fields"),
     ],
