@@ -58,7 +58,7 @@ DEFENSES: dict[str, Settings] = {
     "TRADES": TRADES,
     "MART": {**MART, "training.lr": 0.2},
     "ALP": objective("alp"),
-    "Feature Matching": objective("feature-matching"),
+    "Feature Matching": {**objective("feature-matching"), "training.lr": 0.2},
     "L2 matching": objective("l2-matching", weight=0.1),
     "PCL": objective("pcl", warmup=5, weight=0.1),
     "AFD": objective("afd", hidden=64, lr_encoder=0.1),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from io import StringIO
 
 import pytest
@@ -83,6 +84,55 @@ def test_nothing_trained_is_nothing_attacked(tmp_path):
 )
 def test_an_attack_that_is_none_is_refused(copied, attack, words):
     done = attacked(copied, attack, **NO_RAY)
+    assert done.code == 2
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+# --- weights from elsewhere ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def weights(undisturbed, tmp_path):
+    """A trained network of the sweep as a file of its own, and the accuracy that the sweep recorded for it."""
+    storage, _ = undisturbed
+    key, rows = next((k, rows) for k, rows in evaluations(storage).items() if {row["head"] for row in rows} == {"final"})
+    natural = next(row for row in rows if row["attack_name"] == "natural" and row["checkpoint"] == "last")
+    (source,) = (storage / "trials" / key).glob(f"weights-*{natural['epoch']}.safetensors")
+    return shutil.copy(source, tmp_path / "mine.safetensors"), 100 * natural["accuracy"]
+
+
+def brought(*arguments, **settings):
+    demo = ("--set", "model.width=4", "--set", "model.normalise=true", "--set", "data.examples=64")
+    return advsweep("evaluate", "--dataset", "digits", "--eps", "1/8", *demo, *arguments, **settings, **NO_RAY)
+
+
+@MINUTES
+def test_any_weights_are_attacked(weights):
+    file, natural = weights
+    done = brought("--checkpoint", file, "--model", "resnet10", "--attack", ATTACK, "--attack", "apgd(iterations=3)")
+    assert (done.code, done.err) == (0, "")
+    first, *rows = done.out.splitlines()
+    assert first.endswith("resnet-10 of width 4, module none, on digits's test set")
+    assert [row.split("%")[1].split("(")[0].strip() for row in rows] == ["natural", "pgd", "apgd"]
+    assert float(rows[0].split("%")[0]) == pytest.approx(natural, abs=0.005)
+    assert float(rows[1].split("%")[0]) <= natural
+
+
+@MINUTES
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--checkpoint", "none.pt", "--model", "resnet10"), "cannot be read: No such file"),
+        (("--checkpoint", "FILE"), "give both or none"),
+        ((STUDY, "--checkpoint", "FILE", "--model", "resnet10"), "not both"),
+        (("--checkpoint", "FILE", "--model", "resnet18"), "does not fit --model resnet-18: the file has"),
+        (("--checkpoint", "FILE", "--model", "resnet11"), "model.name = 'resnet11': allowed:"),
+        (("--checkpoint", "FILE", "--model", "resnet10", "--eps", "much"), "--eps 'much': must be a number or a fraction"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weights, arguments, words):
+    done = brought(*(str(weights[0]) if a == "FILE" else a for a in arguments), "--attack", ATTACK)
     assert done.code == 2
     assert words in done.err
     assert len(done.err.splitlines()) == 1
