@@ -102,7 +102,7 @@ def train(name: str, seed: int = 0) -> Trained:
         training.step()
     last = training.weights()
     pgd20 = configure_attack(resolve({**ATTACKS["PGD-20"], "beta_atk": "0"}, PROFILE.eps))
-    natural, robust = (float((training.evaluate(a, last)["final"] == 0).mean()) for a in (Natural(), pgd20))
+    natural, robust = (training.evaluate(a, last).accuracy for a in (Natural(), pgd20))
     return Trained(config, {key: value.numpy() for key, value in last.items()}, natural, robust)
 
 

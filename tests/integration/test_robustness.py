@@ -23,7 +23,7 @@ def accuracies(overrides: dict[str, Any]) -> dict[str, float]:
         training.step()
     last = training.weights()
     return {
-        evaluation.label: 100 * float((training.evaluate(evaluation.attack, last)["final"] == 0).mean())
+        evaluation.label: 100 * training.evaluate(evaluation.attack, last).accuracy
         for evaluation in trial.evaluations
         if evaluation.checkpoint == "last"
     }

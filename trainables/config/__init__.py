@@ -28,6 +28,7 @@ from trainables.config.attack import (
     Square,
     Transfer,
     View,
+    gradient_steps,
 )
 from trainables.config.data import DATASETS, Data, DatasetInfo
 from trainables.config.identity import NUMERICS, attack_key, canonical_attack, evaluation_key, heads, trial_key
@@ -126,6 +127,7 @@ __all__ = [
     "attack_key",
     "canonical_attack",
     "evaluation_key",
+    "gradient_steps",
     "heads",
     "trial_key",
 ]
