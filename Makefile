@@ -8,7 +8,8 @@ demo: .venv/installed
 	$(BIN)/advsweep run cifs/robustness --profile demo
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/integration
+	$(BIN)/python -m pytest tests/integration
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

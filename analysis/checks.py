@@ -20,8 +20,8 @@ from analysis.schema import Manifest, ManifestArm
 
 Status = Literal["passed", "failed", "not run"]
 
-#: Points by which a stronger attack may be behind a weaker one: random starts differ by as much on small test sets.
-TOLERANCE = 1.0
+#: Points by which a stronger attack may be behind a weaker one, and examples if these are more: what random starts amount to.
+TOLERANCE, EXAMPLES = 1.0, 3
 #: Points that an attack may leave to AutoAttack, or the plain attack to adaptive ones, before it overstates robustness.
 GAP = 3.0
 #: An L-inf budget with which every image can be turned into grey, so that no classifier can be right.
@@ -45,10 +45,11 @@ class Item:
 
 
 class Attack(NamedTuple):
-    """One evaluation: the attack's fields, and the percentage that it leaves right."""
+    """One evaluation: the attack's fields, the percentage that it leaves right, and of how many examples."""
 
     spec: Mapping[str, Any]
     accuracy: float
+    examples: int
 
     @property
     def name(self) -> str:
@@ -84,12 +85,17 @@ class _Verdict(NamedTuple):
 _Check = Callable[[Sequence[Attack], tuple[str, float]], _Verdict | None]
 
 
+def _allowed(points: float, attacks: Sequence[Attack]) -> float:
+    """So many points, or more where the test set is so small that a few examples are more."""
+    return max(points, 100 * EXAMPLES / min(a.examples for a in attacks))
+
+
 def _not_weaker(strong: Sequence[Attack], weak: Sequence[Attack], names: tuple[str, str]) -> _Verdict | None:
     """The best of ``strong`` leaves no more right than the best of ``weak``."""
     if not strong or not weak:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (strong, weak))
-    return _Verdict(ours - theirs - TOLERANCE, f"{names[0]} {ours:.2f}, {names[1]} {theirs:.2f}")
+    return _Verdict(ours - theirs - _allowed(TOLERANCE, strong), f"{names[0]} {ours:.2f}, {names[1]} {theirs:.2f}")
 
 
 def _within(attacks: Sequence[Attack], budget: tuple[str, float]) -> list[Attack]:
@@ -127,7 +133,7 @@ def _falling(attacks: Sequence[Attack], field: str) -> _Verdict | None:
         for (less, before), (more, after) in pairwise(rungs):
             name = ladder[0].name
             figures = f"{name} at {field} {less:.4g}: {before:.2f}, at {more:.4g}: {after:.2f}"
-            verdicts.append(_Verdict(after - before - TOLERANCE, figures))
+            verdicts.append(_Verdict(after - before - _allowed(TOLERANCE, ladder), figures))
     return max(verdicts, default=None)
 
 
@@ -144,7 +150,7 @@ def _unbounded(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict
     if not there:
         return None
     lowest = min(a.accuracy for a in there)
-    return _Verdict(lowest - TOLERANCE, f"eps {max(a.budget[1] for a in there if a.budget):.4g}: {lowest:.2f}")
+    return _Verdict(lowest - _allowed(TOLERANCE, there), f"eps {max(a.budget[1] for a in there if a.budget):.4g}: {lowest:.2f}")
 
 
 def _split(attacks: Sequence[Attack], budget: tuple[str, float]) -> tuple[list[Attack], list[Attack]]:
@@ -166,7 +172,7 @@ def _plain(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | N
     if not adaptive or not plain:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (plain, adaptive))
-    return _Verdict(ours - theirs - GAP, f"plain {ours:.2f}, adaptive {theirs:.2f}")
+    return _Verdict(ours - theirs - _allowed(GAP, plain), f"plain {ours:.2f}, adaptive {theirs:.2f}")
 
 
 def _autoattack(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
@@ -175,7 +181,7 @@ def _autoattack(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdic
     if not reference or not others:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (others, reference))
-    return _Verdict(ours - theirs - GAP, f"best other {ours:.2f}, AutoAttack {theirs:.2f}")
+    return _Verdict(ours - theirs - _allowed(GAP, there), f"best other {ours:.2f}, AutoAttack {theirs:.2f}")
 
 
 #: What is checked, in the order it is shown; each needs what its name says.
@@ -206,8 +212,8 @@ def failures(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def _attacks(rows: pd.DataFrame) -> list[Attack]:
-    specs = zip(rows["attack_spec"], rows["accuracy"], strict=True)
-    return [Attack(json.loads(spec), 100 * accuracy) for spec, accuracy in specs]
+    found = zip(rows["attack_spec"], rows["accuracy"], rows["ranks"], strict=True)
+    return [Attack(json.loads(spec), 100 * accuracy, len(ranks)) for spec, accuracy, ranks in found]
 
 
 def _arm(arm: ManifestArm, by_trial: Mapping[str, Sequence[Attack]]) -> tuple[Item, ...]:

@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyarrow import fs
 
-from analysis.schema import EPOCHS, EVALUATIONS, STUDIES, TRIAL, TRIALS, Manifest, filesystem
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES, TRIAL, TRIALS, Manifest, filesystem
 
 #: Reads under way at once. They wait for a disk or a network, not for a core.
 THREADS = 32
@@ -37,11 +39,13 @@ class Record:
 
     ``trials``: one row each, ``config.*`` columns included (missing where a trial does not set the field).
     ``epochs``: one row an epoch. ``evaluations``: one row an evaluation and head, no pair of them twice.
+    ``measures``: one row a measurement and array, no pair of them twice; :func:`array` makes one of them what it was.
     """
 
     trials: pd.DataFrame
     epochs: pd.DataFrame
     evaluations: pd.DataFrame
+    measures: pd.DataFrame
 
 
 def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
@@ -62,11 +66,26 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     evaluations = _concat(read("evaluations"), EVALUATIONS)
     # Before it was said, every evaluation was complete.
     evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
+    measures = _concat(read("measures"), MEASURES)
     return Record(
         _trials(read("trial")),
         _concat(read("epochs"), EPOCHS),
         evaluations.drop_duplicates(["evaluation", "head"], ignore_index=True),
+        measures.drop_duplicates(["measurement", "array"], ignore_index=True),
     )
+
+
+def array(record: Record, measurement: str, name: str) -> NDArray[np.float64]:
+    """The array ``name`` of a measurement (its key), in its shape.
+
+    Raises:
+        KeyError: the record holds no such array.
+    """
+    found = record.measures[(record.measures["measurement"] == measurement) & (record.measures["array"] == name)]
+    if found.empty:
+        raise KeyError(f"no array {name!r} of measurement {measurement!r}")
+    row = found.iloc[0]
+    return np.asarray(row["values"], np.float64).reshape(row["shape"])
 
 
 def manifests(storage_uri: str) -> list[Manifest]:
@@ -121,12 +140,13 @@ def _hidden(path: str) -> bool:
 
 
 def _kind(path: str, base: str) -> str | None:
-    """``trial``, ``epochs`` or ``evaluations`` for the tables of the record, None for every other file."""
+    """``trial``, ``epochs``, ``evaluations`` or ``measures`` for the tables of the record, None for every other file."""
     folder, name = posixpath.split(path)
     stem, extension = posixpath.splitext(name)
     if posixpath.dirname(folder) != base or extension != ".parquet" or _hidden(path):
         return None
-    return "evaluations" if stem.startswith("evaluations-") else stem
+    kind, dash, _ = stem.partition("-")
+    return kind if dash and kind in {"evaluations", "measures"} else stem
 
 
 def _read_parquet(files: fs.FileSystem, path: str) -> pa.Table:

@@ -5,6 +5,7 @@ Under the storage's root::
     trials/<trial>/trial.parquet               one row: TRIAL, and a column ``config.<field>`` for every set field
     trials/<trial>/epochs.parquet              a row for each finished epoch: EPOCHS
     trials/<trial>/evaluations-<part>.parquet  a row for each evaluation and head: EVALUATIONS
+    trials/<trial>/measures-<part>.parquet     a row for each array of each measurement: MEASURES
     trials/<trial>/weights-<epoch>.safetensors the network after that epoch
     trials/<trial>/state.pt                    what training goes on from (readable with ``weights_only``)
     studies/<paper>/<slug>/<variant>.json      a Manifest: which trials make which row of a table
@@ -85,7 +86,25 @@ EVALUATIONS = pa.schema(
         ("broken", pa.list_(pa.uint16())),
         # per test example: to the nearest misclassified image that was found (inf: none was); null where none was looked for
         ("distance", pa.list_(pa.float32())),
+        ("class_accuracy", pa.list_(pa.float32())),  # of each class; nan where the test set has no example of it
         ("seconds", pa.float64()),
+        ("finished", _time),
+    ]
+)
+
+MEASURES = pa.schema(
+    [
+        ("measurement", pa.string()),  # key: trial, checkpoint and measure
+        ("trial", pa.string()),
+        ("checkpoint", pa.string()),  # "best" or "last"
+        ("epoch", pa.int32()),  # of that checkpoint
+        ("measure", pa.string()),  # key of the measure
+        ("measure_name", pa.string()),
+        ("measure_spec", pa.string()),  # the measure as JSON
+        ("array", pa.string()),  # name of one of the measure's arrays
+        ("shape", pa.list_(pa.int32())),
+        ("values", pa.list_(pa.float64())),  # in C order; whole numbers and flags (0, 1) too
+        ("seconds", pa.float64()),  # of the whole measurement
         ("finished", _time),
     ]
 )

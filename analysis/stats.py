@@ -27,6 +27,15 @@ def over_beta(ranks: NDArray[np.integer], top_k: int = 1) -> OverBeta:
     return OverBeta(each, float(each.min()), float(right.all(axis=0).mean()))
 
 
+def top_k(ranks: NDArray[np.integer], ks: NDArray[np.integer]) -> Floats:
+    """Top-k accuracy for each of ``ks`` (K,), 1 or more: (K,), fractions in [0, 1], never falling with k.
+
+    ``ranks``: (N,), how many classes score at least as high as the true one (0 is right).
+    """
+    shares: Floats = (ranks < ks[:, None]).mean(axis=1)
+    return shares
+
+
 class OverSeeds(NamedTuple):
     """What the seeds of a row have in common and where they end.
 

@@ -56,6 +56,18 @@ def attack(text: str) -> Settings:
     return fields
 
 
+def number(option: str, text: str) -> float:
+    """A number or a fraction.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    found = _value(text.strip())
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise BadInput(f"{option} {text!r}: must be a number or a fraction, such as 0.03 or 8/255")
+    return float(found)
+
+
 def _parts(text: str) -> list[str]:
     """``text`` between the commas that are in no brackets."""
     parts, depth, current = [], 0, ""

@@ -34,7 +34,7 @@ class Evaluation:
     instead: str | None = None
 
     @classmethod
-    def of(cls, trial: str, checkpoint: str, attack: Attack, label: str, complete: bool = False) -> Self:
+    def of(cls, trial: str, attack: Attack, checkpoint: str, label: str, complete: bool = False) -> Self:
         """The evaluation of a trial by its key."""
         whole = evaluation_key(trial, checkpoint, attack, True)
         if complete:
@@ -147,13 +147,15 @@ def plan(
     overrides: Mapping[str, Any] | None = None,
     added: Sequence[Column] = (),
     shown: bool = True,
+    checkpoints: Sequence[str] = CHECKPOINTS,
     train: bool = True,
     retry_failed: bool = False,
 ) -> Plan:
     """Expand studies into trials and evaluations; a trial that several share is one.
 
     ``seeds``: how many, None for the profile's own. ``overrides``: fields that hold in every trial that has them.
-    ``added``: columns beside the studies' own, in their tables if they are to be ``shown``. ``train``: see :class:`Plan`.
+    ``added``: columns beside the studies' own, in their tables if they are to be ``shown``, on these ``checkpoints``.
+    ``train``: see :class:`Plan`.
 
     Raises:
         BadInput: a field or value is not allowed.
@@ -169,7 +171,7 @@ def plan(
 
     configs_by_key: dict[str, TrialConfig] = {}
     arms_by_key: dict[str, dict[str, str]] = {}
-    wanted: dict[str, dict[str, _Wanted]] = {}
+    wanted: dict[str, dict[tuple[str, str], _Wanted]] = {}
     manifests = []
     requested = 0
     for study, (run, arms) in zip(studies, expanded, strict=True):
@@ -190,8 +192,10 @@ def plan(
                 mine = wanted.setdefault(key, {})
                 for column, attacks in zip(columns, per_column, strict=True):
                     for attack in attacks.values():
-                        before = mine.get(attack_key(attack), _Wanted(attack, column.label, False))
-                        mine[attack_key(attack)] = before._replace(complete=before.complete or column.complete)
+                        for checkpoint in checkpoints if column in added else CHECKPOINTS:
+                            place = attack_key(attack), checkpoint
+                            before = mine.get(place, _Wanted(attack, checkpoint, column.label, False))
+                            mine[place] = before._replace(complete=before.complete or column.complete)
             labelled = list(zip(columns, per_column, strict=True))[: None if shown else len(study.columns)]
             attack_keys = {c.label: {beta: attack_key(a) for beta, a in found.items()} for c, found in labelled if found}
             manifest_arms.append(ManifestArm(arm.labels, keys, attack_keys))
@@ -200,7 +204,7 @@ def plan(
         manifests.append(replace(manifest, columns=(*manifest.columns, *extra)))
 
     trials = [
-        PlannedTrial(key, config, arms_by_key[key], _evaluations(key, wanted[key].values()), Recorded())
+        PlannedTrial(key, config, arms_by_key[key], tuple(Evaluation.of(key, *w) for w in wanted[key].values()), Recorded())
         for key, config in configs_by_key.items()
     ]
     # The first seed of every arm before the second of any, and what most studies wait for first: tables exist early.
@@ -209,16 +213,12 @@ def plan(
 
 
 class _Wanted(NamedTuple):
-    """An attack on a trial. ``label``: the first column that wants it; ``complete``: whether any wants it so."""
+    """An attack on a checkpoint. ``label``: the first column that wants it; ``complete``: whether any wants it so."""
 
     attack: Attack
+    checkpoint: str
     label: str
     complete: bool
-
-
-def _evaluations(trial: str, wanted: Iterable[_Wanted]) -> tuple[Evaluation, ...]:
-    """Of both checkpoints; a complete one answers those too who would be content with less."""
-    return tuple(Evaluation.of(trial, c, w.attack, w.label, w.complete) for w in wanted for c in CHECKPOINTS)
 
 
 _Arms = list[tuple[Arm, list[TrialConfig], frozenset[str]]]

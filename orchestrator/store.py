@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from pyarrow import fs
 
-from analysis.schema import EPOCHS, EVALUATIONS, STUDIES, TRIAL, TRIALS, UNFINISHED, Manifest, filesystem
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES, TRIAL, TRIALS, UNFINISHED, Manifest, filesystem
 from orchestrator.errors import Unavailable
 
 Row = Mapping[str, Any]
@@ -137,6 +138,16 @@ class Store:
         table = pa.Table.from_pylist(list(map(dict, rows)), schema=EVALUATIONS)
         self._write_table(f"{TRIALS}/{trial}/evaluations-{part}.parquet", table)
 
+    def write_measures(self, trial: str, part: str, rows: Iterable[Row]) -> None:
+        """Measurements of a trial, a row for each array: ``values`` of any shape, which becomes its column of that name.
+
+        Replaces the part of that name, and leaves the others.
+        """
+        flat = [
+            {**row, "shape": np.shape(row["values"]), "values": np.asarray(row["values"], np.float64).ravel()} for row in rows
+        ]
+        self._write_table(f"{TRIALS}/{trial}/measures-{part}.parquet", pa.Table.from_pylist(flat, schema=MEASURES))
+
     def write_weights(self, trial: str, epoch: int, data: bytes) -> None:
         self._write(_weights(trial, epoch), data)
 
@@ -175,14 +186,14 @@ class Store:
         row = self.read_trial(trial)
         if row is None:
             return None
-        parts = (self._read_table(path, ["evaluation"]) for path in self._evaluations(trial))
+        parts = (self._read_table(path, ["evaluation"]) for path in self._parts(trial, "evaluations"))
         done = frozenset(key for part in parts for key in part["evaluation"].to_pylist())
         return Recorded(row["status"], row["reason"], row["epochs"], done)
 
-    def _evaluations(self, trial: str) -> list[str]:
-        """A trial's parts of evaluations."""
+    def _parts(self, trial: str, kind: str) -> list[str]:
+        """A trial's parts of ``evaluations`` or ``measures``."""
         folder = f"{TRIALS}/{trial}"
-        return [f"{folder}/{i.base_name}" for i in self._list(folder) if i.base_name.startswith("evaluations-")]
+        return [f"{folder}/{i.base_name}" for i in self._list(folder) if i.base_name.startswith(f"{kind}-")]
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         """Every finished epoch of a trial."""
@@ -195,9 +206,16 @@ class Store:
         """Every evaluation of a trial, a row for each head, without what is said of single examples."""
         columns = [name for name in EVALUATIONS.names if name not in {"ranks", "broken", "distance"}]
         rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for path in self._evaluations(trial):
+        for path in self._parts(trial, "evaluations"):
             rows |= {(row["evaluation"], row["head"]): row for row in self._read_table(path, columns).to_pylist()}
         return list(rows.values())
+
+    def read_measures(self, trial: str) -> list[dict[str, Any]]:
+        """Every measurement of a trial, a row for each array; ``values`` is a float64 array of the row's shape."""
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for path in self._parts(trial, "measures"):
+            rows |= {(row["measurement"], row["array"]): row for row in self._read_table(path).to_pylist()}
+        return [{**row, "values": np.array(row["values"], np.float64).reshape(row["shape"])} for row in rows.values()]
 
     def write_manifest(self, manifest: Manifest) -> None:
         self._write(manifest.path, manifest.to_json().encode())

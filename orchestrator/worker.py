@@ -20,6 +20,7 @@ from orchestrator.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key
+from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Trial, build_source
 
 #: Evaluations are reported together until they took so many seconds: a report costs some milliseconds of the driver.
@@ -122,6 +123,7 @@ class Work:
             complete = any(e.complete for e in served)
             found = self.trial.evaluate(attack, weights, self._sources(attack), complete)
             seconds = time.monotonic() - began
+            labels, classes = self.trial.test_labels, self.job.config.data.info.classes
             self.rows.extend(
                 {
                     "evaluation": evaluation.key,
@@ -138,6 +140,7 @@ class Work:
                     "complete": complete,
                     "broken": found.broken if head == "final" else None,
                     "distance": found.distance if head == "final" else None,
+                    "class_accuracy": class_accuracy(rank, labels, classes),
                     "seconds": seconds,
                     "finished": _milliseconds(),
                 }

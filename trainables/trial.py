@@ -15,6 +15,7 @@ from trainables.averaging import Average
 from trainables.data import batches_per_epoch, load, training_batches
 from trainables.evaluation import evaluate, ranks
 from trainables.joint import attack_weights
+from trainables.measures import Array, Subject, run_measure
 from trainables.models import Network, build_model
 from trainables.objectives import build_learner
 from trainables.rng import Generators
@@ -75,12 +76,12 @@ class Trial:
         self.best_epoch = 0
         self._best_accuracy = -1.0
 
-    def _build(self) -> Network:
+    def _build(self, compiled: bool = True) -> Network:
         network = build_model(self.spec.model, self.spec.module, self.spec.data.info, self.spec.seed)
         # The weights' layout is enough: a convolution's output follows it.
         layout = torch.channels_last if self._channels_last else torch.contiguous_format
         network.to(self.device).to(memory_format=layout)
-        if self.runtime.compile:
+        if self.runtime.compile and compiled:
             network.compile()
         return network
 
@@ -194,6 +195,29 @@ class Trial:
         aim = self._attack_weights(attack)
         found = evaluate(network, self._splits.test, attack, aim, self.spec.seed, stream, sources or {}, complete)
         return Evaluated(dict(zip(config.heads(self.spec.module), found.ranks, strict=complete)), found.distance, found.broken)
+
+    def measure(self, spec: config.Measure, weights: Mapping[str, Tensor]) -> dict[str, Array]:
+        """Look at a network with these weights, on the test set.
+
+        Returns:
+            named arrays; :data:`trainables.measures.MEASURES` has the function that says which, and their shapes.
+
+        Raises:
+            ValueError: the network or the data set has not what ``spec`` names.
+        """
+        canonical = config.canonical_measure(spec, self.spec)
+        if canonical is None:
+            raise ValueError(f"{spec}: an attack's beta_atk aims at a module that is not there")
+        # Not compiled: a measure is one pass over the test set, and its graphs are those of no other pass.
+        network = self._build(compiled=False)
+        network.load_state_dict(dict(weights))
+        return run_measure(canonical, Subject(network, self._splits.test, self._attack_weights, self.spec.seed))
+
+    @property
+    def test_labels(self) -> NDArray[np.int64]:
+        """Labels of the test set, (N,), in the order of the ranks and measures."""
+        labels: NDArray[np.int64] = self._splits.test.labels.cpu().numpy()
+        return labels
 
     def weights(self) -> dict[str, Tensor]:
         """The weights and batch statistics that this epoch's accuracies are of: the network's own, or their average."""

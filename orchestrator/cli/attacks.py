@@ -1,5 +1,7 @@
 """Commands that attack what is trained: further attacks, and the checklist of obfuscated gradients."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -41,8 +43,17 @@ Attacks = Annotated[
 
 
 def evaluate(
-    names: Names,
     attack: Attacks,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Studies: names, aliases or patterns such as 'cifs/*'.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Weights from elsewhere instead of studies: safetensors, or a state dict for weights_only."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="With --checkpoint: resnet-18, wrn-28, vgg-16-bn, ...")] = None,
+    dataset: Annotated[str, typer.Option(help="With --checkpoint: whose test set is attacked.")] = "cifar10",
+    eps: Annotated[str, typer.Option(help="With --checkpoint: eps where an attack gives none, in pixels in [0, 1].")] = "8/255",
     profile: ProfileOption = "paper",
     seeds: Seeds = None,
     settings: Set = None,
@@ -63,10 +74,23 @@ def evaluate(
     An attack's eps is the profile's unless it is given, its step a tenth of eps, and it aims at inserted modules in every way
     that the profile tries (beta_atk).
 
+    With --checkpoint it attacks weights from elsewhere, here and now; --set says the rest of their network, such as
+    model.width=160, model.normalise=true (inputs from -1 to 1) or module.name=cas.
+
     Example: `advsweep evaluate cifs/robustness --profile demo --attack autoattack --attack "pgd(iterations=100, restarts=5)"`
+
+    Example: `advsweep evaluate --checkpoint weights.pt --model resnet-18 --attack "pgd(iterations=20)"`
     """
     from orchestrator.attack_text import column
 
+    if (checkpoint is None) != (model is None):
+        raise BadInput("--checkpoint and --model: give both or none")
+    if (checkpoint is None) == (not names):
+        raise BadInput("name studies to attack their trials, or give --checkpoint and --model; not both")
+    if checkpoint is not None and model is not None:
+        _attack_weights(checkpoint, model, dataset, eps, attack, settings, data_dir, download)
+        return
+    assert names
     columns = tuple({c.label: c for c in map(column, attack)}.values())
     made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed, added=columns, train=False)
     _tell_untrained(made, storage)
@@ -109,7 +133,16 @@ def check(
     from search_spaces.checklist import CHECKLIST
 
     made, store = make_plan(
-        names, profile, seeds, settings, storage, retry_failed=retry_failed, added=CHECKLIST, shown=False, train=False
+        names,
+        profile,
+        seeds,
+        settings,
+        storage,
+        retry_failed=retry_failed,
+        added=CHECKLIST,
+        shown=False,
+        checkpoints=(checkpoint,),
+        train=False,
     )
     _tell_untrained(made, storage, err if as_json else out)
     options = sweep_options(
@@ -133,6 +166,25 @@ def check(
     ]
     if doubtful:
         raise CheckFailed(f"{len(doubtful)} rows fail a check: {', '.join(doubtful)}")
+
+
+def _attack_weights(
+    checkpoint: Path,
+    model: str,
+    dataset: str,
+    eps: str,
+    attacks: Sequence[str],
+    settings: Sequence[str] | None,
+    data_dir: str,
+    download: bool,
+) -> None:
+    from orchestrator.attack_text import number
+    from orchestrator.elsewhere import Elsewhere
+
+    brought = Elsewhere(checkpoint, model, dataset, settings or [], str(Path(data_dir).expanduser().resolve()), download)
+    out.print(f"{checkpoint}: {brought.description}", highlight=False)
+    for label, accuracy, examples in brought.accuracies(attacks, number("--eps", eps)):
+        out.print(f"{accuracy:7.2f} %  {label}  ({examples:,} examples)", highlight=False)
 
 
 def _tell_untrained(made: Any, storage: str, console: Console = out) -> None:

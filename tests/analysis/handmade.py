@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import load
-from analysis.schema import EPOCHS, EVALUATIONS, TRIAL, Manifest, ManifestArm, ManifestColumn, ManifestNumber
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Manifest, ManifestArm, ManifestColumn, ManifestNumber
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -94,6 +94,12 @@ class Storage:
             "finished": NOW,
         }
         self.table(f"trials/{trial}/evaluations-{self.parts[trial]}.parquet", EVALUATIONS, [row])
+
+    def measured(self, trial: str, name: str, shape: Sequence[int], values: Sequence[float]) -> None:
+        """Write one more part with one array of one measurement."""
+        self.parts[trial] = self.parts.get(trial, 0) + 1
+        row = {"measurement": f"{trial}-m", "trial": trial, "array": name, "shape": shape, "values": values, "finished": NOW}
+        self.table(f"trials/{trial}/measures-{self.parts[trial]}.parquet", MEASURES, [row])
 
     def evaluated(self, trial: str, checkpoint: str = "last", **right: int) -> None:
         """A finished trial with so many of ten examples right under each attack."""

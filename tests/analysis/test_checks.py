@@ -27,7 +27,7 @@ def evaluate(storage, trial, *attacks):
     """Pairs of an attack and how many of 100 examples it leaves right."""
     storage.trial(trial)
     for i, (spec, right) in enumerate(attacks):
-        storage.evaluation(trial, f"attack-{i}", share(right, of=100), spec=spec)
+        storage.evaluation(trial, f"attack-{i}", share(int(right * 10), of=1000), spec=spec)
 
 
 def items(storage, *trials):
@@ -91,6 +91,15 @@ def test_a_point_is_allowed_for_chance(storage, behind, status):
     assert statuses(storage, "a")[ITERATIVE] == status
 
 
+def test_three_examples_are_allowed_where_they_are_more(storage):
+    for trial, right in (("a", 6), ("b", 7)):
+        storage.trial(trial)
+        storage.evaluation(trial, "one", share(3, of=10), spec=FGSM)
+        storage.evaluation(trial, "two", share(right, of=10), spec=PGD)
+    assert statuses(storage, "a")[ITERATIVE] == "passed"
+    assert statuses(storage, "b")[ITERATIVE] == "failed"
+
+
 @pytest.mark.parametrize(("gap", "status"), [(3, "passed"), (4, "failed")])
 def test_three_points_are_left_to_autoattack(storage, gap, status):
     evaluate(storage, "a", (PGD, 40), (AUTO, 40 - gap))
@@ -109,8 +118,8 @@ def test_only_what_differs_in_iterations_alone_is_a_ladder(storage):
 
 def test_other_checkpoints_and_heads_do_not_count(storage):
     evaluate(storage, "a", (FGSM, 20))
-    storage.evaluation("a", "x", share(60, of=100), checkpoint="best", spec=PGD)
-    storage.evaluation("a", "y", share(60, of=100), head="1", spec=PGD)
+    storage.evaluation("a", "x", share(600, of=1000), checkpoint="best", spec=PGD)
+    storage.evaluation("a", "y", share(600, of=1000), head="1", spec=PGD)
     assert statuses(storage, "a") == {}
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from handmade import Storage, arm, manifest, ranks, share
 
-from analysis.load import BrokenRecordError, ManifestNotFoundError, StorageNotFoundError, find_manifest, load, manifests
-from analysis.schema import EPOCHS, EVALUATIONS, TRIAL
+from analysis.load import BrokenRecordError, ManifestNotFoundError, StorageNotFoundError, array, find_manifest, load, manifests
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
 
 
 def test_everything_that_was_written_is_read(storage: Storage) -> None:
@@ -41,7 +41,21 @@ def test_a_storage_without_trials_gives_empty_frames(storage: Storage, trials: l
     assert list(record.trials.columns) == TRIAL.names
     assert list(record.epochs.columns) == EPOCHS.names
     assert list(record.evaluations.columns) == EVALUATIONS.names
-    assert len(record.trials) == len(record.epochs) == len(record.evaluations) == 0
+    assert list(record.measures.columns) == MEASURES.names
+    assert len(record.trials) == len(record.epochs) == len(record.evaluations) == len(record.measures) == 0
+
+
+def test_arrays_have_their_shape_again(storage: Storage) -> None:
+    storage.trial("a")
+    for values in ([1, 2, 3, 4, 5, 6], [0] * 6):  # the second writing of the same array does not count
+        storage.measured("a", "matrix", [2, 3], values)
+    storage.measured("a", "number", [], [7])
+    record = storage.load()
+    assert len(record.measures) == 2
+    assert array(record, "a-m", "matrix").tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert (array(record, "a-m", "number").shape, float(array(record, "a-m", "number"))) == ((), 7)
+    with pytest.raises(KeyError, match="no array 'coordinates' of measurement 'a-m'"):
+        array(record, "a-m", "coordinates")
 
 
 def test_a_trial_may_have_left_little_or_nothing_yet(storage: Storage) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.stats import over_beta, over_seeds
+from analysis.stats import over_beta, over_seeds, top_k
 
 
 def test_three_ways_over_beta() -> None:
@@ -54,3 +54,8 @@ def test_seeds_with_the_same_strongest_attack_are_told_apart_by_the_other_column
 def test_of_equals_the_lowest_seed_is_taken() -> None:
     got = over_seeds(np.array([[0.4], [0.4], [0.4]]), np.array([5, 2, 3]), np.array([True]))
     assert (got.best, got.worst) == (1, 0)
+
+
+def test_top_k_counts_ranks_below_k() -> None:
+    ranks = np.array([0, 0, 1, 2, 9], dtype=np.uint16)
+    assert top_k(ranks, np.array([1, 2, 3, 9, 10])).tolist() == [0.4, 0.6, 0.8, 0.8, 1.0]

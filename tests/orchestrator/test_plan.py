@@ -357,7 +357,18 @@ def test_failed_trials_are_left_alone_unless_they_are_to_be_tried_again():
 # --- manifests ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("overrides", [{}, {"training.schedule.milestones": [3, 5], "training.lr": 0.5, "data.examples": None}])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {
+            "training.schedule.name": "multistep",
+            "training.schedule.milestones": [3, 5],
+            "training.lr": 0.5,
+            "data.examples": None,
+        },
+    ],
+)
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_manifest_survives_its_file(name, overrides):
     (manifest,) = plan([STUDIES[name]], "demo", overrides=overrides).manifests

@@ -16,14 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 import torch
-from tiny_study import finish, tiny_plan
+from tiny_study import RUNTIME, finish, tiny_plan
 
+from analysis.load import array as loaded_array
 from analysis.load import load
-from analysis.schema import EPOCHS, EVALUATIONS, FAILED, FINISHED, TRIAL
+from analysis.schema import EPOCHS, EVALUATIONS, FAILED, FINISHED, MEASURES, TRIAL
 from orchestrator.errors import Unavailable
 from orchestrator.store import Recorded, Store, flatten
 from orchestrator.worker import Work
 from trainables.checkpoint import pack_weights, unpack_weights
+from trainables.config import TSNE, measurement_key
+from trainables.trial import Trial
 
 NOW = datetime(2026, 11, 20, 12, 30, 15, 123000, tzinfo=UTC)
 
@@ -46,7 +49,13 @@ def evaluation_row(key="e1", head="final", **changed):
     row = {"evaluation": key, "trial": "a1", "checkpoint": "best", "epoch": 2, "attack": "k", "attack_name": "pgd"}
     row |= {"attack_spec": "{}", "beta_atk": "2", "head": head, "accuracy": 0.5, "ranks": np.array([0, 9], np.uint16)}
     row |= {"complete": False, "broken": np.array([65535, 3], np.uint16), "distance": None}
-    return row | {"seconds": 1.0, "finished": NOW} | changed
+    return row | {"class_accuracy": [0.5, 0.25], "seconds": 1.0, "finished": NOW} | changed
+
+
+def measure_row(key="m1", array="a", values=0.0, **changed):
+    row = {"measurement": key, "trial": "a1", "checkpoint": "best", "epoch": 2, "measure": "k", "measure_name": "dimensions"}
+    row |= {"measure_spec": "{}", "array": array, "values": np.asarray(values), "seconds": 1.0, "finished": NOW}
+    return row | changed
 
 
 def files(store, folder="trials/a1"):
@@ -108,6 +117,69 @@ def test_an_evaluation_in_two_parts_is_one(store):
     store.write_evaluations("a1", "x", [evaluation_row("e1")])
     store.write_evaluations("a1", "y", [evaluation_row("e1")])
     assert len(store.read_evaluations("a1")) == 1
+
+
+ARRAYS = {
+    "scalar": np.array(7),
+    "flags": np.array([True, False]),
+    "matrix": np.array([[1.0, np.nan, -0.0], [np.pi, 1e-300, np.inf]]),
+    "single": np.arange(3, dtype=np.float32) / 3,
+    "strided": np.arange(24.0).reshape(2, 3, 4).transpose(2, 0, 1),
+    "empty": np.zeros((0, 2)),
+}
+
+
+def test_arrays_of_measures_come_back_in_their_shape(store):
+    assert store.read_measures("a1") == []
+    store.write_measures("a1", "x", [measure_row(array=name, values=values) for name, values in ARRAYS.items()])
+    rows = store.read_measures("a1")
+    assert [row["array"] for row in rows] == list(ARRAYS)
+    for row in rows:
+        expected = ARRAYS[row["array"]].astype(np.float64)
+        assert (row["values"].shape, row["values"].dtype) == (expected.shape, np.float64)
+        assert row["values"].tobytes() == expected.tobytes()
+        without = {name: value for name, value in row.items() if name not in {"shape", "values"}}
+        assert without == {name: value for name, value in measure_row(array=row["array"]).items() if name != "values"}
+    table = pq.read_table(f"{store.root}/trials/a1/measures-x.parquet", partitioning=None)
+    assert table.schema.equals(MEASURES)
+    assert table["shape"].to_pylist() == [list(values.shape) for values in ARRAYS.values()]
+    record = load(store.uri)
+    for name, values in ARRAYS.items():
+        assert loaded_array(record, "m1", name).tobytes() == values.astype(np.float64).tobytes()
+
+
+def test_measures_come_back_from_all_parts_once(store):
+    store.write_measures("a1", "x", [measure_row("m1")])
+    store.write_measures("a1", "y", [measure_row("m1", "b", 2), measure_row("m2", "a", 3)])
+    store.write_measures("a1", "x", [measure_row("m1", "a", 1), measure_row("m2", "a", 3)])
+    found = {(row["measurement"], row["array"]): float(row["values"]) for row in store.read_measures("a1")}
+    assert found == {("m1", "a"): 1, ("m1", "b"): 2, ("m2", "a"): 3}
+    assert len(store.read_measures("a1")) == len(load(store.uri).measures) == 3
+    assert store.read_evaluations("a1") == []
+
+
+def test_what_a_trial_measures_is_kept_as_it_is(store, job):
+    trial = Trial(job.config, RUNTIME)
+    measure = TSNE(examples=20, perplexity=5.0)
+    arrays = trial.measure(measure, trial.weights())
+    key = measurement_key(job.key, "last", measure)
+    store.write_measures(job.key, "x", [measure_row(key, name, values) for name, values in arrays.items()])
+    record = load(store.uri)
+    assert set(record.measures["array"]) == arrays.keys()
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(loaded_array(record, key, name), values)
+
+
+def test_an_evaluation_from_before_a_column_was_added_is_read(store):
+    store.write_trial(trial_row(), {})
+    store.write_evaluations("a1", "x", [evaluation_row("e1")])
+    path = f"{store.root}/trials/a1/evaluations-x.parquet"
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns("class_accuracy"), path)
+    store.write_evaluations("a1", "y", [evaluation_row("e2")])
+    assert {row["evaluation"]: row["accuracy"] for row in store.read_evaluations("a1")} == {"e1": 0.5, "e2": 0.5}
+    found = load(store.uri).evaluations.set_index("evaluation")["class_accuracy"]
+    assert found["e1"] is None
+    assert found["e2"].tolist() == [0.5, 0.25]
 
 
 def test_the_epochs_file_has_the_schema(store):
@@ -440,14 +512,17 @@ def test_weights_come_back_bit_for_bit():
 def test_a_file_that_is_replaced_while_it_is_read_is_one_of_its_versions(store):
     # As many sizes as there are versions: a reader that opens the file twice meets one version's footer and another's pages.
     versions = [[evaluation_row(f"e{i}") for i in range(count)] for count in (1, 40, 400)]
+    measures = [[measure_row(f"m{i}", values=np.zeros(9)) for i in range(count)] for count in (1, 40, 400)]
     store.write_trial(trial_row(), {})
     store.write_evaluations("a1", "x", versions[0])
+    store.write_measures("a1", "x", measures[0])
     done = threading.Event()
 
     def write():
         while not done.is_set():
-            for rows in versions:
+            for rows, others in zip(versions, measures, strict=True):
                 store.write_evaluations("a1", "x", rows)
+                store.write_measures("a1", "x", others)
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(write)
@@ -455,6 +530,8 @@ def test_a_file_that_is_replaced_while_it_is_read_is_one_of_its_versions(store):
             read = {len(store.read_evaluations("a1")) for _ in range(300)}
             read |= {len(store.recorded("a1").evaluations) for _ in range(100)}
             read |= {len(load(store.uri).evaluations) for _ in range(100)}
+            read |= {len(store.read_measures("a1")) for _ in range(100)}
+            read |= {len(load(store.uri).measures) for _ in range(50)}
         finally:
             done.set()
         writer.result()

@@ -69,7 +69,7 @@ def any_job(request, store):
 
 def completely(job):
     """The job with every evaluation a complete one."""
-    every = [Evaluation.of(job.key, e.checkpoint, e.attack, e.label, complete=True) for e in job.evaluations]
+    every = [Evaluation.of(job.key, e.attack, e.checkpoint, e.label, complete=True) for e in job.evaluations]
     return replace(job, evaluations=tuple(every))
 
 
@@ -151,6 +151,9 @@ def test_every_evaluation_is_recorded_once_for_each_head(any_job, complete):
             assert row["broken"] is None
         else:
             assert row["accuracy"] == np.mean(np.array(row["broken"]) == NEVER)
+        right = np.array(row["ranks"]) == 0
+        expected = [right[work.trial.test_labels == c].mean() for c in range(10)]
+        assert row["class_accuracy"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_what_is_cheap_is_the_same(any_job, elsewhere):
@@ -176,7 +179,7 @@ def test_a_complete_evaluation_answers_an_incomplete_one(job):
 def test_distances_are_recorded(job):
     finish(job)
     attack = DeepFool(eps=0.1, iterations=3)
-    work = finish(replace(job, evaluations=(Evaluation.of(job.key, "last", attack, "new"),)))
+    work = finish(replace(job, evaluations=(Evaluation.of(job.key, attack, "last", "new"),)))
     (row,) = [row for row in evaluations(work.store, job.key) if row["attack_name"] == "deepfool"]
     distance = np.array(row["distance"])
     assert row["accuracy"] == np.mean(distance > np.float32(0.1))
@@ -189,7 +192,7 @@ def test_distances_are_recorded(job):
 
 def transferred(job, source, checkpoint="last"):
     attack = Transfer(source=source, checkpoint=checkpoint, attack=PGD(eps=0.1, step=0.05, iterations=3))
-    return replace(job, evaluations=(Evaluation.of(job.key, "last", attack, "transfer", complete=True),))
+    return replace(job, evaluations=(Evaluation.of(job.key, attack, "last", "transfer", complete=True),))
 
 
 def test_an_attack_is_transferred_from_another_trial(store, first_is_best):
@@ -394,7 +397,7 @@ def test_a_new_attack_on_a_finished_trial_trains_nothing(job, monkeypatch):
     finish(job)
     before = record(job)
     attack = canonical_attack(FGSM(eps=0.02, beta_atk="10"), job.config.module)
-    new = [Evaluation.of(job.key, c, attack, "new") for c in ("last", "best")]
+    new = [Evaluation.of(job.key, attack, c, "new") for c in ("last", "best")]
     monkeypatch.setattr(Trial, "step", lambda self: pytest.fail("trained"))
     work = Work(replace(job, evaluations=tuple(new)))
     result = work.advance()

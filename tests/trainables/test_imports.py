@@ -7,6 +7,8 @@ def test_slow_and_foreign_packages_are_not_loaded():
     code = """
 import sys
 import trainables.attacks, trainables.data, trainables.joint, trainables.models, trainables.objectives
+import trainables.measures, trainables.trial
+foreign = {"torchvision", "sklearn", "threadpoolctl", "scipy", "ray", "mlflow", "optuna", "pandas"}
 foreign = {"torchvision", "sklearn", "scipy", "ray", "mlflow", "optuna", "pandas"}
 foreign |= {"foolbox", "eagerpy", "pyautoattack", "numba"}
 print(sorted(foreign & set(sys.modules)))

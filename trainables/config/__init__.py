@@ -31,7 +31,18 @@ from trainables.config.attack import (
     gradient_steps,
 )
 from trainables.config.data import DATASETS, Data, DatasetInfo
-from trainables.config.identity import NUMERICS, attack_key, canonical_attack, evaluation_key, heads, trial_key
+from trainables.config.identity import (
+    NUMERICS,
+    attack_key,
+    canonical_attack,
+    canonical_measure,
+    evaluation_key,
+    heads,
+    measure_key,
+    measurement_key,
+    trial_key,
+)
+from trainables.config.measure import TSNE, Activations, ClassGradients, Dimensions, Measure, Perturbations, Sensitivity
 from trainables.config.model import BLOCKS, Model
 from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule, Sigmoid, Softmax, Softplus
 from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
@@ -79,6 +90,8 @@ __all__ = [
     "SAP",
     "SWA",
     "TRADES",
+    "TSNE",
+    "Activations",
     "AdversarialInterpolation",
     "Attack",
     "AutoAttack",
@@ -87,16 +100,19 @@ __all__ = [
     "BatchNorm",
     "Boundary",
     "BrendelBethge",
+    "ClassGradients",
     "Cosine",
     "Count",
     "Data",
     "DatasetInfo",
     "DeepFool",
+    "Dimensions",
     "FeatureMatching",
     "FeatureScattering",
     "Friendly",
     "InfoFeature",
     "L2Matching",
+    "Measure",
     "Model",
     "Module",
     "MultiStep",
@@ -108,10 +124,12 @@ __all__ = [
     "Norm",
     "Objective",
     "OneCycle",
+    "Perturbations",
     "Positive",
     "Precision",
     "Runtime",
     "Selection",
+    "Sensitivity",
     "Sigmoid",
     "Softmax",
     "Softplus",
@@ -126,8 +144,11 @@ __all__ = [
     "View",
     "attack_key",
     "canonical_attack",
+    "canonical_measure",
     "evaluation_key",
     "gradient_steps",
     "heads",
+    "measure_key",
+    "measurement_key",
     "trial_key",
 ]

@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING
 
 from trainables.config.attack import Attack
+from trainables.config.measure import Activations, Measure
 from trainables.config.module import Module
 
 if TYPE_CHECKING:
@@ -42,6 +43,31 @@ def canonical_attack(attack: Attack, module: Module) -> Attack | None:
     return attack.model_copy(update=update) if update else attack
 
 
+def canonical_measure(measure: Measure, trial: "TrialConfig") -> Measure | None:
+    """``measure`` as it acts on the network of ``trial``: the form that is hashed, so that equal measures are equal.
+
+    Its attacks become canonical, and a paper's name of a position the network's own. None where an attack aims at a module
+    that is not there.
+
+    Raises:
+        ValueError: a position that the network does not have or that is several, or a class that the data set does not have.
+    """
+    update: dict[str, object] = {}
+    for field in {"attack", "reference"} & type(measure).model_fields.keys():
+        update[field] = canonical_attack(getattr(measure, field), trial.module)
+    if None in update.values():
+        return None
+    if isinstance(measure, Activations):
+        places, classes = trial.model.resolve(measure.position), trial.data.info.classes
+        if len(places) > 1:
+            raise ValueError(f"position = {measure.position!r}: must be a single block; it is {', '.join(places)}")
+        if measure.label is not None and measure.label >= classes:
+            raise ValueError(f"label = {measure.label}: must be less than {classes}, the classes of {trial.data.dataset}")
+        masked = measure.masked and places[0] in trial.module.positions
+        update |= {"position": places[0], "masked": masked}
+    return measure.model_copy(update=update)
+
+
 def _key(*parts: object) -> str:
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -60,3 +86,13 @@ def attack_key(attack: Attack) -> str:
 def evaluation_key(trial: str, checkpoint: str, attack: Attack, complete: bool = False) -> str:
     """Identity of an evaluation: the trial, ``best`` or ``last``, the canonical attack, and whether it goes on to the end."""
     return _key("evaluation", trial, checkpoint, attack_key(attack), complete)
+
+
+def measure_key(measure: Measure) -> str:
+    """Identity of a measure in its canonical form."""
+    return _key("measure", NUMERICS, measure.model_dump(mode="json"))
+
+
+def measurement_key(trial: str, checkpoint: str, measure: Measure) -> str:
+    """Identity of a measurement: the trial, ``best`` or ``last``, and the canonical measure."""
+    return _key("measurement", trial, checkpoint, measure_key(measure))

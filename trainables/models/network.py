@@ -13,11 +13,12 @@ from trainables.outputs import Outputs
 
 
 class Trace:
-    """What the inserted modules say during one forward pass, in its order."""
+    """What is seen on the way of one forward pass: what the inserted modules say, in its order, and the features to watch."""
 
     def __init__(self) -> None:
         self.aux: list[Tensor] = []
         self.inner: list[Any] = []
+        self.watched: Tensor | None = None
 
 
 class Network(nn.Module):
@@ -39,6 +40,7 @@ class Network(nn.Module):
         self.inserted = nn.ModuleDict()
         self.precision: config.Precision = "fp32"
         self._chance: Generator | None = None
+        self._watch: tuple[str, bool] | None = None
 
     @contextmanager
     def computing(self, precision: config.Precision) -> Iterator[None]:
@@ -49,6 +51,23 @@ class Network(nn.Module):
         finally:
             self.precision = before
 
+    @contextmanager
+    def watching(self, position: str, masked: bool = False) -> Iterator[None]:
+        """Forward passes that return the features at ``position`` too, as ``Outputs.watched``; then as before.
+
+        ``masked``: as the module there leaves them; before it otherwise.
+
+        Raises:
+            ValueError: a position that this network does not have.
+        """
+        if position not in self.channels:
+            raise ValueError(f"{position!r} is no position of this network; allowed: {', '.join(self.channels)}")
+        before, self._watch = self._watch, (position, masked)
+        try:
+            yield
+        finally:
+            self._watch = before
+
     def forward(self, x: Tensor, y: Tensor | None = None) -> Outputs:
         """Images (B, channels, size, size) in [0, 1] to predictions; labels ``y`` (B,) in the training forward only."""
         trace = Trace()
@@ -56,7 +75,7 @@ class Network(nn.Module):
             maps = self.extract(2 * x - 1 if self.normalise else x, y, trace)
         maps = maps.to(self.fc.weight.dtype)
         features = maps.mean((2, 3))
-        return Outputs(self.fc(features), tuple(trace.aux), features, maps, tuple(trace.inner))
+        return Outputs(self.fc(features), tuple(trace.aux), features, maps, tuple(trace.inner), trace.watched)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """The last features (B, C, H, W); every position is visited on the way."""
@@ -76,15 +95,18 @@ class Network(nn.Module):
 
     def visit(self, position: str, z: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """Features (B, C, H, W) as the module at ``position`` leaves them; what it says is added to ``trace``."""
+        if self._watch == (position, False):
+            trace.watched = z
         key = _key(position)
-        if key not in self.inserted:
-            return z
-        with torch.autocast(z.device.type, enabled=False):
-            z, logits, inner = self.inserted[key](z.to(self.fc.weight.dtype), y)
-        if logits is not None:
-            trace.aux.append(logits)
-        if inner is not None:
-            trace.inner.append(inner)
+        if key in self.inserted:
+            with torch.autocast(z.device.type, enabled=False):
+                z, logits, inner = self.inserted[key](z.to(self.fc.weight.dtype), y)
+            if logits is not None:
+                trace.aux.append(logits)
+            if inner is not None:
+                trace.inner.append(inner)
+        if self._watch == (position, True):
+            trace.watched = z
         return z
 
 

@@ -1,0 +1,138 @@
+"""Further attacks on trained trials, and the checklist: what is run, what stays, what is refused."""
+
+import csv
+import json
+import shutil
+from io import StringIO
+
+import pytest
+from command import NO_RAY, STUDY, TINY, TRIALS, advsweep, epochs, evaluations, sweep, table
+
+MINUTES = pytest.mark.timeout(300)
+ATTACK = "pgd(iterations=3, start=zero)"
+
+
+def attacked(storage, *attacks, **settings):
+    asked = [part for attack in attacks for part in ("--attack", attack)]
+    return advsweep("evaluate", STUDY, *TINY, "--cpus-per-trial", "1", "--storage", storage, *asked, **settings)
+
+
+def columns(storage):
+    return {row["column"] for row in csv.DictReader(StringIO(table(storage)))}
+
+
+@MINUTES
+def test_an_attack_becomes_a_column_that_stays(copied):
+    trained, before, before_columns = epochs(copied), evaluations(copied), columns(copied)
+    done = attacked(copied, ATTACK, "noise(restarts=2)")
+    assert (done.code, done.err) == (0, "")
+    assert "0 to train" in done.out.splitlines()[0]
+    assert epochs(copied) == trained
+    assert columns(copied) == before_columns | {ATTACK, "noise(restarts=2)"}
+    after = evaluations(copied)
+    assert all(len(after[key]) > len(rows) for key, rows in before.items())
+
+    # It is there already, and a run of the study itself does not take it away.
+    again = attacked(copied, ATTACK, **NO_RAY)
+    assert (again.code, again.err) == (0, "")
+    assert evaluations(copied) == after
+    assert advsweep(*sweep(copied), **NO_RAY).code == 0
+    assert columns(copied) == before_columns | {ATTACK, "noise(restarts=2)"}
+
+
+@MINUTES
+def test_the_checklist_is_run_and_shown(copied):
+    checked = advsweep("check", STUDY, *TINY, "--cpus-per-trial", "1", "--storage", copied, "--json")
+    found = json.loads(checked.out)[STUDY]
+    assert len(found) == TRIALS
+    statuses = [item["status"] for row in found for item in row["items"]]
+    assert set(statuses) <= {"passed", "failed", "not run"}
+    failed = [" ".join(row["arm"]) for row in found if any(item["status"] == "failed" for item in row["items"])]
+    assert checked.code == (1 if failed else 0)
+    for arm in failed:
+        assert arm in checked.err
+    vanilla = {item["name"]: item["status"] for row in found if row["arm"] == ["Vanilla"] for item in row["items"]}
+    assert [name for name, status in vanilla.items() if status == "not run"] == [
+        "adaptive attacks are no weaker than the plain one",
+        "the plain attack is within 3 points of adaptive ones",
+    ]
+    # What was run for it is no column of the table, but a failure is a mark in it.
+    text = advsweep("table", STUDY, "--storage", copied).out
+    assert "AutoAttack" not in text.split("Profile")[0]
+    assert ("†" in text) == bool(failed)
+
+
+@MINUTES
+def test_nothing_trained_is_nothing_attacked(tmp_path):
+    for command in (("evaluate", "--attack", "autoattack"), ("check",)):
+        done = advsweep(command[0], STUDY, *command[1:], *TINY, "--storage", tmp_path / "none", **NO_RAY)
+        assert done.code == 2
+        assert "none of the 4 trials is trained" in done.err
+        assert not (tmp_path / "none").exists()
+
+
+@MINUTES
+@pytest.mark.parametrize(
+    ("attack", "words"),
+    [
+        ("pdg(iterations=3)", "allowed: "),
+        ("pgd", "iterations: must be set too"),
+        ("pgd(iterations=three)", "iterations = 'three': must be a valid integer"),
+        ("pgd(iterations=3, colour=red)", "colour = 'red': there is no such field"),
+        ("pgd(iterations", "write a name, or a name and fields"),
+    ],
+)
+def test_an_attack_that_is_none_is_refused(copied, attack, words):
+    done = attacked(copied, attack, **NO_RAY)
+    assert done.code == 2
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+# --- weights from elsewhere ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def weights(undisturbed, tmp_path):
+    """A trained network of the sweep as a file of its own, and the accuracy that the sweep recorded for it."""
+    storage, _ = undisturbed
+    key, rows = next((k, rows) for k, rows in evaluations(storage).items() if {row["head"] for row in rows} == {"final"})
+    natural = next(row for row in rows if row["attack_name"] == "natural" and row["checkpoint"] == "last")
+    (source,) = (storage / "trials" / key).glob(f"weights-*{natural['epoch']}.safetensors")
+    return shutil.copy(source, tmp_path / "mine.safetensors"), 100 * natural["accuracy"]
+
+
+def brought(*arguments, **settings):
+    demo = ("--set", "model.width=4", "--set", "model.normalise=true", "--set", "data.examples=64")
+    return advsweep("evaluate", "--dataset", "digits", "--eps", "1/8", *demo, *arguments, **settings, **NO_RAY)
+
+
+@MINUTES
+def test_any_weights_are_attacked(weights):
+    file, natural = weights
+    done = brought("--checkpoint", file, "--model", "resnet10", "--attack", ATTACK, "--attack", "apgd(iterations=3)")
+    assert (done.code, done.err) == (0, "")
+    first, *rows = done.out.splitlines()
+    assert first.endswith("resnet-10 of width 4, module none, on digits's test set")
+    assert [row.split("%")[1].split("(")[0].strip() for row in rows] == ["natural", "pgd", "apgd"]
+    assert float(rows[0].split("%")[0]) == pytest.approx(natural, abs=0.005)
+    assert float(rows[1].split("%")[0]) <= natural
+
+
+@MINUTES
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--checkpoint", "none.pt", "--model", "resnet10"), "cannot be read: No such file"),
+        (("--checkpoint", "FILE"), "give both or none"),
+        ((STUDY, "--checkpoint", "FILE", "--model", "resnet10"), "not both"),
+        (("--checkpoint", "FILE", "--model", "resnet18"), "does not fit --model resnet-18: the file has"),
+        (("--checkpoint", "FILE", "--model", "resnet11"), "model.name = 'resnet11': allowed:"),
+        (("--checkpoint", "FILE", "--model", "resnet10", "--eps", "much"), "--eps 'much': must be a number or a fraction"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weights, arguments, words):
+    done = brought(*(str(weights[0]) if a == "FILE" else a for a in arguments), "--attack", ATTACK)
+    assert done.code == 2
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import recall_score, top_k_accuracy_score
+
+from trainables.evaluation import rank
+from trainables.measures import class_accuracy, top_k_accuracy
+
+CLASSES = 6
+
+
+@pytest.fixture
+def scored():
+    chance = np.random.default_rng(0)
+    logits, labels = chance.normal(size=(200, CLASSES)), chance.integers(CLASSES, size=200)
+    return logits, labels, rank(torch.from_numpy(logits), torch.from_numpy(labels)).numpy().astype(np.uint16)
+
+
+def test_the_accuracy_of_a_class_is_its_recall(scored):
+    logits, labels, ranks = scored
+    expected = recall_score(labels, logits.argmax(1), average=None)
+    np.testing.assert_allclose(class_accuracy(ranks, labels, CLASSES), expected)
+
+
+def test_a_class_without_examples_has_none():
+    found = class_accuracy(np.array([0, 3, 0], np.uint16), np.array([1, 1, 3]), 5)
+    np.testing.assert_array_equal(found, [np.nan, 0.5, np.nan, 1, np.nan])
+
+
+def test_the_classes_make_up_the_whole(scored):
+    _, labels, ranks = scored
+    each = class_accuracy(ranks, labels, CLASSES)
+    assert each @ np.bincount(labels) / 200 == pytest.approx((ranks == 0).mean())
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, CLASSES - 1])
+def test_top_k(scored, k):
+    logits, labels, ranks = scored
+    assert top_k_accuracy(ranks, k) == pytest.approx(top_k_accuracy_score(labels, logits, k=k, labels=range(CLASSES)))
