@@ -64,6 +64,8 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
         return _concurrently(lambda path: _read_parquet(files, path), [p for p in paths if _kind(p, base) == kind])
 
     evaluations = _concat(read("evaluations"), EVALUATIONS)
+    # Before it was said, every evaluation was complete.
+    evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
     measures = _concat(read("measures"), MEASURES)
     return Record(
         _trials(read("trial")),

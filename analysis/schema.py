@@ -62,9 +62,12 @@ EPOCHS = pa.schema(
     ]
 )
 
+#: In the column ``broken``, of an example that never was.
+NEVER = 65535
+
 EVALUATIONS = pa.schema(
     [
-        ("evaluation", pa.string()),  # key: trial, checkpoint and attack
+        ("evaluation", pa.string()),  # key: trial, checkpoint, attack, and whether complete
         ("trial", pa.string()),
         ("checkpoint", pa.string()),  # "best" or "last"
         ("epoch", pa.int32()),  # of that checkpoint
@@ -74,10 +77,15 @@ EVALUATIONS = pa.schema(
         ("beta_atk", pa.string()),  # "" for natural
         ("head", pa.string()),  # whose prediction: "final", or "1", "2", ... for an inserted module
         ("accuracy", pa.float64()),
-        (
-            "ranks",
-            pa.list_(pa.uint16()),
-        ),  # per test example: how many classes score at least as high as the true one (0 is right)
+        # per test example: how many classes score at least as high as the true one (0 is right)
+        ("ranks", pa.list_(pa.uint16())),
+        # whether every example was attacked to its end; if not, broken ones have the rank that they were broken with
+        ("complete", pa.bool_()),
+        # per test example: gradient steps over all restarts after which it was first broken (NEVER: it was not); null where
+        # the attack counts none, and in rows of other heads
+        ("broken", pa.list_(pa.uint16())),
+        # per test example: to the nearest misclassified image that was found (inf: none was); null where none was looked for
+        ("distance", pa.list_(pa.float32())),
         ("class_accuracy", pa.list_(pa.float32())),  # of each class; nan where the test set has no example of it
         ("seconds", pa.float64()),
         ("finished", _time),
@@ -121,13 +129,20 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
 class ManifestColumn:
     """A column of a table: its label, whether it is an attack, and whose prediction counts.
 
-    ``added``: whether it was asked for beside the study's own columns.
+    ``added``: whether it was asked for beside the study's own columns. ``top_k``: how many of the classes with the highest
+    scores the true one may be among.
     """
 
     label: str
     adversarial: bool
     head: str = "final"
     added: bool = False
+    top_k: int = 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether it needs evaluations that attack every example to the end."""
+        return self.head != "final" or self.top_k > 1
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ class OverBeta(NamedTuple):
     per_sample: float
 
 
-def over_beta(ranks: NDArray[np.integer]) -> OverBeta:
-    """Accuracies from ``ranks``: (K, N), how many classes score at least as high as the true one (0 is right)."""
-    right = ranks == 0
+def over_beta(ranks: NDArray[np.integer], top_k: int = 1) -> OverBeta:
+    """Accuracies from ``ranks``: (K, N), how many classes score at least as high as the true one; fewer than k is right."""
+    right = ranks < top_k
     each = right.mean(axis=1)
     return OverBeta(each, float(each.min()), float(right.all(axis=0).mean()))
 

@@ -148,24 +148,31 @@ class _Source:
         self.trials: dict[str, Any] = dict(zip(record.trials["trial"], record.trials.itertuples(), strict=True))
         e = record.evaluations
         outcomes = zip(e["accuracy"], e["ranks"], strict=True)
-        keys = zip(e["trial"], e["checkpoint"], e["attack"], e["head"], strict=True)
+        keys = zip(e["trial"], e["checkpoint"], e["attack"], e["head"], e["complete"], strict=True)
         self.outcomes = dict(zip(keys, outcomes, strict=True))
         self.examples: set[int] = set()
 
-    def accuracy(self, trial: str, checkpoint: str, attacks: Sequence[str], head: str) -> float | None:
-        """Percent right under ``attacks``, reduced over them; None as long as one of them is missing."""
-        keys = [(trial, checkpoint, attack, head) for attack in attacks]
-        if not all(key in self.outcomes for key in keys):
+    def accuracy(self, trial: str, checkpoint: str, attacks: Sequence[str], column: ManifestColumn) -> float | None:
+        """Percent right in a column under ``attacks``, reduced over them; None as long as one of them is missing."""
+        keys = [self._key(trial, checkpoint, attack, column) for attack in attacks]
+        found = [key for key in keys if key is not None]
+        if len(found) < len(keys):
             return None
-        ranks = [self._ranks(*key) for key in keys]
+        ranks = [self._ranks(*key) for key in found]
         if len({len(r) for r in ranks}) > 1:
             raise BrokenRecordError(f"trial {trial}: attacks {', '.join(attacks)} were run on different numbers of examples")
-        reduced = reduce_beta(np.stack(ranks))
+        reduced = reduce_beta(np.stack(ranks), column.top_k)
         return 100 * (reduced.per_sample if self.over_beta == "per-sample" else reduced.minimum)
 
-    def _ranks(self, trial: str, checkpoint: str, attack: str, head: str) -> NDArray[np.integer]:
+    def _key(self, trial: str, checkpoint: str, attack: str, column: ManifestColumn) -> tuple[str, str, str, str, bool] | None:
+        """Of the evaluation that the column shows. Where accuracy is all that is asked for, a complete one does as well."""
+        ways = (True,) if column.complete else (False, True)
+        keys = ((trial, checkpoint, attack, column.head, complete) for complete in ways)
+        return next((key for key in keys if key in self.outcomes), None)
+
+    def _ranks(self, trial: str, checkpoint: str, attack: str, head: str, complete: bool) -> NDArray[np.integer]:
         """(N,) ranks that agree with the accuracy beside them."""
-        accuracy, ranks = self.outcomes[trial, checkpoint, attack, head]
+        accuracy, ranks = self.outcomes[trial, checkpoint, attack, head, complete]
         if len(ranks) == 0 or not np.isclose(np.mean(ranks == 0), accuracy, rtol=0, atol=1e-6):
             where = f"trial {trial}, {checkpoint} checkpoint, attack {attack}, head {head}"
             raise BrokenRecordError(f"{where}: accuracy {accuracy} is not that of the {len(ranks)} ranks beside it")
@@ -218,7 +225,7 @@ def _values(source: _Source, trial: str, checkpoint: str, columns: Sequence[Mani
     """The trial's value in each of ``columns``, or why it is not in the table."""
     if why := source.missing(trial):
         return why
-    found = [source.accuracy(trial, checkpoint, part.attacks[column.label], column.head) for column in columns]
+    found = [source.accuracy(trial, checkpoint, part.attacks[column.label], column) for column in columns]
     values = [value for value in found if value is not None]
     missing = len(found) - len(values)
     if not missing:

@@ -44,7 +44,7 @@ def accuracies(precision: config.Precision, runtime: config.Runtime, seed: int, 
     weights = trial.weights()
 
     def accuracy(attack: config.Attack) -> float:
-        return float((trial.evaluate(attack, weights)["final"] == 0).mean())
+        return trial.evaluate(attack, weights).accuracy
 
     return accuracy(config.Natural()), accuracy(ATTACK)
 

@@ -84,6 +84,6 @@ class Elsewhere:
             specs += [(wanted.label, each) for each in dict.fromkeys(k for k in known if k is not None)]
         for label, attack in specs:
             beta = getattr(attack, "beta_atk", "own")
-            ranks = self._trial.evaluate(attack, self._weights)["final"]
+            ranks = self._trial.evaluate(attack, self._weights).ranks["final"]
             shown = label if beta in {"own", "0"} else f"{label}, beta_atk {beta}"
             yield Accuracy(shown, 100 * float((ranks == 0).mean()), len(ranks))

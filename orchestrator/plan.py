@@ -5,26 +5,45 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from analysis.schema import FAILED, FINISHED, Manifest, ManifestArm, ManifestColumn, ManifestNumber
+from orchestrator.cost import attack_passes
 from orchestrator.errors import BadInput
 from orchestrator.settings import configure, configure_attack, resolve, unknown_field
 from orchestrator.store import Recorded
 from search_spaces.study import Arm, Column, Profile, Study
-from trainables.config import Attack, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
+from trainables.config import Attack, Transfer, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
 
 CHECKPOINTS = ("last", "best")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One attack on one checkpoint of a trial. ``label``: the column that first asked for it."""
+    """One attack on one checkpoint of a trial. ``label``: the column that first asked for it.
+
+    ``complete``: whether every example is attacked to its end, for columns that look at more than final accuracy. ``instead``:
+    the key of the complete evaluation that answers an incomplete one too.
+    """
 
     key: str
     checkpoint: str
     attack: Attack
     label: str
+    complete: bool = False
+    instead: str | None = None
+
+    @classmethod
+    def of(cls, trial: str, attack: Attack, checkpoint: str, label: str, complete: bool = False) -> Self:
+        """The evaluation of a trial by its key."""
+        whole = evaluation_key(trial, checkpoint, attack, True)
+        if complete:
+            return cls(whole, checkpoint, attack, label, complete)
+        return cls(evaluation_key(trial, checkpoint, attack), checkpoint, attack, label, complete, whole)
+
+    def done(self, recorded: frozenset[str]) -> bool:
+        """Whether these keys answer it."""
+        return self.key in recorded or self.instead in recorded
 
 
 @dataclass(frozen=True)
@@ -49,7 +68,7 @@ class PlannedTrial:
 
     @property
     def missing(self) -> tuple[Evaluation, ...]:
-        return tuple(e for e in self.evaluations if e.key not in self.recorded.evaluations)
+        return tuple(e for e in self.evaluations if not e.done(self.recorded.evaluations))
 
 
 @dataclass(frozen=True)
@@ -90,6 +109,23 @@ class Plan:
     def failed(self) -> tuple[PlannedTrial, ...]:
         """Trials that failed before and are left alone. One that failed in another study's attack misses nothing here."""
         return () if self.retry_failed else tuple(t for t in self.trials if t.recorded.status == FAILED and t.missing)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Keys of the trials that attacks which are to run are transferred from."""
+        attacks = (e.attack for t in self.to_run for e in t.missing)
+        return frozenset(attack.source for attack in attacks if isinstance(attack, Transfer))
+
+    def check_sources(self, recorded: Mapping[str, Recorded]) -> None:
+        """See that what attacks are transferred from is trained.
+
+        Raises:
+            BadInput: it is not.
+        """
+        for source in sorted(self.sources):
+            status = recorded[source].status if source in recorded else "not there"
+            if status != FINISHED:
+                raise BadInput(f"attack.source = {source}: must be a finished trial of this storage, and it is {status}")
 
     def counts(self) -> dict[str, int]:
         """The plan in numbers, as ``--json`` prints it."""
@@ -135,7 +171,7 @@ def plan(
 
     configs_by_key: dict[str, TrialConfig] = {}
     arms_by_key: dict[str, dict[str, str]] = {}
-    wanted: dict[str, dict[str, Evaluation]] = {}
+    wanted: dict[str, dict[tuple[str, str], _Wanted]] = {}
     manifests = []
     requested = 0
     for study, (run, arms) in zip(studies, expanded, strict=True):
@@ -157,22 +193,32 @@ def plan(
                 for column, attacks in zip(columns, per_column, strict=True):
                     for attack in attacks.values():
                         for checkpoint in checkpoints if column in added else CHECKPOINTS:
-                            evaluation = Evaluation(evaluation_key(key, checkpoint, attack), checkpoint, attack, column.label)
-                            mine.setdefault(evaluation.key, evaluation)
+                            place = attack_key(attack), checkpoint
+                            before = mine.get(place, _Wanted(attack, checkpoint, column.label, False))
+                            mine[place] = before._replace(complete=before.complete or column.complete)
             labelled = list(zip(columns, per_column, strict=True))[: None if shown else len(study.columns)]
             attack_keys = {c.label: {beta: attack_key(a) for beta, a in found.items()} for c, found in labelled if found}
             manifest_arms.append(ManifestArm(arm.labels, keys, attack_keys))
         manifest = _manifest(study, run, arms[0][1][0], overrides, tuple(manifest_arms))
-        extra = tuple(ManifestColumn(c.label, c.adversarial, c.head, added=True) for c in added if shown)
+        extra = tuple(ManifestColumn(c.label, c.adversarial, c.head, True, c.top_k) for c in added if shown)
         manifests.append(replace(manifest, columns=(*manifest.columns, *extra)))
 
     trials = [
-        PlannedTrial(key, config, arms_by_key[key], tuple(wanted[key].values()), Recorded())
+        PlannedTrial(key, config, arms_by_key[key], tuple(Evaluation.of(key, *w) for w in wanted[key].values()), Recorded())
         for key, config in configs_by_key.items()
     ]
     # The first seed of every arm before the second of any, and what most studies wait for first: tables exist early.
     trials.sort(key=lambda trial: (trial.config.seed, -len(trial.arms)))
     return Plan(tuple(manifests), tuple(trials), requested, retry_failed, train)
+
+
+class _Wanted(NamedTuple):
+    """An attack on a checkpoint. ``label``: the first column that wants it; ``complete``: whether any wants it so."""
+
+    attack: Attack
+    checkpoint: str
+    label: str
+    complete: bool
 
 
 _Arms = list[tuple[Arm, list[TrialConfig], frozenset[str]]]
@@ -227,7 +273,7 @@ def _manifest(
         checkpoint=study.checkpoint,
         rows_by_beta=study.rows_by_beta,
         factors=tuple(factor.name for factor in study.varied(profile)),
-        columns=tuple(ManifestColumn(c.label, c.adversarial, c.head) for c in study.columns),
+        columns=tuple(ManifestColumn(c.label, c.adversarial, c.head, top_k=c.top_k) for c in study.columns),
         arms=arms,
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -249,6 +295,6 @@ def training_passes(config: TrialConfig) -> float:
 
 
 def evaluation_passes(config: TrialConfig, attack: Attack) -> float:
-    """Cost of an evaluation in forward-backward passes over single images."""
+    """Cost of an evaluation in forward-backward passes over single images, at most: what is broken costs no more."""
     images = min(config.data.info.test, config.data.examples or config.data.info.test)
-    return images * getattr(attack, "iterations", 1) * getattr(attack, "restarts", 1)
+    return images * attack_passes(attack, config.data.info.classes)

@@ -203,8 +203,8 @@ class Store:
         return list(self._read_table(path).to_pylist())
 
     def read_evaluations(self, trial: str) -> list[dict[str, Any]]:
-        """Every evaluation of a trial, a row for each head, without the examples' ranks."""
-        columns = [name for name in EVALUATIONS.names if name != "ranks"]
+        """Every evaluation of a trial, a row for each head, without what is said of single examples."""
+        columns = [name for name in EVALUATIONS.names if name not in {"ranks", "broken", "distance"}]
         rows: dict[tuple[str, str], dict[str, Any]] = {}
         for path in self._parts(trial, "evaluations"):
             rows |= {(row["evaluation"], row["head"]): row for row in self._read_table(path, columns).to_pylist()}

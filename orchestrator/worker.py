@@ -17,10 +17,11 @@ from ray import tune
 from analysis.schema import FAILED, FINISHED, UNFINISHED
 from orchestrator.plan import Evaluation, PlannedTrial, evaluation_passes, training_passes
 from orchestrator.store import Recorded, Row, Store
+from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import NUMERICS, Runtime, TrialConfig, attack_key
+from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key
 from trainables.measures import class_accuracy
-from trainables.trial import Diverged, Trial
+from trainables.trial import Diverged, Trial, build_source
 
 #: Evaluations are reported together until they took so many seconds: a report costs some milliseconds of the driver.
 REPORT_SECONDS = 2.0
@@ -42,6 +43,10 @@ class Job:
         return cls(store.uri, planned.key, planned.config, planned.missing, runtime)
 
 
+class SourceMissing(LookupError):
+    """What an attack is to be transferred from is not in the storage, or of no use here; the message says what."""
+
+
 class Work:
     """A job under way; it goes on from the trial's last checkpoint in the record."""
 
@@ -57,7 +62,7 @@ class Work:
             self._follow_state()
         # Tune takes up a job whose process died as it was, but some of its evaluations may be there by now.
         recorded = self.store.recorded(job.key) or Recorded()
-        self.remaining = [e for e in job.evaluations if e.key not in recorded.evaluations]
+        self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
         # A session writes one part again and again: each evaluation is safe at once, and the record has few files.
         self.part = uuid.uuid4().hex[:12]
         self.rows: list[Row] = []
@@ -76,8 +81,8 @@ class Work:
         reason = ""
         try:
             passes = self._evaluate() if self.trained else self._train()
-        except Diverged as error:
-            # From the same seed it would diverge again, so this is no matter for Tune's retries.
+        except (Diverged, SourceMissing) as error:
+            # From the same seed it would diverge again, and what is not there does not come: no matter for Tune's retries.
             passes, reason = 0.0, str(error)
             self._write_trial(reason)
         last = self.history[-1] if self.history else {}
@@ -115,7 +120,8 @@ class Work:
             served = [e for e in self.remaining if e.attack == attack and self._epoch(e) == epoch]
             weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
             began = time.monotonic()
-            ranks = self.trial.evaluate(attack, weights)
+            complete = any(e.complete for e in served)
+            found = self.trial.evaluate(attack, weights, self._sources(attack), complete)
             seconds = time.monotonic() - began
             labels, classes = self.trial.test_labels, self.job.config.data.info.classes
             self.rows.extend(
@@ -131,17 +137,39 @@ class Work:
                     "head": head,
                     "accuracy": float((rank == 0).mean()),
                     "ranks": rank,
+                    "complete": complete,
+                    "broken": found.broken if head == "final" else None,
+                    "distance": found.distance if head == "final" else None,
                     "class_accuracy": class_accuracy(rank, labels, classes),
                     "seconds": seconds,
                     "finished": _milliseconds(),
                 }
                 for evaluation in served
-                for head, rank in ranks.items()
+                for head, rank in found.ranks.items()
             )
             self.store.write_evaluations(self.job.key, self.part, self.rows)
             self.remaining = [e for e in self.remaining if e not in served]
             passes += len(served) * evaluation_passes(self.job.config, attack)
         return passes
+
+    def _sources(self, attack: Attack) -> Sources:
+        """The networks that an attack is transferred from."""
+        if not isinstance(attack, Transfer):
+            return {}
+        row = self.store.read_trial(attack.source)
+        if row is None:
+            raise SourceMissing(f"attack.source = {attack.source}: there is no such trial in the storage")
+        epoch = row["best_epoch"] if attack.checkpoint == "best" else row["epochs"]
+        spec = TrialConfig.model_validate_json(row["config"])
+        if spec.data.dataset != self.job.config.data.dataset:
+            there, here = spec.data.dataset, self.job.config.data.dataset
+            raise SourceMissing(f"attack.source = {attack.source}: that trial is on {there}, not on {here}")
+        try:
+            weights = unpack_weights(self.store.read_weights(attack.source, epoch))
+        except FileNotFoundError as error:
+            where = f"the {attack.checkpoint} checkpoint of attack.source = {attack.source}"
+            raise SourceMissing(f"{where} is not in the storage: epoch {epoch} of a trial that is {row['status']}") from error
+        return {(attack.source, attack.checkpoint): build_source(spec, weights, self.trial.device)}
 
     def _epoch(self, evaluation: Evaluation) -> int:
         return self.trial.best_epoch if evaluation.checkpoint == "best" else self.trial.epoch

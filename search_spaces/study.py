@@ -17,18 +17,25 @@ class Column:
     """One column of a table: an attack on the test set, and whose prediction counts.
 
     ``attack``: fields of the attack, its ``name`` included. ``beta_atk``: the joint losses that the attacker tries;
-    None for the profile's list. ``head``: ``final``, or ``1``, ``2``, ... for an inserted module's own prediction.
+    None for the profile's list. ``head``: ``final``, or ``1``, ``2``, ... for an inserted module's own prediction. ``top_k``:
+    how many of the classes with the highest scores the true one may be among.
     """
 
     label: str
     attack: Settings
     beta_atk: tuple[str, ...] | None = ("own",)
     head: str = "final"
+    top_k: int = 1
 
     @property
     def adversarial(self) -> bool:
         """Whether the images are attacked at all."""
         return self.attack["name"] != "natural"
+
+    @property
+    def complete(self) -> bool:
+        """Whether it needs every example attacked to the end, also when its final prediction is wrong."""
+        return self.head != "final" or self.top_k > 1
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """One attack on one network: where the true label ends up, example by example."""
 
+from collections.abc import Iterable
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 
 from trainables import config
-from trainables.attacks import Sources, run_attack
+from trainables.attacks import NEVER, Sources, run_attack
 from trainables.data import Examples, evaluation_batches
 from trainables.joint import Weights
 from trainables.models import Network
@@ -33,13 +34,18 @@ def rank(logits: Tensor, y: Tensor) -> Tensor:
 class Found(NamedTuple):
     """What an attack did to every example.
 
-    ``ranks``: of the true label, (N,) for each head of the network. ``distance``: of the nearest misclassified image, (N,), 0
-    where the example itself is one and inf where none was found; None but for attacks that look for it. Accuracy at any eps is
-    the share of distances above it; at the attack's own it is that of ranks 0, too.
+    ``ranks``: of the true label, (N,) for each head of the network, the final one first and, unless the evaluation was
+    complete, alone. They are of the attack's end point, but for an example that is broken there or anywhere on the way: its
+    final rank is 1 at least, so that a final rank of 0 is what was never broken. ``distance``: of the nearest misclassified
+    image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that look for it. Accuracy
+    at any eps is the share of distances above it; at the attack's own it is that of final ranks 0, too. ``broken``: the
+    gradient steps over all restarts after which each example was first broken, (N,), and
+    :data:`~trainables.attacks.watch.NEVER`; None for attacks that do not count them, and for networks that draw.
     """
 
     ranks: tuple[NDArray[np.uint16], ...]
-    distance: NDArray[np.float32] | None
+    distance: NDArray[np.float32] | None = None
+    broken: NDArray[np.uint16] | None = None
 
 
 def ranks(
@@ -57,29 +63,64 @@ def evaluate(
     seed: int,
     stream: str,
     sources: Sources = MappingProxyType({}),
+    complete: bool = False,
 ) -> Found:
     """Every example under ``attack``.
 
-    ``weights``: of the heads in what the attack maximises. ``stream``: names the generator of ``seed`` that the attack and the
-    network's modules draw from. ``sources``: the networks that a transferred attack may come from; their modules draw from
-    there too. All networks are evaluated in evaluation mode and left as they were.
+    ``weights``: of the heads in what the attack maximises. ``stream``: names the generators of ``seed`` that the attack and the
+    network's modules draw from, one a batch, so that what is skipped in one changes no draw in another. ``sources``: the
+    networks that a transferred attack may come from; their modules draw from there too. ``complete``: whether every example
+    is attacked to the end and every head looked at, or an example is let go once it is broken; accuracy, ``broken`` and
+    ``distance`` are the same. All networks are evaluated in evaluation mode and left as they were.
     """
-    chance = generator(seed, stream, examples.labels.device)
-    batches, distances = [], []
-    training, before = network.training, network.draw_from(chance)
-    others = [(source.network, source.network.draw_from(chance)) for source in sources.values()]
+    networks = [network, *(source.network for source in sources.values())]
+    before = [other.draw_from(None) for other in networks]
+    parts = []
+    training = network.training
     network.eval()
     try:
-        for x, y in evaluation_batches(examples, BATCH):
-            x_adv, distance = run_attack(attack, network, x, y, weights, chance, sources)
-            if distance is not None:
-                distances.append(distance)
-            with torch.no_grad():
-                batches.append(torch.stack([rank(logits, y) for logits in heads(network(x_adv))]))
+        for i, (x, y) in enumerate(evaluation_batches(examples, BATCH)):
+            chance = generator(seed, f"{stream}/{i}", y.device)
+            for other in networks:
+                other.draw_from(chance)
+            parts.append(_batch(network, x, y, attack, weights, chance, sources, complete))
     finally:
         network.train(training)
-        network.draw_from(before)
-        for other, drew in others:
+        for other, drew in zip(networks, before, strict=True):
             other.draw_from(drew)
-    found = tuple(torch.cat(batches, dim=1).cpu().numpy().astype(np.uint16))
-    return Found(found, torch.cat(distances).cpu().numpy() if distances else None)
+    heads_found, distances, broken = zip(*parts, strict=True)
+    return Found(
+        tuple(_numbers(head, np.uint16) for head in zip(*heads_found, strict=True)),
+        _numbers(distances, np.float32) if distances[0] is not None else None,
+        _numbers(broken, np.uint16) if broken[0] is not None else None,
+    )
+
+
+def _batch(
+    network: Network,
+    x: Tensor,
+    y: Tensor,
+    attack: config.Attack,
+    weights: Weights,
+    chance: Generator,
+    sources: Sources,
+    complete: bool,
+) -> tuple[list[Tensor], Tensor | None, Tensor | None]:
+    """Ranks of each head, distances and steps to break, each (B,)."""
+    found = run_attack(attack, network, x, y, weights, chance, sources, complete=complete)
+    with torch.no_grad():
+        outputs = network(found.images)
+    ranked = [rank(logits, y) for logits in heads(outputs)[: None if complete else 1]]
+    if found.broken is None:
+        return ranked, found.distance, None
+    ranked[0] = torch.where(found.broken < NEVER, ranked[0].clamp(min=1), ranked[0])
+    steps = config.gradient_steps(attack)
+    if steps is None:
+        return ranked, found.distance, None
+    # A number that is rounded otherwise in another batch may change sides between the attack's last look and this one.
+    broken = torch.where((ranked[0] > 0) & (found.broken == NEVER), min(steps, NEVER - 1), found.broken)
+    return ranked, found.distance, broken
+
+
+def _numbers(parts: Iterable[Tensor], dtype: type[np.generic]) -> NDArray[Any]:
+    return torch.cat(list(parts)).cpu().numpy().astype(dtype)

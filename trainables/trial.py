@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables import config
-from trainables.attacks import Sources, training_attack
+from trainables.attacks import Source, Sources, training_attack
 from trainables.averaging import Average
 from trainables.data import batches_per_epoch, load, training_batches
 from trainables.evaluation import evaluate, ranks
@@ -23,6 +23,23 @@ from trainables.rng import Generators
 
 class Diverged(ArithmeticError):
     """The loss or the weights are no longer finite; the message says when."""
+
+
+class Evaluated(NamedTuple):
+    """What an attack did to N test examples.
+
+    ``ranks``: for each head (``final``, and in a complete evaluation ``1``, ``2``, ...) how many classes score at least as high
+    as the true one, (N,); 0 is right. ``distance`` and ``broken``: (N,) or None, as in :class:`trainables.evaluation.Found`.
+    """
+
+    ranks: dict[str, NDArray[np.uint16]]
+    distance: NDArray[np.float32] | None
+    broken: NDArray[np.uint16] | None
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the examples whose final prediction stays right, in [0, 1]."""
+        return float((self.ranks["final"] == 0).mean())
 
 
 class Trial:
@@ -161,20 +178,23 @@ class Trial:
         return attack_weights(getattr(attack, "beta_atk", "own"), self.spec.module)
 
     def evaluate(
-        self, attack: config.Attack, weights: Mapping[str, Tensor], sources: Sources | None = None
-    ) -> dict[str, NDArray[np.uint16]]:
-        """Attack the test set on a network with these weights; ``sources``: the networks that an attack may come from.
+        self,
+        attack: config.Attack,
+        weights: Mapping[str, Tensor],
+        sources: Sources | None = None,
+        complete: bool = False,
+    ) -> Evaluated:
+        """Attack the test set on a network with these weights.
 
-        Returns:
-            for each head (``final``, ``1``, ``2``, ...): the rank of every example's true label, (N,); 0 is right.
+        ``sources``: the networks that an attack may come from; see :func:`build_source`. ``complete``: whether every example is
+        attacked to the end and every head looked at, which accuracy and what else an evaluation finds do not depend on.
         """
         network = self._build()
         network.load_state_dict(dict(weights))
         stream = f"evaluation/{config.attack_key(attack)}"
-        found = evaluate(
-            network, self._splits.test, attack, self._attack_weights(attack), self.spec.seed, stream, sources or {}
-        )
-        return dict(zip(config.heads(self.spec.module), found.ranks, strict=True))
+        aim = self._attack_weights(attack)
+        found = evaluate(network, self._splits.test, attack, aim, self.spec.seed, stream, sources or {}, complete)
+        return Evaluated(dict(zip(config.heads(self.spec.module), found.ranks, strict=complete)), found.distance, found.broken)
 
     def measure(self, spec: config.Measure, weights: Mapping[str, Tensor]) -> dict[str, Array]:
         """Look at a network with these weights, on the test set.
@@ -225,6 +245,13 @@ class Trial:
         if self._average:
             self._average.load_state_dict(state["average"])
         self._generators.load_state_dict(state["generators"])
+
+
+def build_source(spec: config.TrialConfig, weights: Mapping[str, Tensor], device: torch.device) -> Source:
+    """Another trial's network with these weights on ``device``, in evaluation mode, for attacks to be transferred from."""
+    network = build_model(spec.model, spec.module, spec.data.info, spec.seed)
+    network.load_state_dict(dict(weights))
+    return Source(network.to(device).eval(), spec.module)
 
 
 def _device(name: str) -> torch.device:

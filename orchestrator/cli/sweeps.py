@@ -114,7 +114,9 @@ def make_plan(names: list[str], profile: str, seeds: int | None, settings: list[
     made = make(find_studies(names), profile, seeds=seeds, overrides=parse(settings or []), **more)
     store = Store(storage)
     try:
-        return made.against(store.index(t.key for t in made.trials)), store
+        made = made.against(store.index(t.key for t in made.trials))
+        made.check_sources(store.index(made.sources))
+        return made, store
     except OSError as error:
         raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
 

@@ -74,11 +74,13 @@ class Storage:
         checkpoint: str = "last",
         accuracy: float | None = None,
         spec: dict[str, Any] | None = None,
+        complete: bool | None = None,
+        ranks_of: Sequence[int] | None = None,
     ) -> None:
-        """Write one more part with one evaluation; ``spec``: fields of its attack."""
+        """Write one more part with one evaluation; ``spec``: fields of its attack; ``ranks_of``: in place of ``right``."""
         self.parts[trial] = self.parts.get(trial, 0) + 1
         row = {
-            "evaluation": f"{trial}-{checkpoint}-{attack}",
+            "evaluation": f"{trial}-{checkpoint}-{attack}" + ("-complete" if complete else ""),
             "trial": trial,
             "checkpoint": checkpoint,
             "attack": attack,
@@ -87,7 +89,8 @@ class Storage:
         }
         row |= {
             "accuracy": right.count("1") / len(right) if accuracy is None else accuracy,
-            "ranks": ranks(right),
+            "ranks": ranks(right) if ranks_of is None else ranks_of,
+            "complete": complete,
             "finished": NOW,
         }
         self.table(f"trials/{trial}/evaluations-{self.parts[trial]}.parquet", EVALUATIONS, [row])

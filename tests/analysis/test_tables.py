@@ -106,6 +106,24 @@ def test_a_beta_that_one_column_lacks_means_nothing_there(storage: Storage, cas:
     assert means(rows(table(storage, study))["CAS", "inf"]) == [None, None, pytest.approx(40)]
 
 
+def test_top_k_is_of_complete_evaluations_alone(storage: Storage) -> None:
+    top_2 = ManifestColumn("PGD-20, top 2", True, top_k=2)
+    attacks = {"PGD-20": {"0": "PGD0"}, top_2.label: {"0": "PGD0"}}
+    study = manifest(ManifestArm(("Vanilla",), {"0": "v0"}, attacks), columns=(PGD, top_2))
+    storage.trial("v0")
+    storage.evaluation("v0", "PGD0", "1100", complete=False, ranks_of=[0, 0, 1, 1])
+    assert "1 of 2 columns not evaluated yet" in rows(table(storage, study))["Vanilla",].notes[0]
+    storage.evaluation("v0", "PGD0", "1100", complete=True, ranks_of=[0, 0, 1, 5])
+    assert means(rows(table(storage, study))["Vanilla",]) == pytest.approx([50, 75])
+
+
+def test_a_complete_evaluation_shows_accuracy_too(storage: Storage) -> None:
+    storage.trial("v0")
+    for attack in ("natural", "FGSM0", "PGD0"):
+        storage.evaluation("v0", attack, share(4), complete=True)
+    assert means(rows(table(storage, manifest(arm("Vanilla", ["v0"]))))["Vanilla",]) == pytest.approx([40, 40, 40])
+
+
 def test_a_column_of_a_module_that_is_not_there_means_nothing(storage: Storage, vanilla: ManifestArm) -> None:
     head = ManifestColumn("PGD-20, module 1", True, "1")
     storage.evaluated("c0", natural=9, PGDinf=5)

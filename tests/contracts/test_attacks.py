@@ -96,7 +96,7 @@ some_modules = pytest.mark.parametrize("module", ["cas", "fsr", "sap"])
 @pytest.mark.parametrize(("name", "norm", "module", "n"), EVERY_CASE)
 def test_the_budget_and_the_range_are_kept(name, norm, module, n):
     settings = {"norm": norm} if "norm" in specs(config.Attack)[name].model_fields else {}
-    x, _, (x_adv, distance) = attack(name, module, n, **settings)
+    x, _, (x_adv, distance, _) = attack(name, module, n, **settings)
     eps = getattr(attacker(name, **settings), "eps", 0.1 if name == "transfer" else 0)
     assert x_adv.shape == x.shape
     assert x_adv.dtype == x.dtype
@@ -116,7 +116,7 @@ def test_the_budget_and_the_range_are_kept(name, norm, module, n):
 def test_it_harms(name, module):
     """The loss rises; of an attack that looks for the smallest change, what it found is wrong, and the rest untouched."""
     model, weights = trained(module)
-    x, y, (x_adv, distance) = attack(name, module, 8)
+    x, y, (x_adv, distance, _) = attack(name, module, 8)
 
     def outputs(images):
         with torch.no_grad():
@@ -183,7 +183,7 @@ def test_an_example_does_not_depend_on_its_batch(name, module):
     model, weights = trained(module)
     if draws(model) or name in DRAWING:
         pytest.skip("the numbers that are drawn for an example depend on how many come before it")
-    x, y, (x_adv, _) = attack(name, module, 8, dtype=torch.float64, **settings)
+    x, y, (x_adv, *_) = attack(name, module, 8, dtype=torch.float64, **settings)
     sources = {("0" * 16, "last"): Source(model, module_spec(module))}
     model.double()
     alone = [

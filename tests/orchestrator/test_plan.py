@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields, replace
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -22,12 +23,29 @@ from search_spaces.study import Column, Profile
 from trainables.config import (
     CIFS,
     CW,
+    CWL2,
+    DDN,
+    DIFGSM,
+    FAB,
     FGSM,
+    MD,
+    MIM,
     PGD,
+    Attack,
+    AutoAttack,
+    AutoPGD,
+    AvgPGD,
+    Boundary,
+    BrendelBethge,
     Data,
+    DeepFool,
+    NAttack,
     Natural,
+    Noise,
     NoModule,
     Runtime,
+    Square,
+    Transfer,
     TrialConfig,
     attack_key,
     canonical_attack,
@@ -450,6 +468,7 @@ def test_an_evaluation_is_of_one_trial_checkpoint_and_attack():
     key = evaluation_key("trial", "best", ATTACK)
     assert key != evaluation_key("another", "best", ATTACK)
     assert key != evaluation_key("trial", "last", ATTACK)
+    assert key != evaluation_key("trial", "best", ATTACK, complete=True)
     assert key == evaluation_key("trial", "best", CW(**ATTACK.model_dump()))
     assert len({key, trial_key(CONFIG), attack_key(ATTACK)}) == 3
 
@@ -497,19 +516,115 @@ def test_an_epoch_costs_its_images_times_the_attacks_steps_and_the_weights_own()
     assert training_passes(few) == pytest.approx(100 * 0.98 * 11)
 
 
+STEP = {"eps": 0.1, "step": 0.1}
+
+
 @pytest.mark.parametrize(
     ("attack", "passes"),
     [
-        (Natural(), 1),
+        (Natural(), 1 / 3),
+        (Noise(eps=0.1, restarts=6), 2),
         (FGSM(eps=0.1), 1),
-        (PGD(eps=0.1, step=0.1, iterations=20), 20),
-        (PGD(eps=0.1, step=0.1, iterations=20, restarts=3), 60),
-        (CW(eps=0.1, step=0.1, iterations=20, restarts=3), 60),
+        (FGSM(eps=0.1, eot=7), 7),
+        (PGD(**STEP, iterations=20), 20),
+        (PGD(**STEP, iterations=20, restarts=3, eot=2), 120),
+        (CW(**STEP, iterations=20, restarts=3), 60),
+        (AvgPGD(**STEP, iterations=20, samples=5), 100),
+        (MIM(**STEP, iterations=20, eot=2), 40),
+        (DIFGSM(**STEP, iterations=20), 20),
+        (MD(eps=0.1, iterations=19, first=5, restarts=3), 2 * 3 * 20),
+        (AutoPGD(eps=0.1, iterations=9, restarts=5), 50),
+        (AutoPGD(eps=0.1, iterations=9, restarts=5, targets=4), 50),
+        (AutoPGD(eps=0.1, iterations=9, loss="targeted-dlr", targets=4), 40),
+        (AutoPGD(eps=0.1, iterations=9, loss="targeted-dlr", targets=30, eot=2), 9 * 20),
+        (FAB(eps=0.1, iterations=7), 70),
+        (FAB(eps=0.1, iterations=7, targets=3, restarts=2), 42),
+        (DDN(eps=1.0, iterations=40), 40),
+        (DeepFool(eps=0.1, iterations=8), 80),
+        (CWL2(eps=1.0, iterations=10, searches=5), 50),
+        (BrendelBethge(eps=1.0, iterations=50), 50),
+        (Boundary(eps=1.0, iterations=300), 100),
+        (Square(eps=0.1, queries=300, restarts=2), 200),
+        (NAttack(eps=0.1, queries=900), 300),
+        (AutoAttack(eps=0.1, iterations=9, queries=30, targets=3), 10 + 30 + 27 + 10),
+        (AutoAttack(eps=0.1, version="rand", iterations=9), 2 * 10 * 20),
+        (Transfer(source="0" * 16, attack=PGD(**STEP, iterations=20)), 20),
     ],
+    ids=lambda v: getattr(v, "name", ""),
 )
 def test_an_evaluation_costs_the_attacks_steps(attack, passes):
-    assert evaluation_passes(TrialConfig(), attack) == 10_000 * passes
-    assert evaluation_passes(TrialConfig(data=Data(examples=100)), attack) == 100 * passes
+    assert evaluation_passes(TrialConfig(), attack) == pytest.approx(10_000 * passes)
+    assert evaluation_passes(TrialConfig(data=Data(examples=100)), attack) == pytest.approx(100 * passes)
+
+
+def test_every_attack_has_a_cost():
+    names = {cls.model_fields["name"].default for cls in get_args(get_args(Attack)[0])}
+    shown = next(m for m in test_an_evaluation_costs_the_attacks_steps.pytestmark if m.name == "parametrize").args[1]
+    assert {attack.name for attack, _ in shown} == names
+
+
+# --- complete evaluations -----------------------------------------------------------------------------------------------
+
+PGD_COLUMN = STUDY.columns[2]
+TOP_2 = replace(PGD_COLUMN, label="PGD, top 2", top_k=2)
+HEAD = replace(PGD_COLUMN, label="PGD, module 1", head="1")
+
+
+def evaluations_of(made, arm, name="pgd"):
+    return [e for e in made.trials[arm].evaluations if e.attack.name == name]
+
+
+def test_what_accuracy_suffices_for_need_not_be_complete():
+    assert not any(e.complete for t in tiny_plan().trials for e in t.evaluations)
+
+
+@pytest.mark.parametrize("column", [TOP_2, HEAD], ids=lambda c: c.label)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_complete_evaluation_serves_every_column(column, first):
+    columns = [NATURAL, PGD_COLUMN]
+    columns.insert(1 if first else 2, column)
+    made = plan([replace(STUDY, columns=tuple(columns))], "demo", seeds=1)
+    found = evaluations_of(made, CAS)
+    assert len(found) == 2 * len(BETAS)
+    assert all(e.complete for e in found)
+    assert all(e.key == evaluation_key(made.trials[CAS].key, e.checkpoint, e.attack, True) for e in found)
+    assert not any(e.complete for e in evaluations_of(made, CAS, "natural"))
+    # Without modules there is no head 1, and nothing asks for it.
+    assert {e.complete for e in evaluations_of(made, VANILLA)} == {column.head == "final"}
+    labels = {c.label: (c.head, c.top_k, c.complete) for c in made.manifests[0].columns}
+    assert labels[column.label] == (column.head, column.top_k, True)
+    assert labels["PGD"] == ("final", 1, False)
+
+
+def test_a_study_beside_one_that_wants_completeness_gets_it_too():
+    other = replace(STUDY, name="tiny/other", columns=(TOP_2,))
+    for studies in ([STUDY, other], [other, STUDY]):
+        found = evaluations_of(plan(studies, "demo", seeds=1), CAS)
+        assert len(found) == 2 * len(BETAS)
+        assert all(e.complete for e in found)
+
+
+def test_a_complete_evaluation_in_the_record_answers_an_incomplete_one_and_not_the_other_way():
+    whole = plan([replace(STUDY, columns=(TOP_2,))], "demo", seeds=1)
+    cheap = plan([replace(STUDY, columns=(PGD_COLUMN,))], "demo", seeds=1)
+    for there, wanted, missing in ((whole, cheap, 0), (cheap, whole, 2 * len(BETAS))):
+        against = wanted.against({t.key: finished(t) for t in there.trials})
+        assert len(against.trials[CAS].missing) == missing
+
+
+# --- transferred attacks ------------------------------------------------------------------------------------------------
+
+
+def test_what_an_attack_is_transferred_from_must_be_trained():
+    source = "0123456789abcdef"
+    column = Column("t", {"name": "transfer", "source": source, "attack": {"name": "fgsm", "eps": 0.1}})
+    made = plan([STUDY], "demo", seeds=1, added=(column,))
+    assert made.sources == {source}
+    assert tiny_plan().sources == frozenset()
+    made.check_sources({source: Recorded(FINISHED)})
+    for known, status in (({}, "not there"), ({source: Recorded(UNFINISHED)}, "unfinished")):
+        with pytest.raises(BadInput, match=f"^attack.source = {source}: must be a finished trial of this storage.*{status}$"):
+            made.check_sources(known)
 
 
 # --- further attacks ----------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ def epoch_row(epoch, **changed):
 def evaluation_row(key="e1", head="final", **changed):
     row = {"evaluation": key, "trial": "a1", "checkpoint": "best", "epoch": 2, "attack": "k", "attack_name": "pgd"}
     row |= {"attack_spec": "{}", "beta_atk": "2", "head": head, "accuracy": 0.5, "ranks": np.array([0, 9], np.uint16)}
+    row |= {"complete": False, "broken": np.array([65535, 3], np.uint16), "distance": None}
     return row | {"class_accuracy": [0.5, 0.25], "seconds": 1.0, "finished": NOW} | changed
 
 
@@ -95,11 +96,21 @@ def test_evaluations_come_back_from_all_parts(store):
     keys = [("e1", "1"), ("e1", "final"), ("e2", "final"), ("e3", "final")]
     expected = [evaluation_row(key, head) for key, head in keys]
     for row in expected:
-        del row["ranks"]
+        del row["ranks"], row["broken"], row["distance"]
     assert sorted(store.read_evaluations("a1"), key=lambda row: (row["evaluation"], row["head"])) == expected
     table = pq.read_table(f"{store.root}/trials/a1/evaluations-y.parquet", partitioning=None)
     assert table.schema.equals(EVALUATIONS)
     assert table["ranks"].to_pylist() == [[0, 9]]
+    assert table["broken"].to_pylist() == [[65535, 3]]
+    assert table["distance"].to_pylist() == [None]
+
+
+def test_distances_come_back_infinite_ones_too(store):
+    distance = np.array([0, 0.25, np.inf], np.float32)
+    store.write_evaluations("a1", "x", [evaluation_row("e1", distance=distance, broken=None)])
+    table = pq.read_table(f"{store.root}/trials/a1/evaluations-x.parquet", partitioning=None)
+    assert table["distance"].to_pylist() == [distance.tolist()]
+    assert table["broken"].to_pylist() == [None]
 
 
 def test_an_evaluation_in_two_parts_is_one(store):

@@ -13,14 +13,15 @@ import pytest
 import torch
 from tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED
+from analysis.load import load
+from analysis.schema import FAILED, FINISHED, NEVER, UNFINISHED
 from orchestrator import worker
 from orchestrator.plan import Evaluation, evaluation_passes, training_passes
 from orchestrator.store import Recorded, Store
 from orchestrator.worker import Job, Work, Worker, write_failure
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
-from trainables.config import AFD, FGSM, Natural, canonical_attack, evaluation_key
-from trainables.trial import Diverged, Trial
+from trainables.config import AFD, FGSM, PGD, DeepFool, Natural, Transfer, canonical_attack
+from trainables.trial import Diverged, Trial, build_source
 
 #: Columns that tell the time.
 TIMES = {"created", "updated", "finished", "seconds", "images_per_second"}
@@ -66,6 +67,12 @@ def any_job(request, store):
     return jobs(made, store)[index]
 
 
+def completely(job):
+    """The job with every evaluation a complete one."""
+    every = [Evaluation.of(job.key, e.attack, e.checkpoint, e.label, complete=True) for e in job.evaluations]
+    return replace(job, evaluations=tuple(every))
+
+
 def at(job, **changed):
     """The job with other settings of its training."""
     config = job.config.model_copy(update={"training": job.config.training.model_copy(update=changed)})
@@ -91,9 +98,8 @@ def test_a_job_is_trained_and_evaluated_to_the_end(any_job):
     assert [r["epoch"] for r in results[:EPOCHS]] == [1, 2, 3]
     assert all(r["evaluations_left"] == len(job.evaluations) for r in results[:EPOCHS])
     assert (results[-1]["epoch"], results[-1]["evaluations_left"], results[-1]["failed"]) == (EPOCHS, 0, "")
-    assert sum(r["passes"] for r in results) == EPOCHS * training_passes(job.config) + sum(
-        evaluation_passes(job.config, e.attack) for e in job.evaluations
-    )
+    evaluating = sum(evaluation_passes(job.config, e.attack) for e in job.evaluations)
+    assert sum(r["passes"] for r in results) == pytest.approx(EPOCHS * training_passes(job.config) + evaluating)
 
     found = work.store.index([job.key])[job.key]
     assert found == Recorded(FINISHED, "", EPOCHS, frozenset(e.key for e in job.evaluations))
@@ -123,10 +129,12 @@ def test_an_objectives_own_figures_are_recorded(job):
     assert all(0 <= accuracy <= 1 for accuracy in accuracies)
 
 
-def test_every_evaluation_is_recorded_once_for_each_head(any_job):
+@pytest.mark.parametrize("complete", [False, True])
+def test_every_evaluation_is_recorded_once_for_each_head(any_job, complete):
+    any_job = completely(any_job) if complete else any_job
     work = finish(any_job)
     rows = evaluations(work.store, any_job.key)
-    heads = ["final"] if any_job.config.module.name == "none" else ["final", "1", "2"]
+    heads = ["final", "1", "2"] if complete and any_job.config.module.name != "none" else ["final"]
     assert sorted((r["evaluation"], r["head"]) for r in rows) == sorted((e.key, h) for e in any_job.evaluations for h in heads)
     wanted = {e.key: e for e in any_job.evaluations}
     for row in rows:
@@ -137,9 +145,94 @@ def test_every_evaluation_is_recorded_once_for_each_head(any_job):
         assert row["beta_atk"] == getattr(evaluation.attack, "beta_atk", "")
         assert len(row["ranks"]) == 64
         assert row["accuracy"] == np.mean(np.array(row["ranks"]) == 0)
+        assert row["complete"] is complete
+        assert row["distance"] is None
+        if row["head"] != "final" or evaluation.attack.name == "natural":
+            assert row["broken"] is None
+        else:
+            assert row["accuracy"] == np.mean(np.array(row["broken"]) == NEVER)
         right = np.array(row["ranks"]) == 0
         expected = [right[work.trial.test_labels == c].mean() for c in range(10)]
         assert row["class_accuracy"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_is_cheap_is_the_same(any_job, elsewhere):
+    finish(any_job)
+    whole = completely(elsewhere(any_job))
+    finish(whole)
+
+    def known(job):
+        rows = [row for row in evaluations(Store(job.storage), job.key) if row["head"] == "final"]
+        return {(row["attack"], row["checkpoint"]): (row["accuracy"], row["broken"]) for row in rows}
+
+    assert known(any_job) == known(whole)
+
+
+def test_a_complete_evaluation_answers_an_incomplete_one(job):
+    work = finish(completely(job))
+    before = evaluations(work.store, job.key)
+    again = Work(job)
+    assert again.advance()["done"]
+    assert evaluations(work.store, job.key) == before
+
+
+def test_distances_are_recorded(job):
+    finish(job)
+    attack = DeepFool(eps=0.1, iterations=3)
+    work = finish(replace(job, evaluations=(Evaluation.of(job.key, attack, "last", "new"),)))
+    (row,) = [row for row in evaluations(work.store, job.key) if row["attack_name"] == "deepfool"]
+    distance = np.array(row["distance"])
+    assert row["accuracy"] == np.mean(distance > np.float32(0.1))
+    assert row["broken"] is None
+    assert (load(job.storage).evaluations["distance"].dropna().iloc[0] == distance).all()
+
+
+# --- transferred --------------------------------------------------------------------------------------------------------
+
+
+def transferred(job, source, checkpoint="last"):
+    attack = Transfer(source=source, checkpoint=checkpoint, attack=PGD(eps=0.1, step=0.05, iterations=3))
+    return replace(job, evaluations=(Evaluation.of(job.key, attack, "last", "transfer", complete=True),))
+
+
+def test_an_attack_is_transferred_from_another_trial(store, first_is_best):
+    source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
+    finish(source)
+    finish(job)
+    found = {}
+    for checkpoint, epoch in (("best", 1), ("last", EPOCHS)):
+        work = finish(transferred(job, source.key, checkpoint))
+        evaluation = work.job.evaluations[0]
+        (row,) = (r for r in evaluations(store, job.key) if (r["evaluation"], r["head"]) == (evaluation.key, "final"))
+        there = build_source(source.config, unpack_weights(store.read_weights(source.key, epoch)), work.trial.device)
+        weights = unpack_weights(store.read_weights(job.key, EPOCHS))
+        expected = work.trial.evaluate(evaluation.attack, weights, {(source.key, checkpoint): there}, complete=True)
+        assert row["ranks"] == expected.ranks["final"].tolist()
+        found[checkpoint] = row["ranks"]
+    assert found["best"] != found["last"]
+
+
+def test_a_source_that_is_not_there_is_a_reason(store):
+    source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
+    finish(job)
+    result = Work(transferred(job, "0" * 16)).advance()
+    assert result["failed"] == f"attack.source = {'0' * 16}: there is no such trial in the storage"
+    assert result["done"]
+    row = store.read_trial(job.key)
+    assert (row["status"], row["reason"], row["epochs"]) == (FAILED, result["failed"], EPOCHS)
+
+    Work(source)
+    result = Work(transferred(job, source.key)).advance()
+    assert result["failed"].endswith(f"{source.key} is not in the storage: epoch 0 of a trial that is unfinished")
+
+
+def test_a_source_on_other_data_is_a_reason(store):
+    source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
+    finish(job)
+    other = source.config.model_copy(update={"data": source.config.data.model_copy(update={"dataset": "mnist"})})
+    store.write_trial({**store.read_trial(job.key), "trial": source.key, "config": other.model_dump_json()}, {})
+    failed = Work(transferred(job, source.key)).advance()["failed"]
+    assert failed == f"attack.source = {source.key}: that trial is on mnist, not on digits"
 
 
 def test_an_evaluation_is_of_its_own_checkpoint(job, first_is_best):
@@ -150,7 +243,7 @@ def test_an_evaluation_is_of_its_own_checkpoint(job, first_is_best):
     for evaluation in job.evaluations:
         epoch = {"best": work.trial.best_epoch, "last": EPOCHS}[evaluation.checkpoint]
         weights = unpack_weights(work.store.read_weights(job.key, epoch))
-        ranks = Trial(job.config, RUNTIME).evaluate(evaluation.attack, weights)
+        ranks = Trial(job.config, RUNTIME).evaluate(evaluation.attack, weights).ranks
         assert {head: rows[evaluation.key, head] for head in ranks} == {head: r.tolist() for head, r in ranks.items()}
         other = next(e for e in job.evaluations if e.attack == evaluation.attack and e.checkpoint != evaluation.checkpoint)
         differ += rows[evaluation.key, "final"] != rows[other.key, "final"]
@@ -162,7 +255,7 @@ def test_where_the_best_checkpoint_is_the_last_one_a_single_run_serves_both(job,
     job = at(job, epochs=epochs)
     attacked = []
     evaluate = Trial.evaluate
-    monkeypatch.setattr(Trial, "evaluate", lambda self, attack, w: attacked.append(attack) or evaluate(self, attack, w))
+    monkeypatch.setattr(Trial, "evaluate", lambda self, attack, *a: attacked.append(attack) or evaluate(self, attack, *a))
     work = finish(job)
     attacks = [e.attack for e in job.evaluations if e.checkpoint == "last"]
     assert sorted(map(repr, attacked)) == sorted(map(repr, attacks * runs))
@@ -304,7 +397,7 @@ def test_a_new_attack_on_a_finished_trial_trains_nothing(job, monkeypatch):
     finish(job)
     before = record(job)
     attack = canonical_attack(FGSM(eps=0.02, beta_atk="10"), job.config.module)
-    new = [Evaluation(evaluation_key(job.key, c, attack), c, attack, "new") for c in ("last", "best")]
+    new = [Evaluation.of(job.key, attack, c, "new") for c in ("last", "best")]
     monkeypatch.setattr(Trial, "step", lambda self: pytest.fail("trained"))
     work = Work(replace(job, evaluations=tuple(new)))
     result = work.advance()
@@ -314,7 +407,7 @@ def test_a_new_attack_on_a_finished_trial_trains_nothing(job, monkeypatch):
     after = record(job)
     old = [row for row in after["evaluations"] if row["evaluation"] not in {e.key for e in new}]
     assert after | {"evaluations": old} == before
-    assert len(after["evaluations"]) == len(old) + 2 * 3
+    assert len(after["evaluations"]) == len(old) + 2
     assert work.store.index([job.key])[job.key].status == FINISHED
 
 
@@ -408,16 +501,16 @@ def test_an_error_in_an_evaluation_is_raised_and_loses_nothing(job, elsewhere, m
     finish(reference)
     evaluate = Trial.evaluate
 
-    def failing(self, attack, weights):
+    def failing(self, attack, *arguments):
         if attack != Natural():
             raise MemoryError
-        return evaluate(self, attack, weights)
+        return evaluate(self, attack, *arguments)
 
     monkeypatch.setattr(Trial, "evaluate", failing)
     with pytest.raises(MemoryError):
         finish(job)
     monkeypatch.undo()
-    assert len(evaluations(Store(job.storage), job.key)) == 2 * 3  # natural: both checkpoints, three heads
+    assert len(evaluations(Store(job.storage), job.key)) == 2  # natural: both checkpoints
     finish(job)
     assert record(job) == record(reference)
 

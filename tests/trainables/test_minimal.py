@@ -40,7 +40,7 @@ def test_a_linear_models_nearest_boundary_is_found(spec, share, chance):
         w = model.weight[0, 1] - model.weight[0, 0]
         expected = (z[:, 1] - z[:, 0]).abs() / torch.linalg.vector_norm(w, DUAL[spec.norm])
     y = z.argmax(1)
-    images, distance = run_attack(spec, model, x, y, (1.0,), chance)
+    images, distance, _ = run_attack(spec, model, x, y, (1.0,), chance)
     assert (distance >= expected - 1e-5).all()
     near = distance <= (1 + share) * expected + 3e-4
     assert near.sum() >= 8 - (spec.name == "brendel-bethge")  # whose walk may get stuck
@@ -62,7 +62,7 @@ FOOLBOX = [
 @every_training
 def test_foolbox_finds_as_much_on_its_own(training, spec, library, record_property):
     network, (x, y) = robust(training), examples()
-    images, distance = run(spec, network, x, y)
+    images, distance, _ = run(spec, network, x, y)
     with torch.random.fork_rng():
         model = foolbox.PyTorchModel(logits(network), bounds=(0, 1), device="cpu")
         theirs = library.run(model, x, foolbox.criteria.Misclassification(y))
@@ -81,7 +81,7 @@ def test_foolbox_finds_as_much_on_its_own(training, spec, library, record_proper
 @every_training
 def test_pyautoattacks_fab_finds_as_much_on_its_own(training, norm, record_property):
     network, (x, y), eps = robust(training), examples(), BUDGETS[norm]
-    _, distance = run(config.FAB(eps=eps, norm=norm, iterations=5), network, x, y)
+    distance = run(config.FAB(eps=eps, norm=norm, iterations=5), network, x, y).distance
     with torch.random.fork_rng():
         attack = FABAttack_PT(logits(network), norm=norm.capitalize(), n_iter=5, eps=eps, device="cpu")
         theirs = attack.perturb(x, y)
@@ -107,7 +107,7 @@ def test_what_is_wrong_already_has_distance_0_and_is_left_alone(chance):
     with torch.no_grad():
         y = (network(x).logits.argmax(1) + 1) % 10
     for name in ("ddn", "deepfool", "fab", "cw-l2", "boundary", "brendel-bethge"):
-        images, distance = run(next(s for s, _ in ORACLES if s.name == name), network, x, y)
+        images, distance, _ = run(next(s for s, _ in ORACLES if s.name == name), network, x, y)
         assert torch.equal(images, x)
         assert distance.tolist() == [0, 0, 0, 0]
 
@@ -120,6 +120,6 @@ def test_what_is_never_wrong_has_no_distance():
     y = torch.full((4,), 9)
     for name in ("ddn", "deepfool", "fab", "boundary", "brendel-bethge"):
         spec = next(s for s, _ in ORACLES if s.name == name)
-        images, distance = run(spec.model_copy(update={"iterations": 3}), network, x, y)
+        images, distance, _ = run(spec.model_copy(update={"iterations": 3}), network, x, y)
         assert torch.equal(images, x)
         assert distance.isinf().all()

@@ -119,7 +119,7 @@ def test_what_is_looked_at_is_evaluated_in_fp32():
     plain.epoch = 1
     assert plain._select() == (row["natural_accuracy"], row["robust_accuracy"])
     attack = config.PGD(eps=0.125, step=0.03, iterations=3)
-    assert np.array_equal(trained.evaluate(attack, weights)["final"], plain.evaluate(attack, weights)["final"])
+    assert np.array_equal(trained.evaluate(attack, weights).ranks["final"], plain.evaluate(attack, weights).ranks["final"])
 
 
 def test_the_layout_follows_the_precision_unless_it_is_said():

@@ -133,7 +133,7 @@ def test_what_counts_is_the_network_not_its_view(chance):
         shown = Surrogate(network, "soft")(x).logits.argmax(1)
     assert (shown != y).any()  # of some examples the two disagree to begin with
     for spec in (config.FAB(eps=0.3, iterations=5, view="soft"), config.DDN(eps=2.0, iterations=10, view="soft")):
-        found, distance = run_attack(spec, network, x, y, (1.0, 0.0), chance)
+        found, distance, _ = run_attack(spec, network, x, y, (1.0, 0.0), chance)
         with torch.no_grad():
             assert torch.equal(errs(network(found).logits, y), distance <= spec.eps)
         assert (distance > 0).all()

@@ -9,9 +9,11 @@ from trainables.attacks.evaluation import ATTACKS, Source, Sources, run_attack
 from trainables.attacks.gradient import Objective
 from trainables.attacks.joint_objective import joint_objective
 from trainables.attacks.training import TRAINING_ATTACKS, Adversarial, training_attack
+from trainables.attacks.watch import NEVER
 
 __all__ = [
     "ATTACKS",
+    "NEVER",
     "TRAINING_ATTACKS",
     "Adversarial",
     "Attacked",

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Generator, Tensor
@@ -31,6 +31,10 @@ class Ball(ABC):
     def __init__(self, x: Tensor, eps: float) -> None:
         self.x = x.detach()
         self.eps = eps
+
+    def of(self, places: Tensor) -> Self:
+        """The ball around some of the images."""
+        return type(self)(self.x[places], self.eps)
 
     def start(self, kind: Start, generator: Generator) -> Tensor:
         """A ``uniform`` point, x itself (``zero``, which draws nothing), or x and normal noise, brought into the ball."""

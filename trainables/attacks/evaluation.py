@@ -24,7 +24,8 @@ from trainables.attacks.nattack import nattack
 from trainables.attacks.noise import noise
 from trainables.attacks.pgd import pgd
 from trainables.attacks.square import square
-from trainables.attacks.surrogate import JointLogits, Judge, Surrogate, judge
+from trainables.attacks.surrogate import JointLogits, Judge, Surrogate, draws, judge
+from trainables.attacks.watch import Watch
 from trainables.joint import Weights, attack_weights
 from trainables.models import Network
 
@@ -41,7 +42,7 @@ Sources = Mapping[tuple[str, str], Source]
 
 
 class _Case(NamedTuple):
-    """What every attack is given. ``network``: what counts; ``model``: what is differentiated."""
+    """What every attack is given. ``network``: what counts; ``model``: what is differentiated; ``complete``: see run_attack."""
 
     network: nn.Module
     model: nn.Module
@@ -50,6 +51,34 @@ class _Case(NamedTuple):
     weights: Weights
     generator: Generator
     sources: Sources
+    complete: bool
+
+    def watched(self, attack: Callable[..., Tensor], *, look: bool = False, first: bool = True) -> Attacked:
+        """``attack`` with a watch, if the network's prediction is a function of the image.
+
+        Otherwise an image is not misclassified or right, but now and then, and whoever looks more often finds more: the end
+        point alone is judged then. ``look``: whether gradients are of other images than those visited.
+        """
+        if draws(self.network):
+            return Attacked(attack(watch=None))
+        along = self.model is self.network and not look
+        leave = not self.complete and not draws(self.model)
+        watch = Watch(self.network, self.x, self.y, along=along, leave=leave, first=first or not along)
+        return Attacked(attack(watch=watch), broken=watch.since)
+
+    def blindly(self, attack: Callable[[], Tensor]) -> Attacked:
+        """``attack``, that knows nothing of who is broken; what is misclassified as it is stays so, whatever comes out."""
+        if draws(self.network):
+            return Attacked(attack())
+        watch = Watch(self.network, self.x, self.y, along=False, leave=False)
+        images = attack()
+        broken = (watch.since == 0)[:, None, None, None]
+        return Attacked(images if self.complete else torch.where(broken, self.x, images), broken=watch.since)
+
+    def one_by_one(self, attacks: list[Callable[[Tensor, Tensor], Tensor]]) -> Attacked:
+        """``attacks`` in turn, each on what is left."""
+        run = partial(in_turn, self.network, self.x, self.y, attacks, every=self.complete)
+        return self.blindly(run) if self.complete else Attacked(run())
 
     def objective(self, term: Callable[[Tensor, Tensor], Tensor]) -> Objective:
         return joint_objective(self.weights, term)
@@ -67,16 +96,19 @@ def _natural(spec: config.Natural, c: _Case) -> Tensor:
     return c.x
 
 
-def _noise(spec: config.Noise, c: _Case) -> Tensor:
-    return noise(c.network, c.x, c.y, eps=spec.eps, norm=spec.norm, generator=c.generator, restarts=spec.restarts)
+def _noise(spec: config.Noise, c: _Case) -> Attacked:
+    settings: dict[str, Any] = {"eps": spec.eps, "norm": spec.norm, "generator": c.generator, "restarts": spec.restarts}
+    return c.blindly(partial(noise, c.network, c.x, c.y, **settings))
 
 
-def _fgsm(spec: config.FGSM, c: _Case) -> Tensor:
-    return fgsm(c.model, c.x, c.y, eps=spec.eps, objective=c.objective(cross_entropy), over=Expectation(spec.eot))
+def _fgsm(spec: config.FGSM, c: _Case) -> Attacked:
+    settings: dict[str, Any] = {"eps": spec.eps, "objective": c.objective(cross_entropy), "over": Expectation(spec.eot)}
+    return c.watched(partial(fgsm, c.model, c.x, c.y, **settings), first=False)
 
 
-def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: _Case, **settings: Any) -> Tensor:
-    return pgd(
+def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: _Case, look: bool = False, **settings: Any) -> Attacked:
+    attack = partial(
+        pgd,
         c.model,
         c.x,
         c.y,
@@ -89,23 +121,25 @@ def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: _Case, **settings: 
         judge=c.judge,
         **settings,
     )
+    return c.watched(attack, look=look, first=spec.start != "zero")
 
 
-def _pgd(spec: config.PGD | config.CW, c: _Case) -> Tensor:
+def _pgd(spec: config.PGD | config.CW, c: _Case) -> Attacked:
     term = cw_margin(spec.confidence) if isinstance(spec, config.CW) else cross_entropy
     return _ascend(spec, c, objective=c.objective(term), restarts=spec.restarts, over=Expectation(spec.eot))
 
 
-def _avg_pgd(spec: config.AvgPGD, c: _Case) -> Tensor:
+def _avg_pgd(spec: config.AvgPGD, c: _Case) -> Attacked:
     look = nearby(c.generator, radius=spec.radius * spec.eps) if spec.radius else None
-    return _ascend(spec, c, objective=c.objective(margin), over=Expectation(spec.samples, look))
+    return _ascend(spec, c, look is not None, objective=c.objective(margin), over=Expectation(spec.samples, look))
 
 
-def _mim(spec: config.MIM | config.DIFGSM, c: _Case) -> Tensor:
+def _mim(spec: config.MIM | config.DIFGSM, c: _Case) -> Attacked:
     look = None
     if isinstance(spec, config.DIFGSM):
         look = diverse(c.generator, probability=spec.probability, smallest=spec.smallest)
-    return mim(
+    attack = partial(
+        mim,
         c.model,
         c.x,
         c.y,
@@ -118,10 +152,12 @@ def _mim(spec: config.MIM | config.DIFGSM, c: _Case) -> Tensor:
         start=spec.start,
         over=Expectation(spec.eot, look),
     )
+    return c.watched(attack, look=look is not None, first=spec.start != "zero")
 
 
-def _md(spec: config.MD, c: _Case) -> Tensor:
-    return md(
+def _md(spec: config.MD, c: _Case) -> Attacked:
+    attack = partial(
+        md,
         c.model,
         c.x,
         c.y,
@@ -134,9 +170,10 @@ def _md(spec: config.MD, c: _Case) -> Tensor:
         over=Expectation(spec.eot),
         judge=c.judge,
     )
+    return c.watched(attack)
 
 
-def _apgd(spec: config.AutoPGD, c: _Case) -> Tensor:
+def _apgd(spec: config.AutoPGD, c: _Case) -> Attacked:
     """Every restart, and every target, is on what those before it left right."""
 
     def run(rank: int, x: Tensor, y: Tensor) -> Tensor:
@@ -159,10 +196,10 @@ def _apgd(spec: config.AutoPGD, c: _Case) -> Tensor:
 
     classes = clean_outputs(c.network, c.x[:1]).logits.shape[1]
     ranks = range(min(spec.targets, classes - 1) if spec.loss == "targeted-dlr" else 1)
-    return in_turn(c.network, c.x, c.y, [partial(run, rank) for rank in ranks for _ in range(spec.restarts)])
+    return c.one_by_one([partial(run, rank) for rank in ranks for _ in range(spec.restarts)])
 
 
-def _square(spec: config.Square, c: _Case) -> Tensor:
+def _square(spec: config.Square, c: _Case) -> Attacked:
     run = partial(
         square,
         c.network,
@@ -174,10 +211,10 @@ def _square(spec: config.Square, c: _Case) -> Tensor:
         objective=c.objective(margin),
         generator=c.generator,
     )
-    return in_turn(c.network, c.x, c.y, [run] * spec.restarts)
+    return c.one_by_one([run] * spec.restarts)
 
 
-def _nattack(spec: config.NAttack, c: _Case) -> Tensor:
+def _nattack(spec: config.NAttack, c: _Case) -> Attacked:
     run = partial(
         nattack,
         c.network,
@@ -189,7 +226,7 @@ def _nattack(spec: config.NAttack, c: _Case) -> Tensor:
         objective=c.objective(margin),
         generator=c.generator,
     )
-    return in_turn(c.network, c.x, c.y, [run])
+    return c.one_by_one([run])
 
 
 def _fab(spec: config.FAB, c: _Case) -> Attacked:
@@ -214,21 +251,21 @@ def _minimal(search: Callable[..., list[Tensor]], spec: Any, c: _Case) -> Attack
     return closest(c.network, c.x, c.y, eps=spec.eps, norm=spec.norm, search=run)
 
 
-def _autoattack(spec: config.AutoAttack, c: _Case) -> Tensor:
+def _autoattack(spec: config.AutoAttack, c: _Case) -> Attacked:
     def run(part: Any, x: Tensor, y: Tensor) -> Tensor:
-        return run_attack(part, c.network, x, y, c.weights, c.generator).images
+        return run_attack(part, c.network, x, y, c.weights, c.generator, complete=c.complete).images
 
-    return in_turn(c.network, c.x, c.y, [partial(run, part) for part in spec.parts()])
+    return c.one_by_one([partial(run, part) for part in spec.parts()])
 
 
-def _transfer(spec: config.Transfer, c: _Case) -> Tensor:
+def _transfer(spec: config.Transfer, c: _Case) -> Attacked:
     place = spec.source, spec.checkpoint
     if place not in c.sources:
         there = ", ".join("/".join(other) for other in c.sources) or "none"
         raise ValueError(f"attack.source = {'/'.join(place)}: this network is not there to transfer from; there: {there}")
     source = c.sources[place]
     weights = attack_weights(getattr(spec.attack, "beta_atk", "own"), source.module)
-    return run_attack(spec.attack, source.network, c.x, c.y, weights, c.generator).images
+    return c.blindly(lambda: run_attack(spec.attack, source.network, c.x, c.y, weights, c.generator).images)
 
 
 #: ``(spec, case) -> images or Attacked`` for each name.
@@ -264,8 +301,10 @@ def run_attack(
     weights: Weights,
     generator: Generator,
     sources: Sources = MappingProxyType({}),
+    *,
+    complete: bool = True,
 ) -> Attacked:
-    """Adversarial images; the network, its gradients and the global generators stay as they were.
+    """Adversarial images and what is known of them; the network, its gradients and the global generators stay as they were.
 
     Args:
         spec: which attack, and its settings.
@@ -276,11 +315,14 @@ def run_attack(
         weights: of the heads, from :func:`trainables.joint.attack_weights`.
         generator: the only source of chance, on x's device.
         sources: the networks that a transferred attack may come from.
+        complete: whether every example is attacked to the end, so that images are the attack's own end points. If not, one
+            is attacked until it is broken (see :data:`trainables.config.Attack`), and its image is what broke it; which ones
+            are, and since when, is the same.
 
     Raises:
         ValueError: a transferred attack's source is not among ``sources``.
     """
     view: config.View = getattr(spec, "view", "plain")
     model = network if view == "plain" else Surrogate(network, view)
-    found = ATTACKS[spec.name](spec, _Case(network, model, x, y, weights, generator, sources))
+    found = ATTACKS[spec.name](spec, _Case(network, model, x, y, weights, generator, sources, complete))
     return found if isinstance(found, Attacked) else Attacked(found)

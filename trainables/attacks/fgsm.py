@@ -2,10 +2,22 @@
 
 from torch import Tensor, nn
 
-from trainables.attacks.gradient import ONCE, Expectation, Objective, frozen, input_gradient
+from trainables.attacks.ascent import ascend
+from trainables.attacks.ball import Ball, Linf
+from trainables.attacks.gradient import ONCE, Expectation, Objective, frozen
+from trainables.attacks.watch import Watch
 
 
-def fgsm(model: nn.Module, x: Tensor, y: Tensor, *, eps: float, objective: Objective, over: Expectation = ONCE) -> Tensor:
+def fgsm(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    objective: Objective,
+    over: Expectation = ONCE,
+    watch: Watch | None = None,
+) -> Tensor:
     """One step of size ``eps`` from x along the sign of the gradient, clipped to [0, 1]; nothing is drawn.
 
     Args:
@@ -15,7 +27,12 @@ def fgsm(model: nn.Module, x: Tensor, y: Tensor, *, eps: float, objective: Objec
         eps: largest change of a pixel, in [0, 1].
         objective: what is maximised.
         over: what the gradient is the mean of.
+        watch: learns which examples are broken.
     """
+
+    def move(ball: Ball, x_adv: Tensor, gradient: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return ball.step(x_adv, gradient, eps), memory
+
+    ball = Linf(x, eps)
     with frozen(model):
-        gradient = input_gradient(model, x, y, objective, over)
-    return (x.detach() + eps * gradient.sign()).clamp(0, 1)
+        return ascend(model, ball.x, y, ball, move, iterations=1, objective=objective, over=over, watch=watch)

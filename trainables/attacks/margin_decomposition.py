@@ -10,6 +10,7 @@ from trainables.attacks.harm import Harm, most_harmful
 from trainables.attacks.joint_objective import joint_objective
 from trainables.attacks.losses import best_other, margin, minus_true
 from trainables.attacks.surrogate import Judge, own_judge
+from trainables.attacks.watch import Watch
 from trainables.joint import Weights
 
 
@@ -26,6 +27,7 @@ def md(
     restarts: int = 1,
     over: Expectation = ONCE,
     judge: Judge = own_judge,
+    watch: Watch | None = None,
 ) -> Tensor:
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel: the most harmful seen.
 
@@ -45,18 +47,32 @@ def md(
         restarts: times that it is done, each from two starts, one for each term.
         over: what each gradient is the mean of.
         judge: of what is misclassified.
+        watch: learns which examples are broken, in any view, for every point is judged.
     """
     ball = Linf(x, eps)
     whole = joint_objective(weights, margin)
     with frozen(model):
         worst: Harm | None = None
+        images = ball.x
         for term in (minus_true, best_other) * restarts:
             alone = joint_objective(weights, term)
-            x_adv = ball.start("uniform", generator)
+            x_adv, labels, around = ball.start("uniform", generator), y, ball
+            if watch and watch.leave:
+                x_adv, labels, around = x_adv[watch.left], y[watch.left], ball.of(watch.left)
             for k in range(iterations + 1):
-                outputs, _, gradient = slope(model, x_adv, y, alone if k < first else whole, over)
-                harm = Harm(x_adv, judge(x_adv, outputs, y), whole(outputs, y).detach())
-                worst = most_harmful(worst, harm) if worst else harm
-                done = k / first if k < first else (k - first) / (iterations - first)
-                x_adv = ball.step(x_adv, gradient, eps * (1 + math.cos(math.pi * done)))
-    return worst.images if worst else ball.x
+                if not len(x_adv):
+                    break
+                outputs, _, gradient = slope(model, x_adv, labels, alone if k < first else whole, over)
+                if not (watch and watch.leave):
+                    harm = Harm(x_adv, judge(x_adv, outputs, y), whole(outputs, y).detach())
+                    worst = most_harmful(worst, harm) if worst else harm
+                if watch:
+                    stay = watch.see(x_adv, outputs, k) if watch.along else watch.judge(x_adv, k)
+                    if stay is not None:
+                        x_adv, gradient, labels, around = x_adv[stay], gradient[stay], labels[stay], around.of(stay)
+                if k < iterations:
+                    done = k / first if k < first else (k - first) / (iterations - first)
+                    x_adv = around.step(x_adv, gradient, eps * (1 + math.cos(math.pi * done)))
+            if watch:
+                images = watch.end(x_adv, iterations)
+    return worst.images if worst else images

@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from trainables.attacks.ball import Linf, Start
-from trainables.attacks.gradient import ONCE, Expectation, Objective, frozen, input_gradient
+from trainables.attacks.ascent import ascend
+from trainables.attacks.ball import Ball, Linf, Start
+from trainables.attacks.gradient import ONCE, Expectation, Objective, frozen
+from trainables.attacks.watch import Watch
 
 
 def mim(
@@ -23,6 +25,7 @@ def mim(
     generator: Generator,
     start: Start = "zero",
     over: Expectation = ONCE,
+    watch: Watch | None = None,
 ) -> Tensor:
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel: algorithm 1 of the paper.
 
@@ -41,17 +44,18 @@ def mim(
         generator: of a random start, on x's device.
         start: x itself (``zero``), or a ``uniform`` point of the ball.
         over: what each gradient is the mean of.
+        watch: learns which examples are broken on the way.
     """
     ball = Linf(x, eps)
+
+    def move(ball: Ball, x_adv: Tensor, gradient: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        size = gradient.abs().mean((1, 2, 3), keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
+        g = decay * g + gradient / size
+        return ball.step(x_adv, g, step), g
+
     with frozen(model):
         x_adv = ball.start(start, generator)
-        g = torch.zeros_like(x_adv)
-        for _ in range(iterations):
-            gradient = input_gradient(model, x_adv, y, objective, over)
-            size = gradient.abs().mean((1, 2, 3), keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
-            g = decay * g + gradient / size
-            x_adv = ball.step(x_adv, g, step)
-    return x_adv
+        return ascend(model, x_adv, y, ball, move, iterations=iterations, objective=objective, over=over, watch=watch)
 
 
 def diverse(generator: Generator, *, probability: float, smallest: float) -> Callable[[Tensor], Tensor]:

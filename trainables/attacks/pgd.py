@@ -3,10 +3,12 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from trainables.attacks.ball import BALLS, Start
-from trainables.attacks.gradient import ONCE, BatchNorm, Expectation, Objective, frozen, input_gradient
+from trainables.attacks.ascent import ascend
+from trainables.attacks.ball import BALLS, Ball, Start
+from trainables.attacks.gradient import ONCE, BatchNorm, Expectation, Objective, frozen
 from trainables.attacks.harm import Harm, most_harmful
 from trainables.attacks.surrogate import Judge, own_judge
+from trainables.attacks.watch import Watch
 from trainables.config import Norm
 
 
@@ -26,6 +28,7 @@ def pgd(
     restarts: int = 1,
     over: Expectation = ONCE,
     judge: Judge = own_judge,
+    watch: Watch | None = None,
 ) -> Tensor:
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in ``norm``: in every pixel, in length, or in sum.
 
@@ -46,14 +49,17 @@ def pgd(
         restarts: independent starts.
         over: what each gradient is the mean of.
         judge: of what is misclassified.
+        watch: learns which examples are broken on the way. Where it lets them go, of several restarts the last end point is
+            left of the others, for there is no more to be counted.
     """
     ball = BALLS[norm](x, eps)
 
-    def ascend() -> Tensor:
+    def move(ball: Ball, x_adv: Tensor, gradient: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return ball.step(x_adv, gradient, step), memory
+
+    def end() -> Tensor:
         x_adv = ball.start(start, generator)
-        for _ in range(iterations):
-            x_adv = ball.step(x_adv, input_gradient(model, x_adv, y, objective, over), step)
-        return x_adv
+        return ascend(model, x_adv, y, ball, move, iterations=iterations, objective=objective, over=over, watch=watch)
 
     def harm(x_adv: Tensor) -> Harm:
         with torch.no_grad():
@@ -62,8 +68,10 @@ def pgd(
 
     with frozen(model, bn):
         if restarts == 1:
-            return ascend()
-        worst = harm(ascend())
+            return end()
+        if watch and watch.leave:
+            return [end() for _ in range(restarts)][-1]
+        worst = harm(end())
         for _ in range(restarts - 1):
-            worst = most_harmful(worst, harm(ascend()))
+            worst = most_harmful(worst, harm(end()))
     return worst.images

@@ -47,6 +47,17 @@ class Surrogate(nn.Module):
         return outputs
 
 
+def draws(model: nn.Module) -> bool:
+    """Whether a forward pass of a network, or of a view of it, in evaluation mode is a matter of chance.
+
+    Modules say so themselves, by an attribute ``draws``; nothing is run.
+    """
+    if isinstance(model, Surrogate):
+        with viewed(model.network, model.view):
+            return draws(model.network)
+    return any(getattr(module, "draws", False) for module in model.modules())
+
+
 class JointLogits(nn.Module):
     """The heads' logits z_s as one prediction, for attacks that know nothing of heads: sum_s w_s z_s / sum_s w_s.
 

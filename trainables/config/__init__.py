@@ -28,6 +28,7 @@ from trainables.config.attack import (
     Square,
     Transfer,
     View,
+    gradient_steps,
 )
 from trainables.config.data import DATASETS, Data, DatasetInfo
 from trainables.config.identity import (
@@ -145,6 +146,7 @@ __all__ = [
     "canonical_attack",
     "canonical_measure",
     "evaluation_key",
+    "gradient_steps",
     "heads",
     "measure_key",
     "measurement_key",

@@ -83,9 +83,9 @@ def attack_key(attack: Attack) -> str:
     return _key("attack", NUMERICS, attack.model_dump(mode="json"))
 
 
-def evaluation_key(trial: str, checkpoint: str, attack: Attack) -> str:
-    """Identity of an evaluation: the trial, ``best`` or ``last``, and the canonical attack."""
-    return _key("evaluation", trial, checkpoint, attack_key(attack))
+def evaluation_key(trial: str, checkpoint: str, attack: Attack, complete: bool = False) -> str:
+    """Identity of an evaluation: the trial, ``best`` or ``last``, the canonical attack, and whether it goes on to the end."""
+    return _key("evaluation", trial, checkpoint, attack_key(attack), complete)
 
 
 def measure_key(measure: Measure) -> str:

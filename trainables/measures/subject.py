@@ -52,11 +52,11 @@ class Subject:
 
         Each attack draws from a generator of its own, which starts as in an evaluation with the first one. So several attacks
         start from the same points; and, on the whole test set with a network that draws nothing itself, the first one's images
-        are those that its evaluation has the ranks of.
+        are those that its complete evaluation has the ranks of.
         """
-        streams = [f"evaluation/{config.attack_key(attacks[0])}" for _ in attacks]
-        chances = [generator(self.seed, stream, self.examples.device) for stream in streams]
-        for x, y in evaluation_batches(self.examples, self.batch_size):
+        stream = f"evaluation/{config.attack_key(attacks[0])}" if attacks else ""
+        for i, (x, y) in enumerate(evaluation_batches(self.examples, self.batch_size)):
+            chances = [generator(self.seed, f"{stream}/{i}", self.examples.device) for _ in attacks]
             yield Batch(x, y, tuple(self._attacked(a, x, y, chance) for a, chance in zip(attacks, chances, strict=True)))
 
     def _attacked(self, attack: config.Attack, x: Tensor, y: Tensor, chance: Generator) -> Tensor:

@@ -54,6 +54,13 @@ class FSRModule(InsertedModule):
         if spec.separation == "learned":
             self.sep = bottleneck(channels)
 
+    @property
+    def draws(self) -> bool:
+        """A random mask always; the learned one in training, but for its soft and binary forms."""
+        if self.spec.separation != "learned":
+            return self.spec.separation == "random"
+        return self.training and self.view != "soft" and self.spec.mask == "gumbel"
+
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
         """Features (B, C, H, W) to f+ + f~, the prediction of f~ (B, classes), and those of f+ and f-."""
         m = self.mask(z).to(z.dtype)

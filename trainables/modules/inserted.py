@@ -44,6 +44,11 @@ class InsertedModule(nn.Module):
         """Features (B, C, H, W); ``y``: labels (B,), in the training forward only."""
         raise NotImplementedError
 
+    @property
+    def draws(self) -> bool:
+        """Whether a forward pass, in this view and mode, is a matter of chance."""
+        return False
+
     def uniform(self, *shape: int, like: Tensor) -> Tensor:
         """Numbers in [0, 1) from ``chance``, where ``like`` is; of its precision, but never less than single."""
         if self.chance is None:

@@ -19,6 +19,11 @@ class SAPModule(InsertedModule):
         super().__init__(spec, index, channels, classes)
         self.ratio = spec.ratio
 
+    @property
+    def draws(self) -> bool:
+        """In every view but that of the expectation."""
+        return self.view != "soft"
+
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
         """Features (B, C, H, W) to pruned ones; r is ``ratio`` C H W, rounded, and at least 1."""
         if self.view == "soft":

@@ -1,0 +1,82 @@
+"""Accuracy against the strength of an attack, from one evaluation: arrays in, arrays out.
+
+Accuracies are fractions in [0, 1]. ``broken`` and ``distance`` are columns of :data:`analysis.schema.EVALUATIONS`.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.schema import NEVER
+
+Floats = NDArray[np.float64]
+
+
+def accuracy_by_iterations(broken: NDArray[np.integer], iterations: int) -> Floats:
+    """(iterations + 1,): accuracy after 0, 1, ... gradient steps over all restarts; after 0, natural or at the start.
+
+    That under an attack of so many steps, of the same size from the same start: PGD-20 is the beginning of PGD-100. Not for
+    attacks whose steps depend on how many there will be, such as MD.
+
+    Args:
+        broken: (N,), steps after which each example was first broken, or NEVER.
+        iterations: how many steps there were.
+
+    Raises:
+        ValueError: an example was broken later than that, or there is none.
+    """
+    if not len(broken):
+        raise ValueError("there is no example")
+    there = broken[broken != NEVER]
+    if len(there) and there.max() > iterations:
+        raise ValueError(f"iterations = {iterations}: an example was broken after {there.max()}")
+    lost = np.bincount(there, minlength=iterations + 1).cumsum()
+    return 1 - lost / len(broken)
+
+
+def accuracy_by_restarts(broken: NDArray[np.integer], iterations: int, restarts: int) -> Floats:
+    """(restarts,): accuracy after 1, 2, ... restarts of so many ``iterations`` each.
+
+    Args:
+        broken: (N,), steps over all restarts after which each example was first broken, or NEVER. A restart's own start
+            counts as its first step.
+        iterations: steps of a restart.
+        restarts: how many there were.
+
+    Raises:
+        ValueError: as :func:`accuracy_by_iterations`.
+    """
+    return accuracy_by_iterations(broken, iterations * restarts)[iterations::iterations]
+
+
+def accuracy_by_eps(distance: ArrayLike, eps: ArrayLike) -> Floats:
+    """(E,): accuracy at each ``eps``, from the distances (N,) at which an attack for the smallest change found errors.
+
+    An example is right up to its distance, and not at it; at eps = 0 this is natural accuracy.
+
+    Raises:
+        ValueError: there is no example, or a distance is no number.
+    """
+    found = np.sort(np.asarray(distance, dtype=np.float64))
+    if not len(found) or np.isnan(found).any():
+        raise ValueError("distances must be numbers, and at least one")
+    return 1 - np.searchsorted(found, np.asarray(eps, dtype=np.float64), side="right") / len(found)
+
+
+def normalised_auc(eps: ArrayLike, accuracy: ArrayLike) -> float:
+    """Area under accuracy against eps, divided by the range of eps: at most 1 (AFD, Table 2).
+
+    By trapezoids. The paper does not say over which eps, so results are comparable on one grid only.
+
+    Args:
+        eps: (E,) with E >= 2, rising.
+        accuracy: (E,), at each.
+
+    Raises:
+        ValueError: fewer than two eps, they do not rise, or there are not as many accuracies.
+    """
+    grid, values = np.asarray(eps, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
+    if len(grid) < 2 or (np.diff(grid) <= 0).any():
+        raise ValueError("eps: must be two numbers or more that rise")
+    if grid.shape != values.shape:
+        raise ValueError(f"accuracy: must be a number for each of the {len(grid)} eps, not {len(values)}")
+    return float(np.trapezoid(values, grid) / (grid[-1] - grid[0]))

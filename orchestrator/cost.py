@@ -1,0 +1,69 @@
+"""What attacks cost, to say how long a plan takes. Pure."""
+
+from trainables.config import (
+    CW,
+    CWL2,
+    DDN,
+    DIFGSM,
+    FAB,
+    FGSM,
+    MD,
+    MIM,
+    PGD,
+    Attack,
+    AutoAttack,
+    AutoPGD,
+    AvgPGD,
+    Boundary,
+    BrendelBethge,
+    DeepFool,
+    NAttack,
+    Natural,
+    Noise,
+    Square,
+    Transfer,
+)
+
+#: A forward pass, as a share of a forward-backward pass.
+FORWARD = 1 / 3
+
+
+def attack_passes(attack: Attack, classes: int) -> float:
+    """Forward-backward passes for one image that nothing breaks, among so many ``classes``."""
+    match attack:
+        case Natural():
+            return FORWARD
+        case Noise():
+            return FORWARD * attack.restarts
+        case FGSM():
+            return attack.eot
+        case PGD() | CW():
+            return attack.iterations * attack.restarts * attack.eot
+        case MIM() | DIFGSM():
+            return attack.iterations * attack.eot
+        case AvgPGD():
+            return attack.iterations * attack.samples
+        case MD():
+            return 2 * (attack.iterations + 1) * attack.restarts * attack.eot
+        case AutoPGD():
+            targets = min(attack.targets, classes - 1) if attack.loss == "targeted-dlr" else 1
+            return (attack.iterations + 1) * targets * attack.restarts * attack.eot
+        case FAB():
+            # One boundary for each target, or all of them.
+            return attack.iterations * attack.restarts * (min(attack.targets, classes - 1) or classes)
+        case DeepFool():
+            return attack.iterations * classes
+        case DDN() | BrendelBethge():
+            return attack.iterations
+        case CWL2():
+            return attack.iterations * attack.searches
+        case Boundary():
+            return FORWARD * attack.iterations
+        case Square():
+            return FORWARD * attack.queries * attack.restarts
+        case NAttack():
+            return FORWARD * attack.queries
+        case AutoAttack():
+            return sum(attack_passes(part, classes) for part in attack.parts())
+        case Transfer():
+            return attack_passes(attack.attack, classes)
