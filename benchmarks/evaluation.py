@@ -87,7 +87,7 @@ def plain(network: Network, test: Examples, attack: config.PGD, weights: Weights
         for _ in range(attack.iterations):
             x_adv.requires_grad_()
             outputs = network(x_adv)
-            loss = joint(weights, lambda z, y=y: cross_entropy(z, y), outputs)  # type: ignore[misc]
+            loss = joint(weights, lambda z, y=y: cross_entropy(z, y), outputs)
             (gradient,) = torch.autograd.grad(loss.sum(), x_adv)
             kept &= _right(outputs, y)
             x_adv = (x_adv.detach() + attack.step * gradient.sign()).clamp(lower, upper)

@@ -191,7 +191,7 @@ class Trial:
         """
         network = self._build()
         network.load_state_dict(dict(weights))
-        stream = f"evaluation/{config.attack_key(attack)}"
+        stream = config.evaluation_stream(attack)
         aim = self._attack_weights(attack)
         found = evaluate(network, self._splits.test, attack, aim, self.spec.seed, stream, sources or {}, complete)
         return Evaluated(dict(zip(config.heads(self.spec.module), found.ranks, strict=complete)), found.distance, found.broken)

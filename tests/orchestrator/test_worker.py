@@ -13,6 +13,7 @@ import pytest
 import torch
 from tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 
+from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
 from analysis.schema import FAILED, FINISHED, NEVER, UNFINISHED
 from orchestrator import worker
@@ -174,6 +175,18 @@ def test_a_complete_evaluation_answers_an_incomplete_one(job):
     again = Work(job)
     assert again.advance()["done"]
     assert evaluations(work.store, job.key) == before
+
+
+def test_fewer_iterations_and_restarts_are_the_beginning_of_more(job):
+    finish(job)
+    specs = [PGD(eps=0.3, step=0.02, beta_atk="2", iterations=k, restarts=r) for k, r in ((9, 1), (4, 1), (4, 3))]
+    work = finish(replace(job, evaluations=tuple(Evaluation.of(job.key, spec, "last", "new") for spec in specs)))
+    rows = {row["attack_spec"]: row for row in evaluations(work.store, job.key)}
+    long, short, often = (rows[spec.model_dump_json()] for spec in specs)
+    assert accuracy_by_iterations(np.array(long["broken"]), 9)[4] == pytest.approx(short["accuracy"])
+    assert accuracy_by_iterations(np.array(long["broken"]), 9)[9] == pytest.approx(long["accuracy"])
+    by_restarts = accuracy_by_restarts(np.array(often["broken"]), 4, 3)
+    assert by_restarts[[0, -1]] == pytest.approx([short["accuracy"], often["accuracy"]])
 
 
 def test_distances_are_recorded(job):

@@ -70,7 +70,7 @@ def test_two_attacks_with_random_starts_begin_at_the_same_points():
 
 def test_the_reference_is_as_in_its_evaluation():
     ours = subject()
-    d0 = attacked(ours, PGD, f"evaluation/{config.attack_key(PGD)}") - images(ours.examples)
+    d0 = attacked(ours, PGD, f"{config.evaluation_stream(PGD)}/0") - images(ours.examples)
     found = run_measure(config.Perturbations(attack=config.Natural(), reference=PGD), ours)["distance"]
     np.testing.assert_allclose(found, d0.double().flatten(1).norm(dim=1).numpy())
 

@@ -83,6 +83,15 @@ def attack_key(attack: Attack) -> str:
     return _key("attack", NUMERICS, attack.model_dump(mode="json"))
 
 
+def evaluation_stream(attack: Attack) -> str:
+    """Name of the stream of chance that an evaluation draws from; see :func:`trainables.rng.generator`.
+
+    Attacks that differ in ``iterations`` or ``restarts`` alone share it, so that one is the beginning of the other.
+    """
+    fewest = {field: 1 for field in ("iterations", "restarts") if hasattr(attack, field)}
+    return f"evaluation/{attack_key(attack.model_copy(update=fewest))}"
+
+
 def evaluation_key(trial: str, checkpoint: str, attack: Attack, complete: bool = False) -> str:
     """Identity of an evaluation: the trial, ``best`` or ``last``, the canonical attack, and whether it goes on to the end."""
     return _key("evaluation", trial, checkpoint, attack_key(attack), complete)

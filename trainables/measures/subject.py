@@ -54,7 +54,7 @@ class Subject:
         start from the same points; and, on the whole test set with a network that draws nothing itself, the first one's images
         are those that its complete evaluation has the ranks of.
         """
-        stream = f"evaluation/{config.attack_key(attacks[0])}" if attacks else ""
+        stream = config.evaluation_stream(attacks[0]) if attacks else ""
         for i, (x, y) in enumerate(evaluation_batches(self.examples, self.batch_size)):
             chances = [generator(self.seed, f"{stream}/{i}", self.examples.device) for _ in attacks]
             yield Batch(x, y, tuple(self._attacked(a, x, y, chance) for a, chance in zip(attacks, chances, strict=True)))
