@@ -132,7 +132,7 @@ def test_status_as_json(undisturbed):
     assert (done.code, done.err) == (0, "")
     status = json.loads(done.out)
     assert status["trials"] == {"finished": TRIALS, "unfinished": 0, "failed": 0}
-    assert (status["evaluations"], status["failed"]) == (40, [])
+    assert (status["evaluations"], status["failed"]) == (34, [])
     assert [(s["study"], s["trials"], s["finished"]) for s in status["studies"]] == [(STUDY, TRIALS, TRIALS)]
 
 
