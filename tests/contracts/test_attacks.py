@@ -14,7 +14,8 @@ from cases import EVERY_MODULE, batch, draws, module_spec, network, seeded, spec
 from trainables import config
 from trainables.attacks import ATTACKS, Source, run_attack
 from trainables.attacks.ball import length
-from trainables.attacks.surrogate import errs
+from trainables.attacks.surrogate import Surrogate, errs
+from trainables.attacks.surrogate import draws as says_it_draws
 from trainables.joint import attack_weights, joint
 
 
@@ -46,7 +47,7 @@ def attacker(name, **settings):
 
 
 def norms(name):
-    """Every attack with each norm that it has; numba compiles Brendel & Bethge's for half a minute each."""
+    """Every attack with each norm that it has; numba compiles Brendel & Bethge's for long each."""
     field = specs(config.Attack)[name].model_fields.get("norm")
     return ["l2"] if name == "brendel-bethge" else get_args(field.annotation) if field else ["linf"]
 
@@ -169,7 +170,7 @@ def test_nothing_else_is_changed(name, module, fails):
 
 
 @every_attack
-@some_modules
+@pytest.mark.parametrize("module", ["fsr", "sap"])
 def test_a_generators_seed_decides_every_bit(name, module):
     one, other = (attack(name, module, seed=3)[2] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True) if a is not None)
@@ -196,7 +197,7 @@ def test_an_example_does_not_depend_on_its_batch(name, module):
 
 
 @every_attack
-@some_modules
+@pytest.mark.parametrize("module", ["cifs"])  # whose forward pass takes gradients itself
 def test_the_callers_gradient_setting_does_not_matter(name, module):
     with torch.no_grad():
         without = attack(name, module)[2].images
@@ -228,3 +229,19 @@ def test_a_view_is_another_attack_where_the_module_has_one(name, module, view):
     elif not torch.equal(plain, known(module, 8)[0]):  # something was found
         assert not torch.equal(plain, seen)
     assert all(m.view == "plain" and not m.training for m in trained(module)[0].inserted.values())
+
+
+@every_module
+@pytest.mark.parametrize("view", ["plain", "soft", "train"])
+def test_a_module_says_whether_it_draws(module, view):
+    """An attack does not try, and lets go of nobody where draws depend on how many there are."""
+    model, _ = trained(module)
+    seen = Surrogate(model.eval(), view)
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    model.draw_from(generator)
+    seen(batch(2)[0])
+    drew = not torch.equal(generator.get_state(), before)
+    assert says_it_draws(seen) == drew
+    if view == "plain":
+        assert says_it_draws(model) == drew == draws(model)

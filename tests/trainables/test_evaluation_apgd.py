@@ -14,7 +14,7 @@ from trainables.attacks.ball import BALLS
 from trainables.attacks.losses import dlr, margin, targeted_dlr
 from trainables.config import AutoPGD
 
-STEPS = 50
+STEPS = 25
 BUDGETS = {"linf": EPS, "l2": 0.8}
 
 

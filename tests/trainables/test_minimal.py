@@ -5,7 +5,7 @@ import pytest
 import torch
 from linear import Linear
 from pyautoattack.fab_pt import FABAttack_PT
-from robust import EPS, every_training, examples, logits, robust, run
+from robust import EPS, TRAININGS, examples, logits, robust, run
 
 from trainables import config
 from trainables.attacks import run_attack
@@ -58,8 +58,13 @@ FOOLBOX = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "library"), FOOLBOX, ids=lambda v: f"{v.name}-{v.norm}" if isinstance(v, config.Spec) else "")
-@every_training
+#: DDN on every network, the others on one of them.
+FOOLBOX_CASES = [(*case, t) for case in FOOLBOX for t in (TRAININGS if case[0].name == "ddn" else ["AT"])]
+
+
+@pytest.mark.parametrize(
+    ("spec", "library", "training"), FOOLBOX_CASES, ids=lambda v: f"{v.name}-{v.norm}" if isinstance(v, config.Spec) else None
+)
 def test_foolbox_finds_as_much_on_its_own(training, spec, library, record_property):
     network, (x, y) = robust(training), examples()
     images, distance, _ = run(spec, network, x, y)
@@ -77,8 +82,7 @@ def test_foolbox_finds_as_much_on_its_own(training, spec, library, record_proper
         assert torch.equal(errs(network(images).logits, y), distance <= spec.eps)
 
 
-@pytest.mark.parametrize("norm", BUDGETS)
-@every_training
+@pytest.mark.parametrize(("norm", "training"), [*(("linf", t) for t in TRAININGS), ("l2", "AT"), ("l1", "AT")])
 def test_pyautoattacks_fab_finds_as_much_on_its_own(training, norm, record_property):
     network, (x, y), eps = robust(training), examples(), BUDGETS[norm]
     distance = run(config.FAB(eps=eps, norm=norm, iterations=5), network, x, y).distance
