@@ -87,7 +87,7 @@ EVALUATIONS = pa.schema(
         # per test example: to the nearest misclassified image that was found (inf: none was); null where none was looked for
         ("distance", pa.list_(pa.float32())),
         ("class_accuracy", pa.list_(pa.float32())),  # of each class; nan where the test set has no example of it
-        ("seconds", pa.float64()),
+        ("seconds", pa.float64()),  # of the run that found it, which may have found shorter attacks and both checkpoints
         ("finished", _time),
     ]
 )

@@ -5,7 +5,7 @@ import json
 import platform
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,9 +19,9 @@ from orchestrator.plan import Evaluation, PlannedTrial, evaluation_passes, train
 from orchestrator.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key
+from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key, begins, gradient_steps
 from trainables.measures import class_accuracy
-from trainables.trial import Diverged, Trial, build_source
+from trainables.trial import Diverged, Evaluated, Trial, build_source
 
 #: Evaluations are reported together until they took so many seconds: a report costs some milliseconds of the driver.
 REPORT_SECONDS = 2.0
@@ -115,42 +115,58 @@ class Work:
     def _evaluate(self) -> float:
         passes, started = 0.0, time.monotonic()
         while self.remaining and time.monotonic() - started < REPORT_SECONDS:
-            attack, epoch = self.remaining[0].attack, self._epoch(self.remaining[0])
+            epoch = self._epoch(self.remaining[0])
+            there = [e for e in self.remaining if self._epoch(e) == epoch]
+            attack = self._longest(there)
             # Where the best checkpoint is the last one, a single run serves both.
-            served = [e for e in self.remaining if e.attack == attack and self._epoch(e) == epoch]
+            served = [e for e in there if e.attack == attack]
             weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
             began = time.monotonic()
             complete = any(e.complete for e in served)
             found = self.trial.evaluate(attack, weights, self._sources(attack), complete)
             seconds = time.monotonic() - began
-            labels, classes = self.trial.test_labels, self.job.config.data.info.classes
-            self.rows.extend(
-                {
-                    "evaluation": evaluation.key,
-                    "trial": self.job.key,
-                    "checkpoint": evaluation.checkpoint,
-                    "epoch": epoch,
-                    "attack": attack_key(attack),
-                    "attack_name": attack.name,
-                    "attack_spec": attack.model_dump_json(),
-                    "beta_atk": getattr(attack, "beta_atk", ""),
-                    "head": head,
-                    "accuracy": float((rank == 0).mean()),
-                    "ranks": rank,
-                    "complete": complete,
-                    "broken": found.broken if head == "final" else None,
-                    "distance": found.distance if head == "final" else None,
-                    "class_accuracy": class_accuracy(rank, labels, classes),
-                    "seconds": seconds,
-                    "finished": _milliseconds(),
-                }
-                for evaluation in served
-                for head, rank in found.ranks.items()
-            )
+            if found.broken is not None and not complete:
+                served += [e for e in there if not e.complete and begins(e.attack, attack)]
+            for evaluation in served:
+                steps = gradient_steps(evaluation.attack)
+                part = found if evaluation.attack == attack or steps is None else found.after(steps)
+                self.rows += self._evaluation_rows(evaluation, part, epoch, complete, seconds)
             self.store.write_evaluations(self.job.key, self.part, self.rows)
             self.remaining = [e for e in self.remaining if e not in served]
-            passes += len(served) * evaluation_passes(self.job.config, attack)
+            passes += sum(evaluation_passes(self.job.config, e.attack) for e in served)
         return passes
+
+    def _longest(self, there: Sequence[Evaluation]) -> Attack:
+        """The next attack: the first one, or what it is but the beginning of."""
+        first = there[0]
+        longer = [] if first.complete else [e.attack for e in there if not e.complete and begins(first.attack, e.attack)]
+        return max(longer, key=lambda attack: gradient_steps(attack) or 0, default=first.attack)
+
+    def _evaluation_rows(
+        self, evaluation: Evaluation, found: Evaluated, epoch: int, complete: bool, seconds: float
+    ) -> Iterator[Row]:
+        attack = evaluation.attack
+        labels, classes = self.trial.test_labels, self.job.config.data.info.classes
+        for head, rank in found.ranks.items():
+            yield {
+                "evaluation": evaluation.key,
+                "trial": self.job.key,
+                "checkpoint": evaluation.checkpoint,
+                "epoch": epoch,
+                "attack": attack_key(attack),
+                "attack_name": attack.name,
+                "attack_spec": attack.model_dump_json(),
+                "beta_atk": getattr(attack, "beta_atk", ""),
+                "head": head,
+                "accuracy": float((rank == 0).mean()),
+                "ranks": rank,
+                "complete": complete,
+                "broken": found.broken if head == "final" else None,
+                "distance": found.distance if head == "final" else None,
+                "class_accuracy": class_accuracy(rank, labels, classes),
+                "seconds": seconds,
+                "finished": _milliseconds(),
+            }
 
     def _sources(self, attack: Attack) -> Sources:
         """The networks that an attack is transferred from."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables import config
-from trainables.attacks import Source, Sources, training_attack
+from trainables.attacks import NEVER, Source, Sources, training_attack
 from trainables.averaging import Average
 from trainables.data import batches_per_epoch, load, training_batches
 from trainables.evaluation import evaluate, ranks
@@ -40,6 +40,20 @@ class Evaluated(NamedTuple):
     def accuracy(self) -> float:
         """Share of the examples whose final prediction stays right, in [0, 1]."""
         return float((self.ranks["final"] == 0).mean())
+
+    def after(self, steps: int) -> "Evaluated":
+        """What the attack had done after so many gradient steps over all restarts.
+
+        Only of an evaluation that was not complete, whose ranks are those at which examples were broken.
+
+        Raises:
+            ValueError: nothing says when they were broken.
+        """
+        if self.broken is None:
+            raise ValueError("this attack on this network does not tell when an example is broken")
+        there = self.broken <= steps
+        ranks = np.where(there, self.ranks["final"], np.uint16(0))
+        return Evaluated({"final": ranks}, self.distance, np.where(there, self.broken, np.uint16(NEVER)))
 
 
 class Trial:

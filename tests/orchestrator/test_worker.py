@@ -21,7 +21,7 @@ from orchestrator.plan import Evaluation, evaluation_passes, training_passes
 from orchestrator.store import Recorded, Store
 from orchestrator.worker import Job, Work, Worker, write_failure
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
-from trainables.config import AFD, FGSM, PGD, DeepFool, Natural, Transfer, canonical_attack
+from trainables.config import AFD, CW, FGSM, MIM, PGD, DeepFool, Natural, Transfer, canonical_attack
 from trainables.trial import Diverged, Trial, build_source
 
 #: Columns that tell the time.
@@ -177,16 +177,39 @@ def test_a_complete_evaluation_answers_an_incomplete_one(job):
     assert evaluations(work.store, job.key) == before
 
 
-def test_fewer_iterations_and_restarts_are_the_beginning_of_more(job):
+@pytest.mark.parametrize("attack", ["pgd", "cw", "mim"])
+def test_a_longer_attack_answers_those_that_are_its_beginning(job, elsewhere, monkeypatch, attack):
+    """One run of the longest, and every row as if each had been run alone."""
     finish(job)
-    specs = [PGD(eps=0.3, step=0.02, beta_atk="2", iterations=k, restarts=r) for k, r in ((9, 1), (4, 1), (4, 3))]
-    work = finish(replace(job, evaluations=tuple(Evaluation.of(job.key, spec, "last", "new") for spec in specs)))
-    rows = {row["attack_spec"]: row for row in evaluations(work.store, job.key)}
-    long, short, often = (rows[spec.model_dump_json()] for spec in specs)
-    assert accuracy_by_iterations(np.array(long["broken"]), 9)[4] == pytest.approx(short["accuracy"])
-    assert accuracy_by_iterations(np.array(long["broken"]), 9)[9] == pytest.approx(long["accuracy"])
-    by_restarts = accuracy_by_restarts(np.array(often["broken"]), 4, 3)
-    assert by_restarts[[0, -1]] == pytest.approx([short["accuracy"], often["accuracy"]])
+    sizes = [{"iterations": 4}, {"iterations": 9}, {"iterations": 6}]
+    if attack != "mim":
+        sizes += [{"iterations": 4, "restarts": 3}, {"iterations": 4, "restarts": 2}]
+    known = {"pgd": PGD, "cw": CW, "mim": MIM}[attack]
+    wanted = [
+        Evaluation.of(job.key, known(eps=0.3, step=0.02, beta_atk=beta, **size), "last", "new")
+        for beta in ("2", "inf-1")
+        for size in sizes
+    ]
+    alone = []
+    for i, evaluation in enumerate(wanted):
+        there = elsewhere(replace(job, evaluations=(evaluation,)), f"alone{i}")
+        alone += evaluations(finish(there).store, job.key)
+
+    attacked = []
+    evaluate = Trial.evaluate
+    monkeypatch.setattr(Trial, "evaluate", lambda self, attack, *a: attacked.append(attack) or evaluate(self, attack, *a))
+    work = finish(replace(job, evaluations=tuple(wanted)))
+    found = {row["evaluation"]: timeless(row) for row in evaluations(work.store, job.key)}
+    assert [found[e.key] for e in wanted] == [timeless(row) for row in alone]
+    assert len(attacked) == 2 * (1 if attack == "mim" else 2)  # the most steps and the most restarts, for each beta_atk
+
+    rows = [row for row in found.values() if row["beta_atk"] == "2" and row["attack_name"] == attack]
+    by_size = {tuple(json.loads(r["attack_spec"]).get(f, 1) for f in ("iterations", "restarts")): r for r in rows}
+    curve = accuracy_by_iterations(np.array(by_size[9, 1]["broken"]), 9)
+    assert curve[[4, 6, 9]] == pytest.approx([by_size[k, 1]["accuracy"] for k in (4, 6, 9)])
+    if attack != "mim":
+        curve = accuracy_by_restarts(np.array(by_size[4, 3]["broken"]), 4, 3)
+        assert curve == pytest.approx([by_size[4, r]["accuracy"] for r in (1, 2, 3)])
 
 
 def test_distances_are_recorded(job):

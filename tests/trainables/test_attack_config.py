@@ -22,6 +22,7 @@ from trainables.config import (
     Transfer,
     TrialConfig,
     attack_key,
+    begins,
     canonical_attack,
 )
 
@@ -94,3 +95,37 @@ def test_a_view_that_shows_nothing_else_is_plain(module, view, canonical):
 def test_a_training_selects_by_no_other_trials_network():
     with pytest.raises(ValidationError, match=r"selection\.attack\.name must not be transfer"):
         TrialConfig(selection=Selection(attack=Transfer(source="0" * 16, attack=PGD(eps=0.1, **STEP))))
+
+
+# --- the beginning of another -------------------------------------------------------------------------------------------
+
+PGD_20 = PGD(eps=0.1, step=0.01, iterations=20, beta_atk="2")
+
+
+@pytest.mark.parametrize(
+    ("fields", "yes"),
+    [
+        ({"iterations": 100}, True),
+        ({"restarts": 5}, True),
+        ({}, False),  # the same
+        ({"iterations": 10}, False),  # less of it
+        ({"iterations": 100, "restarts": 5}, False),  # whose later restarts begin elsewhere
+        ({"iterations": 100, "step": 0.02}, False),
+        ({"iterations": 100, "eps": 0.2}, False),
+        ({"iterations": 100, "beta_atk": "0"}, False),
+        ({"iterations": 100, "start": "zero"}, False),
+        ({"iterations": 100, "view": "soft"}, False),  # of which the end alone is judged
+    ],
+)
+def test_what_an_attack_is_the_beginning_of(fields, yes):
+    assert begins(PGD_20, PGD_20.model_copy(update=fields)) is yes
+
+
+def test_of_several_restarts_fewer_steps_are_no_beginning():
+    short, long = (PGD_20.model_copy(update={"iterations": k, "restarts": 2}) for k in (20, 100))
+    assert not begins(short, long)
+
+
+def test_attacks_whose_steps_depend_on_their_number_have_no_beginning():
+    for kind in (MD, AutoPGD, FAB):
+        assert not begins(kind(eps=0.1, iterations=30), kind(eps=0.1, iterations=60))

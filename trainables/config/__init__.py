@@ -34,6 +34,7 @@ from trainables.config.data import DATASETS, Data, DatasetInfo
 from trainables.config.identity import (
     NUMERICS,
     attack_key,
+    begins,
     canonical_attack,
     canonical_measure,
     evaluation_key,
@@ -144,6 +145,7 @@ __all__ = [
     "TrialConfig",
     "View",
     "attack_key",
+    "begins",
     "canonical_attack",
     "canonical_measure",
     "evaluation_key",

@@ -92,6 +92,23 @@ def evaluation_stream(attack: Attack) -> str:
     return f"evaluation/{attack_key(attack.model_copy(update=fewest))}"
 
 
+#: Attacks whose steps do not depend on how many there will be, and that are seen at every step.
+_STEPWISE = frozenset({"pgd", "cw", "mim"})
+
+
+def begins(short: Attack, long: Attack) -> bool:
+    """Whether ``long`` passes through all of ``short``, so that it finds what that would have found.
+
+    PGD-20 is the beginning of PGD-100, and one restart that of five. Not on a network whose prediction is a matter of chance.
+    """
+    if short.name != long.name or short.name not in _STEPWISE or getattr(long, "view", "plain") != "plain":
+        return False
+    # With the steps that a restart has, fewer restarts are the beginning; without any, fewer steps.
+    field = "restarts" if getattr(long, "restarts", 1) > 1 else "iterations"
+    less = getattr(short, field)
+    return bool(less < getattr(long, field)) and short == long.model_copy(update={field: less})
+
+
 def evaluation_key(trial: str, checkpoint: str, attack: Attack, complete: bool = False) -> str:
     """Identity of an evaluation: the trial, ``best`` or ``last``, the canonical attack, and whether it goes on to the end."""
     return _key("evaluation", trial, checkpoint, attack_key(attack), complete)
