@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrator.errors import BadInput
+from search_spaces.column import Column
 from search_spaces.factor import Eps, Settings
-from search_spaces.study import Column
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _FRACTION = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)")

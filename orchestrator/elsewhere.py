@@ -8,7 +8,7 @@ from typing import NamedTuple
 from orchestrator.attack_text import column
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.settings import configure, configure_attack, parse, resolve
-from search_spaces.study import BETA_ATK
+from search_spaces.column import BETA_ATK
 from trainables.checkpoint import fit_weights, read_weights
 from trainables.config import BLOCKS, Runtime, canonical_attack, heads
 from trainables.data import DataNotFound

@@ -12,7 +12,8 @@ from orchestrator.cost import attack_passes
 from orchestrator.errors import BadInput
 from orchestrator.settings import configure, configure_attack, resolve, unknown_field
 from orchestrator.store import Recorded
-from search_spaces.study import Arm, Column, Profile, Study
+from search_spaces.column import Column
+from search_spaces.study import Arm, Profile, Study
 from trainables.config import Attack, Transfer, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
 
 CHECKPOINTS = ("last", "best")

@@ -1,8 +1,8 @@
 """The attacks that the checklist of obfuscated gradients looks at (see ``analysis.checks``), beside a study's own."""
 
+from search_spaces.column import Column
 from search_spaces.factor import Eps, Settings
 from search_spaces.profiles import pgd
-from search_spaces.study import Column
 
 #: Far enough for any classifier to be wrong: with half of the range every image can be grey.
 _UNBOUNDED: Settings = {"name": "pgd", "eps": 1.0, "step": 0.05, "iterations": 100}

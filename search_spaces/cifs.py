@@ -2,11 +2,11 @@
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
+from search_spaces.baselines import VANILLA
+from search_spaces.column import Column
 from search_spaces.factor import Factor, Level, Settings, choice, scalar
 from search_spaces.profiles import ATTACKS, NATURAL, attacked, profiles
-from search_spaces.study import Arm, Column, Study
-
-VANILLA: Settings = {"module.name": "none"}
+from search_spaces.study import Arm, Study
 
 #: The paper's own choice, section 4.1: the last two residual blocks, an MLP and a linear probe, top-2, softmax.
 CIFS: Settings = {

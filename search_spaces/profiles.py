@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from search_spaces.column import Column
 from search_spaces.factor import Eps, Settings
-from search_spaces.study import Column, Profile
+from search_spaces.study import Profile
 
 
 def pgd(iterations: int, step: Eps) -> Settings:

@@ -5,37 +5,17 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
+from search_spaces.column import BETA_ATK, AnyColumn
 from search_spaces.factor import Factor, Level, Settings
 from search_spaces.printed import Number, printed
 
-#: The weights of the modules in the attacker's joint loss that the CIFS paper tries (Table B.3), for two modules.
-BETA_ATK = ("0", "0.1", "1", "2", "10", "100", "inf", "inf-1", "inf-2")
-
 
 @dataclass(frozen=True)
-class Column:
-    """One column of a table: an attack on the test set, and whose prediction counts.
-
-    ``attack``: fields of the attack, its ``name`` included. ``beta_atk``: the joint losses that the attacker tries;
-    None for the profile's list. ``head``: ``final``, or ``1``, ``2``, ... for an inserted module's own prediction. ``top_k``:
-    how many of the classes with the highest scores the true one may be among.
-    """
+class Picture:
+    """What a figure shows of every row's network: all arrays of a measure. ``measure``: its fields, ``name`` included."""
 
     label: str
-    attack: Settings
-    beta_atk: tuple[str, ...] | None = ("own",)
-    head: str = "final"
-    top_k: int = 1
-
-    @property
-    def adversarial(self) -> bool:
-        """Whether the images are attacked at all."""
-        return self.attack["name"] != "natural"
-
-    @property
-    def complete(self) -> bool:
-        """Whether it needs every example attacked to the end, also when its final prediction is wrong."""
-        return self.head != "final" or self.top_k > 1
+    measure: Settings
 
 
 @dataclass(frozen=True)
@@ -70,7 +50,8 @@ class Study:
     ``name``: ``paper/slug``; ``aliases``: further slugs. ``reference``: where the paper prints it. ``baselines``: rows
     beside the product of the factors' levels. ``fixed``: fields of every arm. ``checkpoint``: what the paper shows.
     ``rows_by_beta``: a row for each of the attacker's joint losses instead of the strongest of them. ``factors`` and
-    ``baselines`` carry labels in the same order.
+    ``baselines`` carry labels in the same order. A figure is a table whose ``columns`` are its points; what does not fit in
+    one are ``pictures``, and ``by_epoch``: columns of the record of epochs.
     """
 
     name: str
@@ -78,12 +59,14 @@ class Study:
     reference: str
     title: str
     factors: tuple[Factor, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[AnyColumn, ...]
     profiles: Mapping[str, Profile]
     fixed: Settings = field(default_factory=dict)
     baselines: tuple[Arm, ...] = ()
     checkpoint: Literal["best", "last", "both"] = "last"
     rows_by_beta: bool = False
+    pictures: tuple[Picture, ...] = ()
+    by_epoch: tuple[str, ...] = ()
 
     @property
     def paper(self) -> str:

@@ -17,9 +17,10 @@ from orchestrator.plan import evaluation_passes, plan, training_passes
 from orchestrator.settings import configure, resolve
 from orchestrator.store import Recorded
 from search_spaces.catalog import STUDIES
+from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import NATURAL
-from search_spaces.study import Column, Profile
+from search_spaces.study import Profile
 from trainables.config import (
     CIFS,
     CW,

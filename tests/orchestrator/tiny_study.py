@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from orchestrator.plan import Plan, plan
 from orchestrator.store import Store
 from orchestrator.worker import Job, Work
+from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import NATURAL, pgd
-from search_spaces.study import Column, Profile, Study
+from search_spaces.study import Profile, Study
 from trainables.config import Runtime
 
 EPOCHS = 3

@@ -3,7 +3,8 @@
 import pytest
 
 from search_spaces.catalog import STUDIES
-from search_spaces.study import BETA_ATK, Study
+from search_spaces.column import BETA_ATK
+from search_spaces.study import Study
 
 #: How many numbers each table prints.
 COUNTS = {

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 
 from search_spaces import cas, cifs
 from search_spaces.catalog import STUDIES
+from search_spaces.column import Column
 from search_spaces.factor import Eps, Settings
-from search_spaces.study import Arm, Column, Profile, Study
+from search_spaces.study import Arm, Profile, Study
 from trainables.config import Attack, Natural, TrialConfig, canonical_attack, heads
 
 CASES = [pytest.param(s, p, id=f"{s.name}-{p.name}") for s in STUDIES.values() for p in s.profiles.values()]

@@ -1,0 +1,91 @@
+"""What a column of a table shows. Pure data."""
+
+from dataclasses import dataclass
+
+from search_spaces.factor import Settings
+
+#: The weights of the modules in the attacker's joint loss that the CIFS paper tries (Table B.3), for two modules.
+BETA_ATK = ("0", "0.1", "1", "2", "10", "100", "inf", "inf-1", "inf-2")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The network that a transferred attack is made on: in place of the attack's ``source``, which is a trial's key.
+
+    ``settings``: fields over the profile's, on the row's own data set. It is one training for every seed of the row, from a
+    seed that no row has.
+    """
+
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Column:
+    """Accuracy under an attack on the test set.
+
+    ``attack``: fields of the attack, its ``name`` included. ``beta_atk``: the joint losses that the attacker tries; None for
+    the profile's list. ``head``: whose prediction counts: ``final``, or ``1``, ``2``, ... for an inserted module's. ``top_k``:
+    how many of the classes with the highest scores the true one may be among. ``only``: the class whose examples count; all
+    by default.
+    """
+
+    label: str
+    attack: Settings
+    beta_atk: tuple[str, ...] | None = ("own",)
+    head: str = "final"
+    top_k: int = 1
+    only: int | None = None
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether the images are attacked at all."""
+        return self.attack["name"] != "natural"
+
+    @property
+    def complete(self) -> bool:
+        """Whether it needs every example attacked to the end, also when its final prediction is wrong."""
+        return self.head != "final" or self.top_k > 1
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Accuracy where each example is under the worst of several columns' attacks, by their labels ``of``."""
+
+    label: str
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Area:
+    """Normalised area under accuracy against eps: at most 1 (AFD, Table 2).
+
+    ``attack``: as a column's, in multiples of ``Eps``. ``grid``: what eps is, in multiples of the profile's, rising; natural
+    accuracy stands at 0. An attack for the smallest change (``smallest``) tells accuracy at every eps at once, and runs at the
+    last one alone.
+    """
+
+    label: str
+    attack: Settings
+    grid: tuple[float, ...]
+    smallest: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The mean of one ``array`` of a measure, ``times`` a factor. ``measure``: its fields, ``name`` included."""
+
+    label: str
+    measure: Settings
+    array: str
+    times: float = 1.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds, as they were recorded: of an epoch's training (``attack`` None), or of the evaluation under an attack."""
+
+    label: str
+    attack: Settings | None = None
+
+
+AnyColumn = Column | Ensemble | Area | Measured | Cost
