@@ -1,15 +1,26 @@
 """Defenses that several papers compare with, as fields over :mod:`search_spaces.profiles`' adversarial training."""
 
-from search_spaces.factor import Level, Settings, choice
+from search_spaces.factor import Eps, Level, Settings, choice
 
 VANILLA: Settings = {"module.name": "none"}
 
 STANDARD: Settings = {"objective.name": "standard", "attack": None}
 AT: Settings = {"objective.name": "at"}
-#: Zhang et al. (ICML 2019): the attack maximises the divergence that the weights minimise, from beside the image.
+#: Zhang et al. (ICML 2019): the attack maximises the divergence that the weights minimise, from beside the image. The papers
+#: here take it at their own eps and step, and as it is with their modules; CAS's public code has 4 for lambda there.
 TRADES: Settings = {"objective.name": "trades", "objective.lam": 6.0, "attack.loss": "kl", "attack.start": "gaussian"}
 #: Wang et al. (ICLR 2020).
 MART: Settings = {"objective.name": "mart", "objective.lam": 5.0}
+#: Zhang et al. (ICML 2020): adversarial training whose attack stops early, with tau 0, 1 and 2.
+FAT: Settings = {
+    "objective.name": "at",
+    "attack.name": "friendly",
+    "attack.eps": Eps(),
+    "attack.step": Eps(1 / 4),
+    "attack.iterations": 10,
+    "attack.taus": (0, 1, 2),
+    "attack.milestones": (51, 91),
+}
 
 #: The objectives that CAS and FSR are trained with.
 OBJECTIVE = choice(

@@ -1,9 +1,13 @@
 """A factor: one hyper-parameter that an ablation varies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+if TYPE_CHECKING:
+    from search_spaces.column import Source
 
 Scalar = str | int | float | bool
 Value = Scalar | None | tuple["Value", ...]
@@ -16,8 +20,9 @@ class Eps:
     times: float = 1.0
 
 
-#: Fields of the trial configuration by dotted name (``module.beta``), and what they are set to.
-Settings = Mapping[str, Value | Eps]
+#: Fields by name, and what they are set to: of a trial by dotted names (``module.beta``); of an attack or a measure, which
+#: may have another attack within.
+Settings = Mapping[str, "Value | Eps | Source | Settings"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,16 @@ class Factor:
     def fields(self) -> frozenset[str]:
         """The fields of the trial that any level sets."""
         return frozenset(name for level in self.levels for name in level.settings)
+
+    def only(self, *labels: str) -> "Factor":
+        """The factor with these of its levels; the first is the default where the paper's own is not among them."""
+        known = {level.label: level for level in self.levels}
+        return replace(
+            self,
+            levels=tuple(known[label] for label in labels),
+            default=self.default if self.default in labels else labels[0],
+            distribution=CategoricalDistribution(labels),
+        )
 
 
 def scalar(

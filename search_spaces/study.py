@@ -6,7 +6,7 @@ from itertools import product
 from typing import Literal
 
 from search_spaces.column import BETA_ATK, AnyColumn
-from search_spaces.factor import Factor, Level, Settings
+from search_spaces.factor import Factor, Level, Settings, Value
 from search_spaces.printed import Number, printed
 
 
@@ -24,7 +24,8 @@ class Profile:
 
     ``settings``: fields that hold unless the study or an arm sets them. ``pins``: fields that hold whatever they set; a
     factor that sets nothing but pinned fields disappears. ``eps``: the budget in pixels in [0, 1], for training and
-    evaluation. ``beta_atk``: the joint losses that columns without a list of their own try.
+    evaluation. ``beta_atk``: the joint losses that columns without a list of their own try. ``limits``: the most that these
+    fields of an evaluation's attack may be. ``exceptions``: by a field of the trial and its value, pins that hold there.
     """
 
     name: Literal["paper", "short", "demo"]
@@ -33,6 +34,8 @@ class Profile:
     settings: Settings = field(default_factory=dict)
     pins: Settings = field(default_factory=dict)
     beta_atk: tuple[str, ...] = BETA_ATK
+    limits: Mapping[str, int] = field(default_factory=dict)
+    exceptions: Mapping[tuple[str, Value], Settings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,12 @@
-"""The papers' printed numbers: complete, as printed, and under labels that the studies have."""
+"""The papers' printed numbers stand beside the studies' own: under labels that they have, and as printed."""
+
+from importlib.resources import files
 
 import pytest
 
 from search_spaces.catalog import STUDIES
 from search_spaces.column import BETA_ATK
 from search_spaces.study import Study
-
-#: How many numbers each table prints.
-COUNTS = {
-    "cas/table-3": 4 * 4,
-    "cas/figure-8": 0,  # a picture
-    "cifs/table-1": 6 * 5,
-    "cifs/table-5": 4 * 4 - 2,  # Vanilla has no module to attack or to read
-    "cifs/table-b2": 6 * 5,
-    "cifs/table-b3": 5 + 2 * (9 * 4 + 1),  # natural accuracy once a defense
-    "cifs/table-e1": 6 * 4,
-    "cifs/table-e2": 4 * 4,
-    "cifs/table-e3": 3 * 4,
-}
 
 #: Rows as printed, in the order of the study's columns; None where the table prints a dash.
 ROWS: dict[str, dict[tuple[str, ...], tuple[float | None, ...]]] = {
@@ -71,10 +60,15 @@ ROWS: dict[str, dict[tuple[str, ...], tuple[float | None, ...]]] = {
 }
 
 
+def test_no_printed_number_is_without_a_study() -> None:
+    printed = {file.name.removesuffix(".csv") for file in files("search_spaces").joinpath("reference").iterdir()}
+    papers = {study.paper for study in STUDIES.values()}
+    assert {name for name in printed if name.split("-")[0] in papers} <= {name.replace("/", "-") for name in STUDIES}
+
+
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
-def test_every_number_is_there_once(study: Study) -> None:
-    cells = [(number.labels, number.checkpoint, number.column) for number in study.printed()]
-    assert len(cells) == len(set(cells)) == COUNTS[study.name]
+def test_a_table_has_numbers(study: Study) -> None:
+    assert study.printed() or "/figure-" in study.name
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
@@ -85,8 +79,7 @@ def test_labels_are_those_of_the_study(study: Study) -> None:
     for number in study.printed():
         assert number.labels in rows
         assert number.column in {column.label for column in study.columns}
-        assert number.checkpoint == study.checkpoint
-        assert number.std is None
+        assert number.checkpoint in (("best", "last") if study.checkpoint == "both" else (study.checkpoint,))
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -1,0 +1,133 @@
+"""The method, its rival and its factors."""
+
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from search_spaces.baselines import AT, FAT, TRADES, VANILLA
+from search_spaces.factor import Eps, Factor, Level, Settings, choice, scalar
+from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.study import Arm
+
+#: The paper's own choice, section 4.1: the last two residual blocks, an MLP and a linear probe, top-2, softmax.
+CIFS: Settings = {
+    "module.name": "cifs",
+    "module.positions": ("P2", "P1"),
+    "module.probes": ("mlp", "linear"),
+    "module.top_k": 2,
+    "module.imgf.name": "softmax",
+    "module.imgf.T": 1.0,
+    "module.beta": 2.0,
+}
+#: Its rival. Table B.3 attacks two CAS modules; they stand where those of CIFS do, which on ResNet-18 is CAS's own Block4.
+CAS: Settings = {"module.name": "cas", "module.positions": ("P2", "P1"), "module.beta": 2.0}
+
+#: Appendix C. Augmented as CIFAR-10 is (public code).
+SVHN: Settings = {"data.dataset": "svhn", "training.lr": 0.01, "training.weight_decay": 5e-4}
+#: Appendix D. Not augmented (public code).
+FASHION_MNIST: Settings = {
+    "data.dataset": "fashion-mnist",
+    "data.crop": 0,
+    "data.flip": False,
+    "model.name": "resnet-10",
+    "attack.iterations": 20,
+    "attack.step": Eps(1 / 15),
+    "training.schedule.milestones": (45, 75, 90),
+}
+
+BETA = scalar(
+    "beta",
+    "β",
+    "module.beta",
+    levels=(0.1, 1.0, 2.0, 10.0, 100.0),
+    default=2.0,
+    distribution=FloatDistribution(0.1, 100, log=True),
+)
+TOP_K = Factor(
+    "top_k",
+    "k",
+    levels=tuple(Level(f"top-{k}", {"module.top_k": k}) for k in (1, 2, 3)),
+    default="top-2",
+    distribution=IntDistribution(1, 5),
+)
+# Each with section 3.3's own constant.
+IMGF = choice(
+    "imgf",
+    "IMGF",
+    levels=(
+        Level("sigmoid", {"module.imgf.name": "sigmoid", "module.imgf.alpha": 10.0}),
+        Level("softplus", {"module.imgf.name": "softplus", "module.imgf.alpha": 5.0}),
+        Level("softmax", {"module.imgf.name": "softmax", "module.imgf.T": 1.0}),
+    ),
+    default="softmax",
+)
+# Section 3.3 takes 10 for the sigmoid and 5 for the softplus; the softmax has T instead.
+ALPHA = scalar(
+    "alpha", "α", "module.imgf.alpha", levels=(5.0, 10.0), default=10.0, distribution=FloatDistribution(0.1, 100, log=True)
+)
+T = scalar("T", "T", "module.imgf.T", levels=(1.0,), default=1.0, distribution=FloatDistribution(0.01, 100, log=True))
+# Section 3.2 makes beta the number of layers; Table E.2 does not say whether it is 1 for a single one, and it stays 2 here.
+POSITIONS = choice(
+    "positions",
+    "P",
+    levels=(
+        Level("P1", {"module.positions": ("P1",), "module.probes": ("linear",)}),
+        Level("P2", {"module.positions": ("P2",), "module.probes": ("mlp",)}),
+        Level("P1-P2", {"module.positions": ("P2", "P1"), "module.probes": ("mlp", "linear")}),
+    ),
+    default="P1-P2",
+)
+# So many of the last blocks: one and two are levels of Table E.2. Only the last one's probe is linear (appendix E.4).
+LAYERS = choice(
+    "layers",
+    "|I|",
+    levels=(
+        Level("|I| = 1", {"module.positions": ("P1",), "module.probes": ("linear",)}),
+        Level("|I| = 2", {"module.positions": ("P2", "P1"), "module.probes": ("mlp", "linear")}),
+        Level("|I| = 3", {"module.positions": ("P3", "P2", "P1"), "module.probes": ("mlp", "mlp", "linear")}),
+    ),
+    default="|I| = 2",
+)
+PROBES = choice(
+    "probes",
+    "A",
+    levels=(
+        Level("Linear-Linear", {"module.probes": ("linear", "linear")}),
+        Level("MLP-Linear", {"module.probes": ("mlp", "linear")}),
+    ),
+    default="MLP-Linear",
+)
+# Of the training's attack: the paper takes PGD-10, and PGD-20 on Fashion-MNIST.
+ITERATIONS = Factor(
+    "iterations",
+    "PGD",
+    levels=tuple(Level(f"PGD-{n}", {"attack.iterations": n}) for n in (10, 20)),
+    default="PGD-10",
+    distribution=IntDistribution(1, 20),
+)
+SPACE = (BETA, TOP_K, IMGF, ALPHA, T, POSITIONS, LAYERS, PROBES, ITERATIONS)
+
+NETWORK = choice(
+    "network",
+    "network",
+    levels=(
+        Level("ResNet-18", {"model.name": "resnet-18"}),
+        # Appendix B.1.
+        Level(
+            "WRN-28-10",
+            {"model.name": "wrn-28", "model.width": 160, "training.epochs": 110, "training.weight_decay": 5e-4},
+        ),
+    ),
+    default="ResNet-18",
+)
+DEFENSE = choice(
+    "defense", "defense", levels=(Level("Vanilla", VANILLA), Level("CAS", CAS), Level("CIFS", CIFS)), default="CIFS"
+)
+MODULE = choice("module", "module", levels=(Level("Vanilla", VANILLA), Level("CIFS", CIFS)), default="CIFS")
+#: The strategies of Table B.4, at the schedule of the paper, which names no other for TRADES or FAT.
+OBJECTIVE = choice("objective", "objective", levels=(Level("AT", AT), Level("TRADES", TRADES), Level("FAT", FAT)), default="AT")
+
+PROFILES = profiles(epochs=120)
+VANILLA_ROW = (Arm(("Vanilla",), VANILLA),)
+#: The attacker tries several weights of the modules in the joint loss, and the paper prints the worst (section 4.1).
+COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "C&W", "PGD-100", beta_atk=None))
+#: Without C&W.
+COLUMNS_IN_BRIEF = (NATURAL, *attacked("FGSM", "PGD-20", "PGD-100", beta_atk=None))
