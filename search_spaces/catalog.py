@@ -18,9 +18,6 @@ OUT: Mapping[str, str] = MappingProxyType(
         "cas/table-7": "the losses in formulas",
         "cas/figure-7": "it shows two ResNet-152 from elsewhere on ImageNet, and trains nothing",
         "cifs/figure-2": "a diagram of the module",
-        "afd/figure-1": "a diagram of the method",
-        "afd/table-a1": "the settings of the trainings, which are those of afd/*",
-        "afd/table-a2": "the settings of the attacks, which are those of afd/*",
         "infofeature/figure-1": "a sketch of decision boundaries",
         "infofeature/figure-2": "a diagram of the attack",
     }

@@ -27,10 +27,14 @@ Settings = Mapping[str, "Value | Eps | Source | Settings"]
 
 @dataclass(frozen=True)
 class Level:
-    """One setting of a factor: the ``label`` that the table prints, and the fields of the trial that it sets."""
+    """One setting of a factor: the ``label`` that the table prints, and the fields of the trial that it sets.
+
+    ``beside``: by a label of another factor, what it sets besides in rows that have that label too.
+    """
 
     label: str
     settings: Settings
+    beside: Mapping[str, Settings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,9 @@ class Factor:
 
     def only(self, *labels: str) -> "Factor":
         """The factor with these of its levels; the first is the default where the paper's own is not among them."""
-        known = {level.label: level for level in self.levels}
-        return replace(
-            self,
-            levels=tuple(known[label] for label in labels),
-            default=self.default if self.default in labels else labels[0],
-            distribution=CategoricalDistribution(labels),
-        )
+        levels = tuple(level for level in self.levels if level.label in labels)
+        default = self.default if self.default in labels else labels[0]
+        return replace(self, levels=levels, default=default, distribution=CategoricalDistribution(labels))
 
 
 def scalar(

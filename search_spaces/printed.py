@@ -2,9 +2,9 @@
 
 A file has a column for each factor, then ``checkpoint,column,value,std``; a cell that is empty or illegible is left out.
 Labels are the paper's own, with one word for what the papers share: Natural for clean images, Vanilla for no module in the
-network, a method's name for "ours". Behind an attack that was made on another network stands (BB), or that network; behind one
-on CAS's module, (CAS). Several eps are multiples of the one in training. Rows are networks: cifs-table-4 has its rows, which
-are attacks, in the columns' labels.
+network, a method's name for "ours". Behind an attack that was made on another network stands (BB), or that network.
+cas-table-13 has multiples of the training's eps for 2/255 to 32/255, and cifs-table-4 its rows, which are attacks, in the
+columns.
 ``objective`` and ``module`` are the factors where a table crosses the two, ``defense`` where its rows are whole methods.
 Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies. afd-table-1-cited has
 the rows of that table which quote other papers.

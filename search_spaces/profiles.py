@@ -1,16 +1,20 @@
 """What the papers' studies share: attacks and their columns, the adversarial training recipe, and the three profiles."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Settings, Value
+from search_spaces.factor import Eps, Settings
 from search_spaces.study import Picture, Profile
+
+
+def _steps(iterations: int, step: Eps) -> Settings:
+    return {"eps": Eps(), "step": step, "iterations": iterations}
 
 
 def pgd(iterations: int, step: Eps) -> Settings:
     """PGD from a uniform start within the profile's eps."""
-    return {"name": "pgd", "eps": Eps(), "step": step, "iterations": iterations}
+    return {"name": "pgd", **_steps(iterations, step)}
 
 
 def cw(iterations: int) -> Settings:
@@ -103,11 +107,9 @@ _DEMO: Settings = {
     "model.name": "resnet-10",
     "model.width": 8,
     "model.normalise": True,
-    # Two steps of half eps reach every corner that matters from a start in the ball, and leave time for more epochs. They are
-    # those of every attack that has such steps: its name is not pinned.
-    "attack.eps": Eps(),
-    "attack.step": Eps(1 / 2),
-    "attack.iterations": 2,
+    # Two steps of half eps reach every corner that matters from a start in the ball, and leave time for more epochs. Which
+    # attack it is stays the study's choice, here and in the selection.
+    **_within("attack", _steps(2, Eps(1 / 2))),
     "training.epochs": 25,
     "training.batch_size": 32,
     # CIFS's softmax leaves the last layer features of size 1 / channels, so that its final prediction is learnt only at a
@@ -116,19 +118,9 @@ _DEMO: Settings = {
     "training.weight_decay": 2e-4,
     "training.schedule.name": "one-cycle",
     # Each epoch is looked at: PGD-20 would take a quarter of the time.
-    **_within("selection.attack", pgd(5, step=Eps(1 / 4))),
+    **_within("selection.attack", _steps(5, Eps(1 / 4))),
 }
 
-
-#: The demo's rate is CIFS's: in these defenses it, or their own default, makes the loss diverge.
-_DEMO_EXCEPTIONS: Mapping[tuple[str, Value], Settings] = {
-    ("objective.name", "mart"): {"training.lr": 0.2},
-    ("objective.name", "feature-matching"): {"training.lr": 0.2},
-    ("objective.name", "pcl"): {"objective.weight": 0.1},
-    ("objective.name", "l2-matching"): {"objective.weight": 0.1},
-    ("objective.name", "afd"): {"objective.hidden": 64, "objective.lr_encoder": 0.1},
-    ("module.name", "fsr"): {"training.lr": 0.1},
-}
 
 #: A quarter of the papers' epochs, each in half the time. In so few a rate that rises and falls along lines gets further than
 #: one that drops twice (Wong et al., ICLR 2020).
@@ -143,25 +135,22 @@ def _pace(epochs: int) -> Settings:
     }
 
 
-def profiles(epochs: int, eps: float = 8 / 255) -> Mapping[str, Profile]:
+def profiles(
+    epochs: int, *, eps: float = 8 / 255, free: Collection[str] = (), demo: Settings = MappingProxyType({})
+) -> Mapping[str, Profile]:
     """The three profiles of a paper that trains for so many ``epochs``, within ``eps``.
+
+    ``free``: fields that no profile pins. ``demo``: what the demo pins besides, where a defense does not learn as it is.
 
     The papers print single runs. Three seeds are the fewest that show how far a difference between two rows can be one
     of luck.
     """
+    pinned = ({**_SHORT, **_pace(30)}, {**_DEMO, **_pace(25), **demo})
+    short, small = ({field: value for field, value in pins.items() if field not in free} for pins in pinned)
     every = (
         Profile("paper", eps=eps, seeds=3, settings={**_RECIPE, "training.epochs": epochs}),
-        Profile("short", eps=eps, seeds=3, settings=_RECIPE, pins={**_SHORT, **_pace(30)}),
+        Profile("short", eps=eps, seeds=3, settings=_RECIPE, pins=short),
         # The strokes of a digit are high in contrast: 8/255 would hardly be felt.
-        Profile(
-            "demo",
-            eps=0.125,
-            seeds=2,
-            settings=_RECIPE,
-            pins={**_DEMO, **_pace(25)},
-            beta_atk=("0", "2", "inf-1"),
-            limits={"examples": 100, "queries": 2000},
-            exceptions=_DEMO_EXCEPTIONS,
-        ),
+        Profile("demo", eps=0.125, seeds=2, settings=_RECIPE, pins=small, beta_atk=("0", "2", "inf-1")),
     )
     return MappingProxyType({profile.name: profile for profile in every})
