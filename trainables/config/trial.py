@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from trainables.config.attack import Transfer
+from trainables.config.attacks.composite import Transfer
 from trainables.config.data import Data
 from trainables.config.identity import canonical_attack, heads
 from trainables.config.model import Model
