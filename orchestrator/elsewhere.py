@@ -31,17 +31,14 @@ class Elsewhere:
         model: a name of ``config.Model``; hyphens may be left out.
         dataset: a name of ``config.Data``.
         settings: further fields of the configuration as ``FIELD=VALUE``.
-        data_dir: folder of the data set.
-        download: whether it may be fetched.
+        runtime: where and how the network runs, and where its data are.
 
     Raises:
         BadInput: the file holds no weights, or not this network's; a name or field is not allowed.
         Unavailable: the file or the data set is not there.
     """
 
-    def __init__(
-        self, checkpoint: Path, model: str, dataset: str, settings: Sequence[str], data_dir: str, download: bool
-    ) -> None:
+    def __init__(self, checkpoint: Path, model: str, dataset: str, settings: Sequence[str], runtime: Runtime) -> None:
         names = {re.sub(r"\W", "", name): name for name in BLOCKS}
         name = names.get(re.sub(r"\W", "", model.lower()), model)
         width = {"model.width": 160} if name.startswith("wrn") else {}
@@ -53,7 +50,7 @@ class Elsewhere:
         except ValueError as error:
             raise BadInput(f"--checkpoint {error}") from error
         try:
-            self._trial = Trial(self.config, Runtime(data_dir=data_dir, download=download))
+            self._trial = Trial(self.config, runtime)
         except DataNotFound as error:
             raise Unavailable(str(error)) from error
         try:

@@ -1,24 +1,15 @@
 """Commands that plan, train and attack."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from orchestrator.cli.options import (
     STORAGE,
-    Address,
-    Compile,
-    CpusPerTrial,
-    DataDir,
-    Download,
-    GpusPerTrial,
     Json,
-    Layout,
-    MaxConcurrent,
     Names,
-    NoTracking,
     ProfileOption,
     RetryFailed,
     Seeds,
@@ -28,10 +19,13 @@ from orchestrator.cli.options import (
     out,
     print_json,
     storage_option,
-    sweep_options,
+    with_sweep_options,
 )
 from orchestrator.cli.tables import print_table, tables_of
 from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
+
+if TYPE_CHECKING:
+    from orchestrator.options import Options
 
 
 def plan(
@@ -72,6 +66,7 @@ def plan(
     _print_counts(made)
 
 
+@with_sweep_options
 def run(
     names: Names,
     profile: ProfileOption = "paper",
@@ -79,24 +74,14 @@ def run(
     settings: Set = None,
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
-    cpus_per_trial: CpusPerTrial = None,
-    gpus_per_trial: GpusPerTrial = None,
-    max_concurrent: MaxConcurrent = None,
-    address: Address = None,
-    data_dir: DataDir = "data",
-    download: Download = False,
-    layout: Layout = "auto",
-    compiled: Compile = False,
-    no_tracking: NoTracking = False,
+    *,
+    options: "Options",
 ) -> None:
     """Train and evaluate what is not there yet, then print the tables. To go on after any stop, run the same command again.
 
     Example: `advsweep run cifs/robustness --profile demo`
     """
     made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
-    options = sweep_options(
-        cpus_per_trial, gpus_per_trial, max_concurrent, address, data_dir, download, layout, compiled, no_tracking
-    )
     failures = run_plan(made, store, options, storage)
     for manifest in made.manifests:
         out.print()
