@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from analysis.checks import Item
     from orchestrator.options import Options
     from orchestrator.plan import Plan
+    from search_spaces.study import Column
     from trainables.config import Runtime
 
 Attacks = Annotated[
@@ -75,17 +76,17 @@ def evaluate(
 
     Example: `advsweep evaluate --checkpoint weights.pt --model resnet-18 --attack "pgd(iterations=20)"`
     """
-    from orchestrator.attack_text import column
+    from orchestrator.attack_text import column, number
 
     if (checkpoint is None) != (model is None):
         raise BadInput("--checkpoint and --model: give both or none")
     if (checkpoint is None) == (not names):
         raise BadInput("name studies to attack their trials, or give --checkpoint and --model; not both")
+    columns = tuple({c.label: c for c in map(column, attack)}.values())
     if checkpoint is not None and model is not None:
-        _attack_weights(checkpoint, model, dataset, eps, attack, settings, options.runtime)
+        _attack_weights(checkpoint, model, dataset, columns, number("--eps", eps), settings, options.runtime)
         return
     assert names
-    columns = tuple({c.label: c for c in map(column, attack)}.values())
     made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed, added=columns, train=False)
     _tell_untrained(made, storage)
     failures = run_plan(made, store, options, storage)
@@ -141,17 +142,16 @@ def _attack_weights(
     checkpoint: Path,
     model: str,
     dataset: str,
-    eps: str,
-    attacks: Sequence[str],
+    columns: Sequence["Column"],
+    eps: float,
     settings: Sequence[str] | None,
     runtime: "Runtime",
 ) -> None:
-    from orchestrator.attack_text import number
     from orchestrator.elsewhere import Elsewhere
 
-    brought = Elsewhere(checkpoint, model, dataset, settings or [], runtime)
+    brought = Elsewhere(checkpoint, model, dataset, columns, eps, settings or [], runtime)
     out.print(f"{checkpoint}: {brought.description}", highlight=False)
-    for label, accuracy, examples in brought.accuracies(attacks, number("--eps", eps)):
+    for label, accuracy, examples in brought.accuracies():
         out.print(f"{accuracy:7.2f} %  {label}  ({examples:,} examples)", highlight=False)
 
 
