@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -155,7 +155,7 @@ def _attack_weights(
         out.print(f"{accuracy:7.2f} %  {label}  ({examples:,} examples)", highlight=False)
 
 
-def _tell_untrained(made: Any, storage: str, console: Console = out) -> None:
+def _tell_untrained(made: "Plan", storage: str, console: Console = out) -> None:
     """Say how many trials are left out, and refuse to do nothing."""
     missing = made.untrained
     if len(missing) == len(made.trials):

@@ -15,7 +15,10 @@ from rich.console import Console
 from orchestrator.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
+    from analysis.schema import Manifest
     from orchestrator.options import Options
+    from orchestrator.store import Store
+    from search_spaces.study import Study
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -85,7 +88,7 @@ def with_sweep_options(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def find_studies(patterns: Sequence[str]) -> tuple[Any, ...]:
+def find_studies(patterns: Sequence[str]) -> "tuple[Study, ...]":
     """The catalogue's studies of these names, each once."""
     from search_spaces.catalog import UnknownStudy, find
 
@@ -95,7 +98,7 @@ def find_studies(patterns: Sequence[str]) -> tuple[Any, ...]:
         raise BadInput(str(error)) from error
 
 
-def existing_store(storage: str) -> Any:
+def existing_store(storage: str) -> "Store":
     """The record of a storage that is there."""
     from orchestrator.store import Store
 
@@ -105,7 +108,7 @@ def existing_store(storage: str) -> Any:
     return store
 
 
-def find_manifests(storage: str, pattern: str, profile: str | None) -> list[Any]:
+def find_manifests(storage: str, pattern: str, profile: str | None) -> "list[Manifest]":
     """The studies of this pattern that were run on the storage, the newest variant of each."""
     from analysis.load import BrokenRecordError, ManifestNotFoundError, find_manifest
     from analysis.load import manifests as every

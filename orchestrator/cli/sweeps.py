@@ -26,6 +26,8 @@ from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
 
 if TYPE_CHECKING:
     from orchestrator.options import Options
+    from orchestrator.plan import Plan
+    from orchestrator.store import Store
 
 
 def plan(
@@ -90,8 +92,10 @@ def run(
     tell_failures(made, failures)
 
 
-def make_plan(names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any) -> Any:
-    """The plan of these studies against the record of a storage, and the record."""
+def make_plan(
+    names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
+) -> "tuple[Plan, Store]":
+    """The plan of these studies against a storage's record, and the record. ``more``: see :func:`orchestrator.plan.plan`."""
     from orchestrator.plan import plan as make
     from orchestrator.settings import parse
     from orchestrator.store import Store
@@ -106,7 +110,7 @@ def make_plan(names: list[str], profile: str, seeds: int | None, settings: list[
         raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def run_plan(made: Any, store: Any, options: Any, storage: str, console: Console = out) -> dict[str, str]:
+def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, console: Console = out) -> dict[str, str]:
     """Run a plan, telling ``console``; the reasons of the trials that failed, by their keys."""
     _print_counts(made, console)
     try:
@@ -117,7 +121,7 @@ def run_plan(made: Any, store: Any, options: Any, storage: str, console: Console
         raise Interrupted from None
 
 
-def tell_failures(made: Any, failures: Mapping[str, str]) -> None:
+def tell_failures(made: "Plan", failures: Mapping[str, str]) -> None:
     """End with an error if trials failed, now or before."""
     reasons = {**failures, **{t.key: t.recorded.reason for t in made.failed}}
     if reasons:
@@ -128,7 +132,7 @@ def tell_failures(made: Any, failures: Mapping[str, str]) -> None:
         )
 
 
-def _print_counts(made: Any, console: Console = out) -> None:
+def _print_counts(made: "Plan", console: Console = out) -> None:
     n = made.counts()
     shared = n["trials_requested"] - n["trials_unique"]
     console.print(
