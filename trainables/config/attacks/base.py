@@ -15,20 +15,29 @@ View = Literal["plain", "soft", "train"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Natural(Spec):
+class Tested(Spec):
+    """``examples``: at most so many test images are attacked, with the classes in the test set's proportions; None for all.
+
+    Which ones is the same for every trial and attack.
+    """
+
+    examples: Count | None = None
+
+
+class Natural(Tested):
     """No attack: natural accuracy."""
 
     name: Literal["natural"] = "natural"
 
 
-class Linf(Spec):
+class Linf(Tested):
     """``eps``: the largest change of a pixel, in [0, 1]."""
 
     eps: Share
     norm: Literal["linf"] = "linf"
 
 
-class Normed(Spec):
+class Normed(Tested):
     """``eps``: the largest change in ``norm``: of a pixel, or over the whole image."""
 
     eps: NonNegative

@@ -1,14 +1,14 @@
 """Attacks that are made of others."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from trainables.config.attacks.base import Differentiated, Normed
+from trainables.config.attacks.base import Differentiated, Normed, Tested
 from trainables.config.attacks.black_box import NAttack, Noise, Square
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
 from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
-from trainables.config.spec import Count, Spec
+from trainables.config.spec import Count
 
 
 class AutoAttack(Normed, Differentiated):
@@ -65,7 +65,7 @@ Direct = (
 )
 
 
-class Transfer(Spec):
+class Transfer(Tested):
     """``attack``, made on another network: on the ``best`` or ``last`` checkpoint of the trial with the key ``source``.
 
     ``own`` as the attack's ``beta_atk`` means the source's own.
@@ -75,3 +75,9 @@ class Transfer(Spec):
     source: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     checkpoint: Literal["best", "last"] = "last"
     attack: Annotated[Direct, Field(discriminator="name")]
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if self.attack.examples is not None:
+            raise ValueError(f"attack.examples = {self.attack.examples}: say it of the transfer, as examples beside its attack")
+        return self
