@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+if TYPE_CHECKING:
+    from search_spaces.column import Source
 
 Scalar = str | int | float | bool
 Value = Scalar | None | tuple["Value", ...]
@@ -16,8 +20,9 @@ class Eps:
     times: float = 1.0
 
 
-#: Fields of the trial configuration by dotted name (``module.beta``), and what they are set to.
-Settings = Mapping[str, Value | Eps]
+#: Fields of the trial configuration by dotted name (``module.beta``), and what they are set to. Fields of an attack or a
+#: measure may hold those of an attack in their turn, or the network that it is made on.
+Settings = Mapping[str, "Value | Eps | Source | Settings"]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ A file has a column for each factor, then ``checkpoint,column,value,std``; a cel
 Labels are the paper's own, with one word for what the papers share: Natural for clean images, Vanilla for no module in the
 network, a method's name for "ours". Behind an attack that was made on another network stands (BB), or that network.
 ``objective`` and ``module`` are the factors where a table crosses the two, ``defense`` where its rows are whole methods.
+infofeature-table-3's ``restart`` is no factor: it says which of several trainings a row is, the best, the worst, or ("-") the
+only one.
 Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies. afd-table-1-cited has
 the rows of that table which quote other papers.
 """

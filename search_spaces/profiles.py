@@ -1,6 +1,6 @@
 """What the papers' studies share: attacks and their columns, the adversarial training recipe, and the three profiles."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from search_spaces.column import Column
@@ -8,9 +8,13 @@ from search_spaces.factor import Eps, Settings
 from search_spaces.study import Profile
 
 
+def _steps(iterations: int, step: Eps) -> Settings:
+    return {"eps": Eps(), "step": step, "iterations": iterations}
+
+
 def pgd(iterations: int, step: Eps) -> Settings:
     """PGD from a uniform start within the profile's eps."""
-    return {"name": "pgd", "eps": Eps(), "step": step, "iterations": iterations}
+    return {"name": "pgd", **_steps(iterations, step)}
 
 
 def cw(iterations: int) -> Settings:
@@ -76,8 +80,9 @@ _DEMO: Settings = {
     "model.name": "resnet-10",
     "model.width": 8,
     "model.normalise": True,
-    # The attack that is worth most where time is short: two steps of half eps cross the ball, and leave time for epochs.
-    **_within("attack", pgd(2, step=Eps(1 / 2))),
+    # The attack that is worth most where time is short: two steps of half eps cross the ball, and leave time for epochs. Which
+    # attack it is stays the study's choice, here and in the selection.
+    **_within("attack", _steps(2, Eps(1 / 2))),
     "training.epochs": 20,
     "training.batch_size": 32,
     # CIFS's softmax leaves the last layer features of size 1 / channels, so that its final prediction is learnt only at a
@@ -86,7 +91,7 @@ _DEMO: Settings = {
     "training.weight_decay": 2e-4,
     "training.schedule.name": "one-cycle",
     # Every epoch is looked at, so that a long attack here would take longer than the training.
-    **_within("selection.attack", pgd(5, step=Eps(1 / 4))),
+    **_within("selection.attack", _steps(5, Eps(1 / 4))),
 }
 
 
@@ -95,16 +100,17 @@ _DEMO: Settings = {
 _SHORT: Settings = {"training.epochs": 30, "training.schedule.name": "one-cycle", "training.precision": "bf16"}
 
 
-def profiles(epochs: int) -> Mapping[str, Profile]:
-    """The three profiles of a paper that trains for so many ``epochs``.
+def profiles(epochs: int, free: Collection[str] = ()) -> Mapping[str, Profile]:
+    """The three profiles of a paper that trains for so many ``epochs``; ``free``: fields that no profile pins.
 
     The papers print single runs. Three seeds are the fewest that show how far a difference between two rows can be one
     of luck.
     """
+    short, demo = ({field: value for field, value in pins.items() if field not in free} for pins in (_SHORT, _DEMO))
     every = (
         Profile("paper", eps=8 / 255, seeds=3, settings={**_RECIPE, "training.epochs": epochs}),
-        Profile("short", eps=8 / 255, seeds=3, settings=_RECIPE, pins=_SHORT),
+        Profile("short", eps=8 / 255, seeds=3, settings=_RECIPE, pins=short),
         # The strokes of a digit are high in contrast: 8/255 would hardly be felt.
-        Profile("demo", eps=0.125, seeds=2, settings=_RECIPE, pins=_DEMO, beta_atk=("0", "2", "inf-1")),
+        Profile("demo", eps=0.125, seeds=2, settings=_RECIPE, pins=demo, beta_atk=("0", "2", "inf-1")),
     )
     return MappingProxyType({profile.name: profile for profile in every})

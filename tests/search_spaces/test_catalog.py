@@ -6,6 +6,13 @@ from search_spaces.catalog import STUDIES, UnknownStudy, find
 
 CIFS = [f"cifs/table-{table}" for table in ("1", "5", "b2", "b3", "e1", "e2", "e3")]
 CAS = ["cas/table-3", "cas/figure-8"]
+FSR = [
+    f"fsr/{place}"
+    for place in (*(f"table-s{n}" for n in range(1, 8)), *(f"figure-s{n}" for n in ("1a", "1b", "1c", "2a", "2b")))
+]
+INFOFEATURE = [
+    f"infofeature/{place}" for place in (*(f"table-{n}" for n in range(1, 7)), "figure-3", "figure-4", "lambda", "iterations")
+]
 
 
 def names(pattern: str) -> list[str]:
@@ -30,9 +37,12 @@ def test_a_study_is_found_by_its_name_and_its_aliases(name: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        ("*", [*CAS, *CIFS]),
+        ("*", [*CAS, *CIFS, *INFOFEATURE, *FSR]),
         ("cifs/*", CIFS),
         ("cas/*", CAS),
+        ("fsr/*", FSR),
+        ("infofeature/*", INFOFEATURE),
+        ("*/iterations", ["infofeature/iterations", "fsr/figure-s2a"]),
         ("*/beta", ["cas/figure-8", "cifs/table-e1"]),
         ("cifs/table-e?", ["cifs/table-e1", "cifs/table-e2", "cifs/table-e3"]),
         ("cifs/[rt]*", CIFS),  # some match by name and by alias, and come once
@@ -48,8 +58,8 @@ def test_a_pattern_matches_names_and_aliases_in_the_catalogues_order(pattern: st
         ("cifs/robustnes", "unknown study 'cifs/robustnes'; did you mean 'cifs/robustness'?"),
         ("CIFS/Table-E1", "unknown study 'CIFS/Table-E1'; did you mean 'cifs/table-e1'?"),
         ("cifs", "unknown study 'cifs'; did you mean 'cifs/*'?"),
-        ("zzz", "unknown study 'zzz'; there are studies of cas, cifs; `advsweep studies` lists all"),
-        ("", "unknown study ''; there are studies of cas, cifs; `advsweep studies` lists all"),
+        ("zzz", "unknown study 'zzz'; there are studies of cas, cifs, infofeature, fsr; `advsweep studies` lists all"),
+        ("", "unknown study ''; there are studies of cas, cifs, infofeature, fsr; `advsweep studies` lists all"),
     ],
 )
 def test_an_unknown_name_is_answered_with_what_there_is(pattern: str, message: str) -> None:

@@ -17,7 +17,25 @@ COUNTS = {
     "cifs/table-e1": 6 * 4,
     "cifs/table-e2": 4 * 4,
     "cifs/table-e3": 3 * 4,
+    "fsr/table-s1": 6 * 6,
+    "fsr/table-s2": 6 * 6,
+    "fsr/table-s3": 6 * 6,
+    "fsr/table-s4": 5 * 6,
+    "fsr/table-s5": 5 * 6,
+    "fsr/table-s6": 2 * 6,
+    "fsr/table-s7": 4 * 5,
+    **{f"fsr/figure-s{figure}": 0 for figure in ("1a", "1b", "1c", "2a", "2b")},  # pictures
+    "infofeature/table-1": 7 * 5,
+    "infofeature/table-2": 2 * 14,
+    "infofeature/table-3": (2 + 2 * 3) * 5,
+    "infofeature/table-4": 5 * 5,
+    "infofeature/table-5": 5 * 5,
+    "infofeature/table-6": 3 * 5,
+    **{f"infofeature/{slug}": 0 for slug in ("figure-3", "figure-4", "lambda", "iterations")},  # pictures, or not printed
 }
+
+#: Behind a row's labels, where a table has the best and the worst of several restarts.
+RESTARTS = {"infofeature/table-3": ("-", "Best Model", "Worst Model")}
 
 #: Rows as printed, in the order of the study's columns; None where the table prints a dash.
 ROWS: dict[str, dict[tuple[str, ...], tuple[float | None, ...]]] = {
@@ -68,6 +86,11 @@ ROWS: dict[str, dict[tuple[str, ...], tuple[float | None, ...]]] = {
         ("Linear-Linear",): (81.52, 58.33, 51.32, 49.07),
         ("MLP-Linear",): (83.86, 58.86, 51.23, 48.74),
     },
+    "fsr/table-s2": {("TRADES", "FSR"): (49.53, 24.87, 23.22, 23.09, 19.22, 19.04)},
+    "fsr/table-s6": {("Binary",): (55.78, 49.21, 47.79, 48.74, 46.91, 44.26)},
+    "infofeature/table-1": {("AdvInterp",): (90.0, 70.4, 61.0, 47.5, 44.1)},
+    "infofeature/table-2": {("Standard",): (2.1, 2.0, 2.8, 2.0, 1.8, 2.2, 1.6, 1.9, 1.5, 2.0, 1.5, 2.0, 1.6, 2.1)},
+    "infofeature/table-6": {("Madry",): (88.7, 88.6, 88.4, 75.3, 74.6)},
 }
 
 
@@ -82,6 +105,8 @@ def test_labels_are_those_of_the_study(study: Study) -> None:
     rows = {arm.labels for arm in study.arms(study.profiles["paper"])}
     if study.rows_by_beta:
         rows = {(*labels, beta) for labels in rows for beta in BETA_ATK}
+    if study.name in RESTARTS:
+        rows = {(*labels, restart) for labels in rows for restart in RESTARTS[study.name]}
     for number in study.printed():
         assert number.labels in rows
         assert number.column in {column.label for column in study.columns}
