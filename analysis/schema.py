@@ -16,7 +16,7 @@ Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 from pyarrow import fs
@@ -125,12 +125,20 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     return fs.LocalFileSystem(), str(Path(uri).expanduser().resolve())
 
 
+#: What a column of a table may show.
+Kind = Literal["accuracy", "ensemble", "area", "measure", "cost"]
+
+
 @dataclass(frozen=True)
 class ManifestColumn:
-    """A column of a table: its label, whether it is an attack, and whose prediction counts.
+    """A column of a table: its label, whether it is an attack, and what it shows.
 
-    ``added``: whether it was asked for beside the study's own columns. ``top_k``: how many of the classes with the highest
-    scores the true one may be among.
+    ``head``: whose prediction counts. ``added``: whether it was asked for beside the study's own columns. ``top_k``: how many
+    of the classes with the highest scores the true one may be among. ``only``: the class whose examples count; None for all.
+    ``kind``: ``accuracy``, in percent; that of an ``ensemble``, each example under the worst of its attacks; the normalised
+    ``area`` under accuracy against eps, at most 1; the mean of a ``measure``'s ``array`` ``times`` a factor; a ``cost`` in
+    seconds. ``grid``: of an area from attacks for the smallest change, the eps that it is taken over; others have an attack
+    for each.
     """
 
     label: str
@@ -138,6 +146,11 @@ class ManifestColumn:
     head: str = "final"
     added: bool = False
     top_k: int = 1
+    only: int | None = None
+    kind: Kind = "accuracy"
+    array: str = ""
+    times: float = 1.0
+    grid: tuple[float, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -149,18 +162,22 @@ class ManifestColumn:
 class ManifestArm:
     """A row of a table.
 
-    ``labels``: one a factor. ``trials``: the trial's key by seed. ``attacks``: for each column's label, the attack's key by
-    beta_atk (no entry where the column means nothing for this arm; beta_atk is "" for natural).
+    ``labels``: one a factor. ``trials``: the trial's key by seed. ``reads``: for each column's label, the keys of what it
+    reads (no entry where the column means nothing for this arm): attacks by beta_atk ("" where they have none), by eps for an
+    area, by whatever tells them apart for an ensemble; a measure's or a cost's one key under "", empty for the training's cost.
     """
 
     labels: tuple[str, ...]
     trials: dict[str, str]
-    attacks: dict[str, dict[str, str]]
+    reads: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
 class ManifestNumber:
-    """A number the paper prints, in percent. ``labels`` as the arm's, with the beta_atk behind them where rows are by beta."""
+    """A number the paper prints, in its column's unit.
+
+    ``labels``: as the arm's, with the beta_atk behind them where rows are by beta.
+    """
 
     labels: tuple[str, ...]
     checkpoint: str
@@ -215,8 +232,8 @@ class Manifest:
         for arm in self.arms:
             old = known.get(arm.labels)
             same = old is not None and (old.trials.items() <= arm.trials.items() or arm.trials.items() <= old.trials.items())
-            kept = {c.label: old.attacks[c.label] for c in added if c.label in old.attacks} if old and same else {}
-            arms.append(replace(arm, attacks=arm.attacks | kept))
+            kept = {c.label: old.reads[c.label] for c in added if c.label in old.reads} if old and same else {}
+            arms.append(replace(arm, reads=arm.reads | kept))
         return replace(self, columns=(*self.columns, *added), arms=tuple(arms))
 
     def to_json(self) -> str:
@@ -226,7 +243,7 @@ class Manifest:
     def from_json(cls, text: str) -> Self:
         data = json.loads(text)
         tuples = {name: tuple(data[name]) for name in ("aliases", "factors")}
-        columns = tuple(ManifestColumn(**c) for c in data["columns"])
+        columns = tuple(ManifestColumn(**{**c, "grid": tuple(c["grid"])}) for c in data["columns"])
         arms = tuple(ManifestArm(**{**a, "labels": tuple(a["labels"])}) for a in data["arms"])
         printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])
         return cls(**{**data, **tuples, "columns": columns, "arms": arms, "printed": printed})

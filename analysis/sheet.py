@@ -17,6 +17,12 @@ _OVER_BETA = {
     "per-sample": "Of several beta_atk, the worst for each example (per-sample worst case).",
 }
 
+_KINDS = {
+    "ensemble": "An ensemble leaves right what each of its attacks leaves right.",
+    "area": "Areas under accuracy against eps are divided by the range of eps.",
+    "cost": "Costs in seconds.",
+}
+
 _DOUBTS = "† The row fails a check of obfuscated gradients, so its accuracies under attack may be too high: see the footnotes."
 
 _SEEDS = "Mean ± sample standard deviation over seeds; best and worst: one seed for the whole row, by its strongest attack."
@@ -25,7 +31,7 @@ _SEEDS = "Mean ± sample standard deviation over seeds; best and worst: one seed
 class Sheet(NamedTuple):
     """``text`` and ``style``: frames of the same shape, columns numbered; a style is "", "bold", "underline" or both words.
 
-    ``header``: names of the columns. ``numbers``: which columns hold accuracies. ``blocks``: lines before which another
+    ``header``: names of the columns. ``numbers``: which columns hold numbers. ``blocks``: lines before which another
     checkpoint starts; ``gaps``: lines before which a row of the table ends or starts that has several lines.
     """
 
@@ -77,7 +83,10 @@ def caption(table: Table) -> str:
     settings = ", ".join([f"Profile {m.profile}", *(f"{name} = {value}" for name, value in m.overrides.items())])
     examples = " or ".join(f"{n:,}" for n in table.examples)
     sentences = [f"{settings}.", f"Accuracy in percent on {examples} test examples." if examples else "Accuracy in percent."]
-    if any(len(keys) > 1 for arm in m.arms for keys in arm.attacks.values()):
+    kinds = {column.kind for column in m.columns}
+    sentences += [sentence for kind, sentence in _KINDS.items() if kind in kinds]
+    by_beta = {column.label for column in m.columns if column.kind == "accuracy"}
+    if any(len(keys) > 1 for arm in m.arms for label, keys in arm.reads.items() if label in by_beta):
         sentences.append(_OVER_BETA[table.over_beta])
     if any(len(row.seeds) > 1 for block in table.blocks for row in block.rows):
         sentences.append(_SEEDS)

@@ -3,19 +3,17 @@
 Accuracies are in percent here, as in the papers.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from analysis.cells import Cells
 from analysis.checks import check, failures
-from analysis.load import BrokenRecordError, Record
-from analysis.schema import FAILED, Manifest, ManifestArm, ManifestColumn, ManifestNumber
-from analysis.stats import over_beta as reduce_beta
+from analysis.load import Record
+from analysis.schema import Manifest, ManifestArm, ManifestColumn, ManifestNumber
 from analysis.stats import over_seeds
 
 Checkpoint = Literal["last", "best", "both"]
@@ -26,8 +24,9 @@ OverBeta = Literal["minimum", "per-sample", "each"]
 class Cell:
     """One column of a row.
 
-    ``values``: percent by finished seed. ``mean`` and ``std``: None without seeds; ``std`` also with a single one.
-    ``paper``: what the paper prints here. ``bold``: best mean of its column. ``underline``: strongest attack of its row.
+    ``values``: by finished seed, in the column's unit: percent, but for areas, measures and costs. ``mean`` and ``std``: None
+    without seeds; ``std`` also with a single one. ``paper``: what the paper prints here. ``bold``: best mean of its column.
+    ``underline``: strongest attack of its row.
     """
 
     values: dict[int, float]
@@ -104,7 +103,9 @@ def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_be
         BrokenRecordError: an evaluation's accuracy is not that of its ranks.
     """
     over_beta = "each" if manifest.rows_by_beta else over_beta
-    source = _Source(record, manifest, over_beta)
+    cells = Cells(record, over_beta == "per-sample")
+    printed = manifest.printed if manifest.profile == "paper" else ()
+    source = _Source(manifest.columns, cells, {(n.labels, n.checkpoint, n.column): n for n in printed})
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
     blocks = []
     for name in checkpoints:
@@ -112,91 +113,48 @@ def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_be
         rows: list[Row] = []
         for arm in manifest.arms:
             doubts = tuple(f"check failed: {item.name}: {item.figures}" for item in failures(checked[arm.labels]))
-            rows.extend(replace(_row(source, arm, name, part), doubts=doubts) for part in _parts(arm, over_beta))
+            rows.extend(
+                replace(_row(source, arm, name, part), doubts=doubts) for part in _parts(arm, manifest.columns, over_beta)
+            )
         blocks.append(Block(name, _highlighted(rows, manifest.columns)))
-    return Table(manifest, over_beta, tuple(sorted(source.examples)), tuple(blocks))
+    return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks))
 
 
 class _Part(NamedTuple):
-    """What a row shows of its arm. ``attacks``: the attacks' keys by column; only columns that mean something here."""
+    """What a row shows of its arm. ``reads``: keys by column, as the arm's; only columns that mean something here."""
 
     labels: tuple[str, ...]
-    attacks: Mapping[str, Sequence[str]]
+    reads: Mapping[str, Mapping[str, str]]
 
 
-def _parts(arm: ManifestArm, over_beta: OverBeta) -> list[_Part]:
+def _parts(arm: ManifestArm, columns: Sequence[ManifestColumn], over_beta: OverBeta) -> list[_Part]:
     """The rows that an arm becomes: one, or one for each beta_atk. What has no beta_atk stands in the first of them."""
     if over_beta != "each":
-        return [_Part(arm.labels, {column: tuple(keys.values()) for column, keys in arm.attacks.items() if keys})]
-    betas = list(dict.fromkeys(beta for keys in arm.attacks.values() for beta in keys if beta)) or [""]
+        return [_Part(arm.labels, {column: keys for column, keys in arm.reads.items() if keys})]
+    by_beta = {column.label for column in columns if column.kind == "accuracy"}
+    betas = list(dict.fromkeys(b for column, keys in arm.reads.items() if column in by_beta for b in keys if b)) or [""]
     parts = []
     for beta in betas:
-        shown = {beta, ""} if beta == betas[0] else {beta}
-        attacks = {column: [key for b, key in keys.items() if b in shown] for column, keys in arm.attacks.items()}
-        parts.append(_Part((*arm.labels, beta), {column: keys for column, keys in attacks.items() if keys}))
+        first = beta == betas[0]
+        reads = {
+            column: {b: key for b, key in keys.items() if b == beta or (first and not b)} if column in by_beta else keys
+            for column, keys in arm.reads.items()
+            if first or column in by_beta
+        }
+        parts.append(_Part((*arm.labels, beta), {column: keys for column, keys in reads.items() if keys}))
     return parts
 
 
-class _Source:
-    """The record as one study sees it. ``examples``: numbers of test examples seen."""
+class _Source(NamedTuple):
+    """What the rows are made from: columns, the record, and the paper's numbers by labels, checkpoint and column."""
 
-    def __init__(self, record: Record, manifest: Manifest, over_beta: OverBeta) -> None:
-        self.columns = manifest.columns
-        self.over_beta = over_beta
-        printed = manifest.printed if manifest.profile == "paper" else ()
-        self.paper = {(n.labels, n.checkpoint, n.column): n for n in printed}
-        self.trials: dict[str, Any] = dict(zip(record.trials["trial"], record.trials.itertuples(), strict=True))
-        e = record.evaluations
-        outcomes = zip(e["accuracy"], e["ranks"], strict=True)
-        keys = zip(e["trial"], e["checkpoint"], e["attack"], e["head"], e["complete"], strict=True)
-        self.outcomes = dict(zip(keys, outcomes, strict=True))
-        self.examples: set[int] = set()
-
-    def accuracy(self, trial: str, checkpoint: str, attacks: Sequence[str], column: ManifestColumn) -> float | None:
-        """Percent right in a column under ``attacks``, reduced over them; None as long as one of them is missing."""
-        keys = [self._key(trial, checkpoint, attack, column) for attack in attacks]
-        found = [key for key in keys if key is not None]
-        if len(found) < len(keys):
-            return None
-        ranks = [self._ranks(*key) for key in found]
-        if len({len(r) for r in ranks}) > 1:
-            raise BrokenRecordError(f"trial {trial}: attacks {', '.join(attacks)} were run on different numbers of examples")
-        reduced = reduce_beta(np.stack(ranks), column.top_k)
-        return 100 * (reduced.per_sample if self.over_beta == "per-sample" else reduced.minimum)
-
-    def _key(self, trial: str, checkpoint: str, attack: str, column: ManifestColumn) -> tuple[str, str, str, str, bool] | None:
-        """Of the evaluation that the column shows. Where accuracy is all that is asked for, a complete one does as well."""
-        ways = (True,) if column.complete else (False, True)
-        keys = ((trial, checkpoint, attack, column.head, complete) for complete in ways)
-        return next((key for key in keys if key in self.outcomes), None)
-
-    def _ranks(self, trial: str, checkpoint: str, attack: str, head: str, complete: bool) -> NDArray[np.integer]:
-        """(N,) ranks that agree with the accuracy beside them."""
-        accuracy, ranks = self.outcomes[trial, checkpoint, attack, head, complete]
-        if len(ranks) == 0 or not np.isclose(np.mean(ranks == 0), accuracy, rtol=0, atol=1e-6):
-            where = f"trial {trial}, {checkpoint} checkpoint, attack {attack}, head {head}"
-            raise BrokenRecordError(f"{where}: accuracy {accuracy} is not that of the {len(ranks)} ranks beside it")
-        self.examples.add(len(ranks))
-        return np.asarray(ranks)
-
-    def missing(self, trial: str) -> str | None:
-        """Why the trial is not trained to its end; None if it is."""
-        row = self.trials.get(trial)
-        if row is None:
-            return "not started"
-        epochs = json.loads(row.config)["training"]["epochs"]
-        if row.epochs >= epochs:
-            return None
-        return self.reason(trial) or f"unfinished (epoch {row.epochs} of {epochs})"
-
-    def reason(self, trial: str) -> str | None:
-        """Why the trial failed; None if it did not."""
-        row = self.trials[trial]
-        return (row.reason or "failed") if row.status == FAILED else None
+    columns: tuple[ManifestColumn, ...]
+    cells: Cells
+    paper: Mapping[tuple[tuple[str, ...], str, str], ManifestNumber]
 
 
 def _row(source: _Source, arm: ManifestArm, checkpoint: str, part: _Part) -> Row:
-    columns = [column for column in source.columns if column.label in part.attacks]
+    columns = [column for column in source.columns if column.label in part.reads]
     values: dict[int, list[float]] = {}
     notes = []
     for seed, trial in sorted((int(seed), trial) for seed, trial in arm.trials.items()):
@@ -223,19 +181,21 @@ def _row(source: _Source, arm: ManifestArm, checkpoint: str, part: _Part) -> Row
 
 def _values(source: _Source, trial: str, checkpoint: str, columns: Sequence[ManifestColumn], part: _Part) -> list[float] | str:
     """The trial's value in each of ``columns``, or why it is not in the table."""
-    if why := source.missing(trial):
+    if why := source.cells.missing(trial):
         return why
-    found = [source.accuracy(trial, checkpoint, part.attacks[column.label], column) for column in columns]
+    found = [source.cells.value(trial, checkpoint, part.reads[column.label], column) for column in columns]
     values = [value for value in found if value is not None]
     missing = len(found) - len(values)
     if not missing:
         return values  # even if it failed since, in another study's attack
-    return source.reason(trial) or f"trained, {missing} of {len(found)} columns not evaluated yet"
+    return source.cells.reason(trial) or f"trained, {missing} of {len(found)} columns not evaluated yet"
 
 
 def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn]) -> tuple[Row, ...]:
     """The rows of one checkpoint with the best mean of each column bold and the strongest attack of each row underlined."""
-    tops = [max(_means(cells), default=None) for cells in zip(*(row.cells for row in rows), strict=True)]
+    # Whether more of a measure or of a cost is better is not for a table to say.
+    judged = [column.kind not in {"measure", "cost"} for column in columns]
+    tops = [max(_means(row.cells[i] for row in rows), default=None) if judge else None for i, judge in enumerate(judged)]
     highlighted = []
     for row in rows:
         pairs = list(zip(row.cells, columns, strict=True))

@@ -9,6 +9,7 @@ mean differs from that of ``fp32`` by less than seeds differ from each other.
 
 import argparse
 import statistics
+from dataclasses import replace
 
 import torch
 
@@ -62,8 +63,8 @@ def main() -> None:
     reference: list[float] = []
     for name in dict.fromkeys(["fp32", *arguments.settings]):
         precision, runtime = SETTINGS[name]
-        runtime = config.Runtime(device=arguments.device, layout=runtime.layout, compile=runtime.compile)
-        found = [accuracies(precision, runtime, seed, arguments.epochs) for seed in range(arguments.seeds)]
+        placed = replace(runtime, device=arguments.device)
+        found = [accuracies(precision, placed, seed, arguments.epochs) for seed in range(arguments.seeds)]
         natural, robust = zip(*found, strict=True)
         reference = reference or list(robust)
         changes = " ".join(f"{100 * (a - b):+5.1f}" for a, b in zip(robust, reference, strict=True))

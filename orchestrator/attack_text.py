@@ -47,7 +47,8 @@ def attack(text: str) -> Settings:
             raise BadInput(f"--attack {text!r}: {part.strip()!r} must be FIELD=VALUE, as in pgd(iterations=100, restarts=5)")
         if field in fields:
             raise BadInput(f"--attack {text!r}: {field} is given twice")
-        fields[field] = _value(value.strip())
+        read = _value(value.strip())
+        fields[field] = str(read) if field == "beta_atk" else read  # a name, also where it looks like a number: inf, inf-2
     if name not in _WITHOUT_EPS and fields.get("norm", "linf") == "linf":
         fields.setdefault("eps", Eps())
     if name in _STEPPED and "eps" in fields:

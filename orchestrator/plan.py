@@ -297,5 +297,6 @@ def training_passes(config: TrialConfig) -> float:
 
 def evaluation_passes(config: TrialConfig, attack: Attack) -> float:
     """Cost of an evaluation in forward-backward passes over single images, at most: what is broken costs no more."""
-    images = min(config.data.info.test, config.data.examples or config.data.info.test)
+    test = config.data.info.test
+    images = min(test, config.data.examples or test, attack.examples or test)
     return images * attack_passes(attack, config.data.info.classes)

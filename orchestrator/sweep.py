@@ -10,24 +10,12 @@ from rich.console import Console
 from orchestrator import ray_tune, tracking
 from orchestrator.cluster import cluster, find_data, resources, see_storage
 from orchestrator.errors import Interrupted
+from orchestrator.options import Options
 from orchestrator.plan import Plan
 from orchestrator.progress import Progress
 from orchestrator.store import Store
 from orchestrator.tracking import Tables, Tracker, View
 from orchestrator.worker import Job
-from trainables.config import Runtime
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a sweep runs: resources of a trial (None: chosen from the cluster), cluster, data, and whether MLflow is written."""
-
-    cpus: float | None
-    gpus: float | None
-    concurrent: int | None
-    address: str | None
-    runtime: Runtime
-    tracking: bool
 
 
 def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> dict[str, str]:

@@ -146,7 +146,7 @@ class Work:
         self, evaluation: Evaluation, found: Evaluated, epoch: int, complete: bool, seconds: float
     ) -> Iterator[Row]:
         attack = evaluation.attack
-        labels, classes = self.trial.test_labels, self.job.config.data.info.classes
+        labels, classes = self.trial.test_labels(attack), self.job.config.data.info.classes
         for head, rank in found.ranks.items():
             yield {
                 "evaluation": evaluation.key,

@@ -5,11 +5,21 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from search_spaces import cas, cifs
+from search_spaces import cas, cifs, fsr, infofeature
 from search_spaces.study import Study
 
 #: Every study by its primary name, as the papers were published, the tables of each before its figures.
-STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in (*cas.STUDIES, *cifs.STUDIES)})
+STUDIES: Mapping[str, Study] = MappingProxyType(
+    {
+        study.name: study
+        for study in (
+            *cas.STUDIES,
+            *cifs.STUDIES,
+            *infofeature.STUDIES,
+            *fsr.STUDIES,
+        )
+    }
+)
 
 #: What the papers number and no study answers to, and why.
 OUT: Mapping[str, str] = MappingProxyType(

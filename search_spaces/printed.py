@@ -6,6 +6,8 @@ network, a method's name for "ours". Behind an attack that was made on another n
 cas-table-13 has multiples of the training's eps for 2/255 to 32/255, and cifs-table-4 its rows, which are attacks, in the
 columns.
 ``objective`` and ``module`` are the factors where a table crosses the two, ``defense`` where its rows are whole methods.
+infofeature-table-3's ``restart`` is no factor: it says which of several trainings a row is, the best, the worst, or ("-") the
+only one.
 Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies. afd-table-1-cited has
 the rows of that table which quote other papers.
 """

@@ -12,7 +12,7 @@ from torch import Tensor
 from trainables import config
 from trainables.attacks import NEVER, Source, Sources, training_attack
 from trainables.averaging import Average
-from trainables.data import batches_per_epoch, load, training_batches
+from trainables.data import Examples, batches_per_epoch, load, sample, training_batches
 from trainables.evaluation import evaluate, ranks
 from trainables.joint import attack_weights
 from trainables.measures import Array, Subject, run_measure
@@ -207,7 +207,8 @@ class Trial:
         network.load_state_dict(dict(weights))
         stream = config.evaluation_stream(attack)
         aim = self._attack_weights(attack)
-        found = evaluate(network, self._splits.test, attack, aim, self.spec.seed, stream, sources or {}, complete)
+        examples = self._tested(attack)
+        found = evaluate(network, examples, attack, aim, self.spec.seed, stream, sources or {}, complete)
         return Evaluated(dict(zip(config.heads(self.spec.module), found.ranks, strict=complete)), found.distance, found.broken)
 
     def measure(self, spec: config.Measure, weights: Mapping[str, Tensor]) -> dict[str, Array]:
@@ -227,10 +228,14 @@ class Trial:
         network.load_state_dict(dict(weights))
         return run_measure(canonical, Subject(network, self._splits.test, self._attack_weights, self.spec.seed))
 
-    @property
-    def test_labels(self) -> NDArray[np.int64]:
-        """Labels of the test set, (N,), in the order of the ranks and measures."""
-        labels: NDArray[np.int64] = self._splits.test.labels.cpu().numpy()
+    def _tested(self, attack: config.Attack) -> Examples:
+        """The test examples that ``attack`` is on."""
+        test = self._splits.test
+        return test if attack.examples is None else test[sample(test.labels, attack.examples)]
+
+    def test_labels(self, attack: config.Attack) -> NDArray[np.int64]:
+        """Labels of the test examples that ``attack`` is on, (N,), in the order of its ranks."""
+        labels: NDArray[np.int64] = self._tested(attack).labels.cpu().numpy()
         return labels
 
     def weights(self) -> dict[str, Tensor]:

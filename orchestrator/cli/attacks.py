@@ -2,24 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from orchestrator.cli.options import (
     STORAGE,
-    Address,
-    Compile,
-    CpusPerTrial,
-    DataDir,
-    Download,
-    GpusPerTrial,
     Json,
-    Layout,
-    MaxConcurrent,
     Names,
-    NoTracking,
     ProfileOption,
     RetryFailed,
     Seeds,
@@ -28,11 +19,18 @@ from orchestrator.cli.options import (
     err,
     out,
     print_json,
-    sweep_options,
+    with_sweep_options,
 )
 from orchestrator.cli.sweeps import make_plan, run_plan, tell_failures
 from orchestrator.cli.tables import print_table
 from orchestrator.errors import BadInput, CheckFailed
+
+if TYPE_CHECKING:
+    from analysis.checks import Item
+    from orchestrator.options import Options
+    from orchestrator.plan import Plan
+    from search_spaces.study import Column
+    from trainables.config import Runtime
 
 Attacks = Annotated[
     list[str],
@@ -41,7 +39,11 @@ Attacks = Annotated[
     ),
 ]
 
+#: The checklist by study and by the labels of an arm.
+_Checks = dict[str, dict[tuple[str, ...], tuple["Item", ...]]]
 
+
+@with_sweep_options
 def evaluate(
     attack: Attacks,
     names: Annotated[
@@ -59,15 +61,8 @@ def evaluate(
     settings: Set = None,
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
-    cpus_per_trial: CpusPerTrial = None,
-    gpus_per_trial: GpusPerTrial = None,
-    max_concurrent: MaxConcurrent = None,
-    address: Address = None,
-    data_dir: DataDir = "data",
-    download: Download = False,
-    layout: Layout = "auto",
-    compiled: Compile = False,
-    no_tracking: NoTracking = False,
+    *,
+    options: "Options",
 ) -> None:
     """Attack trained trials in further ways, each a new column of their tables. Trains nothing.
 
@@ -81,22 +76,19 @@ def evaluate(
 
     Example: `advsweep evaluate --checkpoint weights.pt --model resnet-18 --attack "pgd(iterations=20)"`
     """
-    from orchestrator.attack_text import column
+    from orchestrator.attack_text import column, number
 
     if (checkpoint is None) != (model is None):
         raise BadInput("--checkpoint and --model: give both or none")
     if (checkpoint is None) == (not names):
         raise BadInput("name studies to attack their trials, or give --checkpoint and --model; not both")
+    columns = tuple({c.label: c for c in map(column, attack)}.values())
     if checkpoint is not None and model is not None:
-        _attack_weights(checkpoint, model, dataset, eps, attack, settings, data_dir, download)
+        _attack_weights(checkpoint, model, dataset, columns, number("--eps", eps), settings, options.runtime)
         return
     assert names
-    columns = tuple({c.label: c for c in map(column, attack)}.values())
     made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed, added=columns, train=False)
     _tell_untrained(made, storage)
-    options = sweep_options(
-        cpus_per_trial, gpus_per_trial, max_concurrent, address, data_dir, download, layout, compiled, no_tracking
-    )
     failures = run_plan(made, store, options, storage)
     for manifest in made.manifests:
         out.print()
@@ -104,6 +96,7 @@ def evaluate(
     tell_failures(made, failures)
 
 
+@with_sweep_options
 def check(
     names: Names,
     profile: ProfileOption = "paper",
@@ -112,15 +105,8 @@ def check(
     checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial.")] = "last",
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
-    cpus_per_trial: CpusPerTrial = None,
-    gpus_per_trial: GpusPerTrial = None,
-    max_concurrent: MaxConcurrent = None,
-    address: Address = None,
-    data_dir: DataDir = "data",
-    download: Download = False,
-    layout: Layout = "auto",
-    compiled: Compile = False,
-    no_tracking: NoTracking = False,
+    *,
+    options: "Options",
     as_json: Json = False,
 ) -> None:
     """Run the checklist of obfuscated gradients on trained trials: which rows look more robust than they are?
@@ -129,9 +115,9 @@ def check(
 
     Example: `advsweep check cifs/robustness --profile demo`
     """
-    from analysis.checks import failures as failed_items
     from search_spaces.checklist import CHECKLIST
 
+    console = err if as_json else out
     made, store = make_plan(
         names,
         profile,
@@ -144,50 +130,32 @@ def check(
         checkpoints=(checkpoint,),
         train=False,
     )
-    _tell_untrained(made, storage, err if as_json else out)
-    options = sweep_options(
-        cpus_per_trial, gpus_per_trial, max_concurrent, address, data_dir, download, layout, compiled, no_tracking
-    )
-    reasons = run_plan(made, store, options, storage, err if as_json else out)
-    found = {manifest.study: _checked(storage, manifest, checkpoint) for manifest in made.manifests}
-    if as_json:
-        print_json(
-            {
-                study: [{"arm": list(arm), "items": [vars(i) for i in items]} for arm, items in arms.items()]
-                for study, arms in found.items()
-            }
-        )
-    else:
-        for study, arms in found.items():
-            _print_checks(study, arms)
+    _tell_untrained(made, storage, console)
+    reasons = run_plan(made, store, options, storage, console)
+    found = _checked(made, storage, checkpoint)
+    (_print_checks_json if as_json else _print_checks)(found)
     tell_failures(made, reasons)
-    doubtful = [
-        f"{study} {' '.join(arm)}" for study, arms in found.items() for arm, items in arms.items() if failed_items(items)
-    ]
-    if doubtful:
-        raise CheckFailed(f"{len(doubtful)} rows fail a check: {', '.join(doubtful)}")
+    _tell_doubtful(found)
 
 
 def _attack_weights(
     checkpoint: Path,
     model: str,
     dataset: str,
-    eps: str,
-    attacks: Sequence[str],
+    columns: Sequence["Column"],
+    eps: float,
     settings: Sequence[str] | None,
-    data_dir: str,
-    download: bool,
+    runtime: "Runtime",
 ) -> None:
-    from orchestrator.attack_text import number
     from orchestrator.elsewhere import Elsewhere
 
-    brought = Elsewhere(checkpoint, model, dataset, settings or [], str(Path(data_dir).expanduser().resolve()), download)
+    brought = Elsewhere(checkpoint, model, dataset, columns, eps, settings or [], runtime)
     out.print(f"{checkpoint}: {brought.description}", highlight=False)
-    for label, accuracy, examples in brought.accuracies(attacks, number("--eps", eps)):
+    for label, accuracy, examples in brought.accuracies():
         out.print(f"{accuracy:7.2f} %  {label}  ({examples:,} examples)", highlight=False)
 
 
-def _tell_untrained(made: Any, storage: str, console: Console = out) -> None:
+def _tell_untrained(made: "Plan", storage: str, console: Console = out) -> None:
     """Say how many trials are left out, and refuse to do nothing."""
     missing = made.untrained
     if len(missing) == len(made.trials):
@@ -196,17 +164,36 @@ def _tell_untrained(made: Any, storage: str, console: Console = out) -> None:
         console.print(f"{len(missing)} of {len(made.trials)} trials are not trained and left out ({missing[0].label}, ...)")
 
 
-def _checked(storage: str, manifest: Any, checkpoint: str) -> Any:
+def _checked(made: "Plan", storage: str, checkpoint: str) -> _Checks:
     from analysis.checks import check as examine
     from analysis.load import load
 
-    return examine(load(storage, manifest.trials), manifest, checkpoint)
+    return {m.study: examine(load(storage, m.trials), m, checkpoint) for m in made.manifests}
 
 
-def _print_checks(study: str, arms: Any) -> None:
+def _print_checks_json(found: _Checks) -> None:
+    print_json(
+        {
+            study: [{"arm": list(arm), "items": [vars(item) for item in items]} for arm, items in arms.items()]
+            for study, arms in found.items()
+        }
+    )
+
+
+def _print_checks(found: _Checks) -> None:
     signs = {"passed": "[green]passed [/green]", "failed": "[red]failed [/red]", "not run": "[dim]not run[/dim]"}
-    for labels, items in arms.items():
-        out.print(f"\n[bold]{study} {' '.join(labels)}[/bold]", highlight=False)
-        for item in items:
-            figures = f": {item.figures}" if item.figures else ""
-            out.print(f"  {signs[item.status]}  {item.name}{figures}", highlight=False)
+    for study, arms in found.items():
+        for labels, items in arms.items():
+            out.print(f"\n[bold]{study} {' '.join(labels)}[/bold]", highlight=False)
+            for item in items:
+                figures = f": {item.figures}" if item.figures else ""
+                out.print(f"  {signs[item.status]}  {item.name}{figures}", highlight=False)
+
+
+def _tell_doubtful(found: _Checks) -> None:
+    """End with an error if an item failed in any row."""
+    from analysis.checks import failures
+
+    doubtful = [f"{study} {' '.join(arm)}" for study, arms in found.items() for arm, items in arms.items() if failures(items)]
+    if doubtful:
+        raise CheckFailed(f"{len(doubtful)} rows fail a check: {', '.join(doubtful)}")

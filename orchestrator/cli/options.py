@@ -3,14 +3,22 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from orchestrator.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    from analysis.schema import Manifest
+    from orchestrator.options import Options
+    from orchestrator.store import Store
+    from search_spaces.study import Study
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -36,46 +44,51 @@ Name = Annotated[str, typer.Argument(help="A study that was run here: name, alia
 NewestProfile = Annotated[Literal["paper", "short", "demo"] | None, typer.Option(help="The newest run by default.")]
 STORAGE = "./advsweep-results"
 
-# Where and how trials run.
-CpusPerTrial = Annotated[float | None, typer.Option(min=0, help="CPU cores a trial; 1 by default.")]
-GpusPerTrial = Annotated[
-    float | None, typer.Option(min=0, help="GPUs a trial, fractions too; 1 by default where the cluster has any.")
-]
-MaxConcurrent = Annotated[int | None, typer.Option(min=1, help="Trials at once; as many as fit by default.")]
-Address = Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or host:6379.")]
-DataDir = Annotated[str, typer.Option(help="Folder of the data sets, on every node.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch missing data sets into --data-dir.")]
-Layout = Annotated[
-    Literal["auto", "contiguous", "channels-last"],
-    typer.Option(help="Memory layout of the networks; auto: channels-last with bf16, where it is faster."),
-]
-Compile = Annotated[
-    bool, typer.Option("--compile", help="Compile the networks: minutes at the start of a trial, for long ones on a GPU.")
-]
-NoTracking = Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow to a later `advsweep sync`.")]
-
 
 def sweep_options(
-    cpus: float | None,
-    gpus: float | None,
-    concurrent: int | None,
-    address: str | None,
-    data_dir: str,
-    download: bool,
-    layout: Literal["auto", "contiguous", "channels-last"],
-    compiled: bool,
-    no_tracking: bool,
-) -> Any:
+    *,
+    cpus_per_trial: Annotated[float | None, typer.Option(min=0, help="CPU cores a trial; 1 by default.")] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(min=0, help="GPUs a trial, fractions too; 1 by default where the cluster has any.")
+    ] = None,
+    max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at once; as many as fit by default.")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or host:6379.")] = None,
+    data_dir: Annotated[str, typer.Option(help="Folder of the data sets, on every node.")] = "data",
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing data sets into --data-dir.")] = False,
+    layout: Annotated[
+        Literal["auto", "contiguous", "channels-last"],
+        typer.Option(help="Memory layout of the networks; auto: channels-last with bf16, where it is faster."),
+    ] = "auto",
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the networks: minutes at the start of a trial, for long ones on a GPU."),
+    ] = False,
+    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow to a later `advsweep sync`.")] = False,
+) -> "Options":
     """How a sweep runs, from the command line."""
-    from orchestrator.sweep import Options
+    from orchestrator.options import Options
     from trainables.config import Runtime
 
     folder = str(Path(data_dir).expanduser().resolve())
     runtime = Runtime(data_dir=folder, download=download, layout=layout, compile=compiled)
-    return Options(cpus, gpus, concurrent, address, runtime, tracking=not no_tracking)
+    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, tracking=not no_tracking)
 
 
-def find_studies(patterns: Sequence[str]) -> tuple[Any, ...]:
+def with_sweep_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of :func:`sweep_options` in place of its parameter ``options``, which gets their value."""
+    own, added = signature(command), signature(sweep_options).parameters
+
+    # Without its annotations, where Typer would still find that parameter.
+    @wraps(command, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def called(**given: Any) -> None:
+        command(options=sweep_options(**{name: given.pop(name) for name in added}), **given)
+
+    parameters = [p for mine in own.parameters.values() for p in (added.values() if mine.name == "options" else [mine])]
+    called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return called
+
+
+def find_studies(patterns: Sequence[str]) -> "tuple[Study, ...]":
     """The catalogue's studies of these names, each once."""
     from search_spaces.catalog import UnknownStudy, find
 
@@ -85,7 +98,7 @@ def find_studies(patterns: Sequence[str]) -> tuple[Any, ...]:
         raise BadInput(str(error)) from error
 
 
-def existing_store(storage: str) -> Any:
+def existing_store(storage: str) -> "Store":
     """The record of a storage that is there."""
     from orchestrator.store import Store
 
@@ -95,7 +108,7 @@ def existing_store(storage: str) -> Any:
     return store
 
 
-def find_manifests(storage: str, pattern: str, profile: str | None) -> list[Any]:
+def find_manifests(storage: str, pattern: str, profile: str | None) -> "list[Manifest]":
     """The studies of this pattern that were run on the storage, the newest variant of each."""
     from analysis.load import BrokenRecordError, ManifestNotFoundError, find_manifest
     from analysis.load import manifests as every

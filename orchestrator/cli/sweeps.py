@@ -1,24 +1,15 @@
 """Commands that plan, train and attack."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from orchestrator.cli.options import (
     STORAGE,
-    Address,
-    Compile,
-    CpusPerTrial,
-    DataDir,
-    Download,
-    GpusPerTrial,
     Json,
-    Layout,
-    MaxConcurrent,
     Names,
-    NoTracking,
     ProfileOption,
     RetryFailed,
     Seeds,
@@ -28,10 +19,15 @@ from orchestrator.cli.options import (
     out,
     print_json,
     storage_option,
-    sweep_options,
+    with_sweep_options,
 )
 from orchestrator.cli.tables import print_table, tables_of
 from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
+
+if TYPE_CHECKING:
+    from orchestrator.options import Options
+    from orchestrator.plan import Plan
+    from orchestrator.store import Store
 
 
 def plan(
@@ -72,6 +68,7 @@ def plan(
     _print_counts(made)
 
 
+@with_sweep_options
 def run(
     names: Names,
     profile: ProfileOption = "paper",
@@ -79,24 +76,14 @@ def run(
     settings: Set = None,
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
-    cpus_per_trial: CpusPerTrial = None,
-    gpus_per_trial: GpusPerTrial = None,
-    max_concurrent: MaxConcurrent = None,
-    address: Address = None,
-    data_dir: DataDir = "data",
-    download: Download = False,
-    layout: Layout = "auto",
-    compiled: Compile = False,
-    no_tracking: NoTracking = False,
+    *,
+    options: "Options",
 ) -> None:
     """Train and evaluate what is not there yet, then print the tables. To go on after any stop, run the same command again.
 
     Example: `advsweep run cifs/robustness --profile demo`
     """
     made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
-    options = sweep_options(
-        cpus_per_trial, gpus_per_trial, max_concurrent, address, data_dir, download, layout, compiled, no_tracking
-    )
     failures = run_plan(made, store, options, storage)
     for manifest in made.manifests:
         out.print()
@@ -105,8 +92,10 @@ def run(
     tell_failures(made, failures)
 
 
-def make_plan(names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any) -> Any:
-    """The plan of these studies against the record of a storage, and the record."""
+def make_plan(
+    names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
+) -> "tuple[Plan, Store]":
+    """The plan of these studies against a storage's record, and the record. ``more``: see :func:`orchestrator.plan.plan`."""
     from orchestrator.plan import plan as make
     from orchestrator.settings import parse
     from orchestrator.store import Store
@@ -121,7 +110,7 @@ def make_plan(names: list[str], profile: str, seeds: int | None, settings: list[
         raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def run_plan(made: Any, store: Any, options: Any, storage: str, console: Console = out) -> dict[str, str]:
+def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, console: Console = out) -> dict[str, str]:
     """Run a plan, telling ``console``; the reasons of the trials that failed, by their keys."""
     _print_counts(made, console)
     try:
@@ -132,7 +121,7 @@ def run_plan(made: Any, store: Any, options: Any, storage: str, console: Console
         raise Interrupted from None
 
 
-def tell_failures(made: Any, failures: Mapping[str, str]) -> None:
+def tell_failures(made: "Plan", failures: Mapping[str, str]) -> None:
     """End with an error if trials failed, now or before."""
     reasons = {**failures, **{t.key: t.recorded.reason for t in made.failed}}
     if reasons:
@@ -143,7 +132,7 @@ def tell_failures(made: Any, failures: Mapping[str, str]) -> None:
         )
 
 
-def _print_counts(made: Any, console: Console = out) -> None:
+def _print_counts(made: "Plan", console: Console = out) -> None:
     n = made.counts()
     shared = n["trials_requested"] - n["trials_unique"]
     console.print(

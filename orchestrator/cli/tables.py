@@ -1,15 +1,20 @@
 """Tables from the storage to the terminal, to files and to MLflow."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from orchestrator.cli.options import out
 from orchestrator.errors import Unavailable
 
+if TYPE_CHECKING:
+    from analysis.schema import Manifest
+    from analysis.tables import Checkpoint, OverBeta, Table
+    from orchestrator.tracking import Tables
 
-def build_table(storage: str, manifest: Any, checkpoint: Any, over_beta: Any) -> Any:
+
+def build_table(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> "Table":
     """The study's table as data."""
     from analysis.load import BrokenRecordError, load
     from analysis.tables import build
@@ -20,7 +25,7 @@ def build_table(storage: str, manifest: Any, checkpoint: Any, over_beta: Any) ->
         raise Unavailable(str(error)) from error
 
 
-def print_table(storage: str, manifest: Any, checkpoint: str, over_beta: str) -> None:
+def print_table(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> None:
     """To the terminal, or as plain lines where there is none."""
     from analysis.render import to_rich, to_text
 
@@ -31,13 +36,13 @@ def print_table(storage: str, manifest: Any, checkpoint: str, over_beta: str) ->
         sys.stdout.write(to_text(made))
 
 
-def tables_of(storage: str) -> Any:
+def tables_of(storage: str) -> "Tables":
     """How MLflow gets a study's table: a function from its manifest to files."""
     names = {"html": "table.html", "md": "table.md", "latex": "table.tex", "csv": "table.csv"}
     return lambda manifest: {names[f]: t for f, t in render(storage, manifest, "both", "minimum").items() if f in names}
 
 
-def render(storage: str, manifest: Any, checkpoint: str, over_beta: str) -> dict[str, str]:
+def render(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> dict[str, str]:
     """The table in every format."""
     from analysis import render as formats
 

@@ -17,7 +17,8 @@ from search_spaces.cas.space import (
 )
 from search_spaces.column import Column, Source
 from search_spaces.factor import Eps, Settings
-from search_spaces.profiles import ATTACKS, pgd
+from search_spaces.ladders import over_eps
+from search_spaces.profiles import ATTACKS
 from search_spaces.study import Arm, Study
 
 # The paper gives the steps alone: their size is PGD-20's, and EOT is PGD-20 with the draws that AutoAttack has.
@@ -48,11 +49,6 @@ def _on_module(column: Column) -> Column:
     """
     beta_atk = ("inf-1",) if column.adversarial else column.beta_atk
     return replace(column, beta_atk=beta_atk, head="1", where=("CAS",))
-
-
-def _at_eps(label: str, times: float) -> Column:
-    """PGD-20 at a multiple of the budget that the network is trained within."""
-    return Column(label, {**pgd(20, step=Eps(times / 10)), "eps": Eps(times)})
 
 
 TABLES = (
@@ -185,7 +181,7 @@ TABLES = (
         reference="Bai et al., ICLR 2021, Table 13",
         title="CAS under PGD-20 from a quarter to four times the training's ε, which is 8/255 in the paper",
         factors=(OBJECTIVE,),
-        columns=tuple(_at_eps(*at) for at in (("ε/4", 1 / 4), ("ε/2", 1 / 2), ("ε", 1.0), ("2ε", 2.0), ("4ε", 4.0))),
+        columns=over_eps(ATTACKS["PGD-20"], (1 / 4, 1 / 2, 1, 2, 4), step=1 / 10),
         profiles=PROFILES,
         fixed=CAS,
     ),

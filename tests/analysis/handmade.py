@@ -76,8 +76,12 @@ class Storage:
         spec: dict[str, Any] | None = None,
         complete: bool | None = None,
         ranks_of: Sequence[int] | None = None,
+        **more: Any,
     ) -> None:
-        """Write one more part with one evaluation; ``spec``: fields of its attack; ``ranks_of``: in place of ``right``."""
+        """Write one more part with one evaluation.
+
+        ``spec``: fields of its attack; ``ranks_of``: in place of ``right``; ``more``: further columns.
+        """
         self.parts[trial] = self.parts.get(trial, 0) + 1
         row = {
             "evaluation": f"{trial}-{checkpoint}-{attack}" + ("-complete" if complete else ""),
@@ -92,13 +96,15 @@ class Storage:
             "ranks": ranks(right) if ranks_of is None else ranks_of,
             "complete": complete,
             "finished": NOW,
+            **more,
         }
         self.table(f"trials/{trial}/evaluations-{self.parts[trial]}.parquet", EVALUATIONS, [row])
 
-    def measured(self, trial: str, name: str, shape: Sequence[int], values: Sequence[float]) -> None:
-        """Write one more part with one array of one measurement."""
+    def measured(self, trial: str, name: str, shape: Sequence[int], values: Sequence[float], measure: str = "m") -> None:
+        """Write one more part with one array of one measurement of the last checkpoint."""
         self.parts[trial] = self.parts.get(trial, 0) + 1
-        row = {"measurement": f"{trial}-m", "trial": trial, "array": name, "shape": shape, "values": values, "finished": NOW}
+        row = {"measurement": f"{trial}-{measure}", "trial": trial, "array": name, "shape": shape, "values": values}
+        row |= {"measure": measure, "checkpoint": "last", "finished": NOW}
         self.table(f"trials/{trial}/measures-{self.parts[trial]}.parquet", MEASURES, [row])
 
     def evaluated(self, trial: str, checkpoint: str = "last", **right: int) -> None:

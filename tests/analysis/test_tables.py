@@ -101,7 +101,7 @@ def test_rows_by_beta_whatever_is_asked(storage: Storage, cas: ManifestArm) -> N
 
 
 def test_a_beta_that_one_column_lacks_means_nothing_there(storage: Storage, cas: ManifestArm) -> None:
-    attacks = {**cas.attacks, "FGSM": {"0": "FGSM0"}}
+    attacks = {**cas.reads, "FGSM": {"0": "FGSM0"}}
     study = manifest(ManifestArm(cas.labels, cas.trials, attacks), rows_by_beta=True)
     assert means(rows(table(storage, study))["CAS", "inf"]) == [None, None, pytest.approx(40)]
 
@@ -129,7 +129,7 @@ def test_a_column_of_a_module_that_is_not_there_means_nothing(storage: Storage, 
     storage.evaluated("c0", natural=9, PGDinf=5)
     storage.evaluation("c0", "PGDinf", share(1), head="1")
     attacks = {"Natural": {"": "natural"}, "PGD-20": {"inf": "PGDinf"}, "PGD-20, module 1": {"inf": "PGDinf"}}
-    without = ManifestArm(vanilla.labels, vanilla.trials, {**vanilla.attacks, "PGD-20, module 1": {}})
+    without = ManifestArm(vanilla.labels, vanilla.trials, {**vanilla.reads, "PGD-20, module 1": {}})
     study = manifest(without, ManifestArm(("CAS",), {"0": "c0"}, attacks), columns=(NATURAL, PGD, head))
     found = rows(table(storage, study))
     assert means(found["CAS",]) == pytest.approx([90, 50, 10])

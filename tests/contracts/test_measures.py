@@ -225,4 +225,4 @@ def test_what_is_not_there_is_named():
 
 def test_the_test_sets_labels_are_in_the_order_of_the_ranks():
     ours = trial()
-    assert ours.test_labels.tolist() == ours._splits.test.labels.tolist()
+    assert ours.test_labels(config.Natural()).tolist() == ours._splits.test.labels.tolist()

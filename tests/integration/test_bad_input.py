@@ -112,6 +112,20 @@ def test_a_storage_of_no_known_kind(refuses, command):
     refuses((*command, "--storage", "foo://bar"), "--storage 'foo://bar'", "s3://", **NO_RAY)
 
 
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--attack", "pdg"), ("attack pdg", "'pgd'")),
+        (("--attack", "fgsm", "--attack", "pgd"), ("attack pgd", "iterations: must be set too")),
+        (("--attack", f"transfer(source={'0' * 16}, attack=fgsm)"), ("--attack 'transfer(", "no storage", "evaluate NAME")),
+        (("--attack", "fgsm", "--eps", "much"), ("--eps 'much'", "must be a number or a fraction")),
+        (("--attack", "fgsm", "--eps", "8"), ("--eps 8", "must be in [0, 1]")),
+    ],
+)
+def test_attacks_on_weights_that_are_not_there(refuses, options, parts):
+    refuses(("evaluate", "--checkpoint", "none.pt", "--model", "resnet18", *options), *parts, **NO_RAY)
+
+
 @pytest.mark.parametrize("command", [("table", STUDY), ("status",), ("sync",), ("ui",)])
 def test_nothing_to_show(refuses, tmp_path, command):
     refuses((*command, "--storage", tmp_path / "storage"), f"--storage '{tmp_path / 'storage'}'", "advsweep run")

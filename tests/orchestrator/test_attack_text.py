@@ -4,7 +4,9 @@ import pytest
 
 from orchestrator.attack_text import attack, column
 from orchestrator.errors import BadInput
+from orchestrator.settings import configure_attack
 from search_spaces.factor import Eps
+from trainables.config import FGSM
 
 
 def test_a_name_alone_has_the_profiles_eps():
@@ -36,6 +38,12 @@ def test_other_norms_have_no_default():
 def test_a_beta_atk_that_is_given_is_the_only_one():
     assert column("pgd(steps=3, beta_atk=inf-1)").beta_atk == ("inf-1",)
     assert column("pgd(steps=3, beta_atk=2)").beta_atk == ("2",)
+
+
+@pytest.mark.parametrize("beta_atk", ["0", "0.5", "2", "inf", "inf-2", "own"])
+def test_every_beta_atk_is_one_that_an_attack_has(beta_atk):
+    fields = attack(f"fgsm(eps=0.1, beta_atk={beta_atk})")
+    assert configure_attack(fields) == FGSM(eps=0.1, beta_atk=beta_atk)
 
 
 def test_an_attack_in_an_attack():

@@ -191,7 +191,7 @@ def test_a_column_at_a_modules_own_prediction_is_left_out_where_there_is_no_such
     (manifest,) = made.manifests
     for arm in manifest.arms:
         vanilla = arm.labels == ("Vanilla",)
-        assert arm.attacks.keys() == (
+        assert arm.reads.keys() == (
             {"Natural/Final", "Adap/Final"} if vanilla else {c.label for c in STUDIES["cifs/table-5"].columns}
         )
     assert {c.label: c.head for c in manifest.columns}["CIFS/CIFS"] == "1"
@@ -201,7 +201,7 @@ def test_without_its_module_a_column_asks_for_no_evaluation():
     study = replace(STUDY, columns=(Column("First", {"name": "natural"}, head="1"),))
     made = tiny_plan(studies=(study,))
     assert [len(t.evaluations) for t in made.trials] == [0, 2, 2]
-    assert [arm.attacks.keys() for arm in made.manifests[0].arms] == [set(), {"First"}, {"First"}]
+    assert [arm.reads.keys() for arm in made.manifests[0].arms] == [set(), {"First"}, {"First"}]
 
 
 @pytest.mark.parametrize(("module", "names"), [(NoModule(), ["final"]), (CIFS(), ["final", "1", "2"])])
@@ -391,10 +391,10 @@ def test_a_manifest_finds_every_trial_and_attack_of_its_study():
             assert trials[key].config.seed == int(seed)
             assert trials[key].arms["tiny/table"] == " ".join(arm.labels)
             attacks = {attack_key(e.attack): e.attack for e in trials[key].evaluations}
-            found = [attack for by_beta in arm.attacks.values() for attack in by_beta.values()]
+            found = [attack for by_beta in arm.reads.values() for attack in by_beta.values()]
             assert attacks.keys() == set(found)
-            assert arm.attacks["Natural"] == {"": attack_key(Natural())}
-            assert all(attacks[k].beta_atk == beta for beta, k in arm.attacks["PGD"].items())
+            assert arm.reads["Natural"] == {"": attack_key(Natural())}
+            assert all(attacks[k].beta_atk == beta for beta, k in arm.reads["PGD"].items())
 
 
 # --- identity -----------------------------------------------------------------------------------------------------------
@@ -643,7 +643,7 @@ def test_added_columns_are_evaluated_and_shown():
         ("pgd(iterations=9)", True),
     ]
     cas = next(arm for arm in manifest.arms if arm.labels == ("CAS",))
-    assert list(cas.attacks["pgd(iterations=9)"]) == ["0", "2", "inf-1"]
+    assert list(cas.reads["pgd(iterations=9)"]) == ["0", "2", "inf-1"]
     assert {t.key for t in made.trials} == {t.key for t in tiny_plan().trials}
     more = [len(t.evaluations) - len(plain.evaluations) for t, plain in zip(made.trials, tiny_plan().trials, strict=True)]
     assert sorted(more) == [2, 6, 6]  # two checkpoints, and three joint losses where there are modules
@@ -652,7 +652,7 @@ def test_added_columns_are_evaluated_and_shown():
 def test_added_columns_need_not_be_shown():
     made = plan([STUDY], "demo", seeds=1, added=ADDED, shown=False)
     assert made.manifests[0].columns == tiny_plan().manifests[0].columns
-    assert [arm.attacks for arm in made.manifests[0].arms] == [arm.attacks for arm in tiny_plan().manifests[0].arms]
+    assert [arm.reads for arm in made.manifests[0].arms] == [arm.reads for arm in tiny_plan().manifests[0].arms]
     assert any(e.label == "pgd(iterations=9)" for e in made.trials[0].evaluations)
 
 
@@ -667,7 +667,7 @@ def test_what_was_added_before_stays_in_the_manifest():
     before = plan([STUDY], "demo", seeds=1, added=ADDED).manifests[0]
     now = plan([STUDY], "demo", seeds=2).manifests[0].with_added(before)
     assert now.columns == before.columns
-    assert [arm.attacks for arm in now.arms] == [arm.attacks for arm in before.arms]
+    assert [arm.reads for arm in now.arms] == [arm.reads for arm in before.arms]
     assert now.with_added(now) == now
     other = plan([STUDY], "demo", seeds=1, overrides={"training.lr": 0.5}).manifests[0].with_added(before)
-    assert all("pgd(iterations=9)" not in arm.attacks for arm in other.arms)
+    assert all("pgd(iterations=9)" not in arm.reads for arm in other.arms)

@@ -21,7 +21,7 @@ from orchestrator.plan import Evaluation, evaluation_passes, training_passes
 from orchestrator.store import Recorded, Store
 from orchestrator.worker import Job, Work, Worker, write_failure
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
-from trainables.config import AFD, CW, FGSM, MIM, PGD, DeepFool, Natural, Transfer, canonical_attack
+from trainables.config import AFD, CW, FGSM, MIM, PGD, DeepFool, Natural, Transfer, attack_key, canonical_attack
 from trainables.trial import Diverged, Trial, build_source
 
 #: Columns that tell the time.
@@ -153,7 +153,7 @@ def test_every_evaluation_is_recorded_once_for_each_head(any_job, complete):
         else:
             assert row["accuracy"] == np.mean(np.array(row["broken"]) == NEVER)
         right = np.array(row["ranks"]) == 0
-        expected = [right[work.trial.test_labels == c].mean() for c in range(10)]
+        expected = [right[work.trial.test_labels(evaluation.attack) == c].mean() for c in range(10)]
         assert row["class_accuracy"] == pytest.approx(expected, rel=1e-6)
 
 
@@ -210,6 +210,20 @@ def test_a_longer_attack_answers_those_that_are_its_beginning(job, elsewhere, mo
     if attack != "mim":
         curve = accuracy_by_restarts(np.array(by_size[4, 3]["broken"]), 4, 3)
         assert curve == pytest.approx([by_size[4, r]["accuracy"] for r in (1, 2, 3)])
+
+
+def test_an_attack_may_be_on_a_sample_of_the_test_set(job):
+    finish(job)
+    attack = PGD(eps=0.1, step=0.05, iterations=2, beta_atk="2")
+    few = attack.model_copy(update={"examples": 20})
+    work = finish(replace(job, evaluations=tuple(Evaluation.of(job.key, a, "last", "new", True) for a in (attack, few))))
+    rows = {row["attack"]: row for row in evaluations(work.store, job.key) if row["complete"] and row["head"] == "final"}
+    labels = work.trial.test_labels(few)
+    assert len(labels) == len(rows[attack_key(few)]["ranks"]) == 20
+    right = np.array(rows[attack_key(few)]["ranks"]) == 0
+    expected = [right[labels == c].mean() for c in range(10)]
+    assert rows[attack_key(few)]["class_accuracy"] == pytest.approx(expected, rel=1e-6)
+    assert len(rows[attack_key(attack)]["ranks"]) == 64
 
 
 def test_distances_are_recorded(job):

@@ -8,6 +8,13 @@ CAS = [f"cas/table-{table}" for table in (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13
 CAS += [f"cas/figure-{figure}" for figure in (1, 2, 4, 5, 6, 8, 9, 10)]
 CIFS = [f"cifs/table-{table}" for table in (1, 2, 3, 4, 5, "b1", "b2", "b3", "b4", "c1", "c2", "d1", "e1", "e2", "e3")]
 CIFS += ["cifs/cost", *(f"cifs/figure-{figure}" for figure in (1, 3, 4, "a1"))]
+FSR = [
+    f"fsr/{place}"
+    for place in (*(f"table-s{n}" for n in range(1, 8)), *(f"figure-s{n}" for n in ("1a", "1b", "1c", "2a", "2b")))
+]
+INFOFEATURE = [
+    f"infofeature/{place}" for place in (*(f"table-{n}" for n in range(1, 7)), "figure-3", "figure-4", "lambda", "iterations")
+]
 PAPERS = ", ".join(dict.fromkeys(study.paper for study in STUDIES.values()))
 
 
@@ -42,9 +49,12 @@ def test_a_study_is_found_by_its_name_and_its_aliases(name: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        ("c*", [*CAS, *CIFS]),
+        ("*", [*CAS, *CIFS, *INFOFEATURE, *FSR]),
         ("cifs/*", CIFS),
         ("cas/*", CAS),
+        ("fsr/*", FSR),
+        ("infofeature/*", INFOFEATURE),
+        ("*/iterations", ["infofeature/iterations", "fsr/figure-s2a"]),
         ("*/beta", ["cas/figure-8", "cifs/table-e1"]),
         ("cifs/table-e?", ["cifs/table-e1", "cifs/table-e2", "cifs/table-e3"]),
         ("cifs/[cft]*", CIFS),  # some match by name and by alias, and come once

@@ -8,6 +8,12 @@ from search_spaces.catalog import STUDIES
 from search_spaces.column import BETA_ATK
 from search_spaces.study import Study
 
+#: Tables whose numbers cannot be read.
+ILLEGIBLE = {"afd/table-a7"}
+
+#: Behind a row's labels, where a table has the best and the worst of several restarts.
+RESTARTS = {"infofeature/table-3": ("-", "Best Model", "Worst Model")}
+
 #: Rows as printed, in the order of the study's columns; None where the table prints a dash.
 ROWS: dict[str, dict[tuple[str, ...], tuple[float | None, ...]]] = {
     "cas/table-3": {
@@ -57,6 +63,11 @@ ROWS: dict[str, dict[tuple[str, ...], tuple[float | None, ...]]] = {
         ("Linear-Linear",): (81.52, 58.33, 51.32, 49.07),
         ("MLP-Linear",): (83.86, 58.86, 51.23, 48.74),
     },
+    "fsr/table-s2": {("TRADES", "FSR"): (49.53, 24.87, 23.22, 23.09, 19.22, 19.04)},
+    "fsr/table-s6": {("Binary",): (55.78, 49.21, 47.79, 48.74, 46.91, 44.26)},
+    "infofeature/table-1": {("AdvInterp",): (90.0, 70.4, 61.0, 47.5, 44.1)},
+    "infofeature/table-2": {("Standard",): (2.1, 2.0, 2.8, 2.0, 1.8, 2.2, 1.6, 1.9, 1.5, 2.0, 1.5, 2.0, 1.6, 2.1)},
+    "infofeature/table-6": {("Madry",): (88.7, 88.6, 88.4, 75.3, 74.6)},
 }
 
 
@@ -68,7 +79,7 @@ def test_no_printed_number_is_without_a_study() -> None:
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 def test_a_table_has_numbers(study: Study) -> None:
-    assert study.printed() or "/figure-" in study.name
+    assert study.printed() or "/table-" not in study.name or study.name in ILLEGIBLE
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
@@ -77,6 +88,8 @@ def test_labels_are_those_of_the_study(study: Study) -> None:
     rows = {arm.labels: {column.label for column in study.columns_of(arm, paper)} for arm in study.arms(paper)}
     if study.rows_by_beta:
         rows = {(*labels, beta): columns for labels, columns in rows.items() for beta in BETA_ATK}
+    if study.name in RESTARTS:
+        rows = {(*labels, restart): columns for labels, columns in rows.items() for restart in RESTARTS[study.name]}
     for number in study.printed():
         assert number.column in rows[number.labels]
         assert number.checkpoint in (("best", "last") if study.checkpoint == "both" else (study.checkpoint,))

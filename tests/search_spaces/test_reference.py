@@ -47,7 +47,7 @@ SHAPES = {
     "cas-table-10": Shape("dataset objective module", 12, CAS, 12 * 4),
     "cas-table-11": Shape("objective module", 6, ("AutoAttack",), 6 * 2),
     "cas-table-12": Shape("objective module", 6, ("MD (CE)", "MD (CAS)", "MD (CE+CAS)"), 3 * 3),
-    "cas-table-13": Shape("objective", 3, ("ε/4", "ε/2", "ε", "2ε", "4ε"), 3 * 5),
+    "cas-table-13": Shape("objective", 3, ("0.25 ε", "0.5 ε", "ε", "2 ε", "4 ε"), 3 * 5),
     "cifs-cost": Shape("defense", 2, ("seconds per epoch", "seconds per PGD-20 evaluation"), 2 * 2),
     "cifs-figure-1": Shape("objective", 2, ("PGD-20", "PGD-20 (automobile)", "PGD-20 (cat)"), 4),
     "cifs-figure-3": Shape("imgf", 4, ("PGD-20",), 4),

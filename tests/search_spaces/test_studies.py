@@ -7,19 +7,19 @@ import pytest
 from expanded import attacks, every_attack, measure, trials
 from optuna.distributions import CategoricalDistribution
 
-from search_spaces import cas, cifs
+from search_spaces import cas, cifs, fsr, infofeature
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column, Ensemble, Measured
 from search_spaces.study import Profile, Study
 from trainables.config import Natural, Transfer, canonical_attack, canonical_measure, heads
 
-PAPERS = [pytest.param(paper, id=paper.__name__.rpartition(".")[2]) for paper in (cas, cifs)]
+PAPERS = [pytest.param(paper, id=paper.__name__.rpartition(".")[2]) for paper in (cas, cifs, fsr, infofeature)]
 PROFILES = ("paper", "short", "demo")
 CASES = [pytest.param(s, p, id=f"{s.name}-{p.name}") for s in STUDIES.values() for p in s.profiles.values()]
 #: What the table of epochs can show.
 BY_EPOCH = {"train_loss", "train_accuracy", "natural_accuracy", "robust_accuracy", "discriminator_accuracy"}
 #: Studies of accuracy against eps.
-OVER_EPS = {"cas/table-13"}
+OVER_EPS = {"cas/table-13", "fsr/figure-s2b"}
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
@@ -78,10 +78,10 @@ def test_epochs_are_shown_by_what_is_recorded_of_them(study: Study) -> None:
 @pytest.mark.parametrize(("study", "profile"), CASES)
 def test_every_attack_has_the_eps_of_the_profile(study: Study, profile: Profile) -> None:
     for config in trials(study, profile).values():
-        assert config.selection.attack.eps == profile.eps
-        assert config.selection.attack.step == pytest.approx(profile.eps / (4 if profile.name == "demo" else 10))
-        if config.attack is not None:
-            assert config.attack.eps == profile.eps
+        for attack in (config.attack, config.selection.attack):
+            assert getattr(attack, "eps", profile.eps) == profile.eps
+        if not isinstance(config.selection.attack, Natural):
+            assert config.selection.attack.step == pytest.approx(profile.eps / (4 if profile.name == "demo" else 10))
     if study.name not in OVER_EPS:
         for column in study.columns:
             for attack in every_attack(column, profile):

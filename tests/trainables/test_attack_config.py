@@ -129,3 +129,21 @@ def test_of_several_restarts_fewer_steps_are_no_beginning():
 def test_attacks_whose_steps_depend_on_their_number_have_no_beginning():
     for kind in (MD, AutoPGD, FAB):
         assert not begins(kind(eps=0.1, iterations=30), kind(eps=0.1, iterations=60))
+
+
+# --- a sample of the test set -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_on_fewer_examples_it_is_another_attack(wrapped):
+    few = PGD_20.model_copy(update={"examples": 100})
+    assert attack_key(few) != attack_key(PGD_20)
+    if wrapped:
+        with pytest.raises(ValidationError, match=r"attack.examples = 100: say it of the transfer"):
+            Transfer(source="0" * 16, attack=few)
+        assert Transfer(source="0" * 16, attack=PGD_20, examples=100).examples == 100
+
+
+def test_a_training_selects_on_its_whole_split():
+    with pytest.raises(ValidationError, match=r"selection.attack.examples = 100: must be null"):
+        TrialConfig(selection=Selection(attack=PGD_20.model_copy(update={"examples": 100})))

@@ -181,6 +181,9 @@ def test_lenet_of_width_6_has_lenet_5s_layers():
         ("resnet-50", "P2", ["block4.2"]),
         ("vgg-16", "block5", ["block5.1", "block5.2", "block5.3"]),
         ("vgg-16-bn", "block4.3", ["block4.3"]),
+        ("vgg-16-bn", "block4.last", ["block4.3"]),
+        ("resnet-18", "block1.last", ["block1.2"]),
+        ("resnet-10", "block1.last", ["block1.1"]),
         ("vgg-16", "P4", ["block4.3"]),
         ("lenet", "P1", ["block2.1"]),
         ("lenet", "P2", ["block1.1"]),
@@ -192,7 +195,7 @@ def test_the_papers_names_of_positions(name, position, places):
     assert Model(name=name).resolve(position) == places
 
 
-@pytest.mark.parametrize("position", ["P3", "P0", "block3", "block1.2", "block", "All", ""])
+@pytest.mark.parametrize("position", ["P3", "P0", "block3", "block3.last", "last", "block1.2", "block", "All", ""])
 def test_no_such_position(position):
     with pytest.raises(ValueError, match=r"none of lenet; allowed: block1, block2, block1.1, block2.1, P1, P2, all"):
         Model(name="lenet").resolve(position)

@@ -3,7 +3,7 @@ import torch
 
 from trainables.config import Data
 from trainables.data.examples import Examples
-from trainables.data.splits import split, stratified_order
+from trainables.data.splits import sample, split, stratified_order
 
 
 def examples(n, chance, classes=10, skew=1.0):
@@ -60,3 +60,15 @@ def test_examples_limits_training_and_test(chance):
 def test_nothing_left_to_train_on_is_refused(chance):
     with pytest.raises(ValueError, match=r"data.validation=0.99 leaves 0 of 10"):
         split(examples(20, chance), examples(10, chance), Data(dataset="digits", validation=0.99, examples=10))
+
+
+def test_a_sample_has_the_classes_in_proportion_and_keeps_the_order(chance):
+    labels = examples(500, chance).labels
+    chosen = sample(labels, 100)
+    assert chosen.tolist() == sorted(set(chosen.tolist()))
+    assert len(chosen) == 100
+    share = torch.bincount(labels, minlength=10) / 500
+    assert ((torch.bincount(labels[chosen], minlength=10) - 100 * share).abs() <= (1 + 10 * share) / 2 + 1e-4).all()
+    assert torch.equal(chosen, sample(labels, 100))
+    assert set(sample(labels, 40).tolist()) < set(chosen.tolist())
+    assert sample(labels, 1000).tolist() == list(range(500))

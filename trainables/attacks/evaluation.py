@@ -316,7 +316,7 @@ def run_attack(
         generator: the only source of chance, on x's device.
         sources: the networks that a transferred attack may come from.
         complete: whether every example is attacked to the end, so that images are the attack's own end points. If not, one
-            is attacked until it is broken (see :data:`trainables.config.Attack`), and its image is what broke it; which ones
+            is attacked until it is broken (see :mod:`trainables.config.attacks`), and its image is what broke it; which ones
             are, and since when, is the same.
 
     Raises:

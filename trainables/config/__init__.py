@@ -4,32 +4,12 @@ A :class:`TrialConfig` is a frozen value; :func:`trial_key` and :func:`evaluatio
 This package imports no torch, so that a plan of thousands of trials is made at once.
 """
 
-from trainables.config.attack import (
-    CW,
-    CWL2,
-    DDN,
-    DIFGSM,
-    FAB,
-    FGSM,
-    MD,
-    MIM,
-    PGD,
-    Attack,
-    AutoAttack,
-    AutoPGD,
-    AvgPGD,
-    Boundary,
-    BrendelBethge,
-    DeepFool,
-    NAttack,
-    Natural,
-    Noise,
-    Norm,
-    Square,
-    Transfer,
-    View,
-    gradient_steps,
-)
+from trainables.config.attacks import Attack, gradient_steps
+from trainables.config.attacks.base import Natural, Norm, View
+from trainables.config.attacks.black_box import NAttack, Noise, Square
+from trainables.config.attacks.composite import AutoAttack, Transfer
+from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
+from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
 from trainables.config.data import DATASETS, Data, DatasetInfo
 from trainables.config.identity import (
     NUMERICS,

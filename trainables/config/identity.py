@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from trainables.config.attack import Attack
+from trainables.config.attacks import Attack
 from trainables.config.measure import Activations, Measure
 from trainables.config.module import Module
 

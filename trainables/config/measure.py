@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainables.config.attack import Attack, Natural
+from trainables.config.attacks import Attack
+from trainables.config.attacks.base import Natural
 from trainables.config.spec import Count, Positive, Spec
 
 _Share = Annotated[float, Field(ge=0, lt=1)]

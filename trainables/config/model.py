@@ -38,7 +38,7 @@ class Model(Spec):
     def resolve(self, position: str) -> list[str]:
         """A paper's name as positions: ``block4`` is each block of stage 4, ``P1`` the last block, ``P2`` the one before.
 
-        ``all`` is every position.
+        ``block4.last`` is the last block of stage 4, ``all`` is every position.
 
         Raises:
             ValueError: this model has no such place.
@@ -48,6 +48,8 @@ class Model(Spec):
             found = every[-int(match[1]) :][:1] if int(match[1]) <= len(every) else []
         elif position == "all":
             found = every
+        elif match := re.fullmatch(r"(block\d+)\.last", position):
+            found = [p for p in every if p.startswith(f"{match[1]}.")][-1:]
         else:
             found = [p for p in every if p == position or p.startswith(f"{position}.")]
         if not found:

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainables.config.attack import PGD, Attack
+from trainables.config.attacks import Attack
+from trainables.config.attacks.gradient import PGD
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
 #: What a network's layers compute in.

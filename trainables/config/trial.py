@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from trainables.config.attack import Transfer
+from trainables.config.attacks.composite import Transfer
 from trainables.config.data import Data
 from trainables.config.identity import canonical_attack, heads
 from trainables.config.model import Model
@@ -84,6 +84,8 @@ class TrialConfig(Spec):
         attack = self.selection.attack
         if isinstance(attack, Transfer):
             raise ValueError("selection.attack.name must not be transfer: a training has no other trial's network at hand")
+        if attack.examples is not None:
+            raise ValueError(f"selection.attack.examples = {attack.examples}: must be null, for the split has its own")
         if not canonical_attack(attack, self.module):
             beta_atk = getattr(attack, "beta_atk", None)
             there = f"{len(heads(self.module)) - 1} with module.name={self.module.name}"

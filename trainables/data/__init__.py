@@ -10,7 +10,7 @@ from trainables.data.augment import augment
 from trainables.data.batches import batches_per_epoch, evaluation_batches, training_batches
 from trainables.data.digits import digits
 from trainables.data.examples import DataNotFound, Examples
-from trainables.data.splits import Splits, split
+from trainables.data.splits import Splits, sample, split
 from trainables.data.tiny_imagenet import tiny_imagenet, tiny_imagenet_exists
 from trainables.data.torchvision_sets import SETS, files_exist, torchvision_set
 
@@ -25,6 +25,7 @@ __all__ = [
     "evaluation_batches",
     "fetch",
     "load",
+    "sample",
     "training_batches",
 ]
 

@@ -34,6 +34,14 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(np.argsort(place, kind="stable"))
 
 
+def sample(labels: Tensor, n: int) -> Tensor:
+    """Which ``n`` test examples, int64 (min(n, N),) and rising, stand for all of those with these ``labels``, (N,).
+
+    The same for every trial, and not by the shuffles of the splits.
+    """
+    return stratified_order(labels.cpu(), seed=4)[:n].sort().values
+
+
 def split(train: Examples, test: Examples, data: config.Data) -> Splits:
     """Hold the validation examples out of ``train``, after both sets are cut to ``data.examples``.
 

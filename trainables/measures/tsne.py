@@ -3,7 +3,7 @@
 import numpy as np
 
 from trainables import config
-from trainables.data.splits import stratified_order
+from trainables.data.splits import sample
 from trainables.measures.subject import Array, Floats, Subject, array
 from trainables.rng import derive
 
@@ -40,8 +40,7 @@ def tsne(spec: config.TSNE, subject: Subject) -> dict[str, Array]:
         ValueError: fewer points than ``perplexity`` asks for.
     """
     labels = subject.examples.labels.cpu()
-    # Another shuffle than those of the splits; a trial's seed has no part in it, so trials show the same images.
-    chosen = stratified_order(labels, seed=4)[: spec.examples].sort().values
+    chosen = sample(labels, spec.examples)
     E, E_adv = [], []
     for batch in subject.at(chosen).batches(spec.attack):
         E.append(subject.features(batch.x))

@@ -1,0 +1,112 @@
+"""What a cell of a table shows: one number of one trial, read from the record."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.curves import accuracy_by_eps, normalised_auc
+from analysis.load import BrokenRecordError, Record
+from analysis.schema import FAILED, ManifestColumn
+from analysis.stats import over_beta
+
+
+class _Outcome(NamedTuple):
+    """One row of the record of evaluations."""
+
+    accuracy: float
+    ranks: NDArray[np.integer]
+    distance: Any
+    class_accuracy: Any
+    seconds: float
+
+
+class Cells:
+    """The record as tables see it.
+
+    ``per_sample``: whether of several beta_atk each example's worst counts, or the lowest accuracy.
+
+    Attributes:
+        examples: numbers of test examples behind the accuracies that were asked for.
+    """
+
+    def __init__(self, record: Record, per_sample: bool) -> None:
+        self.per_sample = per_sample
+        self.examples: set[int] = set()
+        self._trials: dict[str, Any] = dict(zip(record.trials["trial"], record.trials.itertuples(), strict=True))
+        e, m = record.evaluations, record.measures
+        keys = zip(e["trial"], e["checkpoint"], e["attack"], e["head"], e["complete"], strict=True)
+        rows = zip(e["accuracy"], e["ranks"], e["distance"], e["class_accuracy"], e["seconds"], strict=True)
+        self._outcomes = {key: _Outcome(*row) for key, row in zip(keys, rows, strict=True)}
+        measured = zip(m["trial"], m["checkpoint"], m["measure"], m["array"], strict=True)
+        self._arrays = dict(zip(measured, m["values"], strict=True))
+        self._epoch_seconds = record.epochs.groupby("trial")["seconds"].mean().to_dict()
+
+    def value(self, trial: str, checkpoint: str, reads: Mapping[str, str], column: ManifestColumn) -> float | None:
+        """The number in ``column``, whose keys are ``reads``; None as long as one of them is not in the record.
+
+        Raises:
+            BrokenRecordError: an accuracy is not that of the ranks beside it, or its attacks are of different examples.
+        """
+        match column.kind:
+            case "measure":
+                values = self._arrays.get((trial, checkpoint, reads[""], column.array))
+                return None if values is None else column.times * float(np.nanmean(np.asarray(values, np.float64)))
+            case "cost" if not reads[""]:
+                return self._epoch_seconds.get(trial)
+        found = {name: self._outcome(trial, checkpoint, attack, column) for name, attack in reads.items()}
+        there = {name: outcome for name, outcome in found.items() if outcome is not None}
+        if len(there) < len(found):
+            return None
+        if column.kind == "cost":
+            return there[""].seconds
+        if column.kind == "area":
+            return self._area(there, column)
+        if column.only is not None:
+            # Who is in the class the record does not say example by example, so the worst case is that over attacks.
+            return 100 * min(float(outcome.class_accuracy[column.only]) for outcome in there.values())
+        if len({len(outcome.ranks) for outcome in there.values()}) > 1:
+            attacks = ", ".join(reads.values())
+            raise BrokenRecordError(f"trial {trial}: attacks {attacks} were run on different numbers of examples")
+        reduced = over_beta(np.stack([outcome.ranks for outcome in there.values()]), column.top_k)
+        return 100 * (reduced.per_sample if self.per_sample or column.kind == "ensemble" else reduced.minimum)
+
+    @staticmethod
+    def _area(found: Mapping[str, _Outcome], column: ManifestColumn) -> float:
+        if column.grid:
+            (outcome,) = found.values()
+            return normalised_auc(column.grid, accuracy_by_eps(outcome.distance, column.grid))
+        points = sorted((float(eps), outcome.accuracy) for eps, outcome in found.items())
+        eps, accuracies = zip(*points, strict=True)
+        return normalised_auc(eps, accuracies)
+
+    def _outcome(self, trial: str, checkpoint: str, attack: str, column: ManifestColumn) -> _Outcome | None:
+        """The evaluation that the column shows. Where accuracy is all that is asked for, a complete one does as well."""
+        ways = (True,) if column.complete else (False, True)
+        keys = [(trial, checkpoint, attack, column.head, complete) for complete in ways]
+        outcome = next((self._outcomes[key] for key in keys if key in self._outcomes), None)
+        if outcome is None:
+            return None
+        accuracy, ranks = outcome.accuracy, outcome.ranks
+        if len(ranks) == 0 or not np.isclose(np.mean(ranks == 0), accuracy, rtol=0, atol=1e-6):
+            where = f"trial {trial}, {checkpoint} checkpoint, attack {attack}, head {column.head}"
+            raise BrokenRecordError(f"{where}: accuracy {accuracy} is not that of the {len(ranks)} ranks beside it")
+        self.examples.add(len(ranks))
+        return outcome
+
+    def missing(self, trial: str) -> str | None:
+        """Why the trial is not trained to its end; None if it is."""
+        row = self._trials.get(trial)
+        if row is None:
+            return "not started"
+        epochs = json.loads(row.config)["training"]["epochs"]
+        if row.epochs >= epochs:
+            return None
+        return self.reason(trial) or f"unfinished (epoch {row.epochs} of {epochs})"
+
+    def reason(self, trial: str) -> str | None:
+        """Why the trial failed; None if it did not."""
+        row = self._trials[trial]
+        return (row.reason or "failed") if row.status == FAILED else None

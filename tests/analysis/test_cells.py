@@ -1,0 +1,101 @@
+"""What columns show that are no plain accuracies."""
+
+import numpy as np
+import pytest
+from handmade import NATURAL, PGD, Storage, manifest, share
+
+from analysis.schema import EPOCHS, ManifestArm, ManifestColumn
+from analysis.tables import Table, build
+
+
+def table(storage: Storage, reads: dict[str, dict[str, str]], *columns: ManifestColumn, over_beta: str = "minimum") -> Table:
+    arm = ManifestArm(("CAS",), {"0": "c0"}, reads)
+    study = manifest(arm, columns=columns)
+    return build(storage.load(), study, checkpoint="last", over_beta=over_beta)  # type: ignore[arg-type]
+
+
+def only(made: Table) -> list[float | None]:
+    """The values of the only row."""
+    ((row,),) = (block.rows for block in made.blocks)
+    return [cell.mean if cell else None for cell in row.cells]
+
+
+@pytest.mark.parametrize("over_beta", ["minimum", "per-sample"])
+def test_an_ensemble_has_each_examples_worst(storage: Storage, over_beta: str) -> None:
+    storage.trial("c0")
+    storage.evaluation("c0", "a", "1111100000")
+    storage.evaluation("c0", "b", "0011111100")
+    ensemble = ManifestColumn("Ensemble", True, kind="ensemble")
+    pgd = {"0": "a", "2": "b"}
+    found = only(table(storage, {"PGD-20": pgd, "Ensemble": pgd}, PGD, ensemble, over_beta=over_beta))
+    assert found == [50 if over_beta == "minimum" else 30, 30]
+
+
+def test_an_area_is_the_mean_of_trapezoids(storage: Storage) -> None:
+    storage.trial("c0")
+    for eps, right in (("0.0", 10), ("0.1", 6), ("0.3", 2)):
+        storage.evaluation("c0", f"at-{eps}", share(right))
+    area = ManifestColumn("PGD", True, kind="area")
+    reads = {"PGD": {eps: f"at-{eps}" for eps in ("0.3", "0.1", "0.0")}}
+    expected = (0.1 * (1.0 + 0.6) / 2 + 0.2 * (0.6 + 0.2) / 2) / 0.3
+    assert only(table(storage, reads, area)) == [pytest.approx(expected)]
+
+
+def test_an_area_of_smallest_changes(storage: Storage) -> None:
+    storage.trial("c0")
+    distance = [0.0, 0.05, 0.05, 0.15, 0.15, 0.15, 0.25, np.inf, np.inf, np.inf]
+    storage.evaluation("c0", "ddn", share(3), distance=distance)
+    area = ManifestColumn("DDN", True, kind="area", grid=(0.0, 0.1, 0.2, 0.3))
+    expected = np.trapezoid([0.9, 0.7, 0.4, 0.3], dx=0.1) / 0.3
+    assert only(table(storage, {"DDN": {"": "ddn"}}, area)) == [pytest.approx(expected)]
+
+
+def test_a_measure_is_the_mean_of_what_is_a_number(storage: Storage) -> None:
+    storage.trial("c0")
+    storage.measured("c0", "angle", (4,), [1.0, 2.0, np.nan, 6.0])
+    storage.measured("c0", "units", (), [12.0])
+    columns = [ManifestColumn("Angle", False, kind="measure", array="angle", times=10.0)]
+    columns += [ManifestColumn("Units", False, kind="measure", array="units")]
+    made = table(storage, {"Angle": {"": "m"}, "Units": {"": "m"}}, *columns)
+    assert only(made) == [30, 12]
+    ((row,),) = (block.rows for block in made.blocks)
+    assert not any(cell.bold or cell.underline for cell in row.cells if cell)
+
+
+def test_accuracy_on_a_class_is_the_lowest_over_attacks(storage: Storage) -> None:
+    storage.trial("c0")
+    storage.evaluation("c0", "a", share(5), class_accuracy=[0.75, 0.5])
+    storage.evaluation("c0", "b", share(5), class_accuracy=[0.25, 1.0])
+    columns = [ManifestColumn(f"PGD-20 ({c})", True, only=c) for c in (0, 1)]
+    reads = {column.label: {"0": "a", "2": "b"} for column in columns}
+    assert only(table(storage, reads, *columns)) == [25, 50]
+
+
+def test_costs_are_seconds(storage: Storage) -> None:
+    storage.trial("c0", epochs=5)
+    rows = [{"trial": "c0", "epoch": i + 1, "seconds": float(i)} for i in range(5)]
+    storage.table("trials/c0/epochs.parquet", EPOCHS, rows)
+    storage.evaluation("c0", "PGD", share(5), seconds=7.5)
+    columns = [ManifestColumn(label, False, kind="cost") for label in ("an epoch", "PGD-20")]
+    assert only(table(storage, {"an epoch": {"": ""}, "PGD-20": {"": "PGD"}}, *columns)) == [2, 7.5]
+
+
+@pytest.mark.parametrize("kind", ["ensemble", "area", "measure", "cost"])
+def test_what_is_not_there_yet_is_a_note(storage: Storage, kind: str) -> None:
+    storage.trial("c0")
+    storage.evaluation("c0", "natural", share(9))
+    column = ManifestColumn("new", False, kind=kind, array="units")  # type: ignore[arg-type]
+    reads = {"Natural": {"": "natural"}, "new": {"0.0": "natural", "0.1": "PGD"} if kind == "area" else {"": "PGD"}}
+    ((row,),) = (block.rows for block in table(storage, reads, NATURAL, column).blocks)
+    assert row.notes == ("seed 0: trained, 1 of 2 columns not evaluated yet",)
+
+
+def test_rows_by_beta_have_other_kinds_once(storage: Storage) -> None:
+    storage.trial("c0")
+    for attack, right in (("natural", 9), ("a", 5), ("b", 4)):
+        storage.evaluation("c0", attack, share(right))
+    storage.measured("c0", "units", (), [12.0])
+    units = ManifestColumn("Units", False, kind="measure", array="units")
+    reads = {"Natural": {"": "natural"}, "PGD-20": {"0": "a", "2": "b"}, "Units": {"": "m"}}
+    (block,) = table(storage, reads, NATURAL, PGD, units, over_beta="each").blocks
+    assert [[cell.mean if cell else None for cell in row.cells] for row in block.rows] == [[90, 50, 12], [None, 40, None]]

@@ -1,0 +1,35 @@
+"""What the inputs maximise in evaluations. Each is a part of an evaluation's key, so a new field here is a new key.
+
+For every attack an example is *broken* if the network misclassifies it as it is, or an image that the attack visits within its
+budget: for attacks by gradient steps the start, every iterate and the end of each restart. Papers count the last iterate, which
+is no stronger. Because nothing that comes later mends what is broken, an attack may stop there, accuracy is what it would be if
+it went on, and PGD-20 is the beginning of PGD-100. What is visited is seen for nothing where gradients are the network's own.
+Where they are not (through another ``view``, or at other images than the iterate) the end of each restart is judged alone, but
+by MD and APGD, which look at every point in any case. So it is with a network whose prediction is a matter of chance: there the
+end point's single draw decides, or an attack of more steps would have more chances.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from trainables.config.attacks.base import Natural
+from trainables.config.attacks.composite import Direct, Transfer
+from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AvgPGD
+
+Attack = Annotated[Natural | Direct | Transfer, Field(discriminator="name")]
+
+
+def gradient_steps(attack: Attack) -> int | None:
+    """How many steps over all restarts an attack counts to tell when an example is broken; None if it counts none."""
+    match attack:
+        case FGSM():
+            return 1
+        case PGD() | CW():
+            return attack.iterations * attack.restarts
+        case AvgPGD() | MIM() | DIFGSM():
+            return attack.iterations
+        case MD():
+            return 2 * attack.iterations * attack.restarts
+        case _:
+            return None

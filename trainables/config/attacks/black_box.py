@@ -1,0 +1,49 @@
+"""Attacks that see scores, or nothing at all."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trainables.config.attacks.base import Linf, Normed, Scored
+from trainables.config.spec import Count, Positive
+
+
+class Noise(Normed):
+    """Uniform points of the ball: of ``restarts`` draws one that is misclassified, where there is one."""
+
+    name: Literal["noise"] = "noise"
+    restarts: Count = 1
+
+
+class Square(Normed, Scored):
+    """Square attack (Andriushchenko et al., ECCV 2020): random squares that are kept if the margin falls.
+
+    ``p``: the share of an image that the first squares change. It falls with the queries, along the paper's schedule for
+    10,000 of them, which is compressed to ``queries`` unless ``rescale`` is false, as in AutoAttack.
+    """
+
+    name: Literal["square"] = "square"
+    norm: Literal["linf", "l2"] = "linf"
+    queries: Count = 5000
+    p: Annotated[float, Field(gt=0, le=1)] = 0.8
+    rescale: bool = True
+    restarts: Count = 1
+
+
+class NAttack(Linf, Scored):
+    """NAttack (Li et al., ICML 2019): a distribution of adversarial images, learned from scores.
+
+    At most ``queries`` an image, ``samples`` of them a step; ``sigma``: the distribution's width; ``step``: eta.
+    """
+
+    name: Literal["nattack"] = "nattack"
+    queries: Count = 20_000
+    samples: Annotated[int, Field(ge=2)] = 300
+    sigma: Positive = 0.1
+    step: Positive = 0.02
+
+    @model_validator(mode="after")
+    def _one_step(self) -> Self:
+        if self.samples > self.queries:
+            raise ValueError(f"samples = {self.samples}: must be at most queries = {self.queries}")
+        return self

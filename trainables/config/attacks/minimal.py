@@ -1,0 +1,74 @@
+"""Attacks that look for the smallest change."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trainables.config.attacks.base import Differentiated, Norm, Normed
+from trainables.config.spec import Count, NonNegative, Positive
+
+
+class FAB(Normed, Differentiated):
+    """Fast adaptive boundary attack (Croce & Hein, ICML 2020): the smallest change it finds.
+
+    ``targets``: 0 looks at the nearest of all classes, a number at each of so many best wrong classes in turn.
+    """
+
+    name: Literal["fab"] = "fab"
+    iterations: Count = 100
+    targets: Annotated[int, Field(ge=0)] = 0
+    restarts: Count = 1
+
+
+class DDN(Normed, Differentiated):
+    """Decoupled direction and norm (Rony et al., CVPR 2019): the smallest change it finds. ``initial``: the first radius."""
+
+    name: Literal["ddn"] = "ddn"
+    norm: Literal["l2"] = "l2"
+    iterations: Count = 100
+    initial: Positive = 1.0
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
+class DeepFool(Normed, Differentiated):
+    """DeepFool (Moosavi-Dezfooli et al., CVPR 2016): to the nearest linearised boundary and a share ``overshoot`` beyond."""
+
+    name: Literal["deepfool"] = "deepfool"
+    norm: Literal["linf", "l2"] = "linf"
+    iterations: Count = 50
+    overshoot: NonNegative = 0.02
+
+
+class CWL2(Normed, Differentiated):
+    """Carlini & Wagner's L2 attack (S&P 2017): the smallest change it finds.
+
+    ``step`` of Adam; ``searches``: rounds of the search for the margin's weight, which begins at ``initial``.
+    """
+
+    name: Literal["cw-l2"] = "cw-l2"
+    norm: Literal["l2"] = "l2"
+    iterations: Count = 100
+    step: Positive = 0.05
+    searches: Count = 9
+    initial: Positive = 0.001
+    confidence: NonNegative = 0.0
+
+
+class BrendelBethge(Normed):
+    """Brendel & Bethge's attack along the decision boundary (NeurIPS 2019): the smallest change it finds.
+
+    ``lr``: the radius of a step, as a share of the number of pixels.
+    """
+
+    name: Literal["brendel-bethge"] = "brendel-bethge"
+    norm: Norm = "l2"
+    iterations: Count = 1000
+    lr: Positive = 0.001
+
+
+class Boundary(Normed):
+    """Boundary attack (Brendel et al., ICLR 2018): a random walk that sees decisions only, to the smallest change it finds."""
+
+    name: Literal["boundary"] = "boundary"
+    norm: Literal["l2"] = "l2"
+    iterations: Count = 5000
