@@ -25,7 +25,7 @@ SETTINGS: dict[str, tuple[config.Precision, config.Runtime]] = {
     "fp32, channels-last": ("fp32", config.Runtime(layout="channels-last")),
     "bf16": ("bf16", config.Runtime(layout="contiguous")),
     "bf16, channels-last": ("bf16", config.Runtime(layout="channels-last")),
-    "fp32, compiled": ("fp32", config.Runtime(layout="contiguous", compile=True)),
+    "fp32, compiled": ("fp32", config.Runtime(layout="contiguous", compile="kernels")),
 }
 
 

@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=1, help="of a short epoch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--compile", choices=("off", "kernels", "graphs"), default="off")
     parser.add_argument("--only", default=",".join(DEFENSES), help="some of: " + ", ".join(DEFENSES))
     arguments = parser.parse_args()
     if (arguments.batches * arguments.batch_size) + 10 > 2600:

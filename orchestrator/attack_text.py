@@ -13,7 +13,7 @@ _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _FRACTION = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)")
 
 #: Attacks that have no eps, or whose eps is in the attack that they carry.
-_WITHOUT_EPS = frozenset({"natural", "transfer"})
+_WITHOUT_EPS = frozenset({"natural", "as-training", "transfer"})
 
 #: Attacks by steps of a fixed size, which is a tenth of eps unless it is given (CAS, CIFS and FSR's evaluations).
 _STEPPED = frozenset({"pgd", "cw", "mim", "di-fgsm", "avg-pgd"})

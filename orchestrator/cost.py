@@ -10,6 +10,7 @@ from trainables.config import (
     MD,
     MIM,
     PGD,
+    AsTraining,
     Attack,
     AutoAttack,
     AutoPGD,
@@ -65,5 +66,7 @@ def attack_passes(attack: Attack, classes: int) -> float:
             return FORWARD * attack.queries
         case AutoAttack():
             return sum(attack_passes(part, classes) for part in attack.parts())
+        case AsTraining():
+            return getattr(attack.attack, "iterations", 1)
         case Transfer():
             return attack_passes(attack.attack, classes)

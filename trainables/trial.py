@@ -72,7 +72,7 @@ class Trial:
         self.spec, self.runtime = spec, runtime
         if runtime.threads is not None:
             torch.set_num_threads(runtime.threads)
-        if runtime.compile:
+        if runtime.compile != "off":
             # A trial needs a dozen graphs: training, attack and evaluation, with and without gradients, for full and for last
             # batches. Those of former trials in this process count too, and above the limit torch silently goes on without.
             torch._dynamo.reset()
@@ -95,8 +95,8 @@ class Trial:
         # The weights' layout is enough: a convolution's output follows it.
         layout = torch.channels_last if self._channels_last else torch.contiguous_format
         network.to(self.device).to(memory_format=layout)
-        if self.runtime.compile and compiled:
-            network.compile()
+        if self.runtime.compile != "off" and compiled:
+            network.compile_kernels(graphs=self.runtime.compile == "graphs")
         return network
 
     @property

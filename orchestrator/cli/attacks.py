@@ -70,7 +70,8 @@ def evaluate(
     that the profile tries (beta_atk).
 
     With --checkpoint it attacks weights from elsewhere, here and now; --set says the rest of their network, such as
-    model.width=160, model.normalise=true (inputs from -1 to 1) or module.name=cas.
+    model.width=160, model.normalise=true (inputs from -1 to 1, or with model.mean=[0.49,0.48,0.45] and model.std=[0.2,0.2,0.2]
+    what these make of them) or module.name=cas.
 
     Example: `advsweep evaluate cifs/robustness --profile demo --attack autoattack --attack "pgd(iterations=100, restarts=5)"`
 

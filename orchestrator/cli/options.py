@@ -59,10 +59,10 @@ def sweep_options(
         Literal["auto", "contiguous", "channels-last"],
         typer.Option(help="Memory layout of the networks; auto: channels-last with bf16, where it is faster."),
     ] = "auto",
-    compiled: Annotated[
-        bool,
-        typer.Option("--compile", help="Compile the networks: minutes at the start of a trial, for long ones on a GPU."),
-    ] = False,
+    compile_: Annotated[
+        Literal["off", "kernels", "graphs"],
+        typer.Option("--compile", help="kernels: compiled, minutes at the start of a trial; graphs: CUDA graphs besides."),
+    ] = "off",
     no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow to a later `advsweep sync`.")] = False,
 ) -> "Options":
     """How a sweep runs, from the command line."""
@@ -70,7 +70,7 @@ def sweep_options(
     from trainables.config import Runtime
 
     folder = str(Path(data_dir).expanduser().resolve())
-    runtime = Runtime(data_dir=folder, download=download, layout=layout, compile=compiled)
+    runtime = Runtime(data_dir=folder, download=download, layout=layout, compile=compile_)
     return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, tracking=not no_tracking)
 
 

@@ -41,6 +41,8 @@ EPS = {"linf": 0.1, "l2": 1.0, "l1": 4.0}
 def attacker(name, **settings):
     fields = specs(config.Attack)[name].model_fields
     small = {field: value for field, value in SMALL.items() if field in fields}
+    if name == "as-training":
+        small["attack"] = config.InfoFeature(eps=0.1, step=0.03, iterations=4)
     if "eps" in fields:
         small["eps"] = EPS[settings.get("norm", fields["norm"].default)]
     return spec(config.Attack, name, **(small | settings))
@@ -80,7 +82,19 @@ def attack(name, module, n=8, seed=0, dtype=torch.float32, **settings):
 
 
 #: Those that draw for each example of a batch, whatever they start at.
-DRAWING = {"noise", "avg-pgd", "di-fgsm", "md", "apgd", "brendel-bethge", "boundary", "square", "nattack", "autoattack"}
+DRAWING = {
+    "noise",
+    "as-training",
+    "avg-pgd",
+    "di-fgsm",
+    "md",
+    "apgd",
+    "brendel-bethge",
+    "boundary",
+    "square",
+    "nattack",
+    "autoattack",
+}
 
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 SIZES = [("cas", 1), ("sap", 1), ("cas", 8)]
@@ -98,7 +112,7 @@ some_modules = pytest.mark.parametrize("module", ["cas", "fsr", "sap"])
 def test_the_budget_and_the_range_are_kept(name, norm, module, n):
     settings = {"norm": norm} if "norm" in specs(config.Attack)[name].model_fields else {}
     x, _, (x_adv, distance, _) = attack(name, module, n, **settings)
-    eps = getattr(attacker(name, **settings), "eps", 0.1 if name == "transfer" else 0)
+    eps = getattr(attacker(name, **settings), "eps", 0.1 if name in {"transfer", "as-training"} else 0)
     assert x_adv.shape == x.shape
     assert x_adv.dtype == x.dtype
     assert not x_adv.requires_grad

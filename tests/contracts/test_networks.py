@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from cases import DIGITS, batch
+from pydantic import ValidationError
 
 from trainables import config
 from trainables.models import MODELS, build_model
@@ -80,6 +81,31 @@ def test_a_normalising_network_is_the_same_network_on_images_from_minus_1_to_1(n
     (slope,), (expected,) = torch.autograd.grad(one.sum(), x), torch.autograd.grad(other.sum(), scaled)
     torch.testing.assert_close(slope, 2 * expected)
     assert not torch.equal(one, plain(x).logits)
+
+
+def test_a_network_may_normalise_each_channel():
+    mean, std = (0.49, 0.48, 0.45), (0.2, 0.25, 0.3)
+    info = config.DATASETS["cifar10"]
+    plain = build_model(config.Model(name="lenet", width=4), config.NoModule(), info, seed=0).double().eval()
+    model = config.Model(name="lenet", width=4, normalise=True, mean=mean, std=std)
+    ours = build_model(model, config.NoModule(), info, seed=0).eval()
+    assert ours.state_dict().keys() == plain.state_dict().keys()
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    scaled = torch.stack([(x[:, c].double() - mean[c]) / std[c] for c in range(3)], 1)
+    torch.testing.assert_close(ours(x).logits.double(), plain(scaled).logits, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"mean": (0.4,)}, r"need normalise=true"),
+        ({"normalise": True, "mean": (0.4, 0.4)}, r"model.mean = \[0.4, 0.4\]: must be 1 or 3 numbers for cifar10"),
+        ({"normalise": True, "std": (0.0,)}, r"greater than 0"),
+    ],
+)
+def test_a_normalisation_that_makes_no_sense_is_refused(fields, words):
+    with pytest.raises(ValidationError, match=words):
+        config.TrialConfig(model={"name": "lenet", **fields})
 
 
 @every_model

@@ -39,7 +39,7 @@ def attack(name: str, **fields: Any) -> Settings:
 
 
 CAS = module("cas", positions=("P2", "P1"))
-#: At the demo's rate of 0.4 its loss became NaN on this data, with both of the demo's seeds.
+#: At a rate of 0.4 its loss became NaN on this data, with both of the demo's seeds.
 FSR = {**module("fsr"), "training.lr": 0.1}
 TRADES = objective("trades")
 #: Its authors, too, train at a lower rate than adversarial training has.
@@ -54,7 +54,8 @@ DEFENSES: dict[str, Settings] = {
     "CIFS": CIFS,
     "FSR": FSR,
     "kWTA": module("kwta"),
-    "SAP": module("sap"),
+    # At the demo's rate of 0.3 it learnt nothing (19 % right); at 0.2 and 0.1 it did (90 and 96 %).
+    "SAP": {**module("sap"), "training.lr": 0.1},
     "TRADES": TRADES,
     "MART": {**MART, "training.lr": 0.2},
     "ALP": objective("alp"),

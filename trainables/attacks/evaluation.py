@@ -25,6 +25,7 @@ from trainables.attacks.noise import noise
 from trainables.attacks.pgd import pgd
 from trainables.attacks.square import square
 from trainables.attacks.surrogate import JointLogits, Judge, Surrogate, draws, judge
+from trainables.attacks.training import TRAINING_ATTACKS, Batch
 from trainables.attacks.watch import Watch
 from trainables.joint import Weights, attack_weights
 from trainables.models import Network
@@ -268,6 +269,13 @@ def _transfer(spec: config.Transfer, c: _Case) -> Attacked:
     return c.blindly(lambda: run_attack(spec.attack, source.network, c.x, c.y, weights, c.generator).images)
 
 
+def _as_training(spec: config.AsTraining, c: _Case) -> Attacked:
+    final = (1.0, *(0.0 for _ in c.weights[1:]))
+    weights = final if getattr(spec.attack, "beta_atk", "own") == "0" else c.weights
+    batch = Batch(c.network, c.x, c.y, weights, c.generator, epoch=1)
+    return c.blindly(lambda: TRAINING_ATTACKS[spec.attack.name](spec.attack, batch).images)
+
+
 #: ``(spec, case) -> images or Attacked`` for each name.
 ATTACKS: dict[str, Callable[[Any, _Case], Tensor | Attacked]] = {
     "natural": _natural,
@@ -289,6 +297,7 @@ ATTACKS: dict[str, Callable[[Any, _Case], Tensor | Attacked]] = {
     "square": _square,
     "nattack": _nattack,
     "autoattack": _autoattack,
+    "as-training": _as_training,
     "transfer": _transfer,
 }
 

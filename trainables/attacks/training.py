@@ -30,7 +30,7 @@ class Adversarial(NamedTuple):
     targets: Tensor | None = None
 
 
-class _Batch(NamedTuple):
+class Batch(NamedTuple):
     """What every attack is given; ``epoch`` is counted from 1."""
 
     model: nn.Module
@@ -50,7 +50,7 @@ class _Batch(NamedTuple):
         return paired_objective(self.weights, kl_divergence, clean_outputs(self.model, self.x, bn))
 
 
-def _pgd(spec: config.TrainingPGD, b: _Batch) -> Adversarial:
+def _pgd(spec: config.TrainingPGD, b: Batch) -> Adversarial:
     return b.ascend(
         b.objective(spec.loss, spec.bn),
         eps=spec.eps,
@@ -62,37 +62,37 @@ def _pgd(spec: config.TrainingPGD, b: _Batch) -> Adversarial:
     )
 
 
-def _fgsm_rs(spec: config.FGSMRS, b: _Batch) -> Adversarial:
+def _fgsm_rs(spec: config.FGSMRS, b: Batch) -> Adversarial:
     return b.ascend(b.objective("ce"), eps=spec.eps, step=spec.alpha * spec.eps, iterations=1, bn=spec.bn)
 
 
-def _infofeature(spec: config.InfoFeature, b: _Batch) -> Adversarial:
+def _infofeature(spec: config.InfoFeature, b: Batch) -> Adversarial:
     fc = b.model.get_submodule("fc").get_parameter("weight")
     clean = clean_outputs(b.model, b.x, spec.bn)
     objective = infofeature(b.objective("ce"), clean, fc, b.y, lam=spec.lam, distance=spec.distance)
     return b.ascend(objective, eps=spec.eps, step=spec.step, iterations=spec.iterations, bn=spec.bn)
 
 
-def _feature_scattering(spec: config.FeatureScattering, b: _Batch) -> Adversarial:
+def _feature_scattering(spec: config.FeatureScattering, b: Batch) -> Adversarial:
     term = partial(transport, spec.regularisation, spec.sinkhorn)
     objective = paired_objective(b.weights, term, clean_outputs(b.model, b.x))
     return b.ascend(objective, eps=spec.eps, step=spec.eps, iterations=1)
 
 
-def _adversarial_interpolation(spec: config.AdversarialInterpolation, b: _Batch) -> Adversarial:
+def _adversarial_interpolation(spec: config.AdversarialInterpolation, b: Batch) -> Adversarial:
     clean = clean_outputs(b.model, b.x)
     images, _ = b.ascend(similarity_to_mirror(clean), eps=spec.eps, step=spec.eps, iterations=1)
     return Adversarial(images, interpolated_labels(b.y, clean.logits.shape[1], eps_y=spec.eps_y))
 
 
-def _apgd(spec: config.APGD, b: _Batch) -> Adversarial:
+def _apgd(spec: config.APGD, b: Batch) -> Adversarial:
     images = apgd(
         b.model, b.x, b.y, eps=spec.eps, iterations=spec.iterations, objective=b.objective("ce"), generator=b.generator
     )
     return Adversarial(images)
 
 
-def _friendly(spec: config.Friendly, b: _Batch) -> Adversarial:
+def _friendly(spec: config.Friendly, b: Batch) -> Adversarial:
     images = friendly(
         b.model,
         b.x,
@@ -109,7 +109,7 @@ def _friendly(spec: config.Friendly, b: _Batch) -> Adversarial:
 
 
 #: ``(spec, batch) -> Adversarial`` for each name.
-TRAINING_ATTACKS: dict[str, Callable[[Any, _Batch], Adversarial]] = {
+TRAINING_ATTACKS: dict[str, Callable[[Any, Batch], Adversarial]] = {
     "pgd": _pgd,
     "fgsm-rs": _fgsm_rs,
     "infofeature": _infofeature,
@@ -143,4 +143,4 @@ def training_attack(
     if spec is None:
         return Adversarial(x)
     weights = attack_weights(getattr(spec, "beta_atk", "own"), module)
-    return TRAINING_ATTACKS[spec.name](spec, _Batch(model, x, y, weights, generator, epoch))
+    return TRAINING_ATTACKS[spec.name](spec, Batch(model, x, y, weights, generator, epoch))

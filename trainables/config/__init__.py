@@ -7,7 +7,7 @@ This package imports no torch, so that a plan of thousands of trials is made at 
 from trainables.config.attacks import Attack, gradient_steps
 from trainables.config.attacks.base import Natural, Norm, View
 from trainables.config.attacks.black_box import NAttack, Noise, Square
-from trainables.config.attacks.composite import AutoAttack, Transfer
+from trainables.config.attacks.composite import AsTraining, AutoAttack, Transfer
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
 from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
 from trainables.config.data import DATASETS, Data, DatasetInfo
@@ -75,6 +75,7 @@ __all__ = [
     "TSNE",
     "Activations",
     "AdversarialInterpolation",
+    "AsTraining",
     "Attack",
     "AutoAttack",
     "AutoPGD",

@@ -1,9 +1,11 @@
 """The network, and the names of the places in it."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from trainables.config.spec import Count, Spec
+from pydantic import Field, model_validator
+
+from trainables.config.spec import Count, Positive, Spec
 
 #: Blocks in each stage, convolutions for those without blocks. Positions are ``block<stage>.<block>``, both counted from 1.
 BLOCKS = {
@@ -23,13 +25,22 @@ class Model(Spec):
 
     ``width``: channels of the first stage: 64 for the papers' ResNets and VGG16, 160 makes ``wrn-28`` the WRN-28-10, 6 makes
     ``lenet`` LeNet-5.
-    ``normalise``: the network maps images from [0, 1] to [-1, 1] first, as in InfoFeature and Feature Scattering. Attacks stay
-    in [0, 1], so that 8/255 means the same everywhere: InfoFeature's 16/255 of a range twice as long.
+    ``normalise``: the network takes ``mean`` from images in [0, 1] and divides by ``std`` first: one number, or one a channel.
+    By default that maps to [-1, 1], as in InfoFeature and Feature Scattering. Attacks stay in [0, 1], so that 8/255 means the
+    same everywhere: InfoFeature's 16/255 of a range twice as long.
     """
 
     name: Literal["resnet-10", "resnet-18", "resnet-50", "wrn-28", "wrn-34", "vgg-16", "vgg-16-bn", "lenet"] = "resnet-18"
     width: Count = 64
     normalise: bool = False
+    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.5,)
+    std: tuple[Positive, ...] = (0.5,)
+
+    @model_validator(mode="after")
+    def _used(self) -> Self:
+        if not self.normalise and (self.mean, self.std) != ((0.5,), (0.5,)):
+            raise ValueError(f"mean = {list(self.mean)}, std = {list(self.std)}: need normalise=true")
+        return self
 
     def positions(self) -> list[str]:
         """Every place where a module can be inserted, in the order of the forward pass."""

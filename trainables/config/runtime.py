@@ -11,8 +11,10 @@ class Runtime:
     ``device``: a torch device, or ``auto`` for a GPU where there is one. ``threads``: CPU threads, None for torch's choice.
     ``memory_share``: a data set larger than this share of the GPU's free memory stays in host memory.
     ``layout``: of the convolutions' weights and features in memory; ``auto`` is ``channels-last`` with bf16, where it was
-    measured to be faster, and ``contiguous`` with fp32, where it was not. ``compile``: networks go through torch.compile, which
-    takes minutes at the start of a trial; on CPUs it was not measured to win them back.
+    measured to be faster, and ``contiguous`` with fp32, where it was not.
+    ``compile``: ``kernels`` sends networks through torch.compile, which takes minutes at the start of a trial; on CPUs it was
+    not measured to win them back. ``graphs`` replays its kernels as CUDA graphs besides, for networks so small that starting
+    kernels takes longer than running them; on CPUs there are none, and it is ``kernels``.
     """
 
     device: str = "auto"
@@ -21,4 +23,4 @@ class Runtime:
     download: bool = False
     memory_share: float = 0.5
     layout: Literal["auto", "contiguous", "channels-last"] = "auto"
-    compile: bool = False
+    compile: Literal["off", "kernels", "graphs"] = "off"

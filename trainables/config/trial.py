@@ -66,6 +66,11 @@ class TrialConfig(Spec):
         if isinstance(self.objective, PCL) and self.objective.warmup >= self.training.epochs:
             reason = f"{self.training.epochs}, or its loss would never be added"
             raise ValueError(f"objective.warmup = {self.objective.warmup}: must be less than training.epochs = {reason}")
+        for field in ("mean", "std"):
+            numbers, channels = getattr(self.model, field), self.data.info.channels
+            if len(numbers) not in {1, channels}:
+                allowed = " or ".join(dict.fromkeys(["1", str(channels)]))
+                raise ValueError(f"model.{field} = {list(numbers)}: must be {allowed} numbers for {self.data.dataset}")
         averaging = self.training.averaging
         if isinstance(averaging, SWA) and averaging.start > self.training.epochs:
             reason = f"{self.training.epochs}, or nothing would ever be averaged"

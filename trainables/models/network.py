@@ -25,22 +25,41 @@ class Network(nn.Module):
     """A backbone with modules inserted at some of its positions.
 
     ``channels``: at every position (``block<stage>.<block>``), the number of channels of the features there.
-    ``normalise``: whether images are mapped to [-1, 1] first; attacks and their eps stay in [0, 1] either way.
+    ``normalise``: whether the model's mean and std are taken out of images first; attacks and their eps stay in [0, 1].
     ``fc``: the linear layer on the pooled last features.
     ``precision``: of the backbone's layers in a forward pass. What the network returns, and what inserted modules see and
     compute, has the precision of the weights: bf16 has 8 bits, in which logits tie and a Gumbel mask's logarithms are lost.
     """
 
     fc: nn.Linear
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, model: config.Model) -> None:
         super().__init__()
         self.normalise = model.normalise
+        # They follow the device, and are no weights.
+        for name, numbers in (("mean", model.mean), ("std", model.std)):
+            self.register_buffer(name, torch.tensor(numbers)[:, None, None], persistent=False)
         self.channels: dict[str, int] = {}
         self.inserted = nn.ModuleDict()
         self.precision: config.Precision = "fp32"
         self._chance: Generator | None = None
         self._watch: tuple[str, bool] | None = None
+        self._graphs = False
+
+    def compile_kernels(self, *, graphs: bool) -> None:
+        """Compile forward passes from now on. ``graphs``: on a GPU they are replayed as CUDA graphs."""
+        self._graphs = graphs
+        self.compile(mode="reduce-overhead" if graphs else None)
+
+    def __call__(self, x: Tensor, y: Tensor | None = None) -> Outputs:
+        """See :meth:`forward`."""
+        outputs: Outputs = super().__call__(x, y)
+        # A graph's next replay writes over what it returned, and attacks look back at earlier outputs.
+        if self._graphs:
+            outputs = _copied(outputs)
+        return outputs
 
     @contextmanager
     def computing(self, precision: config.Precision) -> Iterator[None]:
@@ -72,7 +91,7 @@ class Network(nn.Module):
         """Images (B, channels, size, size) in [0, 1] to predictions; labels ``y`` (B,) in the training forward only."""
         trace = Trace()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            maps = self.extract(2 * x - 1 if self.normalise else x, y, trace)
+            maps = self.extract((x - self.mean) / self.std if self.normalise else x, y, trace)
         maps = maps.to(self.fc.weight.dtype)
         features = maps.mean((2, 3))
         return Outputs(self.fc(features), tuple(trace.aux), features, maps, tuple(trace.inner), trace.watched)
@@ -108,6 +127,16 @@ class Network(nn.Module):
         if self._watch == (position, True):
             trace.watched = z
         return z
+
+
+def _copied(value: Any) -> Any:
+    """The same tensors in memory of their own, in any nesting of tuples."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, tuple):
+        parts = [_copied(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value
 
 
 def _key(position: str) -> str:

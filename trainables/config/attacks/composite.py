@@ -9,6 +9,7 @@ from trainables.config.attacks.black_box import NAttack, Noise, Square
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
 from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
 from trainables.config.spec import Count
+from trainables.config.training_attack import Friendly, TrainingAttack
 
 
 class AutoAttack(Normed, Differentiated):
@@ -42,6 +43,19 @@ class AutoAttack(Normed, Differentiated):
         )
 
 
+class AsTraining(Tested):
+    """A training attack on the test images. It may look at the other images of its batch; where it ends alone is judged."""
+
+    name: Literal["as-training"] = "as-training"
+    attack: TrainingAttack
+
+    @model_validator(mode="after")
+    def _no_epoch(self) -> Self:
+        if isinstance(self.attack, Friendly):
+            raise ValueError("attack.name must not be friendly, which depends on the epoch of a training")
+        return self
+
+
 #: Whatever can be made on the attacked network itself.
 Direct = (
     Noise
@@ -62,6 +76,7 @@ Direct = (
     | Square
     | NAttack
     | AutoAttack
+    | AsTraining
 )
 
 
