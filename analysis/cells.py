@@ -53,7 +53,8 @@ class Cells:
         match column.kind:
             case "measure":
                 values = self._arrays.get((trial, checkpoint, reads[""], column.array))
-                return None if values is None else column.times * float(np.nanmean(np.asarray(values, np.float64)))
+                statistic = np.nanmedian if column.statistic == "median" else np.nanmean
+                return None if values is None else column.times * float(statistic(np.asarray(values, np.float64)))
             case "cost" if not reads[""]:
                 return self._epoch_seconds.get(trial)
         found = {name: self._outcome(trial, checkpoint, attack, column) for name, attack in reads.items()}
@@ -63,7 +64,7 @@ class Cells:
         if column.kind == "cost":
             return there[""].seconds
         if column.kind == "area":
-            return self._area(there, column)
+            return self._area(there)
         if column.only is not None:
             # Who is in the class the record does not say example by example, so the worst case is that over attacks.
             return 100 * min(float(outcome.class_accuracy[column.only]) for outcome in there.values())
@@ -74,13 +75,14 @@ class Cells:
         return 100 * (reduced.per_sample if self.per_sample or column.kind == "ensemble" else reduced.minimum)
 
     @staticmethod
-    def _area(found: Mapping[str, _Outcome], column: ManifestColumn) -> float:
-        if column.grid:
-            (outcome,) = found.values()
-            return normalised_auc(column.grid, accuracy_by_eps(outcome.distance, column.grid))
-        points = sorted((float(eps), outcome.accuracy) for eps, outcome in found.items())
-        eps, accuracies = zip(*points, strict=True)
-        return normalised_auc(eps, accuracies)
+    def _area(found: Mapping[str, _Outcome]) -> float:
+        points = sorted((float(eps), outcome) for eps, outcome in found.items())
+        # An attack for the smallest change says where each example breaks, and so accuracy at every eps.
+        accuracies = [
+            outcome.accuracy if outcome.distance is None else float(accuracy_by_eps(outcome.distance, [eps])[0])
+            for eps, outcome in points
+        ]
+        return normalised_auc([eps for eps, _ in points], accuracies)
 
     def _outcome(self, trial: str, checkpoint: str, attack: str, column: ManifestColumn) -> _Outcome | None:
         """The evaluation that the column shows. Where accuracy is all that is asked for, a complete one does as well."""

@@ -14,7 +14,7 @@ Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -136,9 +136,8 @@ class ManifestColumn:
     ``head``: whose prediction counts. ``added``: whether it was asked for beside the study's own columns. ``top_k``: how many
     of the classes with the highest scores the true one may be among. ``only``: the class whose examples count; None for all.
     ``kind``: ``accuracy``, in percent; that of an ``ensemble``, each example under the worst of its attacks; the normalised
-    ``area`` under accuracy against eps, at most 1; the mean of a ``measure``'s ``array`` ``times`` a factor; a ``cost`` in
-    seconds. ``grid``: of an area from attacks for the smallest change, the eps that it is taken over; others have an attack
-    for each.
+    ``area`` under accuracy against eps, at most 1; the mean of a ``measure``'s ``array``, or another ``statistic``, ``times``
+    a factor; a ``cost`` in seconds.
     """
 
     label: str
@@ -150,7 +149,7 @@ class ManifestColumn:
     kind: Kind = "accuracy"
     array: str = ""
     times: float = 1.0
-    grid: tuple[float, ...] = ()
+    statistic: Literal["mean", "median"] = "mean"
 
     @property
     def complete(self) -> bool:
@@ -162,14 +161,17 @@ class ManifestColumn:
 class ManifestArm:
     """A row of a table.
 
-    ``labels``: one a factor. ``trials``: the trial's key by seed. ``reads``: for each column's label, the keys of what it
-    reads (no entry where the column means nothing for this arm): attacks by beta_atk ("" where they have none), by eps for an
-    area, by whatever tells them apart for an ensemble; a measure's or a cost's one key under "", empty for the training's cost.
+    ``labels``: one a factor. ``trials``: the trial's key by seed. ``reads``: for each column's label, the keys of what it reads
+    (no entry where the column means nothing for this arm): attacks by beta_atk ("" where they have none), by eps for an area
+    (one and the same for all where it looks for the smallest change), by whatever tells them apart for an ensemble; a
+    measure's or a cost's one key under "", empty for the training's cost.
+    ``pictures``: for each picture's label, the measure's key.
     """
 
     labels: tuple[str, ...]
     trials: dict[str, str]
     reads: dict[str, dict[str, str]]
+    pictures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ class Manifest:
     """One study as it was run: everything that its table needs beside the record.
 
     ``variant``: profile and overrides, names the file. ``selection``: the split that chose the best checkpoints.
-    ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``created``: ISO time of the run.
+    ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that
+    its figure shows. ``created``: ISO time of the run.
     """
 
     study: str
@@ -209,6 +212,7 @@ class Manifest:
     arms: tuple[ManifestArm, ...]
     printed: tuple[ManifestNumber, ...]
     created: str
+    by_epoch: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -242,8 +246,8 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str) -> Self:
         data = json.loads(text)
-        tuples = {name: tuple(data[name]) for name in ("aliases", "factors")}
-        columns = tuple(ManifestColumn(**{**c, "grid": tuple(c["grid"])}) for c in data["columns"])
+        tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch")}
+        columns = tuple(ManifestColumn(**c) for c in data["columns"])
         arms = tuple(ManifestArm(**{**a, "labels": tuple(a["labels"])}) for a in data["arms"])
         printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])
         return cls(**{**data, **tuples, "columns": columns, "arms": arms, "printed": printed})

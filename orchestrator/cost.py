@@ -27,6 +27,7 @@ from trainables.config import (
     Soundness,
     Square,
     Transfer,
+    TrialConfig,
 )
 
 #: A forward pass, as a share of a forward-backward pass.
@@ -87,3 +88,23 @@ def measure_passes(measure: Measure, classes: int) -> float:
             return attack_passes(measure.attack, classes) + attack_passes(measure.reference, classes)
         case _:
             return attack_passes(measure.attack, classes) + 2 * FORWARD
+
+
+def training_passes(config: TrialConfig) -> float:
+    """Cost of an epoch in forward-backward passes over single images: the attack's iterations and the weights' own step."""
+    data = config.data
+    images = min(data.info.train, data.examples or data.info.train) * (1 - data.validation)
+    return images * ((getattr(config.attack, "iterations", 1) if config.attack else 0) + 1)
+
+
+def evaluation_passes(config: TrialConfig, attack: Attack) -> float:
+    """Cost of an evaluation in forward-backward passes over single images, at most: what is broken costs no more."""
+    test = config.data.info.test
+    images = min(test, config.data.examples or test, attack.examples or test)
+    return images * attack_passes(attack, config.data.info.classes)
+
+
+def measurement_passes(config: TrialConfig, measure: Measure) -> float:
+    """Cost of a measurement in forward-backward passes over single images, at most."""
+    images = min(config.data.info.test, config.data.examples or config.data.info.test)
+    return images * measure_passes(measure, config.data.info.classes)

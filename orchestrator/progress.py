@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.plan import PlannedTrial, evaluation_passes, measurement_passes, training_passes
+from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
+from orchestrator.plan import PlannedTrial
 
 #: Rows of running trials that fit a screen beside the rest.
 SHOWN = 16

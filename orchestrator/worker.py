@@ -15,14 +15,8 @@ import torch
 from ray import tune
 
 from analysis.schema import FAILED, FINISHED, UNFINISHED
-from orchestrator.plan import (
-    Evaluation,
-    Measurement,
-    PlannedTrial,
-    evaluation_passes,
-    measurement_passes,
-    training_passes,
-)
+from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
+from orchestrator.plan import Evaluation, Measurement, PlannedTrial
 from orchestrator.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights

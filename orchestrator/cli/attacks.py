@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from analysis.checks import Item
     from orchestrator.options import Options
     from orchestrator.plan import Plan
-    from search_spaces.study import Column
+    from search_spaces.column import Column
     from trainables.config import Runtime
 
 Attacks = Annotated[

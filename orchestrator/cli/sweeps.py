@@ -97,7 +97,7 @@ def make_plan(
     names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
 ) -> "tuple[Plan, Store]":
     """The plan of these studies against a storage's record, and the record. ``more``: see :func:`orchestrator.plan.plan`."""
-    from orchestrator.plan import plan as make
+    from orchestrator.expansion import plan as make
     from orchestrator.settings import parse
     from orchestrator.store import Store
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from analysis.checks import ITEMS, Item, check
 from analysis.load import Record
 from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, ManifestArm
-from orchestrator.plan import plan
+from orchestrator.expansion import plan
 from orchestrator.settings import configure_attack, resolve
 from search_spaces import checklist
 from search_spaces.catalog import find

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 
 from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
+from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
-from orchestrator.plan import evaluation_passes, measurement_passes, plan, training_passes
+from orchestrator.expansion import plan
 from orchestrator.settings import configure, resolve
 from orchestrator.store import Recorded
 from search_spaces.catalog import STUDIES

@@ -10,7 +10,8 @@ from tiny_study import EPOCHS, STUDY, tiny_plan
 
 from analysis.schema import FINISHED
 from orchestrator import progress
-from orchestrator.plan import evaluation_passes, plan, training_passes
+from orchestrator.cost import evaluation_passes, training_passes
+from orchestrator.expansion import plan
 from orchestrator.progress import SHOWN, Progress
 from orchestrator.store import Recorded
 

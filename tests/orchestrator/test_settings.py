@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.errors import BadInput
-from orchestrator.plan import plan
+from orchestrator.expansion import plan
 from orchestrator.settings import configure, configure_attack, parse, resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.factor import Eps

@@ -17,7 +17,9 @@ from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
 from analysis.schema import FAILED, FINISHED, NEVER, UNFINISHED
 from orchestrator import worker
-from orchestrator.plan import Evaluation, Measurement, evaluation_passes, measurement_passes, plan, training_passes
+from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
+from orchestrator.expansion import plan
+from orchestrator.plan import Evaluation, Measurement
 from orchestrator.store import Recorded, Store
 from orchestrator.worker import Job, Work, Worker, write_failure
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from orchestrator.plan import Plan, plan
+from orchestrator.expansion import plan
+from orchestrator.plan import Plan
 from orchestrator.store import Store
 from orchestrator.worker import Job, Work
 from search_spaces.column import Column
