@@ -5,11 +5,14 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from search_spaces import cas, cifs
+from search_spaces import afd, cas, cifs
 from search_spaces.study import Study
 
 #: Every study by its primary name, as the papers were published and in each paper's order.
-STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in (*cas.STUDIES, *cifs.STUDIES)})
+STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in (*cas.STUDIES, *cifs.STUDIES, *afd.STUDIES)})
+
+#: Figures and tables that are no studies, and why.
+LEFT_OUT: Mapping[str, str] = MappingProxyType({**afd.LEFT_OUT})
 
 
 class UnknownStudy(LookupError):
@@ -18,7 +21,9 @@ class UnknownStudy(LookupError):
     def __init__(self, pattern: str) -> None:
         papers = list(dict.fromkeys(study.paper for study in STUDIES.values()))
         known = [*(name for study in STUDIES.values() for name in _names(study)), *(f"{paper}/*" for paper in papers)]
-        if close := get_close_matches(pattern.lower(), known, n=1):
+        if pattern.lower() in LEFT_OUT:
+            hint = f"it is left out: {LEFT_OUT[pattern.lower()]}"
+        elif close := get_close_matches(pattern.lower(), known, n=1):
             hint = f"did you mean {close[0]!r}?"
         else:
             hint = f"there are studies of {', '.join(papers)}; `advsweep studies` lists all"

@@ -1,8 +1,13 @@
-"""What a column of a table shows. Pure data."""
+"""What a column of a table shows. Pure data.
+
+Every kind has ``where``: labels of a row, or names of profiles, of which one must be there; a column is in all rows by default.
+So columns with one label may show one thing at the eps of different data sets; a row has one of them at most.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from search_spaces.factor import Settings
+from search_spaces.factor import Eps, Settings
 
 #: The weights of the modules in the attacker's joint loss that the CIFS paper tries (Table B.3), for two modules.
 BETA_ATK = ("0", "0.1", "1", "2", "10", "100", "inf", "inf-1", "inf-2")
@@ -35,6 +40,7 @@ class Column:
     head: str = "final"
     top_k: int = 1
     only: int | None = None
+    where: tuple[str, ...] = ()
 
     @property
     def adversarial(self) -> bool:
@@ -53,31 +59,38 @@ class Ensemble:
 
     label: str
     of: tuple[str, ...]
+    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Area:
     """Normalised area under accuracy against eps: at most 1 (AFD, Table 2).
 
-    ``attack``: as a column's, in multiples of ``Eps``. ``grid``: what eps is, in multiples of the profile's, rising; natural
-    accuracy stands at 0. An attack for the smallest change (``smallest``) tells accuracy at every eps at once, and runs at the
-    last one alone.
+    ``attack``: as a column's, but ``Eps`` are multiples of where it stands on the ``grid``: what eps is, rising, as a number or
+    as a multiple of the profile's. Natural accuracy stands at 0. An attack for the smallest change (``smallest``) tells
+    accuracy at every eps at once, and runs at the last one alone.
     """
 
     label: str
     attack: Settings
-    grid: tuple[float, ...]
+    grid: tuple[float | Eps, ...]
     smallest: bool = False
+    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The mean of one ``array`` of a measure, ``times`` a factor. ``measure``: its fields, ``name`` included."""
+    """One ``array`` of a measure as a number, ``times`` a factor. ``measure``: its fields, ``name`` included.
+
+    ``statistic``: of those of its values that are numbers.
+    """
 
     label: str
     measure: Settings
     array: str
     times: float = 1.0
+    statistic: Literal["mean", "median"] = "mean"
+    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,7 @@ class Cost:
 
     label: str
     attack: Settings | None = None
+    where: tuple[str, ...] = ()
 
 
 AnyColumn = Column | Ensemble | Area | Measured | Cost

@@ -1,9 +1,13 @@
 """A factor: one hyper-parameter that an ablation varies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+if TYPE_CHECKING:
+    from search_spaces.column import Source
 
 Scalar = str | int | float | bool
 Value = Scalar | None | tuple["Value", ...]
@@ -16,16 +20,21 @@ class Eps:
     times: float = 1.0
 
 
-#: Fields of the trial configuration by dotted name (``module.beta``), and what they are set to.
-Settings = Mapping[str, Value | Eps]
+#: Fields by name, and what they are set to: of a trial by dotted names (``module.beta``); of an attack or a measure, which
+#: may have another attack within.
+Settings = Mapping[str, "Value | Eps | Source | Settings"]
 
 
 @dataclass(frozen=True)
 class Level:
-    """One setting of a factor: the ``label`` that the table prints, and the fields of the trial that it sets."""
+    """One setting of a factor: the ``label`` that the table prints, and the fields of the trial that it sets.
+
+    ``beside``: by a label of another factor, what it sets besides in rows that have that label too.
+    """
 
     label: str
     settings: Settings
+    beside: Mapping[str, Settings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,12 @@ class Factor:
     def fields(self) -> frozenset[str]:
         """The fields of the trial that any level sets."""
         return frozenset(name for level in self.levels for name in level.settings)
+
+    def only(self, *labels: str) -> "Factor":
+        """The factor with these of its levels; the first is the default where the paper's own is not among them."""
+        levels = tuple(level for level in self.levels if level.label in labels)
+        default = self.default if self.default in labels else labels[0]
+        return replace(self, levels=levels, default=default, distribution=CategoricalDistribution(labels))
 
 
 def scalar(

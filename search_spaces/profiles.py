@@ -8,9 +8,13 @@ from search_spaces.factor import Eps, Settings
 from search_spaces.study import Profile
 
 
+def _steps(iterations: int, step: Eps) -> Settings:
+    return {"eps": Eps(), "step": step, "iterations": iterations}
+
+
 def pgd(iterations: int, step: Eps) -> Settings:
     """PGD from a uniform start within the profile's eps."""
-    return {"name": "pgd", "eps": Eps(), "step": step, "iterations": iterations}
+    return {"name": "pgd", **_steps(iterations, step)}
 
 
 def cw(iterations: int) -> Settings:
@@ -76,8 +80,9 @@ _DEMO: Settings = {
     "model.name": "resnet-10",
     "model.width": 8,
     "model.normalise": True,
-    # Two steps of half eps reach every corner that matters from a start in the ball, and leave time for more epochs.
-    **_within("attack", pgd(2, step=Eps(1 / 2))),
+    # Two steps of half eps reach every corner that matters from a start in the ball, and leave time for more epochs. Which
+    # attack it is stays the study's choice, here and in the selection.
+    **_within("attack", _steps(2, Eps(1 / 2))),
     "training.epochs": 25,
     "training.batch_size": 32,
     # CIFS's softmax leaves the last layer features of size 1 / channels, so that its final prediction is learnt only at a
@@ -86,7 +91,7 @@ _DEMO: Settings = {
     "training.weight_decay": 2e-4,
     "training.schedule.name": "one-cycle",
     # Each epoch is looked at: PGD-20 would take a quarter of the time.
-    **_within("selection.attack", pgd(5, step=Eps(1 / 4))),
+    **_within("selection.attack", _steps(5, Eps(1 / 4))),
 }
 
 

@@ -12,10 +12,14 @@ from search_spaces.printed import Number, printed
 
 @dataclass(frozen=True)
 class Picture:
-    """What a figure shows of every row's network: all arrays of a measure. ``measure``: its fields, ``name`` included."""
+    """What a figure shows of every row's network: all arrays of a measure. ``measure``: its fields, ``name`` included.
+
+    ``where``: as a column's.
+    """
 
     label: str
     measure: Settings
+    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,23 @@ class Study:
         levels: tuple[Level, ...]
         for levels in product(*(self.factors[i].levels for i in kept)):
             labels = tuple(level.label for level in levels)
-            rows[labels] = Arm(labels, {k: v for level in levels for k, v in level.settings.items()})
+            own = [level.settings for level in levels]
+            beside = [level.beside[label] for level in levels for label in labels if label in level.beside]
+            rows[labels] = Arm(labels, {k: v for settings in (*own, *beside) for k, v in settings.items()})
         return tuple(rows.values())
+
+    def columns_of(self, arm: Arm, profile: Profile) -> tuple[AnyColumn, ...]:
+        """The columns that a row has."""
+        return tuple(column for column in self.columns if _is_there(column.where, arm, profile))
+
+    def pictures_of(self, arm: Arm, profile: Profile) -> tuple[Picture, ...]:
+        """The pictures that a row has."""
+        return tuple(picture for picture in self.pictures if _is_there(picture.where, arm, profile))
 
     def printed(self) -> tuple[Number, ...]:
         """The numbers that the paper prints; empty where it prints none."""
         return printed(self.name)
+
+
+def _is_there(where: tuple[str, ...], arm: Arm, profile: Profile) -> bool:
+    return not where or not {profile.name, *arm.labels}.isdisjoint(where)

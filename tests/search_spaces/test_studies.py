@@ -1,7 +1,6 @@
 """Every study, in every profile, makes trials and attacks that the trainables accept."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -9,46 +8,56 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from pydantic import TypeAdapter
 
-from search_spaces import cas, cifs
+from orchestrator.settings import configure, resolve
+from search_spaces import afd, cas, cifs
 from search_spaces.catalog import STUDIES
-from search_spaces.column import Column
+from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured, Source
 from search_spaces.factor import Eps, Settings
 from search_spaces.study import Arm, Profile, Study
-from trainables.config import Attack, Natural, TrialConfig, canonical_attack, heads
+from trainables.config import Attack, Measure, Natural, TrialConfig, canonical_attack, canonical_measure, heads
 
 CASES = [pytest.param(s, p, id=f"{s.name}-{p.name}") for s in STUDIES.values() for p in s.profiles.values()]
 PROFILES = ("paper", "short", "demo")
 
 
-def apply(tree: dict[str, Any], settings: Settings, eps: float) -> None:
-    for path, value in settings.items():
-        *parts, field = path.split(".")
-        node = tree
-        for part in parts[:-1]:
-            node = node.setdefault(part, {})
-        if field == "name" and node.get(parts[-1], {}).get("name") != value:
-            node[parts[-1]] = {}
-        node.setdefault(parts[-1], {})[field] = value.times * eps if isinstance(value, Eps) else value
-
-
 def trial(study: Study, arm: Arm, profile: Profile) -> TrialConfig:
-    tree: dict[str, Any] = {}
-    for settings in (profile.settings, study.fixed, arm.settings, profile.pins):
-        apply(tree, settings, profile.eps)
-    return TrialConfig.model_validate_json(json.dumps(tree))
+    layers = [resolve(settings, profile.eps) for settings in (profile.settings, study.fixed, arm.settings)]
+    return configure(layers, resolve(profile.pins, profile.eps))[0]
 
 
 def trials(study: Study, profile: Profile) -> dict[tuple[str, ...], TrialConfig]:
     return {arm.labels: trial(study, arm, profile) for arm in study.arms(profile)}
 
 
-def attacks(column: Column, profile: Profile) -> list[Attack]:
-    plain = {name: value.times * profile.eps if isinstance(value, Eps) else value for name, value in column.attack.items()}
-    tries: list[Mapping[str, Any]] = [plain]
-    if column.adversarial:
-        betas = profile.beta_atk if column.beta_atk is None else column.beta_atk
-        tries = [{**plain, "beta_atk": beta} for beta in betas]
-    return [TypeAdapter(Attack).validate_json(json.dumps(attack)) for attack in tries]
+def plain(settings: Settings, eps: float) -> dict[str, Any]:
+    """Resolved, with a key in the place of a source."""
+    resolved = resolve(settings, eps)
+    return {name: "0" * 16 if isinstance(value, Source) else value for name, value in resolved.items()}
+
+
+def attacks(column: AnyColumn, profile: Profile) -> Iterator[Attack]:
+    """Every attack that a column needs by itself."""
+    tries: list[Mapping[str, Any]] = []
+    if isinstance(column, Column):
+        tries = [plain(column.attack, profile.eps)]
+        if hasattr(TypeAdapter(Attack).validate_python(tries[0]), "beta_atk"):
+            betas = profile.beta_atk if column.beta_atk is None else column.beta_atk
+            tries = [{**tries[0], "beta_atk": beta} for beta in betas]
+    elif isinstance(column, Area):
+        points = [e.times * profile.eps if isinstance(e, Eps) else e for e in column.grid]
+        assert points == sorted(set(points))
+        assert points[0] > 0
+        tries = [plain(column.attack, point) for point in points]
+    elif isinstance(column, Cost) and column.attack:
+        tries = [plain(column.attack, profile.eps)]
+    return (TypeAdapter(Attack).validate_python(attack) for attack in tries)
+
+
+def measures(study: Study, arm: Arm, profile: Profile) -> Iterator[Measure]:
+    """Every measure that a row needs."""
+    columns = [column.measure for column in study.columns_of(arm, profile) if isinstance(column, Measured)]
+    for settings in (*columns, *(picture.measure for picture in study.pictures_of(arm, profile))):
+        yield TypeAdapter(Measure).validate_python(resolve(settings, profile.eps))
 
 
 def named(name: str, *labels: str, profile: str = "paper") -> TrialConfig:
@@ -65,23 +74,65 @@ def test_has_the_three_profiles_in_order(study: Study) -> None:
 @pytest.mark.parametrize(("study", "profile"), CASES)
 def test_arms_are_valid_and_differ(study: Study, profile: Profile) -> None:
     configs = trials(study, profile)
-    assert len(configs) > 1
+    assert len(configs) > 1 or all(len(factor.levels) == 1 for factor in study.varied(profile))
     assert all(a != b for a, b in combinations(configs.values(), 2))
     assert all(len(labels) == len(study.varied(profile)) for labels in configs)
 
 
 @pytest.mark.parametrize(("study", "profile"), CASES)
-def test_attacks_are_valid_and_mean_something_in_some_row(study: Study, profile: Profile) -> None:
-    assert len({column.label for column in study.columns}) == len(study.columns)
-    modules = [config.module for config in trials(study, profile).values()]
+def test_every_row_has_columns_and_each_label_once(study: Study, profile: Profile) -> None:
+    for arm in study.arms(profile):
+        columns = study.columns_of(arm, profile)
+        labels = [column.label for column in columns]
+        assert labels
+        assert len(set(labels)) == len(labels)
+        assert all(set(column.of) <= set(labels) for column in columns if isinstance(column, Ensemble))
+        pictures = [picture.label for picture in study.pictures_of(arm, profile)]
+        assert len(set(pictures)) == len(pictures)
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+def test_columns_of_one_label_are_of_one_kind(study: Study) -> None:
+    kinds: dict[str, type] = {}
     for column in study.columns:
-        assert any(column.head in heads(module) for module in modules)
-        for attack in attacks(column, profile):
-            assert isinstance(attack, Natural) is not column.adversarial
-            assert any(canonical_attack(attack, module) for module in modules)
+        assert kinds.setdefault(column.label, type(column)) is type(column)
 
 
 @pytest.mark.parametrize(("study", "profile"), CASES)
+def test_attacks_are_valid_and_mean_something_in_some_row(study: Study, profile: Profile) -> None:
+    modules: dict[int, list[Any]] = {}
+    for arm in study.arms(profile):
+        for i, column in enumerate(study.columns):
+            if column in study.columns_of(arm, profile):
+                modules.setdefault(i, []).append(trial(study, arm, profile).module)
+    for i, there in modules.items():
+        column = study.columns[i]
+        for attack in attacks(column, profile):
+            assert isinstance(attack, Natural) is (isinstance(column, Column) and not column.adversarial)
+            assert any(canonical_attack(attack, module) for module in there)
+        if isinstance(column, Column):
+            assert any(column.head in heads(module) for module in there)
+
+
+@pytest.mark.parametrize(("study", "profile"), CASES)
+def test_measures_are_valid(study: Study, profile: Profile) -> None:
+    for arm in study.arms(profile):
+        config = trial(study, arm, profile)
+        assert all(canonical_measure(measure, config) for measure in measures(study, arm, profile))
+
+
+@pytest.mark.parametrize(("study", "profile"), CASES)
+def test_sources_are_valid(study: Study, profile: Profile) -> None:
+    for column in study.columns:
+        if isinstance(column, Column) and isinstance(source := column.attack.get("source"), Source):
+            layers = [resolve(settings, profile.eps) for settings in (profile.settings, source.settings)]
+            assert configure(layers, resolve(profile.pins, profile.eps))
+
+
+@pytest.mark.parametrize(
+    ("study", "profile"),
+    [case for case in CASES if case.values[0].paper in {"cas", "cifs"}],  # others have eps by data set
+)
 def test_every_attack_has_the_eps_of_the_profile(study: Study, profile: Profile) -> None:
     for config in trials(study, profile).values():
         assert config.attack is not None
@@ -190,7 +241,7 @@ def test_rows_come_in_the_papers_order(name: str) -> None:
     assert [arm.labels for arm in study.arms(study.profiles["paper"])] == expected[name]
 
 
-@pytest.mark.parametrize("paper", [cas, cifs])
+@pytest.mark.parametrize("paper", [cas, cifs, afd])
 def test_the_space_can_be_searched(paper: Any) -> None:
     assert len({factor.name for factor in paper.SPACE}) == len(paper.SPACE)
     for factor in paper.SPACE:
@@ -202,8 +253,8 @@ def test_the_space_can_be_searched(paper: Any) -> None:
             assert factor.distribution.low <= min(values) <= max(values) <= factor.distribution.high
 
 
-@pytest.mark.parametrize("paper", [cas, cifs])
+@pytest.mark.parametrize("paper", [cas, cifs, afd])
 def test_studies_vary_the_factors_of_the_space(paper: Any) -> None:
-    beside = {"network", "defense"}
+    beside = {"network", "defense", "dataset", "objective", "stage"}
     for study in paper.STUDIES:
         assert all(factor in paper.SPACE for factor in study.factors if factor.name not in beside)
