@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from search_spaces import cas, cifs, fsr, infofeature
+from search_spaces import afd, cas, cifs, fsr, infofeature
 from search_spaces.study import Study
 
 #: Every study by its primary name, as the papers were published, the tables of each before its figures.
@@ -16,6 +16,7 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             *cas.STUDIES,
             *cifs.STUDIES,
             *infofeature.STUDIES,
+            *afd.STUDIES,
             *fsr.STUDIES,
         )
     }
@@ -30,6 +31,7 @@ OUT: Mapping[str, str] = MappingProxyType(
         "cifs/figure-2": "a diagram of the module",
         "infofeature/figure-1": "a sketch of decision boundaries",
         "infofeature/figure-2": "a diagram of the attack",
+        **afd.LEFT_OUT,
     }
 )
 

@@ -15,6 +15,15 @@ FSR = [
 INFOFEATURE = [
     f"infofeature/{place}" for place in (*(f"table-{n}" for n in range(1, 7)), "figure-3", "figure-4", "lambda", "iterations")
 ]
+AFD = [
+    f"afd/{slug}"
+    for slug in (
+        *("table-1", "figure-2", "table-2", "figure-3", "figure-4"),
+        *(f"table-a{n}" for n in range(3, 8)),
+        *(f"figure-a{n}" for n in (1, 2, 3, 4, 5, 6, 8, 9, 10)),
+        "loss",
+    )
+]
 PAPERS = ", ".join(dict.fromkeys(study.paper for study in STUDIES.values()))
 
 
@@ -49,10 +58,12 @@ def test_a_study_is_found_by_its_name_and_its_aliases(name: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        ("*", [*CAS, *CIFS, *INFOFEATURE, *FSR]),
+        ("*", [*CAS, *CIFS, *INFOFEATURE, *AFD, *FSR]),
         ("cifs/*", CIFS),
         ("cas/*", CAS),
         ("fsr/*", FSR),
+        ("afd/*", AFD),
+        ("afd/attacks-*", ["afd/figure-3", "afd/figure-a1", "afd/figure-a2"]),
         ("infofeature/*", INFOFEATURE),
         ("*/iterations", ["infofeature/iterations", "fsr/figure-s2a"]),
         ("*/beta", ["cas/figure-8", "cifs/table-e1"]),
