@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from orchestrator import ray_tune, tracking
-from orchestrator.cluster import cluster, find_data, resources, see_storage
+from orchestrator.cluster import Resources, cluster, find_data, resources, see_storage
 from orchestrator.errors import Interrupted
 from orchestrator.options import Options
 from orchestrator.plan import Plan
@@ -16,6 +16,7 @@ from orchestrator.progress import Progress
 from orchestrator.store import Store
 from orchestrator.tracking import Tables, Tracker, View
 from orchestrator.worker import Job
+from trainables.config import Runtime
 
 
 class Outcome(NamedTuple):
@@ -27,6 +28,10 @@ class Outcome(NamedTuple):
 
     failures: dict[str, str]
     not_run: dict[str, dict[str, str]]
+
+    def and_then(self, later: "Outcome") -> "Outcome":
+        """This outcome and a later one, as one."""
+        return Outcome(self.failures | later.failures, self.not_run | later.not_run)
 
 
 def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> Outcome:
@@ -44,12 +49,23 @@ def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: C
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
         find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime)
-        jobs = [Job.of(trial, store, runtime) for trial in plan.to_run]
-        with (
-            _recorded(plan, store, options, tables, console) as tracker,
-            Progress(plan.to_run, console) as progress,
-        ):
-            ray_tune.run(jobs, share, store, _Listeners(progress, tracker))
+        with _recorded(plan, store, options, tables, console) as tracker:
+            first = plan.ready()
+            outcome = _run(first, store, runtime, share, tracker, console)
+            # Attacks from trials that were just trained come after them.
+            if first.trials != plan.trials:
+                rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
+                outcome = outcome.and_then(_run(rest, store, runtime, share, tracker, console))
+    return outcome
+
+
+def _run(plan: Plan, store: Store, runtime: Runtime, share: Resources, tracker: Tracker | None, console: Console) -> Outcome:
+    """Run what the plan has left to do, told to whoever listens."""
+    if not plan.to_run:
+        return Outcome({}, {})
+    jobs = [Job.of(trial, store, runtime) for trial in plan.to_run]
+    with Progress(plan.to_run, console) as progress:
+        ray_tune.run(jobs, share, store, _Listeners(progress, tracker))
     if progress.done + len(progress.failures) < len(jobs):
         raise Interrupted
     return Outcome(progress.failures, progress.not_run)

@@ -14,7 +14,7 @@ from tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
-from orchestrator.expansion import plan
+from orchestrator.expansion import SOURCE_SEED, plan
 from orchestrator.settings import configure, resolve
 from orchestrator.store import Recorded
 from search_spaces.catalog import STUDIES
@@ -35,6 +35,7 @@ from trainables.config import (
     PGD,
     TSNE,
     Activations,
+    AsTraining,
     Attack,
     AutoAttack,
     AutoPGD,
@@ -45,6 +46,7 @@ from trainables.config import (
     Data,
     DeepFool,
     Dimensions,
+    InfoFeature,
     Measure,
     NAttack,
     Natural,
@@ -147,7 +149,7 @@ def test_every_study_can_be_planned_in_every_profile(profile):
     made = plan(list(STUDIES.values()), profile)
     assert len(made.manifests) == len(STUDIES)
     assert 0 < len(made.trials) < made.requested
-    assert all(t.evaluations for t in made.trials)
+    assert all(t.evaluations or t.measurements or t.config.seed == SOURCE_SEED for t in made.trials)
 
 
 # --- evaluations --------------------------------------------------------------------------------------------------------
@@ -561,6 +563,7 @@ STEP = {"eps": 0.1, "step": 0.1}
         (NAttack(eps=0.1, queries=900), 300),
         (AutoAttack(eps=0.1, iterations=9, queries=30, targets=3), 10 + 30 + 27 + 10),
         (AutoAttack(eps=0.1, version="rand", iterations=9), 2 * 10 * 20),
+        (AsTraining(attack=InfoFeature(**STEP, iterations=7)), 7),
         (Transfer(source="0" * 16, attack=PGD(**STEP, iterations=20)), 20),
     ],
     ids=lambda v: getattr(v, "name", ""),
