@@ -6,7 +6,7 @@ import typer
 
 from orchestrator.cli.attacks import check, evaluate
 from orchestrator.cli.options import err
-from orchestrator.cli.show import status, studies, sync, table, ui
+from orchestrator.cli.show import figure, status, studies, sync, table, ui
 from orchestrator.cli.sweeps import plan, run
 from orchestrator.errors import AdvsweepError
 from orchestrator.signals import terminate_as_interrupt
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (studies, plan, run, evaluate, check, status, table, sync, ui):
+for command in (studies, plan, run, evaluate, check, status, table, figure, sync, ui):
     app.command()(command)
 
 

@@ -1,7 +1,9 @@
 """Commands that look: at the catalogue, and at what a storage holds."""
 
+import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,6 +37,8 @@ def studies(
 
     Example: `advsweep studies 'cifs/*'`
     """
+    from search_spaces.catalog import OUT
+
     rows: list[dict[str, Any]] = []
     for study in find_studies([pattern]):
         at = study.profiles[profile]
@@ -46,7 +50,7 @@ def studies(
                 "reference": study.reference,
                 "title": study.title,
                 "factors": {f.name: [level.label for level in f.levels] for f in study.varied(at)},
-                "columns": [column.label for column in study.columns],
+                "columns": list(dict.fromkeys(column.label for column in study.columns)),
                 "arms": len(study.arms(at)),
                 "seeds": at.seeds,
             }
@@ -59,6 +63,9 @@ def studies(
         factors = ", ".join(f"{name} ({len(levels)})" for name, levels in row["factors"].items())
         table.add_row(row["name"], ", ".join(row["aliases"]), row["reference"], factors, f"{row['arms']} x {row['seeds']}")
     Console().print(table)
+    for name, reason in OUT.items():
+        if fnmatchcase(name, pattern):
+            out.print(f"left out: {name}, {reason}", markup=False, highlight=False)
 
 
 def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
@@ -120,6 +127,42 @@ def table(
             raise BadInput(f"--output {str(output)!r} cannot be written: {error.strerror}") from error
     elif texts:
         sys.stdout.write("\n".join(texts) + "\n")
+
+
+def figure(
+    name: Name,
+    output: Annotated[Path | None, typer.Option(help="Folder for a CSV file of each part; without it they are listed.")] = None,
+    checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial.")] = "last",
+    profile: NewestProfile = None,
+    storage: Storage = STORAGE,
+) -> None:
+    """Give a figure's data: what a study shows by epoch, and its measures' arrays, a row for every value.
+
+    Example: `advsweep figure cifs/figure-4 --output figures`
+    """
+    from analysis.figures import frames
+    from analysis.load import load
+
+    for manifest in find_manifests(storage, name, profile):
+        found = frames(load(storage, manifest.trials), manifest, checkpoint)
+        if not found:
+            out.print(f"{manifest.study}: all that it shows is in its table: `advsweep table {manifest.study}`")
+        for title, frame in found.items():
+            where = f"{manifest.study}, {title}: {len(frame):,} values"
+            if output is not None:
+                file = output / f"{slug(manifest.study)}-{slug(title)}.csv"
+                try:
+                    output.mkdir(parents=True, exist_ok=True)
+                    frame.to_csv(file, index=False)
+                except OSError as error:
+                    raise BadInput(f"--output {str(output)!r} cannot be written: {error.strerror}") from error
+                where += f" in {file}"
+            out.print(where, markup=False, highlight=False)
+
+
+def slug(text: str) -> str:
+    """A title as the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def sync(storage: Storage = STORAGE) -> None:

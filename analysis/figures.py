@@ -1,0 +1,53 @@
+"""A figure's data: what a study shows that is no number in a table, as long frames with a row for every value."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from analysis.load import Record
+from analysis.schema import Manifest
+
+
+def frames(record: Record, manifest: Manifest, checkpoint: Literal["last", "best"]) -> dict[str, pd.DataFrame]:
+    """By title, what of the study's figure is there by now.
+
+    ``by epoch``: a row for every epoch of every trial. Every picture: a row for every value of each array of its measure, at
+    its index (``i``, ``j``, ...; empty where the array has fewer dimensions). Beside it the factors' labels and the seed.
+    """
+    found = {"by epoch": _by_epoch(record, manifest)} if manifest.by_epoch else {}
+    for title in dict.fromkeys(title for arm in manifest.arms for title in arm.pictures):
+        found[title] = _picture(record, manifest, title, checkpoint)
+    return found
+
+
+def _trials(manifest: Manifest) -> pd.DataFrame:
+    """A row for every trial: its key, the factors' labels and the seed."""
+    rows = [
+        {"trial": key, **dict(zip(manifest.factors, arm.labels, strict=True)), "seed": int(seed)}
+        for arm in manifest.arms
+        for seed, key in arm.trials.items()
+    ]
+    return pd.DataFrame(rows, columns=["trial", *manifest.factors, "seed"])
+
+
+def _by_epoch(record: Record, manifest: Manifest) -> pd.DataFrame:
+    epochs = record.epochs[["trial", "epoch", *manifest.by_epoch]].sort_values(["trial", "epoch"])
+    return _trials(manifest).merge(epochs, on="trial", how="inner").drop(columns="trial")
+
+
+def _picture(record: Record, manifest: Manifest, title: str, checkpoint: str) -> pd.DataFrame:
+    measures = {key: arm.pictures[title] for arm in manifest.arms if title in arm.pictures for key in arm.trials.values()}
+    there = record.measures[record.measures["checkpoint"] == checkpoint]
+    parts = [_values(row) for row in there.itertuples() if measures.get(str(row.trial)) == row.measure]
+    values = (
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"trial": [], "array": [], "value": []}, dtype=object)
+    )
+    return _trials(manifest).merge(values, on="trial", how="inner").drop(columns="trial")
+
+
+def _values(row: Any) -> pd.DataFrame:
+    """Every value of an array at its index."""
+    values = np.asarray(row.values, np.float64)
+    places = np.unravel_index(np.arange(len(values)), tuple(row.shape)) if len(row.shape) else ()
+    return pd.DataFrame({"trial": row.trial, "array": row.array, **dict(zip("ijkl", places, strict=False)), "value": values})
