@@ -1,9 +1,9 @@
-"""Whether an arm's robustness can be believed: the checklist of obfuscated gradients, from the evaluations in the record.
+"""Whether an arm's robustness can be believed: the checklist of obfuscated gradients, from what the record holds of it.
 
 After Athalye et al. (ICML 2018, section 3.1) and Carlini et al. ("On Evaluating Adversarial Robustness", 2019).
 
-Every item looks at one trial's evaluations of one checkpoint, and an arm's is that of its worst seed. Which attacks an item
-needs is said in :data:`ITEMS`; where they were not run, the item says so and nothing else. Accuracies are in percent.
+Every item looks at one trial's evaluations and measures of one checkpoint, and an arm's is that of its worst seed. What an item
+needs is said in :data:`ITEMS`; where that was not run, the item says so and nothing else. Accuracies are in percent.
 """
 
 import json
@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.load import Record
 from analysis.schema import Manifest, ManifestArm
@@ -26,18 +29,25 @@ TOLERANCE, EXAMPLES = 1.0, 3
 GAP = 3.0
 #: An L-inf budget with which every image can be turned into grey, so that no classifier can be right.
 UNBOUNDED = 0.5
+#: The smallest partial derivative that is one: below float32's smallest normal number a device may have 0 in its place.
+SMALLEST = float(np.finfo(np.float32).tiny)
+#: What two forward passes may differ by, as a share of the largest logit: float32 sums, added in another order.
+ROUNDING = 1e-5
+
+#: The measure of a network's gradients, by its name in the record.
+SOUNDNESS = "soundness"
 
 #: Attacks that see no gradients of the network: some ask it for scores or decisions, the others for nothing at all.
 GRADIENT_FREE = frozenset({"square", "nattack", "boundary"})
 BLIND = frozenset({"transfer", "noise"})
 SINGLE_STEP = frozenset({"fgsm"})
-#: Ensembles, which are judged by the others and do not judge them.
+#: Ensembles of all kinds, which are no evidence for one of them.
 REFERENCE = frozenset({"autoattack"})
 
 
 @dataclass(frozen=True)
 class Item:
-    """``figures``: what was compared, in percent; "" where the attacks were not run."""
+    """``figures``: what was compared, in percent; "" where that was not run."""
 
     name: str
     status: Status
@@ -68,11 +78,28 @@ class Attack(NamedTuple):
     @property
     def adaptive(self) -> bool:
         """Whether it aims at more than the final prediction of the network as it is."""
-        return self.spec.get("beta_atk", "0") not in {"0", "own"} or self.spec.get("view", "plain") != "plain"
+        return (self.spec.get("beta_atk", "0"), self.spec.get("view", "plain")) != ("0", "plain")
 
     def without(self, *fields: str) -> str:
         """Everything but some fields, to compare by."""
         return json.dumps({name: value for name, value in self.spec.items() if name not in fields}, sort_keys=True)
+
+
+class Evidence(NamedTuple):
+    """What the record holds of one trial's checkpoint.
+
+    ``soundness``: the arrays of that measure by name, each (N,); empty where it was not run. ``budget``: the norm and eps that
+    the table is about; None where nothing was attacked.
+    """
+
+    attacks: Sequence[Attack] = ()
+    soundness: Mapping[str, NDArray[np.float64]] = MappingProxyType({})
+    budget: tuple[str, float] | None = None
+
+    @property
+    def within(self) -> list[Attack]:
+        """The attacks of that budget."""
+        return [a for a in self.attacks if self.budget and a.budget == self.budget]
 
 
 class _Verdict(NamedTuple):
@@ -82,12 +109,35 @@ class _Verdict(NamedTuple):
     figures: str
 
 
-_Check = Callable[[Sequence[Attack], tuple[str, float]], _Verdict | None]
+_Check = Callable[[Evidence], _Verdict | None]
 
 
-def _allowed(points: float, attacks: Sequence[Attack]) -> float:
-    """So many points, or more where the test set is so small that a few examples are more."""
-    return max(points, 100 * EXAMPLES / min(a.examples for a in attacks))
+def _allowed(points: float, examples: int) -> float:
+    """So many points, or more where ``examples`` are so few that a handful of them is more."""
+    return max(points, 100 * EXAMPLES / examples)
+
+
+def _fewest(attacks: Sequence[Attack]) -> int:
+    return min(a.examples for a in attacks)
+
+
+def _gradient(seen: Evidence) -> _Verdict | None:
+    """Of what is classified rightly: what is wrong needs no attack."""
+    if not seen.soundness:
+        return None
+    right = seen.soundness["right"] > 0
+    infinite = 100 * float((seen.soundness["finite"] == 0).mean())
+    flat = 100 * float((seen.soundness["gradient"][right] < SMALLEST).mean()) if right.any() else 0.0
+    figures = f"loss not finite for {infinite:.2f}, gradient 0 for {flat:.2f} of what is right"
+    return _Verdict(infinite or flat - _allowed(TOLERANCE, max(1, int(right.sum()))), figures)
+
+
+def _steady(seen: Evidence) -> _Verdict | None:
+    if not seen.soundness:
+        return None
+    # Logits that are not numbers agree with nothing.
+    apart = float(np.nan_to_num(seen.soundness["disagreement"], nan=np.inf).max())
+    return _Verdict(100 * (apart - ROUNDING), f"logits differ by up to {100 * apart:.4g} of the largest")
 
 
 def _not_weaker(strong: Sequence[Attack], weak: Sequence[Attack], names: tuple[str, str]) -> _Verdict | None:
@@ -95,29 +145,23 @@ def _not_weaker(strong: Sequence[Attack], weak: Sequence[Attack], names: tuple[s
     if not strong or not weak:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (strong, weak))
-    return _Verdict(ours - theirs - _allowed(TOLERANCE, strong), f"{names[0]} {ours:.2f}, {names[1]} {theirs:.2f}")
+    return _Verdict(ours - theirs - _allowed(TOLERANCE, _fewest(strong)), f"{names[0]} {ours:.2f}, {names[1]} {theirs:.2f}")
 
 
-def _within(attacks: Sequence[Attack], budget: tuple[str, float]) -> list[Attack]:
-    return [a for a in attacks if a.budget == budget]
+def _iterative(seen: Evidence) -> _Verdict | None:
+    single = [a for a in seen.within if a.name in SINGLE_STEP]
+    return _not_weaker([a for a in seen.within if a.iterated], single, ("iterated", "single-step"))
 
 
-def _iterative(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    there = _within(attacks, budget)
-    single = [a for a in there if a.name in SINGLE_STEP]
-    return _not_weaker([a for a in there if a.iterated], single, ("iterated", "single-step"))
+def _white_box(seen: Evidence) -> _Verdict | None:
+    blind = [a for a in seen.within if a.name in BLIND]
+    white = [a for a in seen.within if a.name not in GRADIENT_FREE | BLIND | REFERENCE]
+    return _not_weaker(white, blind, ("white-box", "black-box"))
 
 
-def _white_box(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    there = _within(attacks, budget)
-    blind = [a for a in there if a.name in BLIND]
-    return _not_weaker([a for a in there if a.name not in GRADIENT_FREE | BLIND], blind, ("white-box", "black-box"))
-
-
-def _gradients(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    there = _within(attacks, budget)
-    free = [a for a in there if a.name in GRADIENT_FREE]
-    return _not_weaker([a for a in there if a.iterated], free, ("gradient-based", "gradient-free"))
+def _gradients(seen: Evidence) -> _Verdict | None:
+    free = [a for a in seen.within if a.name in GRADIENT_FREE]
+    return _not_weaker([a for a in seen.within if a.iterated], free, ("gradient-based", "gradient-free"))
 
 
 def _falling(attacks: Sequence[Attack], field: str) -> _Verdict | None:
@@ -133,59 +177,59 @@ def _falling(attacks: Sequence[Attack], field: str) -> _Verdict | None:
         for (less, before), (more, after) in pairwise(rungs):
             name = ladder[0].name
             figures = f"{name} at {field} {less:.4g}: {before:.2f}, at {more:.4g}: {after:.2f}"
-            verdicts.append(_Verdict(after - before - _allowed(TOLERANCE, ladder), figures))
+            verdicts.append(_Verdict(after - before - _allowed(TOLERANCE, _fewest(ladder)), figures))
     return max(verdicts, default=None)
 
 
-def _iterations(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    return _falling(_within(attacks, budget), "iterations")
+def _iterations(seen: Evidence) -> _Verdict | None:
+    return _falling(seen.within, "iterations")
 
 
-def _eps(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    return _falling([a for a in attacks if a.iterated], "eps")
+def _eps(seen: Evidence) -> _Verdict | None:
+    return _falling([a for a in seen.attacks if a.iterated], "eps")
 
 
-def _unbounded(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    there = [a for a in attacks if a.iterated and a.budget and a.budget[0] == "linf" and a.budget[1] >= UNBOUNDED]
+def _unbounded(seen: Evidence) -> _Verdict | None:
+    there = [a for a in seen.attacks if a.iterated and a.budget and a.budget[0] == "linf" and a.budget[1] >= UNBOUNDED]
     if not there:
         return None
-    lowest = min(a.accuracy for a in there)
-    return _Verdict(lowest - _allowed(TOLERANCE, there), f"eps {max(a.budget[1] for a in there if a.budget):.4g}: {lowest:.2f}")
+    lowest, most = min(a.accuracy for a in there), max(a.budget[1] for a in there if a.budget)
+    return _Verdict(lowest - _allowed(TOLERANCE, _fewest(there)), f"eps {most:.4g}: {lowest:.2f}")
 
 
-def _split(attacks: Sequence[Attack], budget: tuple[str, float]) -> tuple[list[Attack], list[Attack]]:
+def _split(seen: Evidence) -> tuple[list[Attack], list[Attack]]:
     """Iterated attacks that were run both ways: adaptive, and on the final prediction of the network as it is."""
-    there = [a for a in _within(attacks, budget) if a.iterated]
+    there = [a for a in seen.within if a.iterated]
     kinds = [{a.without("beta_atk", "view") for a in there if a.adaptive == way} for way in (True, False)]
-    both = kinds[0] & kinds[1]
-    compared = [a for a in there if a.without("beta_atk", "view") in both]
-    plain = [a for a in compared if not a.adaptive and a.spec.get("beta_atk", "0") == "0"]
-    return [a for a in compared if a.adaptive], plain or [a for a in compared if not a.adaptive]
+    compared = [a for a in there if a.without("beta_atk", "view") in kinds[0] & kinds[1]]
+    return [a for a in compared if a.adaptive], [a for a in compared if not a.adaptive]
 
 
-def _adaptive(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    return _not_weaker(*_split(attacks, budget), ("adaptive", "plain"))
+def _adaptive(seen: Evidence) -> _Verdict | None:
+    return _not_weaker(*_split(seen), ("adaptive", "plain"))
 
 
-def _plain(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    adaptive, plain = _split(attacks, budget)
+def _plain(seen: Evidence) -> _Verdict | None:
+    adaptive, plain = _split(seen)
     if not adaptive or not plain:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (plain, adaptive))
-    return _Verdict(ours - theirs - _allowed(GAP, plain), f"plain {ours:.2f}, adaptive {theirs:.2f}")
+    return _Verdict(ours - theirs - _allowed(GAP, _fewest(plain)), f"plain {ours:.2f}, adaptive {theirs:.2f}")
 
 
-def _autoattack(attacks: Sequence[Attack], budget: tuple[str, float]) -> _Verdict | None:
-    there = _within(attacks, budget)
+def _autoattack(seen: Evidence) -> _Verdict | None:
+    there = seen.within
     reference, others = ([a for a in there if (a.name in REFERENCE) == way] for way in (True, False))
     if not reference or not others:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (others, reference))
-    return _Verdict(ours - theirs - _allowed(GAP, there), f"best other {ours:.2f}, AutoAttack {theirs:.2f}")
+    return _Verdict(ours - theirs - _allowed(GAP, _fewest(there)), f"best other {ours:.2f}, AutoAttack {theirs:.2f}")
 
 
 #: What is checked, in the order it is shown; each needs what its name says.
 ITEMS: Mapping[str, _Check] = {
+    "the loss is finite and has a gradient": _gradient,
+    "two forward passes agree": _steady,
     "iterative attacks are no weaker than single-step ones": _iterative,
     "white-box attacks are no weaker than black-box ones": _white_box,
     "more iterations leave no more right": _iterations,
@@ -200,9 +244,12 @@ ITEMS: Mapping[str, _Check] = {
 
 def check(record: Record, manifest: Manifest, checkpoint: str) -> dict[tuple[str, ...], tuple[Item, ...]]:
     """The checklist of every arm, by its labels, at ``checkpoint``: ``last`` or ``best``."""
-    evaluations = record.evaluations
-    final = evaluations[(evaluations["head"] == "final") & (evaluations["checkpoint"] == checkpoint)]
-    by_trial = {str(trial): _attacks(rows) for trial, rows in final.groupby("trial")}
+    evaluations, measures = (frame[frame["checkpoint"] == checkpoint] for frame in (record.evaluations, record.measures))
+    final = evaluations[evaluations["head"] == "final"].groupby("trial")
+    sound = measures[measures["measure_name"] == SOUNDNESS].groupby("trial")
+    attacks = {str(trial): _attacks(rows) for trial, rows in final}
+    soundness = {str(trial): dict(zip(rows["array"], rows["values"], strict=True)) for trial, rows in sound}
+    by_trial = {t: Evidence(attacks.get(t, []), soundness.get(t, {})) for t in attacks.keys() | soundness.keys()}
     return {arm.labels: _arm(arm, by_trial) for arm in manifest.arms}
 
 
@@ -216,12 +263,12 @@ def _attacks(rows: pd.DataFrame) -> list[Attack]:
     return [Attack(json.loads(spec), 100 * accuracy, len(ranks)) for spec, accuracy, ranks in found]
 
 
-def _arm(arm: ManifestArm, by_trial: Mapping[str, Sequence[Attack]]) -> tuple[Item, ...]:
-    seeds = {seed: by_trial.get(trial, []) for seed, trial in arm.trials.items()}
-    budget = _main_budget([attack for attacks in seeds.values() for attack in attacks])
+def _arm(arm: ManifestArm, by_trial: Mapping[str, Evidence]) -> tuple[Item, ...]:
+    seeds = {seed: by_trial.get(trial, Evidence()) for seed, trial in arm.trials.items()}
+    budget = _main_budget([attack for seen in seeds.values() for attack in seen.attacks])
     items = []
     for name, test in ITEMS.items():
-        found = {seed: budget and test(attacks, budget) for seed, attacks in seeds.items()}
+        found = {seed: test(seen._replace(budget=budget)) for seed, seen in seeds.items()}
         verdicts = [(verdict, seed) for seed, verdict in found.items() if verdict]
         if not verdicts:
             items.append(Item(name, "not run"))

@@ -17,10 +17,14 @@ from trainables.config import (
     AvgPGD,
     Boundary,
     BrendelBethge,
+    ClassGradients,
     DeepFool,
+    Measure,
     NAttack,
     Natural,
     Noise,
+    Perturbations,
+    Soundness,
     Square,
     Transfer,
 )
@@ -70,3 +74,16 @@ def attack_passes(attack: Attack, classes: int) -> float:
             return getattr(attack.attack, "iterations", 1)
         case Transfer():
             return attack_passes(attack.attack, classes)
+
+
+def measure_passes(measure: Measure, classes: int) -> float:
+    """Forward-backward passes for one image among so many ``classes``: the attacks', and those of looking."""
+    match measure:
+        case Soundness():
+            return 1 + FORWARD
+        case ClassGradients():
+            return classes
+        case Perturbations():
+            return attack_passes(measure.attack, classes) + attack_passes(measure.reference, classes)
+        case _:
+            return attack_passes(measure.attack, classes) + 2 * FORWARD

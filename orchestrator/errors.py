@@ -3,7 +3,7 @@
 AdvsweepError
 ├── BadInput (2)          a name, field or value that is not allowed
 ├── Unavailable (2)       a storage, data set, cluster or server that is not there
-├── SweepIncomplete (1)   the sweep ended with failed trials
+├── SweepIncomplete (1)   the sweep ended with failed trials, or evaluations that could not be run
 ├── CheckFailed (1)       a row looks more robust than it is
 └── Interrupted (130)     Ctrl-C, or a scheduler's SIGTERM
 """
@@ -26,7 +26,7 @@ class Unavailable(AdvsweepError):
 
 
 class SweepIncomplete(AdvsweepError):
-    """Some trials failed; every other one is finished and recorded."""
+    """Some trials failed, or lack an evaluation that could not be run; all else is finished and recorded."""
 
     exit_code = 1
 

@@ -8,12 +8,25 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from analysis.schema import FAILED, FINISHED, Manifest, ManifestArm, ManifestColumn, ManifestNumber
-from orchestrator.cost import attack_passes
+from orchestrator.cost import attack_passes, measure_passes
 from orchestrator.errors import BadInput
-from orchestrator.settings import configure, configure_attack, resolve, unknown_field
+from orchestrator.settings import configure, configure_attack, configure_measure, resolve, unknown_field
 from orchestrator.store import Recorded
+from search_spaces.factor import Settings
 from search_spaces.study import Arm, Column, Profile, Study
-from trainables.config import Attack, Transfer, TrialConfig, attack_key, canonical_attack, evaluation_key, heads, trial_key
+from trainables.config import (
+    Attack,
+    Measure,
+    Transfer,
+    TrialConfig,
+    attack_key,
+    canonical_attack,
+    canonical_measure,
+    evaluation_key,
+    heads,
+    measurement_key,
+    trial_key,
+)
 
 CHECKPOINTS = ("last", "best")
 
@@ -47,13 +60,23 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """One measure of one checkpoint of a trial."""
+
+    key: str
+    checkpoint: str
+    measure: Measure
+
+
+@dataclass(frozen=True)
 class PlannedTrial:
-    """A training, every evaluation that the studies want of it, and what the record holds of it."""
+    """A training, everything that the studies want to know of it, and what the record holds of it."""
 
     key: str
     config: TrialConfig
     arms: Mapping[str, str]  # by study: the arm's label
     evaluations: tuple[Evaluation, ...]
+    measurements: tuple[Measurement, ...]
     recorded: Recorded
 
     @property
@@ -69,6 +92,15 @@ class PlannedTrial:
     @property
     def missing(self) -> tuple[Evaluation, ...]:
         return tuple(e for e in self.evaluations if not e.done(self.recorded.evaluations))
+
+    @property
+    def unmeasured(self) -> tuple[Measurement, ...]:
+        return tuple(m for m in self.measurements if m.key not in self.recorded.measurements)
+
+    @property
+    def known(self) -> bool:
+        """Whether nothing is left to find out about it, once it is trained."""
+        return not self.missing and not self.unmeasured
 
 
 @dataclass(frozen=True)
@@ -96,7 +128,7 @@ class Plan:
             t
             for t in self.trials
             if (self.retry_failed or t.recorded.status != FAILED)
-            and (t.missing or t.recorded.status != FINISHED)
+            and not (t.known and t.recorded.status == FINISHED)
             and (self.train or t.trained)
         )
 
@@ -108,7 +140,7 @@ class Plan:
     @property
     def failed(self) -> tuple[PlannedTrial, ...]:
         """Trials that failed before and are left alone. One that failed in another study's attack misses nothing here."""
-        return () if self.retry_failed else tuple(t for t in self.trials if t.recorded.status == FAILED and t.missing)
+        return () if self.retry_failed else tuple(t for t in self.trials if t.recorded.status == FAILED and not t.known)
 
     @property
     def sources(self) -> frozenset[str]:
@@ -136,6 +168,7 @@ class Plan:
             "trials_to_run": sum(not t.trained for t in self.to_run),
             "trials_failed": len(self.failed),
             "evaluations_to_run": sum(len(t.missing) for t in self.to_run),
+            "measurements_to_run": sum(len(t.unmeasured) for t in self.to_run),
         }
 
 
@@ -147,6 +180,7 @@ def plan(
     overrides: Mapping[str, Any] | None = None,
     added: Sequence[Column] = (),
     shown: bool = True,
+    measures: Sequence[Settings] = (),
     checkpoints: Sequence[str] = CHECKPOINTS,
     train: bool = True,
     retry_failed: bool = False,
@@ -154,8 +188,8 @@ def plan(
     """Expand studies into trials and evaluations; a trial that several share is one.
 
     ``seeds``: how many, None for the profile's own. ``overrides``: fields that hold in every trial that has them.
-    ``added``: columns beside the studies' own, in their tables if they are to be ``shown``, on these ``checkpoints``.
-    ``train``: see :class:`Plan`.
+    ``added``: columns beside the studies' own, in their tables if they are to be ``shown``, and ``measures``: fields of
+    measures, of every arm that they mean something for; both on these ``checkpoints``. ``train``: see :class:`Plan`.
 
     Raises:
         BadInput: a field or value is not allowed.
@@ -172,11 +206,13 @@ def plan(
     configs_by_key: dict[str, TrialConfig] = {}
     arms_by_key: dict[str, dict[str, str]] = {}
     wanted: dict[str, dict[tuple[str, str], _Wanted]] = {}
+    measured: dict[str, dict[str, Measurement]] = {}
     manifests = []
     requested = 0
     for study, (run, arms) in zip(studies, expanded, strict=True):
         columns = (*study.columns, *added)
         attacks_of = [_attacks(column, run) for column in columns]
+        looks = [configure_measure(resolve(settings, run.eps)) for settings in measures]
         manifest_arms = []
         for arm, configs, _ in arms:
             requested += len(configs)
@@ -189,6 +225,8 @@ def plan(
                 keys[str(config.seed)] = key = trial_key(config)
                 configs_by_key[key] = config
                 arms_by_key.setdefault(key, {})[study.name] = " ".join(arm.labels) or study.title
+                found = (Measurement(measurement_key(key, c, m), c, m) for m in _looks(looks, config) for c in checkpoints)
+                measured.setdefault(key, {}).update((m.key, m) for m in found)
                 mine = wanted.setdefault(key, {})
                 for column, attacks in zip(columns, per_column, strict=True):
                     for attack in attacks.values():
@@ -204,7 +242,14 @@ def plan(
         manifests.append(replace(manifest, columns=(*manifest.columns, *extra)))
 
     trials = [
-        PlannedTrial(key, config, arms_by_key[key], tuple(Evaluation.of(key, *w) for w in wanted[key].values()), Recorded())
+        PlannedTrial(
+            key,
+            config,
+            arms_by_key[key],
+            tuple(Evaluation.of(key, *w) for w in wanted[key].values()),
+            tuple(measured[key].values()),
+            Recorded(),
+        )
         for key, config in configs_by_key.items()
     ]
     # The first seed of every arm before the second of any, and what most studies wait for first: tables exist early.
@@ -258,6 +303,17 @@ def _canonical(attacks: Iterable[Attack], config: TrialConfig) -> dict[str, Atta
     return {getattr(a, "beta_atk", ""): a for a in canonical if a is not None}
 
 
+def _looks(measures: Iterable[Measure], config: TrialConfig) -> list[Measure]:
+    """The measures that mean something for this trial."""
+    found = []
+    for measure in measures:
+        try:
+            found.append(canonical_measure(measure, config))
+        except ValueError as error:
+            raise BadInput(f"measure {measure.name}: {error}") from error
+    return [measure for measure in found if measure is not None]
+
+
 def _manifest(
     study: Study, profile: Profile, config: TrialConfig, overrides: Mapping[str, Any], arms: tuple[ManifestArm, ...]
 ) -> Manifest:
@@ -299,3 +355,9 @@ def evaluation_passes(config: TrialConfig, attack: Attack) -> float:
     test = config.data.info.test
     images = min(test, config.data.examples or test, attack.examples or test)
     return images * attack_passes(attack, config.data.info.classes)
+
+
+def measurement_passes(config: TrialConfig, measure: Measure) -> float:
+    """Cost of a measurement in forward-backward passes over single images, at most."""
+    images = min(config.data.info.test, config.data.examples or config.data.info.test)
+    return images * measure_passes(measure, config.data.info.classes)

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.plan import PlannedTrial, evaluation_passes, training_passes
+from orchestrator.plan import PlannedTrial, evaluation_passes, measurement_passes, training_passes
 
 #: Rows of running trials that fit a screen beside the rest.
 SHOWN = 16
@@ -24,9 +24,11 @@ class _Row:
     label: str
     epochs: int
     evaluations: int
+    measurements: int
     remaining: float  # passes still to do
     epoch: int = 0
     left: int = 0
+    unmeasured: int = 0
     natural: float | None = None
     robust: float | None = None
 
@@ -41,6 +43,7 @@ class Progress:
         self._running: set[str] = set()
         self._done: set[str] = set()
         self._failed: dict[str, str] = {}
+        self._not_run: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._first: float | None = None
@@ -66,6 +69,11 @@ class Progress:
         """Reasons of the failed trials by key."""
         return dict(self._failed)
 
+    @property
+    def not_run(self) -> dict[str, dict[str, str]]:
+        """Of trials that are done: why some of their evaluations are not, by trial's key and evaluation's label."""
+        return dict(self._not_run)
+
     def started(self, key: str) -> None:
         with self._lock:
             self._running.add(key)
@@ -74,16 +82,20 @@ class Progress:
     def advanced(self, key: str, result: dict[str, Any]) -> None:
         with self._lock:
             row = self._rows[key]
-            row.epoch, row.left = result["epoch"], result["evaluations_left"]
+            row.epoch, row.left, row.unmeasured = result["epoch"], result["evaluations_left"], result["measurements_left"]
             row.natural, row.robust = result["natural_accuracy"], result["robust_accuracy"]
             row.remaining = max(0.0, row.remaining - result["passes"])
+            if result["not_run"]:
+                self._not_run.setdefault(key, {}).update(result["not_run"])
+            lines = [f"{row.label}: NOT RUN: {evaluation}: {why}" for evaluation, why in result["not_run"].items()]
             if result["failed"]:
                 self._end(key, result["failed"])
             elif result["done"]:
                 self._end(key, "")
-            line = self._line(key)
+            lines.append(self._line(key))
         if self._plain:
-            self._console.print(line, markup=False, highlight=False)
+            for line in lines:
+                self._console.print(line, markup=False, highlight=False)
 
     def failed(self, key: str, reason: str) -> None:
         with self._lock:
@@ -111,6 +123,8 @@ class Progress:
         text = f"{len(self._done)} of {len(self._rows)} trials done"
         if self._failed:
             text += f", {len(self._failed)} failed"
+        if self._not_run:
+            text += f", {sum(map(len, self._not_run.values()))} evaluations not run"
         return f"{text}, in {_duration(time.monotonic() - self._began)}"
 
     def _left(self) -> str:
@@ -135,7 +149,9 @@ class Progress:
             for row in running[:SHOWN]:
                 table.add_row(Text(row.label), _stage(row), _percent(row.natural), _percent(row.robust))
             more = [Text(f"... and {len(running) - SHOWN} more")] if len(running) > SHOWN else []
-            failures = [Text(f"{self._rows[k].label}: {why}", style="red") for k, why in list(self._failed.items())[-5:]]
+            left = [(key, f"{label}: {why}") for key, reasons in self._not_run.items() for label, why in reasons.items()]
+            told = [*left, *self._failed.items()][-5:]
+            failures = [Text(f"{self._rows[key].label}: {why}", style="red") for key, why in told]
             return Group(head, table, *more, *failures)
 
 
@@ -144,12 +160,16 @@ def _row(trial: PlannedTrial) -> _Row:
     epoch = min(trial.recorded.epochs, epochs)
     cost = (epochs - epoch) * training_passes(trial.config)
     cost += sum(evaluation_passes(trial.config, e.attack) for e in trial.missing)
-    return _Row(trial.label, epochs, len(trial.missing), cost, epoch, len(trial.missing))
+    cost += sum(measurement_passes(trial.config, m.measure) for m in trial.unmeasured)
+    missing, unmeasured = len(trial.missing), len(trial.unmeasured)
+    return _Row(trial.label, epochs, missing, unmeasured, cost, epoch, missing, unmeasured)
 
 
 def _stage(row: _Row) -> str:
     if row.epoch < row.epochs:
         return f"epoch {row.epoch}/{row.epochs}"
+    if row.measurements and not row.left:
+        return f"measurement {row.measurements - row.unmeasured}/{row.measurements}"
     return f"evaluation {row.evaluations - row.left}/{row.evaluations}"
 
 

@@ -3,17 +3,19 @@
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import BadInput
 from search_spaces.factor import Eps, Settings
-from trainables.config import Attack, TrialConfig
+from trainables.config import Attack, Measure, TrialConfig
 
 _ATTACK: TypeAdapter[Attack] = TypeAdapter(Attack)
+_MEASURE: TypeAdapter[Measure] = TypeAdapter(Measure)
 
 Tree = dict[str, Any]
+T = TypeVar("T")
 
 
 def parse(assignments: Iterable[str]) -> dict[str, Any]:
@@ -83,10 +85,23 @@ def configure_attack(settings: Mapping[str, Any]) -> Attack:
     Raises:
         BadInput: a field or value is not allowed.
     """
+    return _read("attack", _ATTACK, settings)
+
+
+def configure_measure(settings: Mapping[str, Any]) -> Measure:
+    """A measure from its fields.
+
+    Raises:
+        BadInput: a field or value is not allowed.
+    """
+    return _read("measure", _MEASURE, settings)
+
+
+def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
     try:
-        return _ATTACK.validate_json(json.dumps(settings))
+        return adapter.validate_json(json.dumps(settings))
     except ValidationError as error:
-        raise BadInput(f"attack {settings.get('name')}: {explain(error, dict(settings))}") from error
+        raise BadInput(f"{kind} {settings.get('name')}: {explain(error, dict(settings))}") from error
 
 
 def unknown_field(name: str, configs: Iterable[TrialConfig]) -> BadInput:

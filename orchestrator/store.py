@@ -26,12 +26,13 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the record holds of one trial: the row of ``trial.parquet``, and the keys of its evaluations."""
+    """What the record holds of one trial: the row of ``trial.parquet``, and the keys of its evaluations and measurements."""
 
     status: str = UNFINISHED
     reason: str = ""
     epochs: int = 0
     evaluations: frozenset[str] = field(default_factory=frozenset)
+    measurements: frozenset[str] = field(default_factory=frozenset)
 
 
 class Store:
@@ -186,9 +187,14 @@ class Store:
         row = self.read_trial(trial)
         if row is None:
             return None
-        parts = (self._read_table(path, ["evaluation"]) for path in self._parts(trial, "evaluations"))
-        done = frozenset(key for part in parts for key in part["evaluation"].to_pylist())
-        return Recorded(row["status"], row["reason"], row["epochs"], done)
+        evaluations, measurements = self._keys(trial, "evaluations"), self._keys(trial, "measures")
+        return Recorded(row["status"], row["reason"], row["epochs"], evaluations, measurements)
+
+    def _keys(self, trial: str, kind: str) -> frozenset[str]:
+        """Of all that a trial's parts of this kind hold."""
+        column = {"evaluations": "evaluation", "measures": "measurement"}[kind]
+        parts = (self._read_table(path, [column]) for path in self._parts(trial, kind))
+        return frozenset(key for part in parts for key in part[column].to_pylist())
 
     def _parts(self, trial: str, kind: str) -> list[str]:
         """A trial's parts of ``evaluations`` or ``measures``."""

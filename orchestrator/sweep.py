@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -18,11 +18,19 @@ from orchestrator.tracking import Tables, Tracker, View
 from orchestrator.worker import Job
 
 
-def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> dict[str, str]:
-    """Run what the plan has left to do. ``tables``: how a study's table is made, for MLflow.
+class Outcome(NamedTuple):
+    """What a sweep could not do.
 
-    Returns:
-        the reasons of the trials that failed, by their keys.
+    ``failures``: the reasons of the trials that failed, by their keys. ``not_run``: of finished trials, by their keys, the
+    reasons of evaluations that could not be run, by their labels.
+    """
+
+    failures: dict[str, str]
+    not_run: dict[str, dict[str, str]]
+
+
+def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> Outcome:
+    """Run what the plan has left to do. ``tables``: how a study's table is made, for MLflow.
 
     Raises:
         BadInput, Unavailable: before any trial starts; a storage that was not there is not made.
@@ -30,7 +38,7 @@ def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: C
     """
     if not plan.to_run:
         with _recorded(plan, store, options, tables, console):
-            return {}
+            return Outcome({}, {})
     _look_ahead(store, options)
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
@@ -44,7 +52,7 @@ def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: C
             ray_tune.run(jobs, share, store, _Listeners(progress, tracker))
     if progress.done + len(progress.failures) < len(jobs):
         raise Interrupted
-    return progress.failures
+    return Outcome(progress.failures, progress.not_run)
 
 
 def _look_ahead(store: Store, options: Options) -> None:

@@ -15,32 +15,40 @@ import torch
 from ray import tune
 
 from analysis.schema import FAILED, FINISHED, UNFINISHED
-from orchestrator.plan import Evaluation, PlannedTrial, evaluation_passes, training_passes
+from orchestrator.plan import (
+    Evaluation,
+    Measurement,
+    PlannedTrial,
+    evaluation_passes,
+    measurement_passes,
+    training_passes,
+)
 from orchestrator.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key, begins, gradient_steps
+from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key, begins, gradient_steps, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
-#: Evaluations are reported together until they took so many seconds: a report costs some milliseconds of the driver.
+#: Evaluations and measurements are reported together until they took so many seconds: a report costs the driver milliseconds.
 REPORT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """What an actor is asked to do: train this trial to the end, then run these evaluations."""
+    """What an actor is asked to do: train this trial to the end, then run these evaluations and measurements."""
 
     storage: str
     key: str
     config: TrialConfig
     evaluations: tuple[Evaluation, ...]
+    measurements: tuple[Measurement, ...]
     runtime: Runtime
 
     @classmethod
     def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime) -> Self:
         """The job that a planned trial leaves to do."""
-        return cls(store.uri, planned.key, planned.config, planned.missing, runtime)
+        return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime)
 
 
 class SourceMissing(LookupError):
@@ -63,9 +71,12 @@ class Work:
         # Tune takes up a job whose process died as it was, but some of its evaluations may be there by now.
         recorded = self.store.recorded(job.key) or Recorded()
         self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
+        self.unmeasured = [m for m in job.measurements if m.key not in recorded.measurements]
+        self.not_run: dict[str, str] = {}
         # A session writes one part again and again: each evaluation is safe at once, and the record has few files.
         self.part = uuid.uuid4().hex[:12]
         self.rows: list[Row] = []
+        self.arrays: list[Row] = []
         self._write_trial()
 
     @property
@@ -73,16 +84,17 @@ class Work:
         return self.trial.finished
 
     def advance(self) -> dict[str, Any]:
-        """One epoch, or the next evaluations.
+        """One epoch, or the next evaluations and measurements.
 
         Returns:
-            how far it got; ``passes``: the cost of what was done; ``done``: nothing is left, or the trial diverged.
+            how far it got; ``passes``: the cost of what was done; ``not_run``: the evaluations that were left this time, and
+            why; ``done``: nothing else is left, or the trial diverged.
         """
-        reason = ""
+        reason, self.not_run = "", {}
         try:
-            passes = self._evaluate() if self.trained else self._train()
-        except (Diverged, SourceMissing) as error:
-            # From the same seed it would diverge again, and what is not there does not come: no matter for Tune's retries.
+            passes = self._look() if self.trained else self._train()
+        except Diverged as error:
+            # From the same seed it would diverge again: no matter for Tune's retries.
             passes, reason = 0.0, str(error)
             self._write_trial(reason)
         last = self.history[-1] if self.history else {}
@@ -92,8 +104,10 @@ class Work:
             "natural_accuracy": last.get("natural_accuracy"),
             "robust_accuracy": last.get("robust_accuracy"),
             "evaluations_left": len(self.remaining),
+            "measurements_left": len(self.unmeasured),
+            "not_run": self.not_run,
             "passes": passes,
-            "done": bool(reason) or (self.trained and not self.remaining),
+            "done": bool(reason) or (self.trained and not self.remaining and not self.unmeasured),
         }
 
     def _train(self) -> float:
@@ -112,29 +126,69 @@ class Work:
         self.store.keep_weights(self.job.key, {self.trial.epoch, self.trial.best_epoch})
         self.store.write_epochs(self.job.key, self.history)
 
-    def _evaluate(self) -> float:
+    def _look(self) -> float:
         passes, started = 0.0, time.monotonic()
-        while self.remaining and time.monotonic() - started < REPORT_SECONDS:
-            epoch = self._epoch(self.remaining[0])
-            there = [e for e in self.remaining if self._epoch(e) == epoch]
-            attack = self._longest(there)
-            # Where the best checkpoint is the last one, a single run serves both.
-            served = [e for e in there if e.attack == attack]
-            weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
-            began = time.monotonic()
-            complete = any(e.complete for e in served)
-            found = self.trial.evaluate(attack, weights, self._sources(attack), complete)
-            seconds = time.monotonic() - began
-            if found.broken is not None and not complete:
-                served += [e for e in there if not e.complete and begins(e.attack, attack)]
-            for evaluation in served:
-                steps = gradient_steps(evaluation.attack)
-                part = found if evaluation.attack == attack or steps is None else found.after(steps)
-                self.rows += self._evaluation_rows(evaluation, part, epoch, complete, seconds)
-            self.store.write_evaluations(self.job.key, self.part, self.rows)
-            self.remaining = [e for e in self.remaining if e not in served]
-            passes += sum(evaluation_passes(self.job.config, e.attack) for e in served)
+        while (self.remaining or self.unmeasured) and time.monotonic() - started < REPORT_SECONDS:
+            passes += self._evaluate() if self.remaining else self._measure()
         return passes
+
+    def _evaluate(self) -> float:
+        """The next attack, and every evaluation that it answers."""
+        epoch = self._epoch(self.remaining[0])
+        there = [e for e in self.remaining if self._epoch(e) == epoch]
+        attack = self._longest(there)
+        # Where the best checkpoint is the last one, a single run serves both.
+        served = [e for e in there if e.attack == attack]
+        try:
+            sources = self._sources(attack)
+        except SourceMissing as error:
+            # It does not come by trying again, and the trial is none the worse for it: the next run asks for it again.
+            self.not_run |= {f"{evaluation.label} ({evaluation.checkpoint})": str(error) for evaluation in served}
+            self.remaining = [e for e in self.remaining if e not in served]
+            return 0.0
+        weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
+        began = time.monotonic()
+        complete = any(e.complete for e in served)
+        found = self.trial.evaluate(attack, weights, sources, complete)
+        seconds = time.monotonic() - began
+        if found.broken is not None and not complete:
+            served += [e for e in there if not e.complete and begins(e.attack, attack)]
+        for evaluation in served:
+            steps = gradient_steps(evaluation.attack)
+            part = found if evaluation.attack == attack or steps is None else found.after(steps)
+            self.rows += self._evaluation_rows(evaluation, part, epoch, complete, seconds)
+        self.store.write_evaluations(self.job.key, self.part, self.rows)
+        self.remaining = [e for e in self.remaining if e not in served]
+        return sum(evaluation_passes(self.job.config, e.attack) for e in served)
+
+    def _measure(self) -> float:
+        """The next measure, and every measurement that it answers."""
+        measure, epoch = self.unmeasured[0].measure, self._epoch(self.unmeasured[0])
+        served = [m for m in self.unmeasured if m.measure == measure and self._epoch(m) == epoch]
+        weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
+        began = time.monotonic()
+        found = self.trial.measure(measure, weights)
+        seconds = time.monotonic() - began
+        self.arrays += [
+            {
+                "measurement": measurement.key,
+                "trial": self.job.key,
+                "checkpoint": measurement.checkpoint,
+                "epoch": epoch,
+                "measure": measure_key(measure),
+                "measure_name": measure.name,
+                "measure_spec": measure.model_dump_json(),
+                "array": name,
+                "values": values,
+                "seconds": seconds,
+                "finished": _milliseconds(),
+            }
+            for measurement in served
+            for name, values in found.items()
+        ]
+        self.store.write_measures(self.job.key, self.part, self.arrays)
+        self.unmeasured = [m for m in self.unmeasured if m not in served]
+        return len(served) * measurement_passes(self.job.config, measure)
 
     def _longest(self, there: Sequence[Evaluation]) -> Attack:
         """The next attack: the first one, or what it is but the beginning of."""
@@ -187,8 +241,8 @@ class Work:
             raise SourceMissing(f"{where} is not in the storage: epoch {epoch} of a trial that is {row['status']}") from error
         return {(attack.source, attack.checkpoint): build_source(spec, weights, self.trial.device)}
 
-    def _epoch(self, evaluation: Evaluation) -> int:
-        return self.trial.best_epoch if evaluation.checkpoint == "best" else self.trial.epoch
+    def _epoch(self, of: Evaluation | Measurement) -> int:
+        return self.trial.best_epoch if of.checkpoint == "best" else self.trial.epoch
 
     def _write_trial(self, reason: str = "") -> None:
         status = FAILED if reason else FINISHED if self.trained else UNFINISHED

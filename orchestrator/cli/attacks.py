@@ -17,6 +17,7 @@ from orchestrator.cli.options import (
     Set,
     Storage,
     err,
+    find_studies,
     out,
     print_json,
     with_sweep_options,
@@ -90,11 +91,11 @@ def evaluate(
     assert names
     made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed, added=columns, train=False)
     _tell_untrained(made, storage)
-    failures = run_plan(made, store, options, storage)
+    outcome = run_plan(made, store, options, storage)
     for manifest in made.manifests:
         out.print()
         print_table(storage, manifest, "both", "minimum")
-    tell_failures(made, failures)
+    tell_failures(made, outcome)
 
 
 @with_sweep_options
@@ -116,7 +117,8 @@ def check(
 
     Example: `advsweep check cifs/robustness --profile demo`
     """
-    from search_spaces.checklist import CHECKLIST
+    from orchestrator.baseline import from_baseline
+    from search_spaces.checklist import CHECKLIST, MEASURES, TRANSFERRED
 
     console = err if as_json else out
     made, store = make_plan(
@@ -128,14 +130,16 @@ def check(
         retry_failed=retry_failed,
         added=CHECKLIST,
         shown=False,
+        measures=MEASURES,
         checkpoints=(checkpoint,),
         train=False,
     )
+    made = from_baseline(made, find_studies(names), TRANSFERRED, checkpoint)
     _tell_untrained(made, storage, console)
-    reasons = run_plan(made, store, options, storage, console)
+    outcome = run_plan(made, store, options, storage, console)
     found = _checked(made, storage, checkpoint)
     (_print_checks_json if as_json else _print_checks)(found)
-    tell_failures(made, reasons)
+    tell_failures(made, outcome)
     _tell_doubtful(found)
 
 

@@ -1,6 +1,5 @@
 """Commands that plan, train and attack."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.options import Options
     from orchestrator.plan import Plan
     from orchestrator.store import Store
+    from orchestrator.sweep import Outcome
 
 
 def plan(
@@ -53,6 +53,7 @@ def plan(
                 "status": t.recorded.status if t.recorded.epochs else "new",
                 "epochs": t.recorded.epochs,
                 "evaluations_to_run": len(t.missing),
+                "measurements_to_run": len(t.unmeasured),
             }
             for t in made.trials
         ]
@@ -84,12 +85,12 @@ def run(
     Example: `advsweep run cifs/robustness --profile demo`
     """
     made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
-    failures = run_plan(made, store, options, storage)
+    outcome = run_plan(made, store, options, storage)
     for manifest in made.manifests:
         out.print()
         print_table(storage, manifest, "both", "minimum")
     out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(storage)}")
-    tell_failures(made, failures)
+    tell_failures(made, outcome)
 
 
 def make_plan(
@@ -110,8 +111,8 @@ def make_plan(
         raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, console: Console = out) -> dict[str, str]:
-    """Run a plan, telling ``console``; the reasons of the trials that failed, by their keys."""
+def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, console: Console = out) -> "Outcome":
+    """Run a plan, telling ``console``; what could not be done."""
     _print_counts(made, console)
     try:
         from orchestrator.sweep import sweep
@@ -121,15 +122,25 @@ def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, con
         raise Interrupted from None
 
 
-def tell_failures(made: "Plan", failures: Mapping[str, str]) -> None:
-    """End with an error if trials failed, now or before."""
-    reasons = {**failures, **{t.key: t.recorded.reason for t in made.failed}}
+def tell_failures(made: "Plan", outcome: "Outcome") -> None:
+    """End with an error if trials failed, now or before, or if an evaluation could not be run."""
+    reasons = {**outcome.failures, **{t.key: t.recorded.reason for t in made.failed}}
+    told = []
     if reasons:
         first = next(t for t in made.trials if t.key in reasons)
-        raise SweepIncomplete(
+        told.append(
             f"{len(reasons)} of {len(made.trials)} trials failed ({first.label}: {reasons[first.key]}); "
             "take them up again with --retry-failed"
         )
+    if outcome.not_run:
+        first = next(t for t in made.trials if t.key in outcome.not_run)
+        evaluation, reason = next(iter(outcome.not_run[first.key].items()))
+        told.append(
+            f"{sum(map(len, outcome.not_run.values()))} evaluations could not be run ({first.label}, {evaluation}: {reason}); "
+            "the same command tries them again"
+        )
+    if told:
+        raise SweepIncomplete("; ".join(told))
 
 
 def _print_counts(made: "Plan", console: Console = out) -> None:
@@ -138,6 +149,7 @@ def _print_counts(made: "Plan", console: Console = out) -> None:
     console.print(
         f"{n['trials_requested']} trials asked for, {n['trials_unique']} after sharing ({shared} shared): "
         f"{n['trials_cached']} there already, {n['trials_to_run']} to train; {n['evaluations_to_run']} evaluations to run"
+        + (f", {n['measurements_to_run']} measurements" if n["measurements_to_run"] else "")
         + (f"; {n['trials_failed']} failed before (--retry-failed takes them up again)" if n["trials_failed"] else ""),
         highlight=False,
     )

@@ -95,10 +95,21 @@ class Storage:
         }
         self.table(f"trials/{trial}/evaluations-{self.parts[trial]}.parquet", EVALUATIONS, [row])
 
-    def measured(self, trial: str, name: str, shape: Sequence[int], values: Sequence[float]) -> None:
+    def measured(
+        self,
+        trial: str,
+        name: str,
+        shape: Sequence[int],
+        values: Sequence[float],
+        *,
+        measure: str = "m",
+        checkpoint: str = "last",
+    ) -> None:
         """Write one more part with one array of one measurement."""
         self.parts[trial] = self.parts.get(trial, 0) + 1
-        row = {"measurement": f"{trial}-m", "trial": trial, "array": name, "shape": shape, "values": values, "finished": NOW}
+        key = f"{trial}-{measure}" if checkpoint == "last" else f"{trial}-{measure}-{checkpoint}"
+        row = {"measurement": key, "trial": trial, "array": name, "shape": shape, "values": values, "finished": NOW}
+        row |= {"measure_name": measure, "checkpoint": checkpoint}
         self.table(f"trials/{trial}/measures-{self.parts[trial]}.parquet", MEASURES, [row])
 
     def evaluated(self, trial: str, checkpoint: str = "last", **right: int) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from handmade import Storage, arm, manifest, share
 
-from analysis.checks import ITEMS, Item, check
+from analysis.checks import ITEMS, SMALLEST, SOUNDNESS, Item, check
 from analysis.render import to_csv, to_html, to_latex, to_markdown, to_text
 from analysis.tables import build
 
@@ -15,7 +15,7 @@ TRANSFER = {"name": "transfer", "source": "0" * 16, "attack": PGD}
 AUTO = {"name": "autoattack", "eps": EPS, "norm": "linf"}
 UNBOUNDED = PGD | {"eps": 1.0, "step": 0.25}
 
-ITERATIVE, WHITE, ITERATIONS, LARGER, NOTHING, GRADIENTS, ADAPTIVE, PLAIN, REFERENCE = ITEMS
+GRADIENT, STEADY, ITERATIVE, WHITE, ITERATIONS, LARGER, NOTHING, GRADIENTS, ADAPTIVE, PLAIN, REFERENCE = ITEMS
 
 
 @pytest.fixture
@@ -28,6 +28,18 @@ def evaluate(storage, trial, *attacks):
     storage.trial(trial)
     for i, (spec, right) in enumerate(attacks):
         storage.evaluation(trial, f"attack-{i}", share(int(right * 10), of=1000), spec=spec)
+
+
+def measure(storage, trial, right=100, checkpoint="last", **changed):
+    """``right`` of 100 examples are; all is well with them but for what is ``changed``, an array's values by its name."""
+    sound = {
+        "right": [1] * right + [0] * (100 - right),
+        "finite": [1] * 100,
+        "gradient": [0.1] * 100,
+        "disagreement": [0] * 100,
+    }
+    for name, values in (sound | changed).items():
+        storage.measured(trial, name, [100], values, measure=SOUNDNESS, checkpoint=checkpoint)
 
 
 def items(storage, *trials):
@@ -44,6 +56,7 @@ CASES = [
     (ITERATIVE, [(FGSM, 50), (PGD, 40)], [(FGSM, 40), (PGD, 50)]),
     (WHITE, [(PGD, 40), (TRANSFER, 70)], [(PGD, 70), (TRANSFER, 40)]),
     (WHITE, [(PGD, 40), ({"name": "noise", "eps": EPS}, 70)], [(PGD, 70), ({"name": "noise", "eps": EPS}, 40)]),
+    (WHITE, [(PGD, 40), (AUTO, 39), (TRANSFER, 70)], [(PGD, 70), (AUTO, 39), (TRANSFER, 40)]),
     (ITERATIONS, [(PGD, 40), (PGD | {"iterations": 100}, 38)], [(PGD, 40), (PGD | {"iterations": 100}, 44)]),
     (LARGER, [(PGD, 40), (PGD | {"eps": 0.1, "step": 0.025}, 10)], [(PGD, 40), (PGD | {"eps": 0.1, "step": 0.025}, 60)]),
     (NOTHING, [(PGD, 40), (UNBOUNDED, 0)], [(PGD, 40), (UNBOUNDED, 7)]),
@@ -63,8 +76,48 @@ def test_an_item_passes_and_fails(storage, name, honest, masked):
     assert statuses(storage, "b")[name] == "failed"
 
 
+#: Of 100 examples.
+MEASURED = [
+    (GRADIENT, {}, {"finite": [1] * 99 + [0]}),
+    (GRADIENT, {"gradient": [0] * 3 + [0.1] * 97}, {"gradient": [0] * 4 + [0.1] * 96}),
+    (GRADIENT, {"gradient": [SMALLEST] * 100}, {"gradient": [SMALLEST / 2] * 100}),
+    (GRADIENT, {"right": 96, "gradient": [0.1] * 96 + [0] * 4}, {"right": 50, "gradient": [0.1] * 40 + [0] * 60}),
+    (STEADY, {"disagreement": [0] * 99 + [1e-6]}, {"disagreement": [0] * 99 + [1e-4]}),
+    (STEADY, {}, {"disagreement": [0] * 99 + [float("nan")]}),
+]
+
+
+@pytest.mark.parametrize(("name", "sound", "masked"), MEASURED)
+def test_a_measured_item_passes_and_fails(storage, name, sound, masked):
+    for trial, arrays in (("a", sound), ("b", masked)):
+        storage.trial(trial)
+        measure(storage, trial, **arrays)
+    assert statuses(storage, "a") == {GRADIENT: "passed", STEADY: "passed"}
+    assert statuses(storage, "b")[name] == "failed"
+
+
+def test_measured_figures_are_there(storage):
+    storage.trial("a")
+    measure(storage, "a", right=80, gradient=[0] * 20 + [1] * 80, disagreement=[0.125] * 100)
+    found = items(storage, "a")
+    assert found[GRADIENT].figures == "loss not finite for 0.00, gradient 0 for 25.00 of what is right"
+    assert found[STEADY].figures == "logits differ by up to 12.5 of the largest"
+
+
+def test_a_network_that_is_never_right_has_no_gradients_to_miss(storage):
+    storage.trial("a")
+    measure(storage, "a", right=0, gradient=[0] * 100)
+    assert statuses(storage, "a")[GRADIENT] == "passed"
+
+
+def test_measures_of_other_checkpoints_do_not_count(storage):
+    storage.trial("a")
+    measure(storage, "a", checkpoint="best", disagreement=[1] * 100)
+    assert statuses(storage, "a") == {}
+
+
 def test_every_item_has_a_case():
-    assert {name for name, _, _ in CASES} == set(ITEMS)
+    assert {name for name, _, _ in (*CASES, *MEASURED)} == set(ITEMS)
 
 
 def test_without_evaluations_nothing_is_said(storage):

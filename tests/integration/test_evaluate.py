@@ -42,7 +42,9 @@ def test_an_attack_becomes_a_column_that_stays(copied):
 
 @MINUTES
 def test_the_checklist_is_run_and_shown(copied):
-    checked = advsweep("check", STUDY, *TINY, "--cpus-per-trial", "1", "--storage", copied, "--json")
+    command = ("check", STUDY, *TINY, "--cpus-per-trial", "1", "--storage", copied, "--json")
+    checked = advsweep(*command)
+    assert f"{TRIALS} measurements" in checked.err.splitlines()[0]
     found = json.loads(checked.out)[STUDY]
     assert len(found) == TRIALS
     statuses = [item["status"] for row in found for item in row["items"]]
@@ -56,6 +58,12 @@ def test_the_checklist_is_run_and_shown(copied):
         "adaptive attacks are no weaker than the plain one",
         "the plain attack is within 3 points of adaptive ones",
     ]
+    assert vanilla["the loss is finite and has a gradient"] == vanilla["two forward passes agree"] == "passed"
+    transferred = [[row["attack_name"] for row in rows].count("transfer") for rows in evaluations(copied).values()]
+    assert sorted(transferred) == [0, *[1] * (TRIALS - 1)]
+    # All of it is there already.
+    again = advsweep(*command, **NO_RAY)
+    assert (again.code, again.out) == (checked.code, checked.out)
     # What was run for it is no column of the table, but a failure is a mark in it, at the checkpoint that was checked.
     text = advsweep("table", STUDY, "--checkpoint", "last", "--storage", copied).out
     assert "AutoAttack" not in text.split("Profile")[0]

@@ -13,7 +13,7 @@ from tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 
 from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
 from orchestrator.errors import BadInput
-from orchestrator.plan import evaluation_passes, plan, training_passes
+from orchestrator.plan import evaluation_passes, measurement_passes, plan, training_passes
 from orchestrator.settings import configure, resolve
 from orchestrator.store import Recorded
 from search_spaces.catalog import STUDIES
@@ -31,19 +31,27 @@ from trainables.config import (
     MD,
     MIM,
     PGD,
+    TSNE,
+    Activations,
     Attack,
     AutoAttack,
     AutoPGD,
     AvgPGD,
     Boundary,
     BrendelBethge,
+    ClassGradients,
     Data,
     DeepFool,
+    Dimensions,
+    Measure,
     NAttack,
     Natural,
     Noise,
     NoModule,
+    Perturbations,
     Runtime,
+    Sensitivity,
+    Soundness,
     Square,
     Transfer,
     TrialConfig,
@@ -51,6 +59,7 @@ from trainables.config import (
     canonical_attack,
     evaluation_key,
     heads,
+    measurement_key,
     trial_key,
 )
 
@@ -64,7 +73,8 @@ def record(made, arm, **known):
 
 
 def finished(trial):
-    return Recorded(FINISHED, "", EPOCHS, frozenset(e.key for e in trial.evaluations))
+    keys = (frozenset(part.key for part in parts) for parts in (trial.evaluations, trial.measurements))
+    return Recorded(FINISHED, "", EPOCHS, *keys)
 
 
 # --- trials -------------------------------------------------------------------------------------------------------------
@@ -301,6 +311,7 @@ def test_nothing_recorded():
         "trials_to_run": 3,
         "trials_failed": 0,
         "evaluations_to_run": 2 * (3 + 5 + 5),
+        "measurements_to_run": 0,
     }
     assert made.to_run == made.trials
 
@@ -610,6 +621,90 @@ def test_a_complete_evaluation_in_the_record_answers_an_incomplete_one_and_not_t
     for there, wanted, missing in ((whole, cheap, 0), (cheap, whole, 2 * len(BETAS))):
         against = wanted.against({t.key: finished(t) for t in there.trials})
         assert len(against.trials[CAS].missing) == missing
+
+
+# --- measures -----------------------------------------------------------------------------------------------------------
+
+SOUND = {"name": "soundness"}
+FIRST = {"name": "sensitivity", "attack": {"name": "fgsm", "eps": Eps(1 / 2), "beta_atk": "inf-1"}}
+
+
+def test_every_arm_is_measured_on_the_checkpoints_that_are_asked_for():
+    made = plan([STUDY], "demo", seeds=2, measures=(SOUND,), checkpoints=("last",))
+    for trial in made.trials:
+        (found,) = trial.measurements
+        assert (found.checkpoint, found.measure) == ("last", Soundness())
+        assert found.key == measurement_key(trial.key, "last", Soundness())
+    assert made.counts()["measurements_to_run"] == 6
+    assert made.counts()["evaluations_to_run"] == tiny_plan(seeds=2).counts()["evaluations_to_run"]
+    assert [t.key for t in made.trials] == [t.key for t in tiny_plan(seeds=2).trials]
+    assert [m.arms for m in made.manifests] == [m.arms for m in tiny_plan(seeds=2).manifests]
+
+
+def test_a_measure_is_of_the_profiles_eps_and_where_it_means_something():
+    made = plan([STUDY], "demo", seeds=1, measures=(SOUND, FIRST))
+    assert [len(t.measurements) for t in made.trials] == [2, 4, 4]
+    attacks = {m.measure.attack for t in made.trials for m in t.measurements if m.measure.name == "sensitivity"}
+    assert attacks == {FGSM(eps=0.05, beta_atk="inf-1")}
+
+
+def test_a_trial_that_studies_share_is_measured_once():
+    other = replace(STUDY, name="tiny/other")
+    made = plan([STUDY, other], "demo", seeds=1, measures=(SOUND, SOUND))
+    assert [len(t.measurements) for t in made.trials] == [2, 2, 2]
+
+
+def test_what_is_measured_is_not_measured_again():
+    made = plan([STUDY], "demo", seeds=1, measures=(SOUND,))
+    done = made.against({t.key: finished(t) for t in made.trials})
+    assert (done.to_run, done.counts()["measurements_to_run"]) == ((), 0)
+    part = record(made, CAS, **{**vars(finished(made.trials[CAS])), "measurements": {made.trials[CAS].measurements[0].key}})
+    assert part.trials[CAS].unmeasured == made.trials[CAS].measurements[1:]
+    assert part.trials[CAS] in part.to_run
+    # One that failed is left alone, and told.
+    failed = record(made, CAS, **{**vars(finished(made.trials[CAS])), "status": FAILED, "measurements": frozenset()})
+    assert failed.failed == (failed.trials[CAS],)
+
+
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        ({"name": "soundnes"}, r"^measure soundnes: name = 'soundnes': allowed: 'activations', "),
+        ({"name": "soundness", "eps": 1}, r"^measure soundness: eps = 1: there is no such field$"),
+        ({"name": "activations", "position": "block9"}, r"^measure activations: .*'block9' is none of resnet-10"),
+    ],
+)
+def test_a_measure_that_is_none_is_named(measure, message):
+    with pytest.raises(BadInput, match=message):
+        plan([STUDY], "demo", measures=(measure,))
+
+
+PGD_20 = PGD(**STEP, iterations=20)
+
+
+@pytest.mark.parametrize(
+    ("measure", "passes"),
+    [
+        (Soundness(), 4 / 3),
+        (ClassGradients(), 10),
+        (Activations(), 1),
+        (Dimensions(attack=PGD_20), 20 + 2 / 3),
+        (Sensitivity(attack=PGD_20), 20 + 2 / 3),
+        (Perturbations(attack=PGD_20, reference=FGSM(eps=0.1)), 21),
+        (TSNE(attack=PGD_20), 20 + 2 / 3),
+    ],
+    ids=lambda v: getattr(v, "name", ""),
+)
+def test_a_measurement_costs_its_attacks_and_its_own_passes(measure, passes):
+    assert measurement_passes(TrialConfig(), measure) == pytest.approx(10_000 * passes)
+    assert measurement_passes(TrialConfig(data=Data(examples=100)), measure) == pytest.approx(100 * passes)
+
+
+def test_every_measure_has_a_cost():
+    names = {cls.model_fields["name"].default for cls in get_args(get_args(Measure)[0])}
+    marks = test_a_measurement_costs_its_attacks_and_its_own_passes.pytestmark
+    shown = next(m for m in marks if m.name == "parametrize").args[1]
+    assert {measure.name for measure, _ in shown} == names
 
 
 # --- transferred attacks ------------------------------------------------------------------------------------------------

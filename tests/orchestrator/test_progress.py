@@ -6,11 +6,11 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from tiny_study import EPOCHS, tiny_plan
+from tiny_study import EPOCHS, STUDY, tiny_plan
 
 from analysis.schema import FINISHED
 from orchestrator import progress
-from orchestrator.plan import evaluation_passes, training_passes
+from orchestrator.plan import evaluation_passes, plan, training_passes
 from orchestrator.progress import SHOWN, Progress
 from orchestrator.store import Recorded
 
@@ -30,13 +30,15 @@ def console(terminal=False, width=160):
     return Console(file=StringIO(), width=width, force_terminal=terminal, color_system=None, _environ={})
 
 
-def result(trial, epoch, left=None, natural=None, robust=None, failed="", passes=None):
+def result(trial, epoch, left=None, natural=None, robust=None, failed="", passes=None, unmeasured=None, not_run=None):
     """What a worker reports."""
     left = len(trial.missing) if left is None else left
+    unmeasured = len(trial.unmeasured) if unmeasured is None else unmeasured
     passes = training_passes(trial.config) if passes is None else passes
-    done = bool(failed) or (epoch == EPOCHS and not left)
+    done = bool(failed) or (epoch == EPOCHS and not left and not unmeasured)
     accuracies = {"natural_accuracy": natural, "robust_accuracy": robust}
-    return {"failed": failed, "epoch": epoch, **accuracies, "evaluations_left": left, "passes": passes, "done": done}
+    left_over = {"evaluations_left": left, "measurements_left": unmeasured, "not_run": not_run or {}}
+    return {"failed": failed, "epoch": epoch, **accuracies, **left_over, "passes": passes, "done": done}
 
 
 def evaluating(trial):
@@ -82,6 +84,39 @@ def test_a_line_for_everything_that_happens(clock):
     ]
     assert shown.done == 1
     assert shown.failures == {two.key: "diverged at epoch 1: the loss is nan", three.key: "out of memory: 3 GiB"}
+
+
+def test_what_could_not_be_run_is_told_and_does_not_fail_the_trial():
+    (trial, *_) = tiny_plan().trials
+    with Progress([trial], console()) as shown:
+        shown.started(trial.key)
+        shown.advanced(trial.key, result(trial, EPOCHS, left=2, not_run={"transfer (last)": "there is no such trial"}))
+        assert "Vanilla seed 0: transfer (last): there is no such trial" in view(shown)
+        shown.advanced(trial.key, result(trial, EPOCHS, left=0, not_run={"transfer (best)": "nor here"}))
+    assert [re.sub(r", (about|time left|in).*", "", line) for line in lines(shown)] == [
+        "Vanilla seed 0: NOT RUN: transfer (last): there is no such trial",
+        "[0/1] Vanilla seed 0: evaluation 4/6",
+        "Vanilla seed 0: NOT RUN: transfer (best): nor here",
+        "[1/1] Vanilla seed 0: done",
+        "1 of 1 trials done, 2 evaluations not run",
+    ]
+    assert (shown.done, shown.failures) == (1, {})
+    assert shown.not_run == {trial.key: {"transfer (last)": "there is no such trial", "transfer (best)": "nor here"}}
+
+
+def test_measurements_come_behind_the_evaluations(clock):
+    (trial, *_) = plan([STUDY], "demo", seeds=1, measures=({"name": "soundness"}, {"name": "dimensions"})).trials
+    with Progress([trial], console()) as shown:
+        shown.started(trial.key)
+        for left, unmeasured in ((6, 4), (0, 4), (0, 1), (0, 0)):
+            shown.advanced(trial.key, result(trial, EPOCHS, left=left, unmeasured=unmeasured))
+    assert [re.sub(r", (about|time left|in).*", "", line) for line in lines(shown)] == [
+        "[0/1] Vanilla seed 0: evaluation 0/6",
+        "[0/1] Vanilla seed 0: measurement 0/4",
+        "[0/1] Vanilla seed 0: measurement 3/4",
+        "[1/1] Vanilla seed 0: done",
+        "1 of 1 trials done",
+    ]
 
 
 def test_a_reason_is_printed_as_it_is():

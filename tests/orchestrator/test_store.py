@@ -148,6 +148,14 @@ def test_arrays_of_measures_come_back_in_their_shape(store):
         assert loaded_array(record, "m1", name).tobytes() == values.astype(np.float64).tobytes()
 
 
+def test_what_is_measured_is_known(store):
+    store.write_trial(trial_row(), {})
+    store.write_measures("a1", "x", [measure_row("m1"), measure_row("m1", "b")])
+    store.write_measures("a1", "y", [measure_row("m2")])
+    assert store.recorded("a1").measurements == {"m1", "m2"}
+    assert store.recorded("a1").evaluations == frozenset()
+
+
 def test_measures_come_back_from_all_parts_once(store):
     store.write_measures("a1", "x", [measure_row("m1")])
     store.write_measures("a1", "y", [measure_row("m1", "b", 2), measure_row("m2", "a", 3)])

@@ -17,11 +17,26 @@ from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
 from analysis.schema import FAILED, FINISHED, NEVER, UNFINISHED
 from orchestrator import worker
-from orchestrator.plan import Evaluation, evaluation_passes, training_passes
+from orchestrator.plan import Evaluation, Measurement, evaluation_passes, measurement_passes, plan, training_passes
 from orchestrator.store import Recorded, Store
 from orchestrator.worker import Job, Work, Worker, write_failure
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
-from trainables.config import AFD, CW, FGSM, MIM, PGD, DeepFool, Natural, Transfer, attack_key, canonical_attack
+from trainables.config import (
+    AFD,
+    CW,
+    FGSM,
+    MIM,
+    PGD,
+    DeepFool,
+    Dimensions,
+    Natural,
+    Soundness,
+    Transfer,
+    attack_key,
+    canonical_attack,
+    measure_key,
+    measurement_key,
+)
 from trainables.trial import Diverged, Trial, build_source
 
 #: Columns that tell the time.
@@ -262,18 +277,27 @@ def test_an_attack_is_transferred_from_another_trial(store, first_is_best):
     assert found["best"] != found["last"]
 
 
-def test_a_source_that_is_not_there_is_a_reason(store):
+def test_a_source_that_is_not_there_leaves_the_evaluation_and_nothing_else(store):
     source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
     finish(job)
-    result = Work(transferred(job, "0" * 16)).advance()
-    assert result["failed"] == f"attack.source = {'0' * 16}: there is no such trial in the storage"
-    assert result["done"]
-    row = store.read_trial(job.key)
-    assert (row["status"], row["reason"], row["epochs"]) == (FAILED, result["failed"], EPOCHS)
+    before = record(job)
+    wanted = transferred(job, "0" * 16)
+    plain = Evaluation.of(job.key, FGSM(eps=0.02, beta_atk="2"), "last", "new")
+    work = Work(replace(wanted, evaluations=(*wanted.evaluations, plain)))
+    result = work.advance()
+    assert result["not_run"] == {"transfer (last)": f"attack.source = {'0' * 16}: there is no such trial in the storage"}
+    assert (result["failed"], result["done"], result["evaluations_left"]) == ("", True, 0)
+    assert result["passes"] == evaluation_passes(job.config, plain.attack)
+    assert record(job)["trial"] == before["trial"]
+    assert store.recorded(job.key).evaluations == {plain.key} | {row["evaluation"] for row in before["evaluations"]}
 
     Work(source)
-    result = Work(transferred(job, source.key)).advance()
-    assert result["failed"].endswith(f"{source.key} is not in the storage: epoch 0 of a trial that is unfinished")
+    (reason,) = Work(transferred(job, source.key)).advance()["not_run"].values()
+    assert reason.endswith(f"{source.key} is not in the storage: epoch 0 of a trial that is unfinished")
+    # Once it is there, the same job is done.
+    finish(source)
+    assert Work(transferred(job, source.key)).advance()["not_run"] == {}
+    assert transferred(job, source.key).evaluations[0].key in store.recorded(job.key).evaluations
 
 
 def test_a_source_on_other_data_is_a_reason(store):
@@ -281,8 +305,8 @@ def test_a_source_on_other_data_is_a_reason(store):
     finish(job)
     other = source.config.model_copy(update={"data": source.config.data.model_copy(update={"dataset": "mnist"})})
     store.write_trial({**store.read_trial(job.key), "trial": source.key, "config": other.model_dump_json()}, {})
-    failed = Work(transferred(job, source.key)).advance()["failed"]
-    assert failed == f"attack.source = {source.key}: that trial is on mnist, not on digits"
+    (reason,) = Work(transferred(job, source.key)).advance()["not_run"].values()
+    assert reason == f"attack.source = {source.key}: that trial is on mnist, not on digits"
 
 
 def test_an_evaluation_is_of_its_own_checkpoint(job, first_is_best):
@@ -332,6 +356,65 @@ def test_evaluations_are_reported_every_few_seconds_and_safe_at_once(job, monkey
         left.append(work.advance()["evaluations_left"])
     assert len(left) > 2
     assert len([n for n in os.listdir(f"{work.store.root}/trials/{job.key}") if n.startswith("evaluations-")]) == 1
+
+
+# --- measured -----------------------------------------------------------------------------------------------------------
+
+
+def measuring(job, *measures, checkpoints=("last", "best")):
+    """The job with these measurements and no evaluations."""
+    found = (Measurement(measurement_key(job.key, c, m), c, m) for m in measures for c in checkpoints)
+    return replace(job, evaluations=(), measurements=tuple(found))
+
+
+def test_every_measurement_is_recorded_with_its_arrays(job, first_is_best):
+    asked = measuring(job, Soundness(), Dimensions(attack=FGSM(eps=0.1, beta_atk="2")))
+    work = finish(asked)
+    rows = {(row["measurement"], row["array"]): row for row in work.store.read_measures(job.key)}
+    expected = set()
+    for measurement in asked.measurements:
+        epoch = {"best": 1, "last": EPOCHS}[measurement.checkpoint]
+        weights = unpack_weights(work.store.read_weights(job.key, epoch))
+        for name, values in Trial(job.config, RUNTIME).measure(measurement.measure, weights).items():
+            row = rows[measurement.key, name]
+            expected.add((measurement.key, name))
+            assert (row["trial"], row["checkpoint"], row["epoch"]) == (job.key, measurement.checkpoint, epoch)
+            assert (row["measure_name"], row["measure"]) == (measurement.measure.name, measure_key(measurement.measure))
+            assert row["measure_spec"] == measurement.measure.model_dump_json()
+            np.testing.assert_array_equal(row["values"], values)
+    assert rows.keys() == expected
+    found = work.store.recorded(job.key)
+    assert (found.status, found.measurements) == (FINISHED, {m.key for m in asked.measurements})
+
+
+def test_where_the_best_checkpoint_is_the_last_one_it_is_measured_once(job, monkeypatch):
+    measured, measure = [], Trial.measure
+    monkeypatch.setattr(Trial, "measure", lambda self, spec, *a: measured.append(spec) or measure(self, spec, *a))
+    work = finish(measuring(at(job, epochs=1), Soundness()))
+    assert measured == [Soundness()]
+    assert {row["checkpoint"] for row in work.store.read_measures(job.key)} == {"last", "best"}
+
+
+def test_measurements_come_last_and_are_counted(job, monkeypatch):
+    monkeypatch.setattr(worker, "REPORT_SECONDS", 1e-3)
+    work = Work(replace(measuring(job, Soundness(), checkpoints=("last",)), evaluations=job.evaluations[:1]))
+    results = [work.advance() for _ in range(EPOCHS)]
+    results += [work.advance(), work.advance()]
+    assert [(r["evaluations_left"], r["measurements_left"]) for r in results] == [(1, 1)] * EPOCHS + [(0, 1), (0, 0)]
+    assert [r["done"] for r in results] == [False] * (EPOCHS + 1) + [True]
+    assert results[-1]["passes"] == measurement_passes(job.config, Soundness())
+
+
+def test_a_measurement_that_is_there_is_not_made_again(job, monkeypatch):
+    asked = measuring(job, Soundness(), checkpoints=("last",))
+    finish(asked)
+    more = measuring(job, Soundness(), Dimensions(), checkpoints=("last",))
+    measured, measure = [], Trial.measure
+    monkeypatch.setattr(Trial, "measure", lambda self, spec, *a: measured.append(spec) or measure(self, spec, *a))
+    work = finish(more)
+    assert measured == [Dimensions()]
+    assert work.store.recorded(job.key).measurements == {m.key for m in more.measurements}
+    assert Work(more).unmeasured == []
 
 
 # --- stopped and gone on with -------------------------------------------------------------------------------------------
@@ -573,9 +656,11 @@ def test_a_job_travels(job):
 
 
 def test_a_job_is_what_a_planned_trial_leaves_to_do(store):
-    planned = tiny_plan().trials[1]
-    left = replace(planned, recorded=Recorded(FINISHED, epochs=EPOCHS, evaluations=frozenset([planned.evaluations[0].key])))
-    assert Job.of(left, store, RUNTIME) == Job(store.uri, planned.key, planned.config, planned.evaluations[1:], RUNTIME)
+    planned = plan([STUDY], "demo", seeds=1, measures=({"name": "soundness"},)).trials[1]
+    evaluations, measurements = planned.evaluations, planned.measurements
+    done = Recorded(FINISHED, "", EPOCHS, frozenset([evaluations[0].key]), frozenset([measurements[0].key]))
+    expected = Job(store.uri, planned.key, planned.config, evaluations[1:], measurements[1:], RUNTIME)
+    assert Job.of(replace(planned, recorded=done), store, RUNTIME) == expected
 
 
 def test_an_actor_that_is_used_again_leaves_nothing_of_the_job_before(store, tmp_path):

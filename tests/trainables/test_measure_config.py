@@ -19,6 +19,7 @@ MEASURES = {
     config.ClassGradients(): {"likelihood": "logit"},
     config.Dimensions(): {"attack": PGD, "variance": 0.9},
     config.Perturbations(attack=config.FGSM(eps=0.1), reference=PGD): {"attack": PGD, "reference": config.Natural()},
+    config.Soundness(): {},
     config.TSNE(): {"attack": PGD, "examples": 10, "perplexity": 5.0},
 }
 CHANGES = [(measure, field, value) for measure, others in MEASURES.items() for field, value in others.items()]

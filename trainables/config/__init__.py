@@ -24,7 +24,16 @@ from trainables.config.identity import (
     measurement_key,
     trial_key,
 )
-from trainables.config.measure import TSNE, Activations, ClassGradients, Dimensions, Measure, Perturbations, Sensitivity
+from trainables.config.measure import (
+    TSNE,
+    Activations,
+    ClassGradients,
+    Dimensions,
+    Measure,
+    Perturbations,
+    Sensitivity,
+    Soundness,
+)
 from trainables.config.model import BLOCKS, Model
 from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule, Sigmoid, Softmax, Softplus
 from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
@@ -116,6 +125,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Soundness",
     "Spec",
     "Square",
     "Standard",

@@ -76,4 +76,15 @@ class TSNE(Spec):
     perplexity: Positive = 30.0
 
 
-Measure = Annotated[Activations | Sensitivity | ClassGradients | Dimensions | Perturbations | TSNE, Field(discriminator="name")]
+class Soundness(Spec):
+    """Whether the loss is finite, has a gradient, and is the same when asked twice: if not, attacks by gradient prove nothing.
+
+    Vanishing and random gradients of Athalye et al. (ICML 2018, section 3).
+    """
+
+    name: Literal["soundness"] = "soundness"
+
+
+Measure = Annotated[
+    Activations | Sensitivity | ClassGradients | Dimensions | Perturbations | TSNE | Soundness, Field(discriminator="name")
+]

@@ -1,4 +1,4 @@
-"""What the papers plot or tabulate of a trained network, by the names in ``config.Measure``."""
+"""What the papers plot or tabulate of a trained network, and whether to believe it, by the names in ``config.Measure``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +11,7 @@ from trainables.measures.class_gradients import class_gradients
 from trainables.measures.dimensions import dimensions
 from trainables.measures.perturbations import perturbations
 from trainables.measures.sensitivity import sensitivity
+from trainables.measures.soundness import soundness
 from trainables.measures.subject import Array, Subject
 from trainables.measures.tsne import tsne
 from trainables.rng import generator
@@ -25,6 +26,7 @@ MEASURES: dict[str, Callable[[Any, Subject], dict[str, Array]]] = {
     "dimensions": dimensions,
     "perturbations": perturbations,
     "t-sne": tsne,
+    "soundness": soundness,
 }
 
 

@@ -1,0 +1,165 @@
+"""The checklist on networks whose gradients are masked by hand; on one without a mask, and on an adversarially trained one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from torch import Tensor
+
+from analysis.checks import ITEMS, Item, check
+from analysis.load import Record
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, ManifestArm
+from orchestrator.plan import plan
+from orchestrator.settings import configure_attack, resolve
+from search_spaces import checklist
+from search_spaces.catalog import find
+from trainables.attacks import Source
+from trainables.config import Attack, NoModule, Runtime, Standard, Transfer, TrialConfig, evaluation_stream
+from trainables.data import Examples, load
+from trainables.evaluation import evaluate
+from trainables.joint import attack_weights
+from trainables.measures import Subject, run_measure
+from trainables.models import Network, build_model
+from trainables.outputs import Outputs
+from trainables.trial import Trial
+
+pytestmark = pytest.mark.timeout(600)
+
+#: Of the test set; and what is cheaper than in the checklist itself.
+EXAMPLES = 150
+CHEAPER: dict[str, dict[str, Any]] = {
+    "square": {"queries": 300},
+    "autoattack": {"iterations": 20, "queries": 300, "targets": 3},
+}
+
+GRADIENT, STEADY, _, WHITE, _, _, NOTHING, GRADIENTS, *_ = ITEMS
+
+#: What must fail, of the checklist.
+FAILS = {
+    "saturated": {GRADIENT, WHITE, NOTHING, GRADIENTS},
+    "quantised": {GRADIENT, WHITE, NOTHING, GRADIENTS},
+    "noisy": {STEADY},
+}
+
+(STUDY,) = find("cifs/robustness")
+PLAN = plan(
+    [replace(STUDY, columns=())],
+    "demo",
+    seeds=1,
+    added=checklist.CHECKLIST,
+    measures=checklist.MEASURES,
+    checkpoints=("last",),
+    overrides={"training.epochs": 10},
+)
+#: Adversarial training, and the checklist's attacks on it.
+AT = PLAN.trials[0]
+CPU = Runtime(device="cpu", threads=1)
+
+
+def saturated(network: Network, forward: Callable[..., Outputs], x: Tensor) -> Outputs:
+    """In float32 a softmax of logits so far apart is exactly 0 or 1."""
+    outputs = forward(x)
+    return outputs._replace(logits=1e4 * outputs.logits)
+
+
+def quantised(network: Network, forward: Callable[..., Outputs], x: Tensor) -> Outputs:
+    """Pixels of five levels; rounding has a derivative of 0."""
+    return forward((4 * x).round() / 4)
+
+
+def noisy(network: Network, forward: Callable[..., Outputs], x: Tensor) -> Outputs:
+    """Other logits at every look."""
+    outputs = forward(x)
+    assert network._chance is not None
+    return outputs._replace(logits=outputs.logits + torch.randn(outputs.logits.shape, generator=network._chance))
+
+
+def trained(config: TrialConfig) -> Callable[[], Network]:
+    """Makes copies of the network after its last epoch."""
+    trial = Trial(config, CPU)
+    while not trial.finished:
+        trial.step()
+    weights = trial.weights()
+
+    def copy() -> Network:
+        network = build_model(config.model, NoModule(), config.data.info, config.seed)
+        network.load_state_dict(weights)
+        return network.eval()
+
+    return copy
+
+
+def masked(network: Network, mask: Callable[..., Outputs]) -> Network:
+    """The network behind a mask."""
+    network.forward = partial(mask, network, network.forward)  # type: ignore[method-assign]
+    network.draws = mask is noisy  # type: ignore[assignment]
+    return network
+
+
+def attacks() -> Iterator[Attack]:
+    """The checklist's, and PGD on another network."""
+    for evaluation in AT.evaluations:
+        yield evaluation.attack.model_copy(update=CHEAPER.get(evaluation.attack.name, {}))
+    fields = resolve(checklist.TRANSFERRED, STUDY.profiles["demo"].eps)
+    yield configure_attack({"name": "transfer", "source": "0" * 16, "attack": fields})
+
+
+def recorded(name: str, network: Network, source: Network, examples: Examples) -> tuple[list[Any], list[Any]]:
+    """The rows of the record that the checklist looks at: of evaluations, and of measures."""
+    place = {"trial": name, "checkpoint": "last"}
+    rows = []
+    for attack in attacks():
+        sources = {(attack.source, attack.checkpoint): Source(source, NoModule())} if isinstance(attack, Transfer) else {}
+        stream = evaluation_stream(attack)
+        ranks = evaluate(network, examples, attack, attack_weights("own", NoModule()), 0, stream, sources).ranks[0]
+        found = {"head": "final", "attack_spec": attack.model_dump_json(), "accuracy": (ranks == 0).mean(), "ranks": ranks}
+        rows.append({**place, **found})
+    (measurement,) = AT.measurements
+    arrays = run_measure(measurement.measure, Subject(network, examples, lambda attack: (1.0,), seed=0))
+    name_of = {"measure_name": measurement.measure.name}
+    return rows, [{**place, **name_of, "array": array, "values": values.astype(float)} for array, values in arrays.items()]
+
+
+@pytest.fixture(scope="module")
+def checked() -> dict[str, dict[str, Item]]:
+    """Each network's items by their names."""
+    torch.set_num_threads(1)
+    fast = AT.config.training.model_copy(update={"epochs": 6})
+    plain = AT.config.model_copy(update={"objective": Standard(), "attack": None, "training": fast})
+    standard, robust = trained(plain), trained(AT.config)
+    masks = {mask.__name__: masked(standard(), mask) for mask in (saturated, quantised, noisy)}
+    networks = {"standard": standard(), "AT": robust(), **masks}
+    examples = load(plain.data, CPU, torch.device("cpu")).test[torch.arange(EXAMPLES)]
+    rows = [recorded(name, network, standard(), examples) for name, network in networks.items()]
+
+    def frame(schema: pa.Schema, parts: list[list[Any]]) -> pd.DataFrame:
+        return pa.Table.from_pylist([row for part in parts for row in part], schema=schema).to_pandas()
+
+    evaluations, measures = zip(*rows, strict=True)
+    record = Record(frame(TRIAL, []), frame(EPOCHS, []), frame(EVALUATIONS, [*evaluations]), frame(MEASURES, [*measures]))
+    manifest = replace(PLAN.manifests[0], arms=tuple(ManifestArm((name,), {"0": name}, {}) for name in networks))
+    found = check(record, manifest, "last")
+    return {name: {item.name: item for item in found[(name,)]} for name in networks}
+
+
+def failed(items: dict[str, Item]) -> set[str]:
+    return {name for name, item in items.items() if item.status == "failed"}
+
+
+@pytest.mark.parametrize("mask", FAILS)
+def test_a_masked_network_fails(checked: dict[str, dict[str, Item]], mask: str) -> None:
+    assert failed(checked[mask]) >= FAILS[mask], checked[mask]
+
+
+@pytest.mark.parametrize("name", ["standard", "AT"])
+def test_a_network_without_a_mask_fails_nothing(checked: dict[str, dict[str, Item]], name: str) -> None:
+    """Robust or not: what is told is whether its accuracies can be believed."""
+    assert failed(checked[name]) == set(), checked[name]
+    run = {name for name, item in checked[name].items() if item.status != "not run"}
+    # Without modules there is nothing to adapt to.
+    assert run == {name for name in ITEMS if "adaptive" not in name}

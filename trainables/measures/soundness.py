@@ -1,0 +1,44 @@
+"""Whether a network's gradients can be followed at all."""
+
+import torch
+from torch import Tensor
+
+from trainables import config
+from trainables.attacks.gradient import slope
+from trainables.attacks.losses import cross_entropy
+from trainables.data import evaluation_batches
+from trainables.evaluation import rank
+from trainables.measures.subject import Array, Subject, array
+from trainables.outputs import Outputs
+
+
+def _loss(outputs: Outputs, y: Tensor) -> Tensor:
+    return cross_entropy(outputs.logits, y)
+
+
+def disagreement(z: Tensor, again: Tensor) -> Tensor:
+    """The largest difference between logits, both (B, classes), as a share of the largest in ``z``: (B,); 0 where equal."""
+    apart = torch.where(z == again, 0, (z - again).abs()).amax(1)
+    return apart / z.abs().amax(1).clamp(min=torch.finfo(z.dtype).tiny)
+
+
+def soundness(spec: config.Soundness, subject: Subject) -> dict[str, Array]:
+    """Of the final prediction's cross-entropy, in the precision that attacks see it in.
+
+    Returns:
+        each (N,), of every test example. ``right``: whether it is classified rightly, as an evaluation has it. ``finite``:
+        whether its loss is. ``gradient``: the largest partial derivative of its loss by the image, in absolute value.
+        ``disagreement``: between two forward passes, see :func:`disagreement`.
+    """
+    right, finite, gradient, apart = [], [], [], []
+    for x, y in evaluation_batches(subject.examples, subject.batch_size):
+        found = slope(subject.network, x, y, _loss)
+        z = found.outputs.logits.detach()
+        with torch.no_grad():
+            again = subject.network(x).logits
+        right.append(rank(z, y) == 0)
+        finite.append(torch.isfinite(found.value))
+        gradient.append(found.gradient.abs().flatten(1).amax(1))
+        apart.append(disagreement(z, again))
+    flags = {"right": torch.cat(right).cpu().numpy(), "finite": torch.cat(finite).cpu().numpy()}
+    return {**flags, "gradient": array(gradient), "disagreement": array(apart)}
