@@ -123,7 +123,7 @@ def test_any_weights_are_attacked(weights):
     first, *rows = done.out.splitlines()
     assert first.endswith("resnet-10 of width 4, module none, on digits's test set")
     assert [row.split("%")[1].split("(")[0].strip() for row in rows] == ["natural", "pgd", "apgd"]
-    assert float(rows[0].split("%")[0]) == pytest.approx(natural, abs=0.005)
+    assert rows[0].split("%")[0].strip() == f"{natural:.2f}"
     assert float(rows[1].split("%")[0]) <= natural
 
 

@@ -61,18 +61,21 @@ AT = PLAN.trials[0]
 CPU = Runtime(device="cpu", threads=1)
 
 
-def saturated(network: Network, forward: Callable[..., Outputs], x: Tensor) -> Outputs:
+Forward = Callable[..., Outputs]
+
+
+def saturated(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
     """In float32 a softmax of logits so far apart is exactly 0 or 1."""
     outputs = forward(x)
     return outputs._replace(logits=1e4 * outputs.logits)
 
 
-def quantised(network: Network, forward: Callable[..., Outputs], x: Tensor) -> Outputs:
+def quantised(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
     """Pixels of five levels; rounding has a derivative of 0."""
     return forward((4 * x).round() / 4)
 
 
-def noisy(network: Network, forward: Callable[..., Outputs], x: Tensor) -> Outputs:
+def noisy(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
     """Other logits at every look."""
     outputs = forward(x)
     assert network._chance is not None
@@ -94,7 +97,7 @@ def trained(config: TrialConfig) -> Callable[[], Network]:
     return copy
 
 
-def masked(network: Network, mask: Callable[..., Outputs]) -> Network:
+def masked(network: Network, mask: Forward) -> Network:
     """The network behind a mask."""
     network.forward = partial(mask, network, network.forward)  # type: ignore[method-assign]
     network.draws = mask is noisy  # type: ignore[assignment]
