@@ -73,7 +73,7 @@ class Attack(NamedTuple):
 
     @property
     def iterated(self) -> bool:
-        return self.name not in GRADIENT_FREE | BLIND | SINGLE_STEP | REFERENCE | {"natural"}
+        return self.name not in GRADIENT_FREE | BLIND | SINGLE_STEP | REFERENCE | {"natural", "as-training"}
 
     @property
     def adaptive(self) -> bool:
@@ -259,8 +259,10 @@ def failures(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def _attacks(rows: pd.DataFrame) -> list[Attack]:
+    """Those on the whole test set: an accuracy on a sample of it is compared with no other."""
     found = zip(rows["attack_spec"], rows["accuracy"], rows["ranks"], strict=True)
-    return [Attack(json.loads(spec), 100 * accuracy, len(ranks)) for spec, accuracy, ranks in found]
+    attacks = [Attack(json.loads(spec), 100 * accuracy, len(ranks)) for spec, accuracy, ranks in found]
+    return [attack for attack in attacks if attack.spec.get("examples") is None]
 
 
 def _arm(arm: ManifestArm, by_trial: Mapping[str, Evidence]) -> tuple[Item, ...]:

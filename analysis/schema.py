@@ -194,7 +194,7 @@ class Manifest:
 
     ``variant``: profile and overrides, names the file. ``selection``: the split that chose the best checkpoints.
     ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that
-    its figure shows. ``created``: ISO time of the run.
+    its figure shows. ``sources``: keys of the trials that its transferred attacks come from. ``created``: ISO time of the run.
     """
 
     study: str
@@ -213,6 +213,7 @@ class Manifest:
     printed: tuple[ManifestNumber, ...]
     created: str
     by_epoch: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -246,7 +247,7 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str) -> Self:
         data = json.loads(text)
-        tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch")}
+        tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch", "sources")}
         columns = tuple(ManifestColumn(**c) for c in data["columns"])
         arms = tuple(ManifestArm(**{**a, "labels": tuple(a["labels"])}) for a in data["arms"])
         printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])

@@ -175,7 +175,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         keys = {str(config.seed): demand.train(config, study, label) for config in row.configs}
 
         def source_key(source: Source, of: TrialConfig = row.configs[0]) -> str:
-            key = demand.train(expanded.source(source, of), study, f"what {study.name} is attacked from")
+            key = demand.train(expanded.source(source, of), study, "source of transferred attacks")
             sources.add(key)
             return key
 
@@ -217,6 +217,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         by_epoch=study.by_epoch,
+        sources=tuple(sorted(sources)),
     )
 
 

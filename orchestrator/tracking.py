@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
@@ -171,9 +172,11 @@ class View:
             return False
         epochs = self._store.read_epochs(key)
         evaluations = [e for e in self._store.read_evaluations(key) if e["head"] == "final"]
+        measures = self._store.read_measures(key)
         running = row["status"] == UNFINISHED if live is None else key in live
         status = "RUNNING" if running else {UNFINISHED: "KILLED", FINISHED: "FINISHED", FAILED: "FAILED"}[row["status"]]
-        state = [status, row["reason"], len(epochs), sorted(e["evaluation"] for e in evaluations), sorted(arms.items())]
+        known = sorted({*(e["evaluation"] for e in evaluations), *(m["measurement"] for m in measures)})
+        state = [status, row["reason"], len(epochs), known, sorted(arms.items())]
         digest = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
         run = self._runs.get(key) or self._create(key, arms, row)
         if run.synced == digest:
@@ -184,7 +187,8 @@ class View:
             for batch in _batches(params, PARAMS):
                 self._client.log_batch(run.id, params=batch)
             self._client.log_dict(run.id, json.loads(row["config"]), "config.json")
-        for batch in _batches([*_epoch_metrics(epochs), *_evaluation_metrics(evaluations)], METRICS):
+        metrics = [*_epoch_metrics(epochs), *_evaluation_metrics(evaluations), *_measure_metrics(measures)]
+        for batch in _batches(metrics, METRICS):
             self._client.log_batch(run.id, metrics=batch)
         tags = {f"advsweep.arm.{study}": arm for study, arm in arms.items()}
         tags |= {STUDIES: ", ".join(arms), "advsweep.versions": row["versions"], "advsweep.device": row["device"]}
@@ -247,6 +251,8 @@ def _arms(manifests: Iterable[Manifest]) -> dict[str, dict[str, str]]:
         for arm in manifest.arms:
             for key in arm.trials.values():
                 arms.setdefault(key, {})[manifest.study] = " ".join(arm.labels) or manifest.title
+        for key in manifest.sources:
+            arms.setdefault(key, {})[manifest.study] = "source of transferred attacks"
     return arms
 
 
@@ -259,23 +265,41 @@ def _epoch_metrics(epochs: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
 
 def _evaluation_metrics(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
     """Accuracy for each checkpoint and attack, and the minimum over beta_atk; named like ``last/pgd-20/beta_atk 2``."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in evaluations:
         spec = json.loads(row["attack_spec"])
-        fields = {name: value for name, value in spec.items() if name not in {"name", "beta_atk", "iterations"}}
         short = "-".join(str(spec[part]) for part in ("name", "iterations") if part in spec)
-        variant = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:6]
-        groups.setdefault(f"{row['checkpoint']}/{short}\n{variant}", []).append(row)
-    shorts = [name.split("\n")[0] for name in groups]
-    for name, rows in groups.items():
-        # Two attacks that differ in eps or step alone are told apart by a hash of those.
-        base = name.split("\n")[0] if shorts.count(name.split("\n")[0]) == 1 else name.replace("\n", "-")
+        others = {name: value for name, value in spec.items() if name not in {"name", "beta_atk", "iterations"}}
+        groups.setdefault((f"{row['checkpoint']}/{short}", _digest(others)), []).append(row)
+    for (short, variant), rows in groups.items():
+        base = _told_apart(short, variant, groups)
         for row in rows:
             label = f"{base}/beta_atk {row['beta_atk']}" if row["beta_atk"] else base
             yield Metric(label, row["accuracy"], _milliseconds(row["finished"]), row["epoch"])
         if rows[0]["beta_atk"]:
             worst = min(rows, key=lambda row: row["accuracy"])
             yield Metric(f"{base}/minimum", worst["accuracy"], _milliseconds(worst["finished"]), worst["epoch"])
+
+
+def _measure_metrics(measures: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+    """The mean of every array that holds a number; named like ``last/dimensions/units``."""
+    rows = {
+        (f"{row['checkpoint']}/{row['measure_name']}/{row['array']}", _digest(row["measure_spec"])): row for row in measures
+    }
+    for (short, variant), row in rows.items():
+        values = row["values"][np.isfinite(row["values"])]
+        if len(values):
+            name = _told_apart(short, variant, rows)
+            yield Metric(name, float(values.mean()), _milliseconds(row["finished"]), row["epoch"])
+
+
+def _told_apart(short: str, variant: str, names: Collection[tuple[str, str]]) -> str:
+    """A short name, with a hash behind it where another thing has it too: attacks that differ in eps or step alone."""
+    return short if [name for name, _ in names].count(short) == 1 else f"{short}-{variant}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
 
 
 class Tracker:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from tiny_study import finish, jobs, tiny_plan
@@ -239,6 +240,37 @@ def test_attacks_that_differ_in_eps_alone_are_told_apart(sqlite, store):
     names = [name for name in metrics if name.endswith("beta_atk 0")]
     assert sorted(metrics[name] for name in names) == [0.25, 0.5]
     assert all(name.startswith("last/pgd-2-") for name in names)
+
+
+def test_every_array_of_a_measure_is_a_metric(sqlite, store):
+    row = {"trial": CAS, "checkpoint": "last", "epoch": 1, "measure_name": "dimensions", "seconds": 1.0}
+    row |= {"finished": datetime.now(UTC)}
+    one, other = (
+        {"measurement": k, "measure": k, "measure_spec": json.dumps({"variance": v})} for k, v in (("a", 0.9), ("b", 0.99))
+    )
+    rows = [
+        {**row, **one, "array": "units", "values": np.array(12.0)},
+        {**row, **one, "array": "explained", "values": np.array([[1.0, np.nan], [2.0, 6.0]])},
+        {**row, **other, "array": "units", "values": np.array(12.0)},
+        {**row, **one, "array": "nothing", "values": np.array([np.nan])},
+    ]
+    store.write_measures(CAS, "x", rows)
+    view = View(sqlite, store)
+    view.sync(live=())
+    metrics = {n: v for n, v in find(sqlite, store)[CAS].data.metrics.items() if "dimensions" in n}
+    assert metrics.pop("last/dimensions/explained") == 3
+    assert len(metrics) == 2
+    assert all(name.startswith("last/dimensions/units-") and value == 12 for name, value in metrics.items())
+    assert view.sync(live=()) == 0
+
+
+def test_a_source_of_attacks_is_a_run_too(sqlite, store):
+    (manifest,) = store.manifests()
+    arms = tuple(replace(arm, trials={s: k for s, k in arm.trials.items() if k != CIFS}) for arm in manifest.arms)
+    store.write_manifest(replace(manifest, arms=arms, sources=(CIFS,)))
+    View(sqlite, store).sync(live=())
+    tags = find(sqlite, store)[CIFS].data.tags
+    assert tags[f"advsweep.arm.{paper(store)}/table"] == "source of transferred attacks"
 
 
 def evaluation(beta, accuracy, checkpoint="last", **fields):
