@@ -82,8 +82,10 @@ def caption(table: Table) -> str:
     m = table.manifest
     settings = ", ".join([f"Profile {m.profile}", *(f"{name} = {value}" for name, value in m.overrides.items())])
     examples = " or ".join(f"{n:,}" for n in table.examples)
-    sentences = [f"{settings}.", f"Accuracy in percent on {examples} test examples." if examples else "Accuracy in percent."]
     kinds = {column.kind for column in m.columns}
+    sentences = [f"{settings}."]
+    if kinds & {"accuracy", "ensemble"}:
+        sentences.append(f"Accuracy in percent on {examples} test examples." if examples else "Accuracy in percent.")
     sentences += [sentence for kind, sentence in _KINDS.items() if kind in kinds]
     by_beta = {column.label for column in m.columns if column.kind == "accuracy"}
     if any(len(keys) > 1 for arm in m.arms for label, keys in arm.reads.items() if label in by_beta):

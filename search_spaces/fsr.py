@@ -91,7 +91,8 @@ SPACE = (BLOCK, TAU, LAMBDA_SEP, LAMBDA_REC, SEPARATION, MASK, STRATEGY)
 
 MODULE = choice("module", "module", levels=(Level("Vanilla", VANILLA), Level("FSR", FSR)), default="FSR")
 
-_PROFILES = profiles(epochs=100)
+# At the demo's rate its loss diverges.
+_PROFILES = profiles(epochs=100, demo={"training.lr": 0.1})
 # The supplement gives no steps for its attacks: they are those of CIFS, with which the public code shares C&W's confidence. It
 # attacks the final prediction alone, which for this module is its "own" loss.
 _WHITE_BOX = ("FGSM", "PGD-20", "PGD-100", "C&W")
