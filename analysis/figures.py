@@ -1,10 +1,13 @@
 """A figure's data: what a study shows that is no number in a table, as long frames with a row for every value."""
 
+import json
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from analysis.curves import accuracy_by_eps, accuracy_by_iterations
 from analysis.load import Record
 from analysis.schema import Manifest
 
@@ -12,10 +15,15 @@ from analysis.schema import Manifest
 def frames(record: Record, manifest: Manifest, checkpoint: Literal["last", "best"]) -> dict[str, pd.DataFrame]:
     """By title, what of the study's figure is there by now.
 
-    ``by epoch``: a row for every epoch of every trial. Every picture: a row for every value of each array of its measure, at
-    its index (``i``, ``j``, ...; empty where the array has fewer dimensions). Beside it the factors' labels and the seed.
+    ``by epoch``: a row for every epoch of every trial. ``by gradient steps``: accuracy after 0, 1, ... steps over all restarts
+    of each attack that counts them. ``by eps``: accuracy at 0, and at each eps from which on an attack for the smallest change
+    has lost one more example. Every picture: a row for every value of each array of its measure, at its index (``i``, ``j``,
+    ...; empty where the array has fewer dimensions). Beside it the factors' labels and the seed.
     """
     found = {"by epoch": _by_epoch(record, manifest)} if manifest.by_epoch else {}
+    for title, column, curve in (("by gradient steps", "broken", _by_steps), ("by eps", "distance", _by_eps)):
+        if not (frame := _curves(record, manifest, checkpoint, column, curve)).empty:
+            found[title] = frame
     for title in dict.fromkeys(title for arm in manifest.arms for title in arm.pictures):
         found[title] = _picture(record, manifest, title, checkpoint)
     return found
@@ -34,6 +42,41 @@ def _trials(manifest: Manifest) -> pd.DataFrame:
 def _by_epoch(record: Record, manifest: Manifest) -> pd.DataFrame:
     epochs = record.epochs[["trial", "epoch", *manifest.by_epoch]].sort_values(["trial", "epoch"])
     return _trials(manifest).merge(epochs, on="trial", how="inner").drop(columns="trial")
+
+
+def _curves(
+    record: Record, manifest: Manifest, checkpoint: str, column: str, curve: Callable[[Any], pd.DataFrame]
+) -> pd.DataFrame:
+    """A row for every point of every attack of the study that the record holds ``column`` of."""
+    e = record.evaluations
+    there = e[(e["checkpoint"] == checkpoint) & (e["head"] == "final") & e[column].notna()].drop_duplicates(["trial", "attack"])
+    rows = dict(zip(zip(there["trial"], there["attack"], strict=True), there.itertuples(), strict=True))
+    accuracies = {shown.label for shown in manifest.columns if shown.kind == "accuracy" and shown.only is None}
+    parts = [
+        curve(rows[trial, attack]).assign(trial=trial, attack=label, beta_atk=beta)
+        for arm in manifest.arms
+        for label in (label for label in arm.reads if label in accuracies)
+        for beta, attack in arm.reads[label].items()
+        for trial in arm.trials.values()
+        if (trial, attack) in rows
+    ]
+    if not parts:
+        return pd.DataFrame()
+    return _trials(manifest).merge(pd.concat(parts, ignore_index=True), on="trial", how="inner").drop(columns="trial")
+
+
+def _by_steps(row: Any) -> pd.DataFrame:
+    """Of one evaluation."""
+    spec = json.loads(row.attack_spec)
+    steps = spec.get("iterations", 1) * spec.get("restarts", 1) * (2 if spec["name"] == "md" else 1)
+    return pd.DataFrame({"steps": range(steps + 1), "accuracy": accuracy_by_iterations(np.asarray(row.broken), steps)})
+
+
+def _by_eps(row: Any) -> pd.DataFrame:
+    """Of one evaluation."""
+    distance = np.asarray(row.distance, np.float64)
+    eps = np.unique([0.0, *distance[np.isfinite(distance)]])
+    return pd.DataFrame({"eps": eps, "accuracy": accuracy_by_eps(distance, eps)})
 
 
 def _picture(record: Record, manifest: Manifest, title: str, checkpoint: str) -> pd.DataFrame:

@@ -226,7 +226,7 @@ class Manifest:
         return frozenset(key for arm in self.arms for key in arm.trials.values())
 
     def with_added(self, before: Self) -> Self:
-        """This manifest with the columns that were added to it ``before``, where it has them no more.
+        """This manifest with the columns and pictures that were added to it ``before``, where it has them no more.
 
         For the arms that still have the trials that these columns are of; the others have nothing in them.
         """
@@ -238,7 +238,8 @@ class Manifest:
             old = known.get(arm.labels)
             same = old is not None and (old.trials.items() <= arm.trials.items() or arm.trials.items() <= old.trials.items())
             kept = {c.label: old.reads[c.label] for c in added if c.label in old.reads} if old and same else {}
-            arms.append(replace(arm, reads=arm.reads | kept))
+            pictures = old.pictures if old and same else {}
+            arms.append(replace(arm, reads=arm.reads | kept, pictures=pictures | arm.pictures))
         return replace(self, columns=(*self.columns, *added), arms=tuple(arms))
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""Attacks as one types them: ``pgd(iterations=100, restarts=5)``."""
+"""Attacks and measures as one types them: ``pgd(iterations=100, restarts=5)``."""
 
 import json
 import re
@@ -8,12 +8,16 @@ from typing import Any
 from orchestrator.errors import BadInput
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Settings
+from search_spaces.study import Picture
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _FRACTION = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)")
 
 #: Attacks that have no eps, or whose eps is in the attack that they carry.
 _WITHOUT_EPS = frozenset({"natural", "as-training", "transfer"})
+
+#: Fields of a measure that are attacks.
+_ATTACKS = frozenset({"attack", "reference"})
 
 #: Attacks by steps of a fixed size, which is a tenth of eps unless it is given (CAS, CIFS and FSR's evaluations).
 _STEPPED = frozenset({"pgd", "cw", "mim", "di-fgsm", "avg-pgd"})
@@ -33,27 +37,47 @@ def column(text: str) -> Column:
     return Column(" ".join(text.split()), settings, None if beta is None else (str(beta),))
 
 
+def picture(text: str) -> Picture:
+    """The measure that was asked for by ``text``, which is its label.
+
+    Attacks within it are as in :func:`attack`: ``sensitivity(attack=pgd(iterations=20))``.
+
+    Raises:
+        BadInput: it is not written like ``name`` or ``name(field=value, ...)``.
+    """
+    fields = _call("--measure", text, "sensitivity(attack=pgd(iterations=20))")
+    # A bare word such as natural is an attack there, and none elsewhere.
+    words = {field for field in _ATTACKS & fields.keys() if isinstance(fields[field], str)}
+    return Picture(" ".join(text.split()), {k: attack(v) if k in words else v for k, v in fields.items()})
+
+
 def attack(text: str) -> Settings:
     """The fields of an attack; values are JSON, fractions such as 8/255, attacks in their turn, or plain words."""
-    match = _CALL.fullmatch(text)
-    if match is None:
-        raise BadInput(f"--attack {text!r}: write a name, or a name and fields as in pgd(iterations=100, restarts=5)")
-    name, inside = match[1], match[2] or ""
-    fields: dict[str, Any] = {"name": name}
-    for part in _parts(inside):
-        field, equals, value = part.partition("=")
-        field = field.strip().replace("steps", "iterations")
-        if not equals or not field:
-            raise BadInput(f"--attack {text!r}: {part.strip()!r} must be FIELD=VALUE, as in pgd(iterations=100, restarts=5)")
-        if field in fields:
-            raise BadInput(f"--attack {text!r}: {field} is given twice")
-        read = _value(value.strip())
-        fields[field] = str(read) if field == "beta_atk" else read  # a name, also where it looks like a number: inf, inf-2
+    fields = _call("--attack", text, "pgd(iterations=100, restarts=5)")
+    name = fields["name"]
     if name not in _WITHOUT_EPS and fields.get("norm", "linf") == "linf":
         fields.setdefault("eps", Eps())
     if name in _STEPPED and "eps" in fields:
         eps = fields["eps"]
         fields.setdefault("step", Eps(eps.times / 10) if isinstance(eps, Eps) else eps / 10)
+    return fields
+
+
+def _call(option: str, text: str, example: str) -> dict[str, Any]:
+    """A name and its fields."""
+    match = _CALL.fullmatch(text)
+    if match is None:
+        raise BadInput(f"{option} {text!r}: write a name, or a name and fields as in {example}")
+    fields: dict[str, Any] = {"name": match[1]}
+    for part in _parts(match[2] or ""):
+        field, equals, value = part.partition("=")
+        field = field.strip().replace("steps", "iterations")
+        if not equals or not field:
+            raise BadInput(f"{option} {text!r}: {part.strip()!r} must be FIELD=VALUE, as in {example}")
+        if field in fields:
+            raise BadInput(f"{option} {text!r}: {field} is given twice")
+        read = _value(value.strip())
+        fields[field] = str(read) if field == "beta_atk" else read  # a name, also where it looks like a number: inf, inf-2
     return fields
 
 

@@ -16,7 +16,7 @@ from orchestrator.settings import configure, resolve, unknown_field
 from orchestrator.store import Recorded
 from search_spaces.column import AnyColumn, Column, Source
 from search_spaces.factor import Settings
-from search_spaces.study import Arm, Profile, Study
+from search_spaces.study import Arm, Picture, Profile, Study
 from trainables.config import Attack, Measure, TrialConfig, attack_key, measure_key, measurement_key, trial_key
 
 #: The seed of networks that attacks are transferred from; no arm has it.
@@ -31,7 +31,7 @@ def plan(
     overrides: Mapping[str, Any] | None = None,
     added: Sequence[Column] = (),
     shown: bool = True,
-    measures: Sequence[Settings] = (),
+    measures: Sequence[Picture] = (),
     checkpoints: Sequence[str] = CHECKPOINTS,
     train: bool = True,
     retry_failed: bool = False,
@@ -39,9 +39,8 @@ def plan(
     """Expand studies into trials and evaluations; a trial that several share is one.
 
     ``seeds``: how many, None for the profile's own. ``overrides``: fields that hold in every trial that has them.
-    ``added``: columns beside the studies' own, in their tables if they are to be ``shown``, and ``measures``: fields of
-    measures, of every arm that they mean something for; both on these ``checkpoints``. ``train``: see
-    :class:`~orchestrator.plan.Plan`.
+    ``added``: columns beside the studies' own, and ``measures`` of every arm that they mean something for: in tables and
+    figures if they are to be ``shown``, on these ``checkpoints``. ``train``: see :class:`~orchestrator.plan.Plan`.
 
     Raises:
         BadInput: a field or value is not allowed.
@@ -64,7 +63,7 @@ class _More(NamedTuple):
 
     columns: tuple[Column, ...]
     shown: bool
-    measures: tuple[Settings, ...]
+    measures: tuple[Picture, ...]
     checkpoints: tuple[str, ...]
 
 
@@ -182,20 +181,22 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         reader = Reader(row.configs[0], profile, source_key)
         own = reader.readings(study.columns_of(row.arm, profile))
         extra = reader.readings(more.columns)
-        found = {picture.label: reader.measure(picture.measure) for picture in study.pictures_of(row.arm, profile)}
-        pictures = {label: measure for label, measure in found.items() if measure}
-        looks = [measure for measure in map(reader.measure, more.measures) if measure]
+        pictures, looks = (
+            {p.label: measure for p in some if (measure := reader.measure(p.measure))}
+            for some in (study.pictures_of(row.arm, profile), more.measures)
+        )
         for key in keys.values():
             wanted = demand[key]
             for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
                 for column, reading in readings:
                     wanted.ask(column, reading, checkpoints)
-            for checkpoints, measures in ((CHECKPOINTS, pictures.values()), (more.checkpoints, looks)):
+            for checkpoints, measures in ((CHECKPOINTS, pictures.values()), (more.checkpoints, looks.values())):
                 for measure, checkpoint in product(measures, checkpoints):
                     wanted.measure(measure, checkpoint)
         shown = [*own, *(extra if more.shown else [])]
         reads = {column.label: reading.keys for column, reading in shown if reading.keys}
-        shows = {label: measure_key(measure) for label, measure in pictures.items()}
+        pictured = {**pictures, **(looks if more.shown else {})}
+        shows = {label: measure_key(measure) for label, measure in pictured.items()}
         arms.append(ManifestArm(row.arm.labels, keys, reads, shows))
     demand.requested += sum(len(row.configs) for row in expanded.rows) + len(sources)
     columns = [manifest_column(column) for column in study.columns]

@@ -3,6 +3,7 @@
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Settings
 from search_spaces.profiles import pgd
+from search_spaces.study import Picture
 
 #: Far enough for any classifier to be wrong: with half of the range every image can be grey.
 _UNBOUNDED: Settings = {"name": "pgd", "eps": 1.0, "step": 0.05, "iterations": 100}
@@ -27,4 +28,4 @@ CHECKLIST = (
 #: On every row but the study's first, which it comes from (at the same seed).
 TRANSFERRED: Settings = pgd(20, step=Eps(1 / 10))
 
-MEASURES: tuple[Settings, ...] = ({"name": "soundness"},)
+MEASURES = (Picture("soundness", {"name": "soundness"}),)

@@ -1,8 +1,9 @@
 """Commands that attack what is trained: further attacks, and the checklist of obfuscated gradients."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,6 +21,7 @@ from orchestrator.cli.options import (
     find_studies,
     out,
     print_json,
+    storage_option,
     with_sweep_options,
 )
 from orchestrator.cli.sweeps import make_plan, run_plan, tell_failures
@@ -34,9 +36,18 @@ if TYPE_CHECKING:
     from trainables.config import Runtime
 
 Attacks = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(
         "--attack", metavar="ATTACK", help="A name, or a name and fields: autoattack, 'pgd(iterations=100, restarts=5)'."
+    ),
+]
+Measures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure",
+        metavar="MEASURE",
+        help="A look at the networks, for `figure`: dimensions, 'sensitivity(attack=pgd(iterations=20))', activations, "
+        "class-gradients, perturbations, t-sne, soundness.",
     ),
 ]
 
@@ -46,10 +57,11 @@ _Checks = dict[str, dict[tuple[str, ...], tuple["Item", ...]]]
 
 @with_sweep_options
 def evaluate(
-    attack: Attacks,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME...]", help="Studies: names, aliases or patterns such as 'cifs/*'.")
     ] = None,
+    attack: Attacks = None,
+    measure: Measures = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Weights from elsewhere instead of studies: safetensors, or a state dict for weights_only."),
@@ -65,7 +77,7 @@ def evaluate(
     *,
     options: "Options",
 ) -> None:
-    """Attack trained trials in further ways, each a new column of their tables. Trains nothing.
+    """Attack trained trials in further ways, each a new column of their tables, or measure them. Trains nothing.
 
     An attack's eps is the profile's unless it is given, its step a tenth of eps, and it aims at inserted modules in every way
     that the profile tries (beta_atk).
@@ -76,25 +88,35 @@ def evaluate(
 
     Example: `advsweep evaluate cifs/robustness --profile demo --attack autoattack --attack "pgd(iterations=100, restarts=5)"`
 
+    Example: `advsweep evaluate cifs/robustness --profile demo --measure "sensitivity(attack=pgd(iterations=20))"`
+
     Example: `advsweep evaluate --checkpoint weights.pt --model resnet-18 --attack "pgd(iterations=20)"`
     """
-    from orchestrator.attack_text import column, number
+    from orchestrator.attack_text import column, number, picture
 
+    if not attack and not measure:
+        raise BadInput("--attack or --measure: give at least one")
     if (checkpoint is None) != (model is None):
         raise BadInput("--checkpoint and --model: give both or none")
     if (checkpoint is None) == (not names):
         raise BadInput("name studies to attack their trials, or give --checkpoint and --model; not both")
-    columns = tuple({c.label: c for c in map(column, attack)}.values())
+    columns = tuple({c.label: c for c in map(column, attack or [])}.values())
+    pictures = tuple(map(picture, measure or []))
     if checkpoint is not None and model is not None:
+        if pictures:
+            raise BadInput("--measure: is for trials; of weights from --checkpoint it is not made")
         _attack_weights(checkpoint, model, dataset, columns, number("--eps", eps), settings, options.runtime)
         return
     assert names
-    made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed, added=columns, train=False)
+    more: dict[str, Any] = {"added": columns, "measures": pictures, "train": False}
+    made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed, **more)
     _tell_untrained(made, storage)
     outcome = run_plan(made, store, options, storage)
     for manifest in made.manifests:
         out.print()
         print_table(storage, manifest, "both", "minimum")
+    if pictures:
+        out.print(f"\nWhat was measured: advsweep figure {shlex.join(names)} --output FOLDER{storage_option(storage)}")
     tell_failures(made, outcome)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from handmade import Storage, arm, manifest
 
 from analysis.figures import frames
-from analysis.schema import EPOCHS
+from analysis.schema import EPOCHS, NEVER
 
 
 def test_epochs_of_every_trial(storage: Storage) -> None:
@@ -47,3 +47,17 @@ def test_what_is_not_there_yet_is_an_empty_frame(storage: Storage) -> None:
     study = replace(manifest(replace(arm("CAS", ["a0"]), pictures={"gradients": "k"})), by_epoch=("train_loss",))
     assert [len(frame) for frame in frames(storage.load(), study, "last").values()] == [5, 0]
     assert frames(storage.load(), manifest(arm("CAS", ["a0"])), "last") == {}
+
+
+def test_accuracy_by_steps_and_by_eps_comes_from_one_evaluation(storage: Storage) -> None:
+    storage.trial("a0")
+    spec = {"name": "pgd", "iterations": 2, "restarts": 2, "beta_atk": "2"}
+    storage.evaluation("a0", "PGD2", "1000", spec=spec, broken=[NEVER, 0, 2, 4])
+    storage.evaluation("a0", "natural", "1111")
+    storage.evaluation("a0", "FGSM2", "1100", distance=[np.inf, 0.3, 0.1, 0.0])
+    found = frames(storage.load(), manifest(arm("CAS", ["a0"], betas=["2"])), "last")
+    assert found.keys() == {"by gradient steps", "by eps"}
+    steps, eps = found["by gradient steps"], found["by eps"]
+    assert steps[["steps", "accuracy"]].to_numpy().tolist() == [[0, 0.75], [1, 0.75], [2, 0.5], [3, 0.5], [4, 0.25]]
+    assert (set(steps["attack"]), set(steps["beta_atk"]), set(steps["seed"])) == ({"PGD-20"}, {"2"}, {0})
+    assert np.allclose(eps[["eps", "accuracy"]], [[0, 0.75], [0.1, 0.5], [0.3, 0.25]])

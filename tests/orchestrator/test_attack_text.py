@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.attack_text import attack, column
+from orchestrator.attack_text import attack, column, picture
 from orchestrator.errors import BadInput
 from orchestrator.settings import configure_attack
 from search_spaces.factor import Eps
@@ -62,3 +62,32 @@ def test_the_label_is_the_text_without_needless_space():
 def test_what_cannot_be_read_is_refused_with_an_example(text):
     with pytest.raises(BadInput, match=r"--attack .*(pgd\(iterations=100, restarts=5\)|given twice)"):
         attack(text)
+
+
+# --- measures -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("dimensions", {}),
+        ("dimensions( attack = natural )", {"attack": {"name": "natural"}}),
+        ("t-sne(perplexity=5, attack=fgsm)", {"perplexity": 5, "attack": {"name": "fgsm", "eps": Eps()}}),
+        (
+            "perturbations(attack=fgsm(eps=8/255), reference=pgd(steps=7))",
+            {
+                "attack": {"name": "fgsm", "eps": 8 / 255},
+                "reference": {"name": "pgd", "iterations": 7, "eps": Eps(), "step": Eps(0.1)},
+            },
+        ),
+    ],
+)
+def test_a_measure_as_one_types_it(text, fields):
+    found = picture(text)
+    assert found.label == " ".join(text.split())
+    assert found.measure == {"name": text.partition("(")[0], **fields}
+
+
+def test_a_measure_that_cannot_be_read_is_named():
+    with pytest.raises(BadInput, match=r"^--measure 'dimensions\(pgd\)': 'pgd' must be FIELD=VALUE, as in sensitivity"):
+        picture("dimensions(pgd)")

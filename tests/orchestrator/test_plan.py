@@ -21,7 +21,7 @@ from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import NATURAL
-from search_spaces.study import Profile
+from search_spaces.study import Picture, Profile
 from trainables.config import (
     CIFS,
     CW,
@@ -630,8 +630,8 @@ def test_a_complete_evaluation_in_the_record_answers_an_incomplete_one_and_not_t
 
 # --- measures -----------------------------------------------------------------------------------------------------------
 
-SOUND = {"name": "soundness"}
-FIRST = {"name": "sensitivity", "attack": {"name": "fgsm", "eps": Eps(1 / 2), "beta_atk": "inf-1"}}
+SOUND = Picture("soundness", {"name": "soundness"})
+FIRST = Picture("first", {"name": "sensitivity", "attack": {"name": "fgsm", "eps": Eps(1 / 2), "beta_atk": "inf-1"}})
 
 
 def test_every_arm_is_measured_on_the_checkpoints_that_are_asked_for():
@@ -643,7 +643,13 @@ def test_every_arm_is_measured_on_the_checkpoints_that_are_asked_for():
     assert made.counts()["measurements_to_run"] == 6
     assert made.counts()["evaluations_to_run"] == tiny_plan(seeds=2).counts()["evaluations_to_run"]
     assert [t.key for t in made.trials] == [t.key for t in tiny_plan(seeds=2).trials]
-    assert [m.arms for m in made.manifests] == [m.arms for m in tiny_plan(seeds=2).manifests]
+    (shown,), (hidden,), (plain,) = (
+        p.manifests for p in (made, plan([STUDY], "demo", seeds=2, measures=(SOUND,), shown=False), tiny_plan(seeds=2))
+    )
+    assert hidden.arms == plain.arms
+    assert [arm.pictures.keys() for arm in shown.arms] == [{"soundness"}] * 3
+    # They stay, as added columns do.
+    assert plain.with_added(shown).arms == shown.arms
 
 
 def test_a_measure_is_of_the_profiles_eps_and_where_it_means_something():
@@ -681,7 +687,7 @@ def test_what_is_measured_is_not_measured_again():
 )
 def test_a_measure_that_is_none_is_named(measure, message):
     with pytest.raises(BadInput, match=message):
-        plan([STUDY], "demo", measures=(measure,))
+        plan([STUDY], "demo", measures=(Picture("it", measure),))
 
 
 PGD_20 = PGD(**STEP, iterations=20)

@@ -14,6 +14,7 @@ from orchestrator.cost import evaluation_passes, training_passes
 from orchestrator.expansion import plan
 from orchestrator.progress import SHOWN, Progress
 from orchestrator.store import Recorded
+from search_spaces.study import Picture
 
 
 @pytest.fixture
@@ -106,7 +107,8 @@ def test_what_could_not_be_run_is_told_and_does_not_fail_the_trial():
 
 
 def test_measurements_come_behind_the_evaluations(clock):
-    (trial, *_) = plan([STUDY], "demo", seeds=1, measures=({"name": "soundness"}, {"name": "dimensions"})).trials
+    measures = [Picture(name, {"name": name}) for name in ("soundness", "dimensions")]
+    (trial, *_) = plan([STUDY], "demo", seeds=1, measures=measures).trials
     with Progress([trial], console()) as shown:
         shown.started(trial.key)
         for left, unmeasured in ((6, 4), (0, 4), (0, 1), (0, 0)):

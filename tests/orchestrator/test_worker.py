@@ -22,6 +22,7 @@ from orchestrator.expansion import plan
 from orchestrator.plan import Evaluation, Measurement
 from orchestrator.store import Recorded, Store
 from orchestrator.worker import Job, Work, Worker, write_failure
+from search_spaces.study import Picture
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
 from trainables.config import (
     AFD,
@@ -658,7 +659,7 @@ def test_a_job_travels(job):
 
 
 def test_a_job_is_what_a_planned_trial_leaves_to_do(store):
-    planned = plan([STUDY], "demo", seeds=1, measures=({"name": "soundness"},)).trials[1]
+    planned = plan([STUDY], "demo", seeds=1, measures=(Picture("soundness", {"name": "soundness"}),)).trials[1]
     evaluations, measurements = planned.evaluations, planned.measurements
     done = Recorded(FINISHED, "", EPOCHS, frozenset([evaluations[0].key]), frozenset([measurements[0].key]))
     expected = Job(store.uri, planned.key, planned.config, evaluations[1:], measurements[1:], RUNTIME)
