@@ -108,17 +108,12 @@ def find_manifest(storage_uri: str, study: str, profile: str | None = None) -> M
         StorageNotFoundError, BrokenRecordError: as :func:`manifests`.
     """
     there = manifests(storage_uri)
-    found = [m for m in there if study in _names(m) and profile in {None, m.profile}]
+    found = [m for m in there if study in m.names and profile in {None, m.profile}]
     if not found:
         wanted = f"{study!r}" if profile is None else f"{study!r} with profile {profile!r}"
         names = ", ".join(sorted({f"{m.study} ({m.profile})" for m in there})) or "no study yet"
         raise ManifestNotFoundError(f"no study {wanted} in {storage_uri}, which holds: {names}")
     return max(found, key=lambda m: m.created)
-
-
-def _names(manifest: Manifest) -> set[str]:
-    paper = manifest.study.split("/")[0]
-    return {manifest.study, *(f"{paper}/{alias}" for alias in manifest.aliases)}
 
 
 def _open(storage_uri: str) -> tuple[fs.FileSystem, str]:

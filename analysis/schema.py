@@ -216,6 +216,12 @@ class Manifest:
     sources: tuple[str, ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the study answers to: its name, and its aliases as ``paper/alias``."""
+        paper = self.study.split("/")[0]
+        return (self.study, *(f"{paper}/{alias}" for alias in self.aliases))
+
+    @property
     def path(self) -> str:
         """Where it lies under the storage's root."""
         return f"{STUDIES}/{self.study}/{self.variant}.json"

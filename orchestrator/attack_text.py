@@ -11,7 +11,10 @@ from search_spaces.factor import Eps, Settings
 from search_spaces.study import Picture
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
-_FRACTION = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)")
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DIVISOR = rf"(?=[\d.]*[1-9]){_NUMBER}"  # not 0
+_FRACTION = re.compile(rf"{_NUMBER}\s*/\s*{_DIVISOR}")
+_MULTIPLE = re.compile(rf"(?:{_NUMBER}\s*\*\s*)?eps(?:\s*/\s*{_DIVISOR})?")
 
 #: Attacks that have no eps, or whose eps is in the attack that they carry.
 _WITHOUT_EPS = frozenset({"natural", "as-training", "transfer"})
@@ -52,7 +55,7 @@ def picture(text: str) -> Picture:
 
 
 def attack(text: str) -> Settings:
-    """The fields of an attack; values are JSON, fractions such as 8/255, attacks in their turn, or plain words."""
+    """The fields of an attack; values are JSON, fractions (8/255), multiples of eps (eps/4), other attacks, or words."""
     fields = _call("--attack", text, "pgd(iterations=100, restarts=5)")
     name = fields["name"]
     if name not in _WITHOUT_EPS and fields.get("norm", "linf") == "linf":
@@ -93,6 +96,14 @@ def number(option: str, text: str) -> float:
     return float(found)
 
 
+def quantity(text: str) -> float | Eps | None:
+    """A fraction (``8/255``) or a multiple of the profile's eps (``eps/4``, ``2*eps``); None where it is neither."""
+    if multiple := _MULTIPLE.fullmatch(text):
+        return Eps(float(multiple[1] or 1) / float(multiple[2] or 1))
+    fraction = _FRACTION.fullmatch(text)
+    return float(fraction[1]) / float(fraction[2]) if fraction else None
+
+
 def _parts(text: str) -> list[str]:
     """``text`` between the commas that are in no brackets."""
     parts, depth, current = [], 0, ""
@@ -108,8 +119,8 @@ def _parts(text: str) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    if fraction := _FRACTION.fullmatch(text):
-        return float(fraction[1]) / float(fraction[2])
+    if (found := quantity(text)) is not None:
+        return found
     if "(" in text:
         return attack(text)
     for read in (json.loads, float):

@@ -1,11 +1,12 @@
 """From dotted settings (``module.beta = 2``) to a trial's configuration, with errors that a user can act on."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from orchestrator.errors import BadInput
 from search_spaces.factor import Eps, Settings
@@ -106,12 +107,29 @@ def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
 
 def unknown_field(name: str, configs: Iterable[TrialConfig]) -> BadInput:
     """The error for a pin that holds in none of these configurations."""
-    fields = sorted({field for config in configs for field in _fields(config.model_dump(mode="json"))} - {"seed"})
+    fields = {field for config in configs for field in _fields(config.model_dump(mode="json"))} - {"seed"}
+    return BadInput(f"--set {name}: there is no such field in these trials; {_meant(name, fields)}")
+
+
+def check_fields(names: Iterable[str]) -> None:
+    """That some trial could have each of these fields.
+
+    Raises:
+        BadInput: none has it.
+    """
+    fields = _every_field()
+    for name in names:
+        if name not in fields:
+            raise BadInput(f"{name}: no trial has such a field; {_meant(name, fields)}")
+
+
+def _meant(name: str, fields: Collection[str]) -> str:
+    """What a field that is not there may have been, or what is there in its place."""
+    fields = sorted(fields)
     namesakes = [field for field in fields if field.rpartition(".")[2] == name.rpartition(".")[2]]
     close = get_close_matches(name, namesakes, n=1, cutoff=0) or get_close_matches(name, fields, n=1, cutoff=0.7)
     siblings = [field for field in fields if field.rpartition(".")[0] == name.rpartition(".")[0]]
-    hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(siblings or fields)}"
-    return BadInput(f"--set {name}: there is no such field in these trials; {hint}")
+    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(siblings or fields)}"
 
 
 def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
@@ -127,7 +145,7 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
         case "union_tag_not_found":
             return f"{path}.name: must be set too"
         case "extra_forbidden":
-            return f"{path} = {first['input']!r}: there is no such field"
+            return f"{path} = {first['input']!r}: there is no such field{_variant(path, tree)}"
         case "union_tag_invalid":
             return f"{path}.name = {context['tag']!r}: allowed: {context['expected_tags']}".lstrip(".")
         case "literal_error":
@@ -171,9 +189,35 @@ def _path(location: tuple[int | str, ...], tree: Mapping[str, Any]) -> str:
     return ".".join(parts)
 
 
+def _variant(path: str, tree: Mapping[str, Any]) -> str:
+    """The name that says which fields there are beside ``path``; nothing where there is one kind of them."""
+    node: Any = tree
+    *parts, _ = path.split(".")
+    for part in parts:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return f" with {'.'.join([*parts, 'name'])}={node['name']}" if isinstance(node, Mapping) and "name" in node else ""
+
+
 def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Every dotted field of a configuration."""
     fields: list[str] = []
     for name, value in tree.items():
         fields.extend(_fields(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [f"{prefix}{name}"])
     return fields
+
+
+@cache
+def _every_field() -> frozenset[str]:
+    """Every dotted field that some trial has, whatever its variants; the seed is not for settings."""
+    return frozenset(_fields_of(TrialConfig)) - {"seed"}
+
+
+def _fields_of(annotation: Any, prefix: str = "", within: tuple[type, ...] = ()) -> Iterator[str]:
+    """The dotted fields of every model in ``annotation``; an attack ``within`` one of its kind goes without."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        for part in get_args(annotation):
+            yield from _fields_of(part, prefix, within)
+    elif annotation not in within:
+        for name, field in annotation.model_fields.items():
+            yield f"{prefix}{name}"
+            yield from _fields_of(field.annotation, f"{prefix}{name}.", (*within, annotation))

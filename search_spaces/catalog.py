@@ -1,6 +1,6 @@
 """Every study by name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -37,36 +37,35 @@ OUT: Mapping[str, str] = MappingProxyType(
 
 
 class UnknownStudy(LookupError):
-    """A name or pattern that no study answers to."""
+    """A name or pattern that none of the ``studies`` answers to. ``explained``: whether it is known what was meant."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, studies: Iterable[Study]) -> None:
         if reason := OUT.get(pattern.lower()):
+            self.explained = True
             super().__init__(f"{pattern!r} is left out: {reason}")
             return
-        papers = list(dict.fromkeys(study.paper for study in STUDIES.values()))
-        known = [*(name for study in STUDIES.values() for name in _names(study)), *(f"{paper}/*" for paper in papers)]
-        if close := get_close_matches(pattern.lower(), known, n=1):
+        studies = tuple(studies)
+        papers = list(dict.fromkeys(study.paper for study in studies))
+        known = [*(name for study in studies for name in study.names), *(f"{paper}/*" for paper in papers)]
+        close = get_close_matches(pattern.lower(), known, n=1)
+        self.explained = bool(close)
+        if close:
             hint = f"did you mean {close[0]!r}?"
         else:
             hint = f"there are studies of {', '.join(papers)}; `advsweep studies` lists all"
         super().__init__(f"unknown study {pattern!r}; {hint}")
 
 
-def _names(study: Study) -> Iterator[str]:
-    yield study.name
-    for alias in study.aliases:
-        yield f"{study.paper}/{alias}"
-
-
-def find(pattern: str) -> tuple[Study, ...]:
-    """The studies that ``pattern`` names, in the catalogue's order.
+def find(pattern: str, more: Iterable[Study] = ()) -> tuple[Study, ...]:
+    """The studies that ``pattern`` names, in the catalogue's order, then in that of those that are there beside it.
 
     ``pattern``: a name (``cifs/table-1``), an alias (``cifs/robustness``), or a shell pattern over both (``cifs/*``).
 
     Raises:
         UnknownStudy: none answers to it.
     """
-    found = tuple(study for study in STUDIES.values() if any(fnmatchcase(name, pattern) for name in _names(study)))
+    studies = (*STUDIES.values(), *more)
+    found = tuple(study for study in studies if any(fnmatchcase(name, pattern) for name in study.names))
     if not found:
-        raise UnknownStudy(pattern)
+        raise UnknownStudy(pattern, studies)
     return found

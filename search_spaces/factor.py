@@ -75,12 +75,14 @@ def scalar(
     name: str, symbol: str, path: str, levels: tuple[Scalar, ...], default: Scalar, distribution: BaseDistribution
 ) -> Factor:
     """A factor that sets the one field ``path``; its labels are ``symbol = value``."""
+    made = tuple(Level(label(symbol, value), {path: value}) for value in levels)
+    return Factor(name, symbol, made, label(symbol, default), distribution)
 
-    def label(value: Scalar) -> str:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return f"{symbol} = {value:g}" if number else f"{symbol} = {value}"
 
-    return Factor(name, symbol, tuple(Level(label(v), {path: v}) for v in levels), label(default), distribution)
+def label(symbol: str, value: Scalar) -> str:
+    """What a table prints for a level that is one value."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{symbol} = {value:g}" if number else f"{symbol} = {value}"
 
 
 def choice(name: str, symbol: str, levels: tuple[Level, ...], default: str) -> Factor:

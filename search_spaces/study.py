@@ -77,6 +77,11 @@ class Study:
         """The first half of the name."""
         return self.name.split("/")[0]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it answers to: its name, and its aliases as ``paper/alias``."""
+        return (self.name, *(f"{self.paper}/{alias}" for alias in self.aliases))
+
     def varied(self, profile: Profile) -> tuple[Factor, ...]:
         """The factors that still vary in ``profile``."""
         return tuple(f for f in self.factors if not f.fields <= profile.pins.keys())

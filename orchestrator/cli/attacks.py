@@ -17,6 +17,7 @@ from orchestrator.cli.options import (
     Seeds,
     Set,
     Storage,
+    StudyFiles,
     err,
     find_studies,
     out,
@@ -72,6 +73,7 @@ def evaluate(
     profile: ProfileOption = "paper",
     seeds: Seeds = None,
     settings: Set = None,
+    study_file: StudyFiles = None,
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
     *,
@@ -109,7 +111,9 @@ def evaluate(
         return
     assert names
     more: dict[str, Any] = {"added": columns, "measures": pictures, "train": False}
-    made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed, **more)
+    made, store = make_plan(
+        find_studies(names, study_file), profile, seeds, settings, storage, retry_failed=retry_failed, **more
+    )
     _tell_untrained(made, storage)
     outcome = run_plan(made, store, options, storage)
     for manifest in made.manifests:
@@ -126,6 +130,7 @@ def check(
     profile: ProfileOption = "paper",
     seeds: Seeds = None,
     settings: Set = None,
+    study_file: StudyFiles = None,
     checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial.")] = "last",
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
@@ -143,8 +148,9 @@ def check(
     from search_spaces.checklist import CHECKLIST, MEASURES, TRANSFERRED
 
     console = err if as_json else out
+    studies = find_studies(names, study_file)
     made, store = make_plan(
-        names,
+        studies,
         profile,
         seeds,
         settings,
@@ -156,7 +162,7 @@ def check(
         checkpoints=(checkpoint,),
         train=False,
     )
-    made = from_baseline(made, find_studies(names), TRANSFERRED, checkpoint)
+    made = from_baseline(made, studies, TRANSFERRED, checkpoint)
     _tell_untrained(made, storage, console)
     outcome = run_plan(made, store, options, storage, console)
     found = _checked(made, storage, checkpoint)

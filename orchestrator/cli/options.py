@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from functools import wraps
 from inspect import signature
 from pathlib import Path
@@ -37,6 +38,12 @@ Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds (0, 1, ..
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of every trial that has it: training.lr=0.1."),
+]
+StudyFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--study-file", metavar="FILE", help="One's own studies beside the catalogue's, .py or .toml: see `advsweep new-study`."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up failed trials again, from their last checkpoint.")]
@@ -88,12 +95,17 @@ def with_sweep_options(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def find_studies(patterns: Sequence[str]) -> "tuple[Study, ...]":
-    """The catalogue's studies of these names, each once."""
+def find_studies(patterns: Sequence[str], files: Sequence[Path] | None = None) -> "tuple[Study, ...]":
+    """The studies of these names, each once: the catalogue's, and those of ``files``."""
     from search_spaces.catalog import UnknownStudy, find
 
+    own: tuple[Study, ...] = ()
+    if files:
+        from orchestrator.study_files import load
+
+        own = load(files)
     try:
-        return tuple({study.name: study for pattern in patterns for study in find(pattern)}.values())
+        return tuple({study.name: study for pattern in patterns for study in find(pattern, own)}.values())
     except UnknownStudy as error:
         raise BadInput(str(error)) from error
 
@@ -112,17 +124,25 @@ def find_manifests(storage: str, pattern: str, profile: str | None) -> "list[Man
     """The studies of this pattern that were run on the storage, the newest variant of each."""
     from analysis.load import BrokenRecordError, ManifestNotFoundError, find_manifest
     from analysis.load import manifests as every
+    from search_spaces.catalog import UnknownStudy, find
 
     existing_store(storage)
     try:
         if any(c in pattern for c in "*?["):
-            wanted = {study.name for study in find_studies([pattern])} & {m.study for m in every(storage)}
+            # By what is there, and not by the catalogue: a study of one's own is found without its file.
+            wanted = {m.study for m in every(storage) if any(fnmatchcase(name, pattern) for name in m.names)}
             if not wanted:
-                raise BadInput(f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`")
+                raise ManifestNotFoundError(
+                    f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`"
+                )
             return [find_manifest(storage, name, profile) for name in sorted(wanted)]
         return [find_manifest(storage, pattern, profile)]
     except ManifestNotFoundError as error:
-        find_studies([pattern])  # a name that is no study at all deserves its own error
+        try:
+            find(pattern)
+        except UnknownStudy as unknown:
+            if unknown.explained:  # such as a slip of the keyboard
+                raise BadInput(str(unknown)) from error
         raise BadInput(str(error)) from error
     except BrokenRecordError as error:
         raise Unavailable(str(error)) from error

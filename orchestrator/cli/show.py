@@ -18,6 +18,7 @@ from orchestrator.cli.options import (
     NewestProfile,
     ProfileOption,
     Storage,
+    StudyFiles,
     existing_store,
     find_manifests,
     find_studies,
@@ -31,6 +32,7 @@ from orchestrator.errors import BadInput
 def studies(
     pattern: Annotated[str, typer.Argument(help="A name, an alias, or a pattern such as 'cifs/*'.")] = "*",
     profile: ProfileOption = "paper",
+    study_file: StudyFiles = None,
     as_json: Json = False,
 ) -> None:
     """List the studies: what they vary, and how many trainings they ask for.
@@ -40,8 +42,8 @@ def studies(
     from search_spaces.catalog import OUT
 
     rows: list[dict[str, Any]] = []
-    for study in find_studies([pattern]):
-        at = study.profiles[profile]
+    for study in find_studies([pattern], study_file):
+        at = study.profiles.get(profile) or next(iter(study.profiles.values()))  # one's own study may have fewer
         rows.append(
             {
                 "name": study.name,

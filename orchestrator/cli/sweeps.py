@@ -1,5 +1,6 @@
 """Commands that plan, train and attack."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from orchestrator.cli.options import (
     Seeds,
     Set,
     Storage,
+    StudyFiles,
     find_studies,
     out,
     print_json,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.plan import Plan
     from orchestrator.store import Store
     from orchestrator.sweep import Outcome
+    from search_spaces.study import Study
 
 
 def plan(
@@ -35,6 +38,7 @@ def plan(
     profile: ProfileOption = "paper",
     seeds: Seeds = None,
     settings: Set = None,
+    study_file: StudyFiles = None,
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
     as_json: Json = False,
@@ -43,7 +47,7 @@ def plan(
 
     Example: `advsweep plan 'cifs/*' --profile short --seeds 5`
     """
-    made, _ = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
+    made, _ = make_plan(find_studies(names, study_file), profile, seeds, settings, storage, retry_failed=retry_failed)
     if as_json:
         trials = [
             {
@@ -75,6 +79,7 @@ def run(
     profile: ProfileOption = "paper",
     seeds: Seeds = None,
     settings: Set = None,
+    study_file: StudyFiles = None,
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
     *,
@@ -84,7 +89,7 @@ def run(
 
     Example: `advsweep run cifs/robustness --profile demo`
     """
-    made, store = make_plan(names, profile, seeds, settings, storage, retry_failed=retry_failed)
+    made, store = make_plan(find_studies(names, study_file), profile, seeds, settings, storage, retry_failed=retry_failed)
     outcome = run_plan(made, store, options, storage)
     for manifest in made.manifests:
         out.print()
@@ -94,14 +99,14 @@ def run(
 
 
 def make_plan(
-    names: list[str], profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
+    studies: "Sequence[Study]", profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
 ) -> "tuple[Plan, Store]":
     """The plan of these studies against a storage's record, and the record. ``more``: see :func:`orchestrator.plan.plan`."""
     from orchestrator.expansion import plan as make
     from orchestrator.settings import parse
     from orchestrator.store import Store
 
-    made = make(find_studies(names), profile, seeds=seeds, overrides=parse(settings or []), **more)
+    made = make(studies, profile, seeds=seeds, overrides=parse(settings or []), **more)
     store = Store(storage)
     try:
         made = made.against(store.index(t.key for t in made.trials))

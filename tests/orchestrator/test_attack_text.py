@@ -25,6 +25,17 @@ def test_fields_are_numbers_fractions_and_words():
     }
 
 
+def test_multiples_of_eps():
+    assert attack("pgd(steps=7, eps=2*eps, step=eps/4)") == {"name": "pgd", "iterations": 7, "eps": Eps(2), "step": Eps(1 / 4)}
+    assert attack("mim(steps=7, eps= 3 * eps / 2)") == {"name": "mim", "iterations": 7, "eps": Eps(1.5), "step": Eps(0.15)}
+    assert attack("fgsm(eps=eps)") == {"name": "fgsm", "eps": Eps()}
+
+
+def test_nothing_is_divided_by_zero():
+    assert attack("fgsm(eps=8/0)")["eps"] == "8/0"
+    assert attack("fgsm(eps=eps/0.0)")["eps"] == "eps/0.0"
+
+
 def test_steps_are_iterations_and_a_step_is_a_tenth_of_eps():
     assert attack("pgd(steps=7)") == {"name": "pgd", "iterations": 7, "eps": Eps(), "step": Eps(1 / 10)}
     assert attack("pgd(steps=7, eps=0.5)")["step"] == 0.05

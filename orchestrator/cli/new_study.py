@@ -1,0 +1,46 @@
+"""The command that begins a study of one's own."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from orchestrator.cli.options import out
+from orchestrator.errors import BadInput
+
+
+def new_study(
+    name: Annotated[str, typer.Argument(help="What the study is to be called, such as mine/beta.")],
+    form: Annotated[
+        Literal["py", "toml"] | None, typer.Option("--format", help="The ending of --output, or else py, by default.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="The file; by default the name after its slash, in this folder.")] = None,
+) -> None:
+    """Write a study of one's own that can be run as it is, to be changed, for --study-file.
+
+    Example: `advsweep new-study mine/beta --format toml`
+    """
+    from orchestrator.study_files import check_name, taken_names
+    from orchestrator.study_templates import PYTHON, TOML
+
+    check_name(name)
+    if other := taken_names().get(name):
+        raise BadInput(f"name = {name!r}: is taken by {other}")
+    if output is None:
+        output = Path(f"{name.partition('/')[2]}.{form or 'py'}")
+    ending = output.suffix
+    if ending not in ({".py", ".toml"} if form is None else {f".{form}"}):
+        raise BadInput(f"--output {str(output)!r}: must end in {'.py or .toml' if form is None else f'.{form}'}")
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write((PYTHON if ending == ".py" else TOML).replace("mine/beta", name).replace("THIS_FILE", output.name))
+    except FileExistsError as error:
+        raise BadInput(f"--output {str(output)!r}: is there already and stays as it is; name another file") from error
+    except OSError as error:
+        raise BadInput(f"--output {str(output)!r} cannot be written: {error.strerror}") from error
+    out.print(
+        f"{output}: see what it would run with `advsweep plan {name} --study-file {shlex.quote(str(output))} --profile demo`",
+        markup=False,
+        highlight=False,
+    )
