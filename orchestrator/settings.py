@@ -190,12 +190,12 @@ def _path(location: tuple[int | str, ...], tree: Mapping[str, Any]) -> str:
 
 
 def _variant(path: str, tree: Mapping[str, Any]) -> str:
-    """The name that says which fields there are beside ``path``; nothing where there is one kind of them."""
+    """The name of the part that ``path`` is in, which says what fields there are; nothing for a part that has none."""
     node: Any = tree
     *parts, _ = path.split(".")
     for part in parts:
         node = node.get(part) if isinstance(node, Mapping) else None
-    return f" with {'.'.join([*parts, 'name'])}={node['name']}" if isinstance(node, Mapping) and "name" in node else ""
+    return f" with {'.'.join(parts)}.name={node['name']}" if parts and isinstance(node, Mapping) and "name" in node else ""
 
 
 def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
