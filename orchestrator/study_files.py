@@ -4,7 +4,7 @@ import re
 import runpy
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from orchestrator import study_toml
@@ -84,7 +84,7 @@ def _read(file: Path) -> tuple[Study, ...]:
 def _run(file: Path) -> tuple[Study, ...]:
     """The ``STUDY`` or the ``STUDIES`` that a Python file makes."""
     try:
-        with _neighbours(file):
+        with _neighbours(file), redirect_stdout(sys.stderr):  # stdout is for tables and JSON
             made = runpy.run_path(str(file), run_name="study_file")
     except (Exception, SystemExit) as error:
         raise BadInput(f"{_place(file, error)}: {_line(error)}") from error

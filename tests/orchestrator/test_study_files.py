@@ -88,6 +88,11 @@ def test_a_python_file_may_import_its_neighbours(own, tmp_path):
     assert sys.path == path
 
 
+def test_what_a_python_file_prints_is_not_in_the_way(own, capsys):
+    own("loud.py", f"print('here I am')\n{PYTHON}")
+    assert capsys.readouterr() == ("", "here I am\n")
+
+
 def test_the_least(own):
     (study,) = own("least.toml", LEAST)
     assert study == Study("mine/least", (), "one's own", "A title", (), (NATURAL,), profiles(epochs=100))
