@@ -1,15 +1,27 @@
-"""What attacks cost, to say how long a plan takes. Pure."""
+"""What trainings, attacks and measures cost, to say how long a plan takes. Pure.
+
+The unit is a pass: one image forward, and back to its pixels, which is an attack's step. A forward pass is half of it, for a
+gradient takes as many multiply-adds as the pass; the weights' own step takes two gradients, the features' and the weights'.
+Passes of different networks compare by :func:`orchestrator.network_size.multiply_adds`.
+"""
+
+from typing import Literal
 
 from trainables.config import (
+    AFD,
+    APGD,
     CW,
     CWL2,
     DDN,
     DIFGSM,
     FAB,
     FGSM,
+    FGSMRS,
     MD,
     MIM,
+    PCL,
     PGD,
+    AdversarialInterpolation,
     AsTraining,
     Attack,
     AutoAttack,
@@ -19,6 +31,9 @@ from trainables.config import (
     BrendelBethge,
     ClassGradients,
     DeepFool,
+    FeatureScattering,
+    Friendly,
+    InfoFeature,
     Measure,
     NAttack,
     Natural,
@@ -26,16 +41,21 @@ from trainables.config import (
     Perturbations,
     Soundness,
     Square,
+    TrainingAttack,
+    TrainingPGD,
     Transfer,
     TrialConfig,
 )
 
-#: A forward pass, as a share of a forward-backward pass.
-FORWARD = 1 / 3
+#: A forward pass, and a step of the weights on one image, in passes.
+FORWARD, WEIGHTS = 1 / 2, 3 / 2
+
+#: Objectives that look at natural and adversarial images, so that each image is learnt from twice.
+_PAIRED = {"trades", "mart", "alp", "feature-matching", "l2-matching"}
 
 
 def attack_passes(attack: Attack, classes: int) -> float:
-    """Forward-backward passes for one image that nothing breaks, among so many ``classes``."""
+    """Passes of one image that nothing breaks, among so many ``classes``."""
     match attack:
         case Natural():
             return FORWARD
@@ -72,13 +92,13 @@ def attack_passes(attack: Attack, classes: int) -> float:
         case AutoAttack():
             return sum(attack_passes(part, classes) for part in attack.parts())
         case AsTraining():
-            return getattr(attack.attack, "iterations", 1)
+            return training_attack_passes(attack.attack)
         case Transfer():
             return attack_passes(attack.attack, classes)
 
 
 def measure_passes(measure: Measure, classes: int) -> float:
-    """Forward-backward passes for one image among so many ``classes``: the attacks', and those of looking."""
+    """Passes of one image among so many ``classes``: the attacks', and those of looking."""
     match measure:
         case Soundness():
             return 1 + FORWARD
@@ -90,21 +110,56 @@ def measure_passes(measure: Measure, classes: int) -> float:
             return attack_passes(measure.attack, classes) + 2 * FORWARD
 
 
+def training_attack_passes(attack: TrainingAttack) -> float:
+    """Passes of one image; attacks that compare with the clean prediction make it once."""
+    match attack:
+        case TrainingPGD() | Friendly():
+            return attack.iterations + (FORWARD if attack.loss == "kl" else 0)
+        case FGSMRS():
+            return 1
+        case InfoFeature():
+            return attack.iterations + FORWARD
+        case FeatureScattering() | AdversarialInterpolation():
+            return 1 + FORWARD
+        case APGD():
+            return attack.iterations + 1
+
+
+def objective_passes(config: TrialConfig) -> float:
+    """Passes in which the weights learn from one image, without its attack."""
+    objective = config.objective
+    if isinstance(objective, AFD):
+        # The natural image, once more for the discriminator, and the adversarial one.
+        return 2 * WEIGHTS + FORWARD
+    paired = objective.name in _PAIRED or (isinstance(objective, PCL) and config.attack is not None)
+    return 2 * WEIGHTS if paired else WEIGHTS
+
+
 def training_passes(config: TrialConfig) -> float:
-    """Cost of an epoch in forward-backward passes over single images: the attack's iterations and the weights' own step."""
-    data = config.data
-    images = min(data.info.train, data.examples or data.info.train) * (1 - data.validation)
-    return images * ((getattr(config.attack, "iterations", 1) if config.attack else 0) + 1)
+    """Passes of an epoch: the attack's and the weights' own; without :func:`selection_passes`."""
+    attack = training_attack_passes(config.attack) if config.attack else 0
+    return _images(config, "train") * (1 - config.data.validation) * (attack + objective_passes(config))
+
+
+def selection_passes(config: TrialConfig) -> float:
+    """Passes behind an epoch, at most: the selection split, as it is and under attack."""
+    held_out = _images(config, "train") * config.data.validation
+    images = _images(config, "test") if config.selection.split == "test" else held_out
+    return images * (FORWARD + attack_passes(config.selection.attack, config.data.info.classes))
 
 
 def evaluation_passes(config: TrialConfig, attack: Attack) -> float:
-    """Cost of an evaluation in forward-backward passes over single images, at most: what is broken costs no more."""
-    test = config.data.info.test
-    images = min(test, config.data.examples or test, attack.examples or test)
+    """Passes of an evaluation, at most: what is broken costs no more."""
+    images = min(_images(config, "test"), attack.examples or config.data.info.test)
     return images * attack_passes(attack, config.data.info.classes)
 
 
 def measurement_passes(config: TrialConfig, measure: Measure) -> float:
-    """Cost of a measurement in forward-backward passes over single images, at most."""
-    images = min(config.data.info.test, config.data.examples or config.data.info.test)
-    return images * measure_passes(measure, config.data.info.classes)
+    """Passes of a measurement, at most."""
+    return _images(config, "test") * measure_passes(measure, config.data.info.classes)
+
+
+def _images(config: TrialConfig, split: Literal["train", "test"]) -> int:
+    """Examples of the data set's split that the trial uses."""
+    there: int = getattr(config.data.info, split)
+    return min(there, config.data.examples or there)

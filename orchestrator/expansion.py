@@ -55,7 +55,7 @@ def plan(
     demand = _Demand()
     more = _More(tuple(added), shown, tuple(measures), tuple(checkpoints))
     manifests = tuple(_manifest(study, demand, more) for study in expanded)
-    return Plan(manifests, demand.trials(), demand.requested, retry_failed, train)
+    return Plan(manifests, demand.trials(), demand.requested, retry_failed, train, demand.evaluations_requested)
 
 
 class _More(NamedTuple):
@@ -131,11 +131,12 @@ class _Wanted:
 
 
 class _Demand:
-    """What all studies ask for. ``requested``: trials, each study's on its own."""
+    """What all studies ask for. ``requested``, ``evaluations_requested``: trials and evaluations, each study's on its own."""
 
     def __init__(self) -> None:
         self._trials: dict[str, _Wanted] = {}
         self.requested = 0
+        self.evaluations_requested = 0
 
     def train(self, config: TrialConfig, study: Study, label: str) -> str:
         """The key of the trial."""
@@ -168,6 +169,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
     """Ask for everything that a study needs, and say where it will be found."""
     study, profile = expanded.study, expanded.profile
     sources: set[str] = set()
+    attacked: set[tuple[str, str, Attack]] = set()
     arms = []
     for row in expanded.rows:
         label = " ".join(row.arm.labels) or study.title
@@ -190,6 +192,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
             for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
                 for column, reading in readings:
                     wanted.ask(column, reading, checkpoints)
+                    attacked.update(product((key,), checkpoints, reading.attacks.values()))
             for checkpoints, measures in ((CHECKPOINTS, pictures.values()), (more.checkpoints, looks.values())):
                 for measure, checkpoint in product(measures, checkpoints):
                     wanted.measure(measure, checkpoint)
@@ -199,6 +202,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         shows = {label: measure_key(measure) for label, measure in pictured.items()}
         arms.append(ManifestArm(row.arm.labels, keys, reads, shows))
     demand.requested += sum(len(row.configs) for row in expanded.rows) + len(sources)
+    demand.evaluations_requested += len(attacked)
     columns = [manifest_column(column) for column in study.columns]
     columns += [manifest_column(column, added=True) for column in more.columns if more.shown]
     return Manifest(

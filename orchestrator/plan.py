@@ -88,7 +88,7 @@ class PlannedTrial:
 class Plan:
     """``requested``: trials that the studies ask for, each on its own; ``trials``: what that comes to, in running order.
 
-    ``train``: whether trials are trained, or only those attacked that are.
+    ``train``: whether trials are trained, or only those attacked that are. ``evaluations_requested``: as ``requested``.
     """
 
     manifests: tuple[Manifest, ...]
@@ -96,6 +96,7 @@ class Plan:
     requested: int
     retry_failed: bool = False
     train: bool = True
+    evaluations_requested: int = 0
 
     def against(self, recorded: Mapping[str, Recorded]) -> "Plan":
         """The same plan, knowing what the record holds of its trials."""
@@ -159,6 +160,8 @@ class Plan:
             "trials_cached": sum(t.recorded.status == FINISHED for t in self.trials),
             "trials_to_run": sum(not t.trained for t in self.to_run),
             "trials_failed": len(self.failed),
+            "evaluations_requested": self.evaluations_requested,
+            "evaluations_unique": sum(len(t.evaluations) for t in self.trials),
             "evaluations_to_run": sum(len(t.missing) for t in self.to_run),
             "measurements_to_run": sum(len(t.unmeasured) for t in self.to_run),
         }

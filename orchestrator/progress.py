@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
+from orchestrator.network_size import multiply_adds
 from orchestrator.plan import PlannedTrial
 
 #: Rows of running trials that fit a screen beside the rest.
@@ -26,7 +27,8 @@ class _Row:
     epochs: int
     evaluations: int
     measurements: int
-    remaining: float  # passes still to do
+    remaining: float  # multiply-adds still to do
+    size: int  # multiply-adds of a pass
     epoch: int = 0
     left: int = 0
     unmeasured: int = 0
@@ -48,6 +50,7 @@ class Progress:
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._first: float | None = None
+        self._seconds = 0.0
         self._live = Live(get_renderable=self._view, console=console, refresh_per_second=2, transient=True)
         self._plain = not console.is_terminal
 
@@ -75,6 +78,11 @@ class Progress:
         """Of trials that are done: why some of their evaluations are not, by trial's key and evaluation's label."""
         return dict(self._not_run)
 
+    @property
+    def hours(self) -> float:
+        """What the trials took so far, added up over those that ran at once; without loading data and writing the record."""
+        return self._seconds / 3600
+
     def started(self, key: str) -> None:
         with self._lock:
             self._running.add(key)
@@ -85,7 +93,8 @@ class Progress:
             row = self._rows[key]
             row.epoch, row.left, row.unmeasured = result["epoch"], result["evaluations_left"], result["measurements_left"]
             row.natural, row.robust = result["natural_accuracy"], result["robust_accuracy"]
-            row.remaining = max(0.0, row.remaining - result["passes"])
+            row.remaining = max(0.0, row.remaining - result["passes"] * row.size)
+            self._seconds += result["seconds"]
             if result["not_run"]:
                 self._not_run.setdefault(key, {}).update(result["not_run"])
             lines = [f"{row.label}: NOT RUN: {evaluation}: {why}" for evaluation, why in result["not_run"].items()]
@@ -163,7 +172,8 @@ def _row(trial: PlannedTrial) -> _Row:
     cost += sum(evaluation_passes(trial.config, e.attack) for e in trial.missing)
     cost += sum(measurement_passes(trial.config, m.measure) for m in trial.unmeasured)
     missing, unmeasured = len(trial.missing), len(trial.unmeasured)
-    return _Row(trial.label, epochs, missing, unmeasured, cost, epoch, missing, unmeasured)
+    size = multiply_adds(trial.config.model, trial.config.module, trial.config.data.info)
+    return _Row(trial.label, epochs, missing, unmeasured, cost * size, size, epoch, missing, unmeasured)
 
 
 def _stage(row: _Row) -> str:

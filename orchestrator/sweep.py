@@ -20,18 +20,19 @@ from trainables.config import Runtime
 
 
 class Outcome(NamedTuple):
-    """What a sweep could not do.
+    """What a sweep could not do, and what it took.
 
     ``failures``: the reasons of the trials that failed, by their keys. ``not_run``: of finished trials, by their keys, the
-    reasons of evaluations that could not be run, by their labels.
+    reasons of evaluations that could not be run, by their labels. ``hours``: what its trials took; see :class:`Progress`.
     """
 
     failures: dict[str, str]
     not_run: dict[str, dict[str, str]]
+    hours: float = 0.0
 
     def and_then(self, later: "Outcome") -> "Outcome":
         """This outcome and a later one, as one."""
-        return Outcome(self.failures | later.failures, self.not_run | later.not_run)
+        return Outcome(self.failures | later.failures, self.not_run | later.not_run, self.hours + later.hours)
 
 
 def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> Outcome:
@@ -68,7 +69,7 @@ def _run(plan: Plan, store: Store, runtime: Runtime, share: Resources, tracker: 
         ray_tune.run(jobs, share, store, _Listeners(progress, tracker))
     if progress.done + len(progress.failures) < len(jobs):
         raise Interrupted
-    return Outcome(progress.failures, progress.not_run)
+    return Outcome(progress.failures, progress.not_run, progress.hours)
 
 
 def _look_ahead(store: Store, options: Options) -> None:

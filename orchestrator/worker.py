@@ -71,6 +71,9 @@ class Work:
         self.part = uuid.uuid4().hex[:12]
         self.rows: list[Row] = []
         self.arrays: list[Row] = []
+        # Attacking it on another machine later does not change what it was trained on.
+        before = self.store.read_trial(job.key) if self.trial.epoch else None
+        self.device = before["device"] if before else self.trial.device_name
         self._write_trial()
 
     @property
@@ -82,9 +85,9 @@ class Work:
 
         Returns:
             how far it got; ``passes``: the cost of what was done; ``not_run``: the evaluations that were left this time, and
-            why; ``done``: nothing else is left, or the trial diverged.
+            why; ``seconds``: what it took, without the record's; ``done``: nothing else is left, or the trial diverged.
         """
-        reason, self.not_run = "", {}
+        reason, self.not_run, self.seconds = "", {}, 0.0
         try:
             passes = self._look() if self.trained else self._train()
         except Diverged as error:
@@ -101,11 +104,14 @@ class Work:
             "measurements_left": len(self.unmeasured),
             "not_run": self.not_run,
             "passes": passes,
+            "seconds": self.seconds,
             "done": bool(reason) or (self.trained and not self.remaining and not self.unmeasured),
         }
 
     def _train(self) -> float:
+        began = time.monotonic()
         metrics = self.trial.step()
+        self.seconds, self.device = time.monotonic() - began, self.trial.device_name
         self.history.append({"trial": self.job.key, "finished": _milliseconds(), **metrics})
         key, trial = self.job.key, self.trial
         # Weights, then the state that names them: a kill in between costs this epoch at most.
@@ -145,6 +151,7 @@ class Work:
         complete = any(e.complete for e in served)
         found = self.trial.evaluate(attack, weights, sources, complete)
         seconds = time.monotonic() - began
+        self.seconds += seconds
         if found.broken is not None and not complete:
             served += [e for e in there if not e.complete and begins(e.attack, attack)]
         for evaluation in served:
@@ -163,6 +170,7 @@ class Work:
         began = time.monotonic()
         found = self.trial.measure(measure, weights)
         seconds = time.monotonic() - began
+        self.seconds += seconds
         self.arrays += [
             {
                 "measurement": measurement.key,
@@ -243,7 +251,7 @@ class Work:
         progress = {
             "epochs": self.trial.epoch,
             "best_epoch": self.trial.best_epoch,
-            "device": self.trial.device_name,
+            "device": self.device,
             "seconds": sum(row["seconds"] for row in self.history),
         }
         write_trial(self.store, self.job, progress, status, reason)

@@ -47,6 +47,7 @@ StudyFiles = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up failed trials again, from their last checkpoint.")]
+DataDir = Annotated[str, typer.Option(help="Folder of the data sets, on every node.")]
 Name = Annotated[str, typer.Argument(help="A study that was run here: name, alias or pattern.")]
 NewestProfile = Annotated[Literal["paper", "short", "demo"] | None, typer.Option(help="The newest run by default.")]
 STORAGE = "./advsweep-results"
@@ -60,7 +61,7 @@ def sweep_options(
     ] = None,
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at once; as many as fit by default.")] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or host:6379.")] = None,
-    data_dir: Annotated[str, typer.Option(help="Folder of the data sets, on every node.")] = "data",
+    data_dir: DataDir = "data",
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data sets into --data-dir.")] = False,
     layout: Annotated[
         Literal["auto", "contiguous", "channels-last"],

@@ -1,13 +1,16 @@
 """Commands that plan, train and attack."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from orchestrator.cli.options import (
     STORAGE,
+    DataDir,
     Json,
     Names,
     ProfileOption,
@@ -26,6 +29,7 @@ from orchestrator.cli.tables import print_table, tables_of
 from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
 
 if TYPE_CHECKING:
+    from orchestrator.estimate import Estimate
     from orchestrator.options import Options
     from orchestrator.plan import Plan
     from orchestrator.store import Store
@@ -41,13 +45,20 @@ def plan(
     study_file: StudyFiles = None,
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Time a few batches of the commonest training here, instead of the record.")
+    ] = False,
+    data_dir: DataDir = "data",
     as_json: Json = False,
 ) -> None:
-    """Show what a run would train and evaluate, what the studies share, and what is there already. Starts nothing.
+    """Show what a run would train and evaluate, what the studies share, what is there already, and how long it would take.
+
+    Starts nothing, but for the few batches of --calibrate.
 
     Example: `advsweep plan 'cifs/*' --profile short --seeds 5`
     """
-    made, _ = make_plan(find_studies(names, study_file), profile, seeds, settings, storage, retry_failed=retry_failed)
+    made, store = make_plan(find_studies(names, study_file), profile, seeds, settings, storage, retry_failed=retry_failed)
+    expected = _calibrated(made, data_dir) if calibrate else _expected(made, store)
     if as_json:
         trials = [
             {
@@ -61,7 +72,7 @@ def plan(
             }
             for t in made.trials
         ]
-        print_json({**made.counts(), "trials": trials})
+        print_json({**made.counts(), **expected.as_json(), "trials": trials})
         return
     table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
     for t in made.trials:
@@ -70,7 +81,7 @@ def plan(
         arm = next(iter(t.arms.values()))
         table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
     Console().print(table)
-    _print_counts(made)
+    _print_counts(made, expected)
 
 
 @with_sweep_options
@@ -118,13 +129,20 @@ def make_plan(
 
 def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, console: Console = out) -> "Outcome":
     """Run a plan, telling ``console``; what could not be done."""
-    _print_counts(made, console)
+    from orchestrator.estimate import hours_text
+
+    expected = _expected(made, store)
+    _print_counts(made, expected, console)
     try:
         from orchestrator.sweep import sweep
 
-        return sweep(made, store, options, tables_of(storage), console)
+        outcome = sweep(made, store, options, tables_of(storage), console)
     except KeyboardInterrupt:
         raise Interrupted from None
+    if made.to_run:
+        beside = f", where {hours_text(expected.total)} were expected" if expected.total is not None else ""
+        console.print(f"it took {hours_text(outcome.hours)} device-hours{beside}", highlight=False)
+    return outcome
 
 
 def tell_failures(made: "Plan", outcome: "Outcome") -> None:
@@ -148,7 +166,31 @@ def tell_failures(made: "Plan", outcome: "Outcome") -> None:
         raise SweepIncomplete("; ".join(told))
 
 
-def _print_counts(made: "Plan", console: Console = out) -> None:
+def _expected(made: "Plan", store: "Store") -> "Estimate":
+    """What a plan takes, by the storage's record."""
+    from orchestrator.estimate import estimate
+    from orchestrator.throughput import recorded
+
+    try:
+        return estimate(made, recorded(store))
+    except OSError as error:
+        raise Unavailable(f"--storage {store.uri!r} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _calibrated(made: "Plan", data_dir: str) -> "Estimate":
+    """What a plan takes, by a few of its batches on this machine; with nothing to do, nothing is timed."""
+    from orchestrator.calibration import calibrate
+    from orchestrator.estimate import commonest, estimate
+    from orchestrator.throughput import Throughput
+    from trainables.config import Runtime
+
+    config = commonest(made)
+    # As many threads as a trial of a run has.
+    runtime = Runtime(data_dir=str(Path(data_dir).expanduser().resolve()), threads=1)
+    return estimate(made, calibrate(config, runtime) if config else Throughput())
+
+
+def _print_counts(made: "Plan", expected: "Estimate", console: Console = out) -> None:
     n = made.counts()
     shared = n["trials_requested"] - n["trials_unique"]
     console.print(
@@ -156,5 +198,9 @@ def _print_counts(made: "Plan", console: Console = out) -> None:
         f"{n['trials_cached']} there already, {n['trials_to_run']} to train; {n['evaluations_to_run']} evaluations to run"
         + (f", {n['measurements_to_run']} measurements" if n["measurements_to_run"] else "")
         + (f"; {n['trials_failed']} failed before (--retry-failed takes them up again)" if n["trials_failed"] else ""),
+        highlight=False,
+    )
+    console.print(
+        f"{n['evaluations_requested']} evaluations asked for, {n['evaluations_unique']} after sharing; {expected}",
         highlight=False,
     )

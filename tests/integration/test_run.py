@@ -39,6 +39,8 @@ def test_a_run_ends_with_its_table(undisturbed):
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("4 trials asked for, 4 after sharing (0 shared): 0 there already, 4 to train; 28 evaluations")
     assert "4 of 4 trials done" in done.out
+    assert "device-hours: not known" in done.out.splitlines()[1]
+    assert any(line.startswith("it took ") and line.endswith("device-hours") for line in done.out.splitlines())
     printed = lines_of_tables(done.out)
     assert printed[0].startswith("cifs/table-5 (Yan et al., ICML 2021, Table 5)")
     for arm in ("Vanilla", "top-1", "top-2", "top-3"):
@@ -70,6 +72,11 @@ def test_studies_share_trials_and_a_new_attack_trains_nothing(copied):
     trained, attacked = epochs(copied), evaluations(copied)
     both = json.loads(advsweep("plan", STUDY, "cifs/table-1", *TINY, "--storage", copied, "--json").out)
     assert [both[f"trials_{name}"] for name in ("requested", "unique", "cached", "to_run")] == [7, 5, 4, 1]
+    assert (both["device"], both["throughput_from"]) == (
+        "cpu",
+        "4 trials of this storage on cpu, other networks by multiply-adds",
+    )
+    assert both["device_hours"]["total"] > 0
     shared = [t["trial"] for t in both["trials"] if t["evaluations_to_run"] and t["status"] == "finished"]
     assert len(shared) == 2
 

@@ -12,6 +12,7 @@ from analysis.schema import FINISHED
 from orchestrator import progress
 from orchestrator.cost import evaluation_passes, training_passes
 from orchestrator.expansion import plan
+from orchestrator.network_size import multiply_adds
 from orchestrator.progress import SHOWN, Progress
 from orchestrator.store import Recorded
 from search_spaces.study import Picture
@@ -40,7 +41,7 @@ def result(trial, epoch, left=None, natural=None, robust=None, failed="", passes
     done = bool(failed) or (epoch == EPOCHS and not left and not unmeasured)
     accuracies = {"natural_accuracy": natural, "robust_accuracy": robust}
     left_over = {"evaluations_left": left, "measurements_left": unmeasured, "not_run": not_run or {}}
-    return {"failed": failed, "epoch": epoch, **accuracies, **left_over, "passes": passes, "done": done}
+    return {"failed": failed, "epoch": epoch, **accuracies, **left_over, "passes": passes, "seconds": 1.5, "done": done}
 
 
 def evaluating(trial):
@@ -245,13 +246,24 @@ def test_the_time_left_is_never_negative(clock, passes):
     assert "about 0 s left" in view(shown)
 
 
+def test_what_trials_took_is_added_up(clock):
+    one, two = tiny_plan().trials[:2]
+    shown = Progress([one, two], console())
+    for trial in (one, two):
+        shown.started(trial.key)
+        shown.advanced(trial.key, result(trial, 1))
+    clock.now += 3600
+    assert shown.hours == 2 * 1.5 / 3600
+
+
 def test_what_was_done_before_costs_nothing(clock):
     trial = tiny_plan().trials[0]
     keys = [e.key for e in trial.evaluations]
     resumed = replace(trial, recorded=Recorded(epochs=2))
     evaluated = replace(trial, recorded=Recorded(FINISHED, epochs=EPOCHS, evaluations=frozenset(keys[2:])))
-    assert Progress([resumed], console())._total == training_passes(trial.config) + evaluating(trial)
-    assert Progress([evaluated], console())._total == 2 * evaluation_passes(trial.config, trial.evaluations[0].attack)
+    size = multiply_adds(trial.config.model, trial.config.module, trial.config.data.info)
+    assert Progress([resumed], console())._total == size * (training_passes(trial.config) + evaluating(trial))
+    assert Progress([evaluated], console())._total == size * 2 * evaluation_passes(trial.config, trial.evaluations[0].attack)
     shown = Progress([evaluated], console())
     shown.started(trial.key)
     assert "evaluation 0/2" in view(shown)

@@ -1,0 +1,114 @@
+"""Passes of a training, beside what torch counts while it runs."""
+
+from typing import get_args
+
+import pytest
+from tiny_study import RUNTIME, SETTINGS
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from orchestrator.cost import objective_passes, selection_passes, training_attack_passes, training_passes
+from orchestrator.network_size import multiply_adds
+from orchestrator.settings import configure, resolve
+from trainables.config import Data, Objective, Selection, TrainingAttack, TrialConfig
+from trainables.trial import Trial
+
+OBJECTIVES = [cls.model_fields["name"].default for cls in get_args(get_args(Objective)[0])]
+ATTACKS = [cls.model_fields["name"].default for cls in get_args(get_args(TrainingAttack)[0])]
+
+#: What must be said of an attack beside its name.
+FIELDS = {
+    "pgd": {"step": 0.05, "iterations": 3},
+    "infofeature": {"step": 0.05, "iterations": 3},
+    "apgd": {"iterations": 3},
+    "friendly": {"step": 0.05, "iterations": 3},
+}
+
+#: The stem's gradient of the pixels is not needed by the weights, and losses multiply too: so far is a count from the passes.
+TOLERANCE = 0.05
+
+
+def configuration(objective="at", attack="pgd", **fields):
+    """The tiny study's configuration of a defense, on a network that is wide enough for its convolutions to be what counts."""
+    chosen = {"name": attack, "eps": 0.1, **FIELDS.get(attack, {}), **fields} if attack else None
+    attack_fields = {f"attack.{name}": value for name, value in chosen.items()} if chosen else {"attack": None}
+    more = {"objective.name": objective, "model.width": 16, **attack_fields}
+    if objective == "pcl":
+        more["objective.warmup"] = 0
+    if objective == "afd":
+        more["objective.hidden"] = 16
+    base = {name: value for name, value in SETTINGS.items() if not name.startswith("attack.")}
+    return configure([resolve(layer, 0.1) for layer in (base, more)], {})[0]
+
+
+class Operations(TorchDispatchMode):
+    """Counts by torch's own formulas. (Its FlopCounterMode also follows modules, which gradients of pixels break.)"""
+
+    total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if formula := flop_registry.get(func._overloadpacket):
+            self.total += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def counted(config):
+    """Passes of an epoch by torch's count: a pass is two forward passes, and a multiply-add two operations."""
+    trial = Trial(config, RUNTIME)
+    with Operations() as counter:
+        trial._train()
+    return counter.total / (4 * multiply_adds(config.model, config.module, config.data.info))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_an_epoch_of_every_objective_computes_what_it_is_said_to(objective):
+    config = configuration(objective, attack=None if objective == "standard" else "pgd")
+    assert counted(config) == pytest.approx(training_passes(config), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_epoch_with_every_attack_computes_what_it_is_said_to(attack):
+    config = configuration(attack=attack)
+    assert counted(config) == pytest.approx(training_passes(config), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("objective", "attack", "fields"),
+    [("trades", "pgd", {"loss": "kl"}), ("trades", "friendly", {"loss": "kl", "start": "gaussian"}), ("pcl", None, {})],
+)
+def test_so_does_an_epoch_of_their_variants(objective, attack, fields):
+    config = configuration(objective, attack, **fields)
+    assert counted(config) == pytest.approx(training_passes(config), rel=TOLERANCE)
+
+
+def test_what_a_step_costs():
+    by_objective = {name: objective_passes(configuration(name, None if name == "standard" else "pgd")) for name in OBJECTIVES}
+    assert by_objective == {
+        "standard": 1.5,
+        "at": 1.5,
+        "trades": 3,
+        "mart": 3,
+        "alp": 3,
+        "feature-matching": 3,
+        "l2-matching": 3,
+        "pcl": 3,
+        "afd": 3.5,
+    }
+    by_attack = {name: training_attack_passes(configuration(attack=name).attack) for name in ATTACKS}
+    assert by_attack == {
+        "pgd": 3,
+        "fgsm-rs": 1,
+        "infofeature": 3.5,
+        "feature-scattering": 1.5,
+        "adversarial-interpolation": 1.5,
+        "apgd": 4,
+        "friendly": 3,
+    }
+
+
+def test_the_selection_costs_its_split():
+    config = TrialConfig()
+    assert selection_passes(config) == pytest.approx(50_000 * 0.02 * 20.5)
+    assert selection_passes(config.model_copy(update={"selection": Selection(split="test")})) == pytest.approx(10_000 * 20.5)
+    assert selection_passes(config.model_copy(update={"data": Data(examples=100)})) == pytest.approx(100 * 0.02 * 20.5)
