@@ -3,6 +3,7 @@
 import logging
 import shutil
 import tempfile
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,10 @@ from orchestrator.worker import Job, Worker, write_failure
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 #: How often a trial whose process or node died, or that raised an error, is taken up again from its last checkpoint.
-RETRIES = 2
+RETRIES = 4
+#: Seconds before a trial whose process or node died is taken up again, each time twice as many: until Ray has found out that a
+#: node is gone, it sends trials there, where they die at once.
+PATIENCE = 2.0
 
 
 class Listener(Protocol):
@@ -98,6 +102,7 @@ class _Callback(tune.Callback):
         self._jobs = {job.key: job for job in jobs}
         self._store = store
         self._listener = listener
+        self._deaths: dict[str, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that never happens, and a listener may hold a terminal."""
@@ -110,6 +115,12 @@ class _Callback(tune.Callback):
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         self._listener.advanced(trial.config["key"], result)
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        if _died(_error(trial)):
+            key = trial.config["key"]
+            self._deaths[key] = self._deaths.get(key, 0) + 1
+            time.sleep(PATIENCE * 2 ** (self._deaths[key] - 1))
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         key = trial.config["key"]
@@ -124,16 +135,27 @@ def _error(trial: TuneTrial) -> Exception:
     return ray.cloudpickle.loads(Path(file).read_bytes()) if file else RuntimeError("Ray Tune gave no reason")
 
 
+def _cause(error: Exception) -> BaseException:
+    """What Ray wraps."""
+    return getattr(error, "cause", None) or error
+
+
+def _died(error: Exception) -> bool:
+    """Whether it was the process or the node that ended, and not the trial in it."""
+    deaths = {"ActorDiedError", "RayActorError", "ActorUnavailableError", "WorkerCrashedError", "NodeDiedError"}
+    return type(_cause(error)).__name__ in deaths
+
+
 def explain(error: Exception) -> str:
     """A failed trial's reason in one line: out of memory, a dead process, or the exception with its last line."""
-    cause = getattr(error, "cause", None) or error
+    cause = _cause(error)
     name = type(cause).__name__
     lines = [line for line in str(cause).strip().splitlines() if line.strip()]
     last = lines[-1].strip() if lines else ""
     memory = any(words in str(cause) for words in ("out of memory", "can't allocate memory"))  # a GPU's, a CPU's
     if memory or "OutOfMemory" in name or isinstance(cause, MemoryError):
         kind = "out of memory"
-    elif name in {"ActorDiedError", "RayActorError", "ActorUnavailableError", "WorkerCrashedError", "NodeDiedError"}:
+    elif _died(error):
         kind = f"its process or node died {RETRIES + 1} times"
     else:
         kind = name

@@ -1,6 +1,7 @@
 """The driver's own parts: reasons of failures, and the searcher that serves a plan. Sweeps are run in tests/integration."""
 
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import ray.exceptions
@@ -57,8 +58,25 @@ def test_an_error_without_words_is_named(error):
 )
 def test_a_process_or_node_that_died_is_said_to_have_died_as_often_as_it_was_tried(error):
     explained = explain(error)
-    assert explained.startswith("its process or node died 3 times: ")
+    assert explained.startswith("its process or node died 5 times: ")
     assert "\n" not in explained
+
+
+def test_after_a_death_it_waits_longer_each_time_and_after_an_error_not_at_all(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr("orchestrator.ray_tune.time.sleep", waited.append)
+    callback = _Callback([], None, None)
+
+    def recover(key, error):
+        file = tmp_path / "error.pkl"
+        file.write_bytes(ray.cloudpickle.dumps(error))
+        callback.on_trial_recover(0, [], SimpleNamespace(config={"key": key}, pickled_error_file=str(file)))
+
+    for _ in range(3):
+        recover("one", ray.exceptions.ActorUnavailableError("Socket closed", None))
+    recover("one", ValueError("its own"))
+    recover("other", ray.exceptions.NodeDiedError("gone"))
+    assert waited == [2, 4, 8, 2]
 
 
 def test_rays_own_memory_monitor_is_out_of_memory():
