@@ -154,7 +154,7 @@ class ManifestColumn:
     @property
     def complete(self) -> bool:
         """Whether it needs evaluations that attack every example to the end."""
-        return self.head != "final" or self.top_k > 1
+        return self.head != "final" or self.top_k > 1 or self.kind == "cost"
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,8 @@ class Manifest:
 
     ``variant``: profile and overrides, names the file. ``selection``: the split that chose the best checkpoints.
     ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that
-    its figure shows. ``sources``: keys of the trials that its transferred attacks come from. ``created``: ISO time of the run.
+    its figure shows. ``sources``: the trials that its transferred attacks come from, keys with
+    names for people. ``created``: ISO time of the run.
     """
 
     study: str
@@ -213,7 +214,7 @@ class Manifest:
     printed: tuple[ManifestNumber, ...]
     created: str
     by_epoch: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
+    sources: dict[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -230,6 +231,12 @@ class Manifest:
     def trials(self) -> frozenset[str]:
         """Keys of every trial of the study."""
         return frozenset(key for arm in self.arms for key in arm.trials.values())
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What every trial is here, by its key: its row, or the source of attacks that it is."""
+        rows = {key: " ".join(arm.labels) or self.title for arm in self.arms for key in arm.trials.values()}
+        return rows | self.sources
 
     def with_added(self, before: Self) -> Self:
         """This manifest with the columns and pictures that were added to it ``before``, where it has them no more.
@@ -254,7 +261,7 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str) -> Self:
         data = json.loads(text)
-        tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch", "sources")}
+        tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch")}
         columns = tuple(ManifestColumn(**c) for c in data["columns"])
         arms = tuple(ManifestArm(**{**a, "labels": tuple(a["labels"])}) for a in data["arms"])
         printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])

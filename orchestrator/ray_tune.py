@@ -103,6 +103,7 @@ class _Callback(tune.Callback):
         self._store = store
         self._listener = listener
         self._deaths: dict[str, int] = {}
+        self._waited: dict[int, float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that never happens, and a listener may hold a terminal."""
@@ -119,8 +120,12 @@ class _Callback(tune.Callback):
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         if _died(_error(trial)):
             key = trial.config["key"]
-            self._deaths[key] = self._deaths.get(key, 0) + 1
-            time.sleep(PATIENCE * 2 ** (self._deaths[key] - 1))
+            deaths = self._deaths[key] = self._deaths.get(key, 0) + 1
+            pause, waited = PATIENCE * 2 ** (deaths - 1), self._waited.get(deaths)
+            # The trials of a node die together, and together they have waited when the first one has.
+            if waited is None or time.monotonic() - waited > pause:
+                time.sleep(pause)
+                self._waited[deaths] = time.monotonic()
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         key = trial.config["key"]

@@ -231,16 +231,21 @@ class Work:
         row = self.store.read_trial(attack.source)
         if row is None:
             raise SourceMissing(f"attack.source = {attack.source}: there is no such trial in the storage")
-        epoch = row["best_epoch"] if attack.checkpoint == "best" else row["epochs"]
         spec = TrialConfig.model_validate_json(row["config"])
+        if row["status"] != FINISHED and row["epochs"] < spec.training.epochs:
+            # Half trained, or diverged, it would make attacks that look harmless.
+            how_far = f"epoch {row['epochs']} of {spec.training.epochs}"
+            why = ": ".join(filter(None, (how_far, row["reason"])))
+            raise SourceMissing(f"attack.source = {attack.source}: that trial is {row['status']} ({why})")
         if spec.data.dataset != self.job.config.data.dataset:
             there, here = spec.data.dataset, self.job.config.data.dataset
             raise SourceMissing(f"attack.source = {attack.source}: that trial is on {there}, not on {here}")
+        epoch = row["best_epoch"] if attack.checkpoint == "best" else row["epochs"]
         try:
             weights = unpack_weights(self.store.read_weights(attack.source, epoch))
         except FileNotFoundError as error:
             where = f"the {attack.checkpoint} checkpoint of attack.source = {attack.source}"
-            raise SourceMissing(f"{where} is not in the storage: epoch {epoch} of a trial that is {row['status']}") from error
+            raise SourceMissing(f"{where}, epoch {epoch}, is not in the storage") from error
         return {(attack.source, attack.checkpoint): build_source(spec, weights, self.trial.device)}
 
     def _epoch(self, of: Evaluation | Measurement) -> int:

@@ -112,7 +112,7 @@ def run(
 def make_plan(
     studies: "Sequence[Study]", profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
 ) -> "tuple[Plan, Store]":
-    """The plan of these studies against a storage's record, and the record. ``more``: see :func:`orchestrator.plan.plan`."""
+    """These studies' plan against a storage's record, and the record. ``more``: see :func:`orchestrator.expansion.plan`."""
     from orchestrator.expansion import plan as make
     from orchestrator.settings import parse
     from orchestrator.store import Store
