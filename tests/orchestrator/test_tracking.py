@@ -242,6 +242,13 @@ def test_attacks_that_differ_in_eps_alone_are_told_apart(sqlite, store):
     assert all(name.startswith("last/pgd-2-") for name in names)
 
 
+def test_an_attack_on_validation_images_is_said_to_be_one(sqlite, store):
+    store.write_evaluations(CAS, "x", [evaluation("0", 0.5), evaluation("0", 0.25, split="validation")])
+    View(sqlite, store).sync(live=())
+    metrics = find(sqlite, store)[CAS].data.metrics
+    assert (metrics["last/pgd-2/beta_atk 0"], metrics["last/pgd-2-validation/beta_atk 0"]) == (0.5, 0.25)
+
+
 def test_every_array_of_a_measure_is_a_metric(sqlite, store):
     row = {"trial": CAS, "checkpoint": "last", "epoch": 1, "measure_name": "dimensions", "seconds": 1.0}
     row |= {"finished": datetime.now(UTC)}
