@@ -31,7 +31,11 @@ OUT: Mapping[str, str] = MappingProxyType(
         "cifs/figure-2": "a diagram of the module",
         "infofeature/figure-1": "a sketch of decision boundaries",
         "infofeature/figure-2": "a diagram of the attack",
-        **afd.LEFT_OUT,
+        "afd/figure-1": "it is a diagram",
+        "afd/table-a1": "it lists settings, which are these studies'",
+        "afd/table-a2": "it lists settings, which are these studies'",
+        "afd/figure-a7": "it shows images, changed along the gradients of classes, and no measure keeps images; "
+        "how large the gradients are is in afd/figure-4",
     }
 )
 
