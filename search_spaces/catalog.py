@@ -5,7 +5,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from search_spaces import afd, cas, cifs, fsr, infofeature
+from search_spaces import afd, cas, cifs, fsr, infofeature, training
+from search_spaces.afd.space import PROFILES as AFD_PROFILES
+from search_spaces.cas.space import PROFILES as CAS_PROFILES
+from search_spaces.cifs.space import PROFILES as CIFS_PROFILES
+from search_spaces.space import Space
 from search_spaces.study import Study
 
 #: Every study by its primary name, as the papers were published, the tables of each before its figures.
@@ -18,6 +22,20 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
             *infofeature.STUDIES,
             *afd.STUDIES,
             *fsr.STUDIES,
+        )
+    }
+)
+
+#: The space of each paper's defense by the paper's name. Those that keep adversarial training can be searched over it too.
+SPACES: Mapping[str, Space] = MappingProxyType(
+    {
+        space.name: space
+        for space in (
+            Space("cas", cas.CAS, (*cas.SPACE, *training.FACTORS), CAS_PROFILES),
+            Space("cifs", cifs.CIFS, (*cifs.SPACE, *training.FACTORS), CIFS_PROFILES),
+            Space("infofeature", {**infofeature.RESNET, **infofeature.INFOFEATURE}, infofeature.SPACE, infofeature.PROFILES),
+            Space("afd", afd.AFD, afd.SPACE, AFD_PROFILES),
+            Space("fsr", {**fsr.RECIPE, **fsr.FSR}, (*fsr.SPACE, *training.FACTORS), fsr.PROFILES),
         )
     }
 )

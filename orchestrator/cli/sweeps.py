@@ -77,7 +77,7 @@ def plan(
     table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
     for t in made.trials:
         epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
-        there = t.recorded.status if t.recorded.status != "unfinished" else epochs
+        there = t.recorded.status if t.recorded.status in ("finished", "failed") else epochs
         arm = next(iter(t.arms.values()))
         table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
     Console().print(table)

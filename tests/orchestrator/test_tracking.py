@@ -274,7 +274,7 @@ def test_every_array_of_a_measure_is_a_metric(sqlite, store):
 def test_a_source_of_attacks_is_a_run_too(sqlite, store):
     (manifest,) = store.manifests()
     arms = tuple(replace(arm, trials={s: k for s, k in arm.trials.items() if k != CIFS}) for arm in manifest.arms)
-    store.write_manifest(replace(manifest, arms=arms, sources={CIFS: "source of attacks"}))
+    store.write_manifest(replace(manifest, arms=arms, beside={CIFS: "source of attacks"}))
     View(sqlite, store).sync(live=())
     tags = find(sqlite, store)[CIFS].data.tags
     assert tags[f"advsweep.arm.{paper(store)}/table"] == "source of attacks"
