@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
 from written import answer, write
 
 from analysis.schema import FAILED, STOPPED
@@ -256,6 +259,39 @@ def test_what_was_stopped_goes_on_from_where_it_is_and_is_reported_from_its_firs
     assert planned.key in {drawn.key for drawn in run.all_of(other)}
     (told,) = [t for t in study.trials if t.user_attrs["trial"] == planned.key and "repeats" not in t.user_attrs]
     assert told.intermediate_values == {1: pytest.approx(10), 2: pytest.approx(20)}
+
+
+def test_plain_optuna_search_repeats_cells_goes_on_for_ever_and_tells_ends_that_came_early_as_results(run):
+    """What is done better here, shown on the same 32 cells."""
+    space = {f.name: CategoricalDistribution([level.label for level in f.levels]) for f in GRID.factors}
+    plain = OptunaSearch(lambda trial: {n: trial.suggest_categorical(n, d.choices) for n, d in space.items()} and None,
+                         metric="robust", mode="max", sampler=SAMPLERS["tpe"](0))  # fmt: skip
+    seen = []
+    for i in range(48):
+        cell = plain.suggest(str(i))
+        assert cell != Searcher.FINISHED
+        seen.append(tuple(sorted(cell.items())))
+        early = {"robust": 0.1, "epoch": 1, "training_iteration": 1}  # as ASHA leaves it: Tune tells no reason
+        plain.on_trial_complete(str(i), early)
+    assert len(set(seen)) < 48
+    assert {t.state for t in plain._ot_study.trials} == {TrialState.COMPLETE}
+
+    search = run.begin(sampler="tpe", pruner="asha")
+    drawn = []
+    while (planned := search.next()) is not None:
+        drawn.append(planned.key)
+        accuracy = 0.5 if len(drawn) < 8 else 0.1
+        if why := report(search, planned, 1, accuracy):
+            write(run.store, planned, STOPPED, why, robust=[accuracy])
+            search.ended(planned.key)
+        else:
+            run.train(search, planned, accuracy)
+    assert len(set(drawn)) == len(drawn) == 32
+    states = [t.state for t in search.study.trials if "repeats" not in t.user_attrs]
+    assert set(states) == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert states.count(TrialState.PRUNED) > 16
+    values = {t.value for t in search.study.trials if t.state == TrialState.COMPLETE}
+    assert values == {pytest.approx(50), pytest.approx(10)}
 
 
 # --- kill and resume ----------------------------------------------------------------------------------------------------
