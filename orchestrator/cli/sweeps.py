@@ -25,7 +25,7 @@ from orchestrator.cli.options import (
     storage_option,
     with_sweep_options,
 )
-from orchestrator.cli.tables import print_table, tables_of
+from orchestrator.cli.tables import numbers_of, print_table, tables_of
 from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, con
     expected = _expected(made, store)
     _print_counts(made, expected, console)
     try:
-        from orchestrator.sweep import sweep
+        from orchestrator.sweep import Shown, sweep
 
-        outcome = sweep(made, store, options, tables_of(storage), console)
+        outcome = sweep(made, store, options, Shown(tables_of(storage), numbers_of(storage)), console)
     except KeyboardInterrupt:
         raise Interrupted from None
     if made.to_run:
