@@ -19,12 +19,12 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from analysis.schema import FAILED, UNFINISHED, Manifest, ManifestArm, ManifestColumn
+from analysis.schema import FAILED, FINISHED, Manifest, ManifestArm, ManifestColumn
 from orchestrator.errors import Unavailable
 from orchestrator.store import Store
 
 # Metric names are what this is for, and a line on the terminal would tear the live view.
-warnings.filterwarnings("ignore", "set_metric_names is experimental", ExperimentalWarning)
+warnings.filterwarnings("ignore", ".*set_metric_names is experimental", ExperimentalWarning)
 
 #: Attributes of a study: the storage that it shows, and what it shows of it.
 STORAGE, SHOWN = "advsweep.storage", "advsweep.shown"
@@ -153,7 +153,7 @@ class OptunaView:
         ended = {
             place: cell
             for place, cell in cells.items()
-            if place not in current and cell.trial in rows and rows[cell.trial]["status"] != UNFINISHED
+            if place not in current and cell.trial in rows and rows[cell.trial]["status"] in {FINISHED, FAILED}
         }
         if not ended:
             return current
