@@ -48,12 +48,12 @@ NumbersOf = Callable[[Collection[str]], Numbers]
 
 
 def objectives(manifest: Manifest) -> tuple[ManifestColumn, ...]:
-    """What an Optuna study of it maximises: the study's own columns of accuracies that every row has."""
+    """What an Optuna study of it maximises: the study's own columns of accuracies that every row has; none without rows."""
     return tuple(
         column
         for column in manifest.columns
         if column.kind == "accuracy" and column.head == "final" and not column.added
-        if all(arm.reads.get(column.label) for arm in manifest.arms)
+        if manifest.arms and all(arm.reads.get(column.label) for arm in manifest.arms)
     )
 
 

@@ -209,8 +209,9 @@ def test_a_trial_of_two_rows_is_told_for_each(storage, store):
     assert view(storage, store).sync(live=()) == 0
 
 
-def test_a_study_without_accuracies_has_nothing_to_tell(storage, store):
-    store.write_manifest(manifest(columns=OTHERS))
+@pytest.mark.parametrize("nothing", [{"columns": OTHERS}, {"arms": ()}])
+def test_a_study_without_accuracies_or_rows_has_nothing_to_tell(storage, store, nothing):
+    store.write_manifest(manifest(**nothing))
     assert view(storage, store).sync(live=()) == 0
     assert optuna.get_all_study_summaries(storage) == []
 
