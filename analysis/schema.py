@@ -28,8 +28,9 @@ IDENTITY = "identity"
 
 _time = pa.timestamp("ms", tz="UTC")
 
-#: Status of a trial. ``unfinished`` covers running, interrupted and crashed: only its driver knows the difference.
-UNFINISHED, FINISHED, FAILED = "unfinished", "finished", "failed"
+#: Status of a trial. ``unfinished`` covers running, interrupted and crashed: only its driver knows the difference. ``stopped``:
+#: early, by a search; whoever wants it whole trains it on.
+UNFINISHED, FINISHED, FAILED, STOPPED = "unfinished", "finished", "failed", "stopped"
 
 TRIAL = pa.schema(
     [
@@ -196,8 +197,8 @@ class Manifest:
 
     ``variant``: profile and overrides, names the file. ``selection``: the split that chose the best checkpoints.
     ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that
-    its figure shows. ``sources``: the trials that its transferred attacks come from, keys with
-    names for people. ``created``: ISO time of the run.
+    its figure shows. ``beside``: trials that are no rows, keys with names for people: what
+    its transferred attacks come from, what a search tried. ``created``: ISO time of the run.
     """
 
     study: str
@@ -216,7 +217,7 @@ class Manifest:
     printed: tuple[ManifestNumber, ...]
     created: str
     by_epoch: tuple[str, ...] = ()
-    sources: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -241,14 +242,14 @@ class Manifest:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What every trial is here, by its key: its row, or the source of attacks that it is."""
+        """What every trial is here, by its key: its row, or what it is beside them."""
         rows = {key: " ".join(arm.labels) or self.title for arm in self.arms for key in arm.trials.values()}
-        return rows | self.sources
+        return self.beside | rows
 
     def with_added(self, before: Self) -> Self:
-        """This manifest with the columns and pictures that were added to it ``before``, where it has them no more.
+        """This manifest with what was added to it ``before``: columns and pictures that it has no more, and trials beside it.
 
-        For the arms that still have the trials that these columns are of; the others have nothing in them.
+        The former for the arms that still have the trials that these columns are of; the others have nothing in them.
         """
         labels = {column.label for column in self.columns}
         added = tuple(column for column in before.columns if column.added and column.label not in labels)
@@ -260,7 +261,7 @@ class Manifest:
             kept = {c.label: old.reads[c.label] for c in added if c.label in old.reads} if old and same else {}
             pictures = old.pictures if old and same else {}
             arms.append(replace(arm, reads=arm.reads | kept, pictures=pictures | arm.pictures))
-        return replace(self, columns=(*self.columns, *added), arms=tuple(arms))
+        return replace(self, columns=(*self.columns, *added), arms=tuple(arms), beside=before.beside | self.beside)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)

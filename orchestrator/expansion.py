@@ -223,7 +223,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         by_epoch=study.by_epoch,
-        sources=sources,
+        beside=sources,
     )
 
 

@@ -33,8 +33,8 @@ def evaluation_metrics(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Met
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in evaluations:
         spec = json.loads(row["attack_spec"])
-        short = "-".join(str(spec[part]) for part in ("name", "iterations") if part in spec)
-        others = {name: value for name, value in spec.items() if name not in {"name", "beta_atk", "iterations"}}
+        short = "-".join(str(spec[part]) for part in ("name", "iterations", "split") if spec.get(part) is not None)
+        others = {name: value for name, value in spec.items() if name not in {"name", "beta_atk", "iterations", "split"}}
         groups.setdefault((f"{row['checkpoint']}/{short}", _digest(others)), []).append(row)
     for (short, variant), rows in groups.items():
         base = _told_apart(short, variant, groups)

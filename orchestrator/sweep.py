@@ -1,6 +1,6 @@
 """A sweep: a plan on a cluster, watched, recorded and tracked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from analysis.schema import Manifest
 from orchestrator import ray_tune, tracking
 from orchestrator.cluster import Resources, cluster, find_data, resources, see_storage
 from orchestrator.errors import Interrupted
@@ -16,6 +17,7 @@ from orchestrator.optuna_storage import default_url, open_storage
 from orchestrator.optuna_view import NumbersOf, OptunaView
 from orchestrator.plan import Plan
 from orchestrator.progress import Progress
+from orchestrator.search import Search
 from orchestrator.store import Store
 from orchestrator.tracker import Tracker
 from orchestrator.tracking import Tables, View
@@ -56,33 +58,109 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
     if not plan.to_run:
         with _recorded(plan, store, options, shown, console):
             return Outcome({}, {})
+    datasets: set[str] = {t.config.data.dataset for t in plan.to_run}
+    with _at_work(datasets, store, options) as place, _recorded(plan, store, options, shown, console) as trackers:
+        first = plan.ready()
+        outcome = _run(first, store, place, trackers, console)
+        # Attacks from trials that were just trained come after them.
+        if first.trials != plan.trials:
+            rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
+            outcome = outcome.and_then(_run(rest, store, place, trackers, console))
+    return outcome
+
+
+def search(
+    begin: Callable[[], Search],
+    manifest: Callable[[Search], Manifest],
+    dataset: str,
+    store: Store,
+    options: Options,
+    shown: Shown,
+    console: Console,
+) -> tuple[Search, Outcome]:
+    """Run what a search asks for.
+
+    ``begin``: makes it, once the storage is this process's alone. ``manifest``: what the storage is to say of it; it grows with
+    every cell. ``dataset``: what it trains on.
+
+    Raises:
+        BadInput, Unavailable: as :func:`sweep`.
+        Interrupted: stopped before the end.
+    """
+    with _at_work({dataset}, store, options) as place, _kept(store, options, shown, console) as trackers:
+        found = begin()
+        with Progress((), console, found.trials - found.looked_at) as progress:
+            source = _Drawing(found, manifest, store, place.runtime, progress)
+            ray_tune.run(source, place.share, store, _Listeners(progress, trackers))
+        if not source.over:
+            raise Interrupted
+        return found, Outcome(progress.failures, progress.not_run, progress.hours)
+
+
+def _run(plan: Plan, store: Store, place: "_Place", trackers: Sequence[Tracker], console: Console) -> Outcome:
+    """Run what the plan has left to do, told to whoever listens."""
+    if not plan.to_run:
+        return Outcome({}, {})
+    jobs = [Job.of(trial, store, place.runtime) for trial in plan.to_run]
+    with Progress(plan.to_run, console) as progress:
+        ray_tune.run(ray_tune.Queue(jobs), place.share, store, _Listeners(progress, trackers))
+    if progress.done + len(progress.failures) < len(jobs):
+        raise Interrupted
+    return Outcome(progress.failures, progress.not_run, progress.hours)
+
+
+class _Drawing:
+    """The jobs of a search, each recorded before it runs.
+
+    Attributes:
+        over: whether the search has said that no other comes, and nothing that it asked for is left to do.
+    """
+
+    def __init__(
+        self, found: Search, manifest: Callable[[Search], Manifest], store: Store, runtime: Runtime, progress: Progress
+    ) -> None:
+        self._search, self._manifest, self._store, self._runtime, self._progress = found, manifest, store, runtime, progress
+        self._last = False
+        self._running: set[str] = set()
+
+    @property
+    def over(self) -> bool:
+        return self._last and not self._running
+
+    def next(self) -> Job | None:
+        planned = self._search.next()
+        if planned is None:
+            self._last = True
+            return None
+        self._store.write_manifest(self._manifest(self._search))
+        self._progress.add(planned)
+        self._running.add(planned.key)
+        return Job.of(planned, self._store, self._runtime)
+
+    def advanced(self, job: Job, result: dict[str, Any]) -> str | None:
+        return self._search.advanced(job.key, result)
+
+    def ended(self, job: Job) -> None:
+        self._running.discard(job.key)
+        self._search.ended(job.key)
+
+
+class _Place(NamedTuple):
+    """Where trials run: what each has of the cluster, and how."""
+
+    share: Resources
+    runtime: Runtime
+
+
+@contextmanager
+def _at_work(datasets: Iterable[str], store: Store, options: Options) -> Iterator[_Place]:
+    """A cluster, whose nodes have the data."""
     _look_ahead(store, options)
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
-        find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime)
-        with _recorded(plan, store, options, shown, console) as trackers:
-            first = plan.ready()
-            outcome = _run(first, store, runtime, share, trackers, console)
-            # Attacks from trials that were just trained come after them.
-            if first.trials != plan.trials:
-                rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
-                outcome = outcome.and_then(_run(rest, store, runtime, share, trackers, console))
-    return outcome
-
-
-def _run(
-    plan: Plan, store: Store, runtime: Runtime, share: Resources, trackers: Sequence[Tracker], console: Console
-) -> Outcome:
-    """Run what the plan has left to do, told to whoever listens."""
-    if not plan.to_run:
-        return Outcome({}, {})
-    jobs = [Job.of(trial, store, runtime) for trial in plan.to_run]
-    with Progress(plan.to_run, console) as progress:
-        ray_tune.run(jobs, share, store, _Listeners(progress, trackers))
-    if progress.done + len(progress.failures) < len(jobs):
-        raise Interrupted
-    return Outcome(progress.failures, progress.not_run, progress.hours)
+        find_data(sorted(datasets), runtime)
+        yield _Place(share, runtime)
 
 
 def _look_ahead(store: Store, options: Options) -> None:
@@ -100,14 +178,24 @@ def _look_ahead(store: Store, options: Options) -> None:
 
 @contextmanager
 def _recorded(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
-    """The storage, made if it is not there and held by this sweep alone; its studies; and its views, if they are wanted."""
-    store.create()
-    with store.exclusively("run"), _tracked(store, options, shown, console) as trackers:
-        if plan.to_run:
-            see_storage(store)
+    """As :func:`_kept`, with the plan's studies."""
+    with _kept(store, options, shown, console, seen=bool(plan.to_run)) as trackers:
         for manifest in plan.manifests:
             before = store.read_manifest(manifest.path)
             store.write_manifest(manifest.with_added(before) if before else manifest)
+        yield trackers
+
+
+@contextmanager
+def _kept(store: Store, options: Options, shown: Shown, console: Console, seen: bool = True) -> Iterator[Sequence[Tracker]]:
+    """The storage, made if it is not there and held by this sweep alone; and its views, if they are wanted.
+
+    ``seen``: whether every node of the cluster must see it.
+    """
+    store.create()
+    with store.exclusively("run"), _tracked(store, options, shown, console) as trackers:
+        if seen:
+            see_storage(store)
         yield trackers
 
 
@@ -154,6 +242,10 @@ class _Listeners:
 
     def failed(self, key: str, reason: str) -> None:
         self.progress.failed(key, reason)
+        self._changed(key, live=False)
+
+    def stopped(self, key: str, why: str) -> None:
+        self.progress.stopped(key, why)
         self._changed(key, live=False)
 
     def _changed(self, key: str, live: bool) -> None:

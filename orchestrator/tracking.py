@@ -18,7 +18,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
+from analysis.schema import FAILED, FINISHED, STOPPED, UNFINISHED, Manifest
 from orchestrator.errors import Unavailable
 from orchestrator.metrics import epoch_metrics, evaluation_metrics, measure_metrics, milliseconds
 from orchestrator.store import Store, flatten
@@ -163,7 +163,8 @@ class View:
         evaluations = [e for e in self._store.read_evaluations(key) if e["head"] == "final"]
         measures = self._store.read_measures(key)
         running = row["status"] == UNFINISHED if live is None else key in live
-        status = "RUNNING" if running else {UNFINISHED: "KILLED", FINISHED: "FINISHED", FAILED: "FAILED"}[row["status"]]
+        shown = {UNFINISHED: "KILLED", STOPPED: "KILLED", FINISHED: "FINISHED", FAILED: "FAILED"}
+        status = "RUNNING" if running else shown[row["status"]]
         known = sorted({*(e["evaluation"] for e in evaluations), *(m["measurement"] for m in measures)})
         state = [status, row["reason"], len(epochs), known, sorted(arms.items())]
         digest = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]

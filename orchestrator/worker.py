@@ -14,7 +14,7 @@ from typing import Any, Self
 import torch
 from ray import tune
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED
+from analysis.schema import FAILED, FINISHED, STOPPED, UNFINISHED
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
 from orchestrator.plan import Evaluation, Measurement, PlannedTrial
 from orchestrator.store import Recorded, Row, Store
@@ -303,8 +303,17 @@ def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str
 
 def write_failure(store: Store, job: Job, reason: str) -> None:
     """Record that a trial failed for good, from outside its actor."""
+    _write_end(store, job, FAILED, reason)
+
+
+def write_stop(store: Store, job: Job, reason: str) -> None:
+    """Record that a trial was stopped early, from outside its actor."""
+    _write_end(store, job, STOPPED, reason)
+
+
+def _write_end(store: Store, job: Job, status: str, reason: str) -> None:
     progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0}
-    write_trial(store, job, progress, FAILED, reason)
+    write_trial(store, job, progress, status, reason)
 
 
 def versions() -> dict[str, str]:

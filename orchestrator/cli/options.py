@@ -54,7 +54,8 @@ Optuna = Annotated[
         "--optuna",
         metavar="URL",
         envvar="ADVSWEEP_OPTUNA",
-        help="Where Optuna's studies are: a journal's path or a database's URL; optuna.journal in a local storage by default.",
+        help="Where Optuna's studies are: a journal's path, or a URL such as sqlite:///studies.db; a journal in the storage by "
+        "default.",
     ),
 ]
 Name = Annotated[str, typer.Argument(help="A study that was run here: name, alias or pattern.")]

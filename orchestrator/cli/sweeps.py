@@ -25,7 +25,7 @@ from orchestrator.cli.options import (
     storage_option,
     with_sweep_options,
 )
-from orchestrator.cli.tables import numbers_of, print_table, tables_of
+from orchestrator.cli.tables import print_table, shown_of
 from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def plan(
     table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
     for t in made.trials:
         epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
-        there = t.recorded.status if t.recorded.status != "unfinished" else epochs
+        there = t.recorded.status if t.recorded.status in ("finished", "failed") else epochs
         arm = next(iter(t.arms.values()))
         table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
     Console().print(table)
@@ -134,9 +134,9 @@ def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, con
     expected = _expected(made, store)
     _print_counts(made, expected, console)
     try:
-        from orchestrator.sweep import Shown, sweep
+        from orchestrator.sweep import sweep
 
-        outcome = sweep(made, store, options, Shown(tables_of(storage), numbers_of(storage)), console)
+        outcome = sweep(made, store, options, shown_of(storage), console)
     except KeyboardInterrupt:
         raise Interrupted from None
     if made.to_run:

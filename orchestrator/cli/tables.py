@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from analysis.schema import Manifest
     from analysis.tables import Checkpoint, OverBeta, Table
     from orchestrator.optuna_view import Numbers, NumbersOf
+    from orchestrator.sweep import Shown
     from orchestrator.tracking import Tables
 
 
@@ -54,6 +55,13 @@ def numbers_of(storage: str) -> "NumbersOf":
         return Cells(load(storage, trials), per_sample=False)
 
     return numbers
+
+
+def shown_of(storage: str) -> "Shown":
+    """What views show of studies."""
+    from orchestrator.sweep import Shown
+
+    return Shown(tables_of(storage), numbers_of(storage))
 
 
 def render(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> dict[str, str]:
