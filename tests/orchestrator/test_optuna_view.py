@@ -10,7 +10,6 @@ import numpy as np
 import optuna
 import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
-from optuna.storages import JournalStorage, RDBStorage
 from optuna.trial import TrialState
 
 from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest, ManifestArm, ManifestColumn
@@ -432,6 +431,11 @@ def test_optuna_follows_a_sweep(storage, store, capfd):
     assert (tracker.name, tracker.error, len(shown(storage))) == ("Optuna", "", 9)
 
 
+def test_it_waits_for_no_other_view(storage, store):
+    with store.exclusively("sync", part="mlflow"):
+        assert view(storage, store).sync(live=()) == 8
+
+
 def test_a_record_that_is_broken_is_told_by_its_name(storage, store):
     store.write_evaluations("at-cas-0", "x", [{**evaluation("at-cas-0", "natural", 3), "accuracy": 0.9}])
     evaluate(store, "at-none-1", 6, 5)
@@ -439,7 +443,3 @@ def test_a_record_that_is_broken_is_told_by_its_name(storage, store):
     tracker.start()
     assert not tracker.stop()
     assert "at-cas-0" in tracker.error
-
-
-def test_both_kinds_of_storage_are_real(storage):
-    assert isinstance(storage, JournalStorage | RDBStorage)
