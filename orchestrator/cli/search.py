@@ -113,8 +113,6 @@ def search(
     url = options.optuna or default_url(store)
     if url is None:
         raise BadInput(f"--optuna: must be given with --storage {storage!r}, where no journal can be kept: a database's URL")
-    if optuna is not None:
-        open_storage(optuna)  # before a cluster is started; the journal in the storage is made with that
 
     def begin() -> Search:
         study = open_study(open_storage(url), called, objectives, sampler, pruner, config.training.epochs, sampler_seed)
