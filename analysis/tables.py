@@ -158,7 +158,7 @@ def _row(source: _Source, arm: ManifestArm, checkpoint: str, part: _Part) -> Row
     values: dict[int, list[float]] = {}
     notes = []
     for seed, trial in sorted((int(seed), trial) for seed, trial in arm.trials.items()):
-        found = _values(source, trial, checkpoint, columns, part)
+        found = _values(source, trial, checkpoint, [arm.own(column) for column in columns], part)
         if isinstance(found, str):
             notes.append(f"seed {seed}: {found}")
         else:

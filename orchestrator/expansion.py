@@ -170,6 +170,8 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
     study, profile = expanded.study, expanded.profile
     sources: set[str] = set()
     attacked: set[tuple[str, str, Attack]] = set()
+    columns = {column.label: manifest_column(column) for column in study.columns}
+    columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
     arms = []
     for row in expanded.rows:
         label = " ".join(row.arm.labels) or study.title
@@ -200,11 +202,10 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         reads = {column.label: reading.keys for column, reading in shown if reading.keys}
         pictured = {**pictures, **(looks if more.shown else {})}
         shows = {label: measure_key(measure) for label, measure in pictured.items()}
-        arms.append(ManifestArm(row.arm.labels, keys, reads, shows))
+        heads = {c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head}
+        arms.append(ManifestArm(row.arm.labels, keys, reads, shows, heads))
     demand.requested += sum(len(row.configs) for row in expanded.rows) + len(sources)
     demand.evaluations_requested += len(attacked)
-    columns = [manifest_column(column) for column in study.columns]
-    columns += [manifest_column(column, added=True) for column in more.columns if more.shown]
     return Manifest(
         study=study.name,
         aliases=study.aliases,
@@ -217,7 +218,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         checkpoint=study.checkpoint,
         rows_by_beta=study.rows_by_beta,
         factors=tuple(factor.name for factor in study.varied(profile)),
-        columns=tuple({column.label: column for column in columns}.values()),
+        columns=tuple(columns.values()),
         arms=tuple(arms),
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

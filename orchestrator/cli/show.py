@@ -25,7 +25,7 @@ from orchestrator.cli.options import (
     out,
     print_json,
 )
-from orchestrator.cli.tables import print_table, render, tables_of
+from orchestrator.cli.tables import build_table, print_table, render, tables_of
 from orchestrator.errors import BadInput
 
 
@@ -121,7 +121,7 @@ def table(
         if form == "text" and output is None:
             print_table(storage, manifest, checkpoint, over_beta)
         else:
-            texts.append(render(storage, manifest, checkpoint, over_beta)[form])
+            texts.append(render(build_table(storage, manifest, checkpoint, over_beta), form))
     if output is not None:
         try:
             output.write_text("\n".join(texts), encoding="utf-8")

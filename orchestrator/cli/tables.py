@@ -1,6 +1,7 @@
 """Tables from the storage to the terminal, to files and to MLflow."""
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -39,18 +40,23 @@ def print_table(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", ov
 def tables_of(storage: str) -> "Tables":
     """How MLflow gets a study's table: a function from its manifest to files."""
     names = {"html": "table.html", "md": "table.md", "latex": "table.tex", "csv": "table.csv"}
-    return lambda manifest: {names[f]: t for f, t in render(storage, manifest, "both", "minimum").items() if f in names}
+
+    def files(manifest: "Manifest") -> dict[str, str]:
+        made = build_table(storage, manifest, "both", "minimum")
+        return {name: render(made, form) for form, name in names.items()}
+
+    return files
 
 
-def render(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> dict[str, str]:
-    """The table in every format."""
+def render(table: "Table", form: str) -> str:
+    """A table as ``text``, ``md``, ``latex``, ``csv`` or ``html``."""
     from analysis import render as formats
 
-    made = build_table(storage, manifest, checkpoint, over_beta)
-    return {
-        "text": formats.to_text(made),
-        "md": formats.to_markdown(made),
-        "latex": formats.to_latex(made),
-        "csv": formats.to_csv(made),
-        "html": formats.to_html(made),
+    write: dict[str, Callable[[Table], str]] = {
+        "text": formats.to_text,
+        "md": formats.to_markdown,
+        "latex": formats.to_latex,
+        "csv": formats.to_csv,
+        "html": formats.to_html,
     }
+    return write[form](table)

@@ -1,5 +1,7 @@
 """A table's numbers, from a record whose means can be made in the head: ten test examples, ten percent each."""
 
+from dataclasses import replace
+
 import pytest
 from handmade import FGSM, NATURAL, PGD, Storage, arm, manifest, number, share
 
@@ -223,3 +225,17 @@ def test_attacks_of_one_cell_must_share_their_examples(storage: Storage, cas: Ma
     storage.evaluation("c0", "PGD1", "10")
     with pytest.raises(BrokenRecordError, match="different numbers of examples"):
         table(storage, manifest(arm("CAS", ["c0"], ["0", "1"], ["PGD-20"])))
+
+
+def test_a_row_may_show_another_head_than_its_column(storage: Storage) -> None:
+    for trial in ("v0", "c0"):
+        storage.trial(trial)
+        storage.evaluation(trial, "natural", share(9), complete=True)
+    storage.evaluation("c0", "natural", share(4), complete=True, head="1")
+    own = ManifestColumn("Natural", False, head="1")
+    arms = (replace(arm("Vanilla", ["v0"], columns=()), heads={"Natural": "final"}), arm("CAS", ["c0"], columns=()))
+    found = rows(table(storage, manifest(*arms, columns=(own,))))
+    assert {labels: means(row) for labels, row in found.items()} == {
+        ("Vanilla",): [pytest.approx(90)],
+        ("CAS",): [pytest.approx(40)],
+    }

@@ -217,6 +217,16 @@ def test_without_its_module_a_column_asks_for_no_evaluation():
     assert [arm.reads.keys() for arm in made.manifests[0].arms] == [set(), {"First"}, {"First"}]
 
 
+def test_columns_of_one_label_may_read_other_heads_in_other_rows():
+    """Where there is no module, CAS's Table 4 has the final prediction in the columns of the module's own."""
+    (manifest,) = plan([STUDIES["cas/table-4"]], "demo", seeds=1).manifests
+    assert len(manifest.columns) == 4
+    for arm in manifest.arms:
+        head = {"Vanilla": "final", "CAS": "1"}[arm.labels[-1]]
+        assert arm.reads.keys() == {column.label for column in manifest.columns}
+        assert {arm.own(column).head for column in manifest.columns} == {head}
+
+
 @pytest.mark.parametrize(("module", "names"), [(NoModule(), ["final"]), (CIFS(), ["final", "1", "2"])])
 def test_heads(module, names):
     assert heads(module) == names
