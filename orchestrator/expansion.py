@@ -17,7 +17,7 @@ from orchestrator.store import Recorded
 from search_spaces.column import AnyColumn, Column, Source
 from search_spaces.factor import Settings
 from search_spaces.study import Arm, Picture, Profile, Study
-from trainables.config import Attack, Measure, TrialConfig, attack_key, measure_key, measurement_key, trial_key
+from trainables.config import Attack, Measure, TrialConfig, attack_key, course, measure_key, measurement_key, trial_key
 
 #: The seed of networks that attacks are transferred from; no arm has it.
 SOURCE_SEED = 1000
@@ -157,6 +157,7 @@ class _Demand:
                 tuple(Evaluation.of(key, a, c, label, complete) for (_, c), (a, label, complete) in wanted.attacks.items()),
                 tuple(Measurement(measurement_key(key, c, m), c, m) for (_, c), m in wanted.measures.items()),
                 Recorded(),
+                course(wanted.config),
             )
             for key, wanted in self._trials.items()
         ]

@@ -1,8 +1,9 @@
 """A sweep: a plan on a cluster, watched, recorded and tracked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from orchestrator import ray_tune, tracking
 from orchestrator.cluster import Resources, cluster, find_data, resources, see_storage
 from orchestrator.errors import Interrupted
 from orchestrator.options import Options
-from orchestrator.plan import Plan
+from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import Progress
 from orchestrator.store import Store
 from orchestrator.tracking import Tables, Tracker, View
@@ -52,19 +53,27 @@ def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: C
         find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime)
         with _recorded(plan, store, options, tables, console) as tracker:
             first = plan.ready()
-            outcome = _run(first, store, runtime, share, tracker, console)
-            # Attacks from trials that were just trained come after them.
+            outcome = _run(first, store, runtime, share, tracker, console, plan.beginnings)
+            # Attacks from trials that were just trained, and on those that others were trained through, come after them.
             if first.trials != plan.trials:
                 rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
                 outcome = outcome.and_then(_run(rest, store, runtime, share, tracker, console))
     return outcome
 
 
-def _run(plan: Plan, store: Store, runtime: Runtime, share: Resources, tracker: Tracker | None, console: Console) -> Outcome:
-    """Run what the plan has left to do, told to whoever listens."""
+def _run(
+    plan: Plan,
+    store: Store,
+    runtime: Runtime,
+    share: Resources,
+    tracker: Tracker | None,
+    console: Console,
+    beginnings: Mapping[str, Sequence[PlannedTrial]] = MappingProxyType({}),
+) -> Outcome:
+    """Run what the plan has left to do, told to whoever listens. ``beginnings``: see :class:`~orchestrator.plan.Plan`."""
     if not plan.to_run:
         return Outcome({}, {})
-    jobs = [Job.of(trial, store, runtime) for trial in plan.to_run]
+    jobs = [Job.of(trial, store, runtime, beginnings.get(trial.key, ())) for trial in plan.to_run]
     with Progress(plan.to_run, console) as progress:
         ray_tune.run(jobs, share, store, _Listeners(progress, tracker))
     if progress.done + len(progress.failures) < len(jobs):

@@ -323,6 +323,7 @@ def test_nothing_recorded():
         "trials_unique": 3,
         "trials_cached": 0,
         "trials_to_run": 3,
+        "trials_begun": 0,
         "trials_failed": 0,
         "evaluations_requested": 2 * (3 + 5 + 5),
         "evaluations_unique": 2 * (3 + 5 + 5),
@@ -788,3 +789,70 @@ def test_what_was_added_before_stays_in_the_manifest():
     assert now.with_added(now) == now
     other = plan([STUDY], "demo", seeds=1, overrides={"training.lr": 0.5}).manifests[0].with_added(before)
     assert all("pgd(iterations=9)" not in arm.reads for arm in other.arms)
+
+
+# --- beginnings ---------------------------------------------------------------------------------------------------------
+
+STAGES = choice("stage", "epoch", tuple(Level(str(n), {"training.epochs": n}) for n in (1, 2, 4)), "4")
+
+
+def staged(**overrides):
+    return tiny_plan(studies=(replace(STUDY, factors=(STAGES,)),), **overrides)
+
+
+def lengths(trials):
+    return [trial.config.training.epochs for trial in trials]
+
+
+def test_the_longest_training_passes_through_the_shorter_ones():
+    made = staged(seeds=2)
+    assert {key: lengths(through) for key, through in made.beginnings.items()} == {
+        trial.key: [1, 2] for trial in made.trials if trial.config.training.epochs == 4
+    }
+    assert (made.counts()["trials_unique"], made.counts()["trials_to_run"], made.counts()["trials_begun"]) == (6, 2, 4)
+    assert lengths(made.ready().trials) == [4, 4]
+    assert all(
+        beginning.config.seed == trial.config.seed for trial in made.trials for beginning in made.beginnings.get(trial.key, ())
+    )
+
+
+def test_trainings_that_differ_in_more_than_epochs_do_not_begin_each_other():
+    slow = choice("rate", "rate", (Level("slow", {"training.lr": 1e-4, "training.epochs": 2}), Level("fast", {})), "fast")
+    assert tiny_plan(studies=(replace(STUDY, factors=(slow,)),)).beginnings == {}
+
+
+@pytest.mark.parametrize("field", [{"training__schedule__name": "cosine"}, {"training__schedule__name": "one-cycle"}])
+def test_a_rate_that_knows_its_end_has_no_beginnings(field):
+    made = staged(**field)
+    assert (made.beginnings, lengths(made.ready().trials)) == ({}, [1, 2, 4])
+
+
+def test_patience_may_end_the_longer_training_first():
+    levels = tuple(Level(str(n), {"training.epochs": n}) for n in (3, 4))
+    made = tiny_plan(studies=(replace(STUDY, factors=(replace(STAGES, levels=levels),)),), training__patience=2)
+    assert made.beginnings == {}
+
+
+@pytest.mark.parametrize(
+    ("there", "through"),
+    [
+        ({4: Recorded(FINISHED, epochs=4)}, {2: [1]}),
+        ({4: Recorded(UNFINISHED, epochs=1)}, {4: [2]}),
+        ({4: Recorded(FAILED, "diverged", epochs=3)}, {2: [1]}),
+        ({2: Recorded(FINISHED, epochs=2)}, {4: [1]}),
+        ({2: Recorded(UNFINISHED, epochs=1)}, {4: [1, 2]}),
+        ({1: Recorded(FAILED, "diverged")}, {4: [2]}),
+    ],
+)
+def test_only_what_is_still_ahead_is_left_on_the_way(there, through):
+    made = staged()
+    known = {trial.key: there[trial.config.training.epochs] for trial in made.trials if trial.config.training.epochs in there}
+    made = made.against(known)
+    by_key = {trial.key: trial.config.training.epochs for trial in made.trials}
+    assert {by_key[key]: lengths(trials) for key, trials in made.beginnings.items()} == through
+
+
+def test_the_papers_need_two_fifths_of_the_trainings_that_they_ask_for():
+    counts = plan(tuple(STUDIES.values()), "paper").counts()
+    assert counts["trials_requested"] >= 2.5 * counts["trials_to_run"]
+    assert counts["trials_unique"] == counts["trials_to_run"] + counts["trials_begun"]
