@@ -184,7 +184,8 @@ class ManifestArm:
 class ManifestNumber:
     """A number the paper prints, in its column's unit.
 
-    ``labels``: as the arm's, with the beta_atk behind them where rows are by beta.
+    ``labels``: as the arm's, with the beta_atk behind them where rows are by beta. ``seed``: ``best`` or ``worst`` where it is
+    of that one of several trainings.
     """
 
     labels: tuple[str, ...]
@@ -192,6 +193,7 @@ class ManifestNumber:
     column: str
     value: float
     std: float | None = None
+    seed: str = ""
 
 
 @dataclass(frozen=True)
