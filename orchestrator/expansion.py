@@ -219,7 +219,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         checkpoint=study.checkpoint,
         rows_by_beta=study.rows_by_beta,
         factors=tuple(factor.name for factor in study.varied(profile)),
-        columns=tuple(columns.values()),
+        columns=tuple(column for column in columns.values() if any(column.label in arm.reads for arm in arms)),
         arms=tuple(arms),
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

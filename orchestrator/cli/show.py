@@ -52,7 +52,7 @@ def studies(
                 "reference": study.reference,
                 "title": study.title,
                 "factors": {f.name: [level.label for level in f.levels] for f in study.varied(at)},
-                "columns": list(dict.fromkeys(column.label for column in study.columns)),
+                "columns": list(dict.fromkeys(c.label for arm in study.arms(at) for c in study.columns_of(arm, at))),
                 "arms": len(study.arms(at)),
                 "seeds": at.seeds,
             }

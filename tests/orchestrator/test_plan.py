@@ -227,6 +227,15 @@ def test_columns_of_one_label_may_read_other_heads_in_other_rows():
         assert {arm.own(column).head for column in manifest.columns} == {head}
 
 
+@pytest.mark.parametrize("profile", ["paper", "demo"])
+def test_a_table_has_the_columns_that_some_row_has(profile):
+    """AFD's data sets have an eps each, and the demo has one data set."""
+    (manifest,) = plan([STUDIES["afd/figure-2"]], profile, seeds=1).manifests
+    labels = [column.label for column in manifest.columns]
+    assert set(labels) == {label for arm in manifest.arms for label in arm.reads}
+    assert ("PGD-L∞ ε = 8/255" in labels, "PGD-L∞ ε" in labels) == (profile == "paper", profile == "demo")
+
+
 @pytest.mark.parametrize(("module", "names"), [(NoModule(), ["final"]), (CIFS(), ["final", "1", "2"])])
 def test_heads(module, names):
     assert heads(module) == names
