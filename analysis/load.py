@@ -115,7 +115,12 @@ def find_manifest(storage_uri: str, study: str, profile: str | None = None) -> M
         ManifestNotFoundError: it was not run on this storage; the message names what was.
         StorageNotFoundError, BrokenRecordError: as :func:`manifests`.
     """
-    there = manifests(storage_uri)
+    return newest(manifests(storage_uri), study, profile, storage_uri)
+
+
+def newest(there: Iterable[Manifest], study: str, profile: str | None, storage_uri: str) -> Manifest:
+    """As :func:`find_manifest`, of the manifests that are ``there``, which were read already."""
+    there = tuple(there)
     found = [m for m in there if study in m.names and profile in {None, m.profile}]
     if not found:
         wanted = f"{study!r}" if profile is None else f"{study!r} with profile {profile!r}"

@@ -175,7 +175,8 @@ def to_csv(table: Table) -> str:
     """One number a line, for machines: percent, unrounded.
 
     ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one model for all columns) or ``seed``; ``seeds``: those
-    behind it. A row without any keeps its means, empty; ``notes`` say why. What means nothing for a row has no line.
+    behind it; ``paper``: the paper's number, that of its own best or worst training where it has one. A row without any seed
+    keeps its means, empty; ``notes`` say why. What means nothing for a row has no line.
     """
     m = table.manifest
     header = ["study", "profile", "variant", "selection", "over_beta", "checkpoint", *table.factors, "column", "statistic"]
@@ -183,6 +184,7 @@ def to_csv(table: Table) -> str:
     lines = []
     for block in table.blocks:
         for row in block.rows:
+            why = "; ".join((*row.notes, *row.doubts))
             for column, cell in zip(table.columns, row.cells, strict=True):
                 if cell is None:
                     continue
@@ -196,9 +198,10 @@ def to_csv(table: Table) -> str:
                     *row.labels,
                     column.label,
                 )
-                paper = (cell.paper.value, cell.paper.std) if cell.paper else (None, None)
-                behind = (len(row.seeds), row.asked, *paper, "; ".join((*row.notes, *row.doubts)))
-                lines += [(*where, *statistic, *behind) for statistic in _statistics(row, cell)]
+                for statistic in _statistics(row, cell):
+                    number = cell.paper_ends.get(statistic[0], cell.paper)
+                    paper = (number.value, number.std) if number else (None, None)
+                    lines.append((*where, *statistic, len(row.seeds), row.asked, *paper, why))
     return pd.DataFrame(lines, columns=header).to_csv(index=False)
 
 

@@ -168,20 +168,27 @@ class ManifestArm:
     (no entry where the column means nothing for this arm): attacks by beta_atk ("" where they have none), by eps for an area
     (one and the same for all where it looks for the smallest change), by whatever tells them apart for an ensemble; a
     measure's or a cost's one key under "", empty for the training's cost.
-    ``pictures``: for each picture's label, the measure's key.
+    ``pictures``: for each picture's label, the measure's key. ``heads``: by the label of a column, whose prediction counts in
+    this row, where that is not the column's.
     """
 
     labels: tuple[str, ...]
     trials: dict[str, str]
     reads: dict[str, dict[str, str]]
     pictures: dict[str, str] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
+
+    def own(self, column: ManifestColumn) -> ManifestColumn:
+        """The column as this row shows it."""
+        return replace(column, head=self.heads.get(column.label, column.head))
 
 
 @dataclass(frozen=True)
 class ManifestNumber:
     """A number the paper prints, in its column's unit.
 
-    ``labels``: as the arm's, with the beta_atk behind them where rows are by beta.
+    ``labels``: as the arm's, with the beta_atk behind them where rows are by beta. ``seed``: ``best`` or ``worst`` where it is
+    of that one of several trainings.
     """
 
     labels: tuple[str, ...]
@@ -189,6 +196,7 @@ class ManifestNumber:
     column: str
     value: float
     std: float | None = None
+    seed: str = ""
 
 
 @dataclass(frozen=True)

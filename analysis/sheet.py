@@ -118,9 +118,10 @@ def _lines(row: Row) -> list[tuple[str, list[str], list[str]]]:
     for end, seed in (("best", row.best), ("worst", row.worst)):
         if seed is not None and len(row.seeds) > 1:
             lines.append((f"{end} ({seed})", show((cell.values[seed], None) if cell else None for cell in row.cells), plain))
-    papers = [cell.paper if cell else None for cell in row.cells]
-    if any(papers):
-        lines.append(("paper", show((paper.value, paper.std) if paper else None for paper in papers), plain))
+    for name, of in (("paper", ""), ("paper best", "best"), ("paper worst", "worst")):
+        papers = [cell and (cell.paper_ends.get(of) if of else cell.paper) for cell in row.cells]
+        if any(papers):
+            lines.append((name, show((paper.value, paper.std) if paper else None for paper in papers), plain))
     return lines
 
 

@@ -5,7 +5,7 @@ Accuracies are in percent here, as in the papers.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,14 +25,15 @@ class Cell:
     """One column of a row.
 
     ``values``: by finished seed, in the column's unit: percent, but for areas, measures and costs. ``mean`` and ``std``: None
-    without seeds; ``std`` also with a single one. ``paper``: what the paper prints here. ``bold``: best mean of its column.
-    ``underline``: strongest attack of its row.
+    without seeds; ``std`` also with a single one. ``paper``: what the paper prints here; ``paper_ends``: of its ``best`` and
+    ``worst`` training. ``bold``: best mean of its column. ``underline``: strongest attack of its row.
     """
 
     values: dict[int, float]
     mean: float | None
     std: float | None
     paper: ManifestNumber | None
+    paper_ends: Mapping[str, ManifestNumber] = field(default_factory=dict)
     bold: bool = False
     underline: bool = False
 
@@ -105,7 +106,7 @@ def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_be
     over_beta = "each" if manifest.rows_by_beta else over_beta
     cells = Cells(record, over_beta == "per-sample")
     printed = manifest.printed if manifest.profile == "paper" else ()
-    source = _Source(manifest.columns, cells, {(n.labels, n.checkpoint, n.column): n for n in printed})
+    source = _Source(manifest.columns, cells, {(n.labels, n.checkpoint, n.column, n.seed): n for n in printed})
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
     blocks = []
     for name in checkpoints:
@@ -146,11 +147,11 @@ def _parts(arm: ManifestArm, columns: Sequence[ManifestColumn], over_beta: OverB
 
 
 class _Source(NamedTuple):
-    """What the rows are made from: columns, the record, and the paper's numbers by labels, checkpoint and column."""
+    """What the rows are made from: columns, the record, and the paper's numbers by labels, checkpoint, column and seed."""
 
     columns: tuple[ManifestColumn, ...]
     cells: Cells
-    paper: Mapping[tuple[tuple[str, ...], str, str], ManifestNumber]
+    paper: Mapping[tuple[tuple[str, ...], str, str, str], ManifestNumber]
 
 
 def _row(source: _Source, arm: ManifestArm, checkpoint: str, part: _Part) -> Row:
@@ -158,15 +159,15 @@ def _row(source: _Source, arm: ManifestArm, checkpoint: str, part: _Part) -> Row
     values: dict[int, list[float]] = {}
     notes = []
     for seed, trial in sorted((int(seed), trial) for seed, trial in arm.trials.items()):
-        found = _values(source, trial, checkpoint, columns, part)
+        found = _values(source, trial, checkpoint, [arm.own(column) for column in columns], part)
         if isinstance(found, str):
             notes.append(f"seed {seed}: {found}")
         else:
             values[seed] = found
     seeds = tuple(values)
-    papers = {column: source.paper.get((part.labels, checkpoint, column.label)) for column in columns}
+    papers = {column: _printed(source, part.labels, checkpoint, column.label) for column in columns}
     if not seeds or not columns:
-        cells = {column: Cell({}, None, None, papers[column]) for column in columns}
+        cells = {column: Cell({}, None, None, *papers[column]) for column in columns}
         best = worst = None
     else:
         adversarial = np.array([column.adversarial for column in columns])
@@ -175,8 +176,16 @@ def _row(source: _Source, arm: ManifestArm, checkpoint: str, part: _Part) -> Row
         cells = {}
         for i, column in enumerate(columns):
             std = float(summary.std[i]) if len(seeds) > 1 else None
-            cells[column] = Cell({seed: values[seed][i] for seed in seeds}, float(summary.mean[i]), std, papers[column])
+            cells[column] = Cell({seed: values[seed][i] for seed in seeds}, float(summary.mean[i]), std, *papers[column])
     return Row(part.labels, tuple(map(cells.get, source.columns)), seeds, len(arm.trials), best, worst, tuple(notes))
+
+
+def _printed(
+    source: _Source, labels: tuple[str, ...], checkpoint: str, column: str
+) -> tuple[ManifestNumber | None, dict[str, ManifestNumber]]:
+    """What the paper has in a cell, and of its best and worst training."""
+    found = {seed: source.paper.get((labels, checkpoint, column, seed)) for seed in ("", "best", "worst")}
+    return found.pop(""), {seed: number for seed, number in found.items() if number}
 
 
 def _values(source: _Source, trial: str, checkpoint: str, columns: Sequence[ManifestColumn], part: _Part) -> list[float] | str:

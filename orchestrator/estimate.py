@@ -51,12 +51,13 @@ class Estimate:
 def estimate(plan: Plan, throughput: Throughput) -> Estimate:
     """What is left of a plan to do; at most, where patience may end trainings and both checkpoints may be one."""
     left = plan.to_run
+    begun = {trial.key for trials in plan.beginnings.values() for trial in trials}
     source = throughput.source
     if source and not all(map(throughput.knows, {network(t.config): t.config for t in left}.values())):
         # From small networks, whose time is not all arithmetic, to large ones that says too much.
         source += ", other networks by multiply-adds"
     return Estimate(
-        _hours(_training(trial, throughput) for trial in left),
+        _hours(_training(trial, throughput) for trial in left if trial.key not in begun),
         _hours(_evaluation(trial.config, e, throughput) for trial in left for e in to_be_run(trial)),
         _hours(
             _seconds(throughput, trial.config, measurement_passes(trial.config, m.measure), measuring(m.measure.name), _PLAIN)

@@ -17,7 +17,17 @@ from orchestrator.store import Recorded
 from search_spaces.column import AnyColumn, Column, Source
 from search_spaces.factor import Settings
 from search_spaces.study import Arm, Picture, Profile, Study
-from trainables.config import Attack, Measure, NoModule, TrialConfig, attack_key, measure_key, measurement_key, trial_key
+from trainables.config import (
+    Attack,
+    Measure,
+    NoModule,
+    TrialConfig,
+    attack_key,
+    course,
+    measure_key,
+    measurement_key,
+    trial_key,
+)
 
 #: The seed of networks that attacks are transferred from; no arm has it.
 SOURCE_SEED = 1000
@@ -157,6 +167,7 @@ class _Demand:
                 tuple(Evaluation.of(key, a, c, label, complete) for (_, c), (a, label, complete) in wanted.attacks.items()),
                 tuple(Measurement(measurement_key(key, c, m), c, m) for (_, c), m in wanted.measures.items()),
                 Recorded(),
+                course(wanted.config),
             )
             for key, wanted in self._trials.items()
         ]
@@ -170,6 +181,8 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
     study, profile = expanded.study, expanded.profile
     sources: dict[str, str] = {}
     attacked: set[tuple[str, str, Attack]] = set()
+    columns = {column.label: manifest_column(column) for column in study.columns}
+    columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
     arms = []
     for row in expanded.rows:
         label = " ".join(row.arm.labels) or study.title
@@ -201,11 +214,10 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         reads = {column.label: reading.keys for column, reading in shown if reading.keys}
         pictured = {**pictures, **(looks if more.shown else {})}
         shows = {label: measure_key(measure) for label, measure in pictured.items()}
-        arms.append(ManifestArm(row.arm.labels, keys, reads, shows))
+        heads = {c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head}
+        arms.append(ManifestArm(row.arm.labels, keys, reads, shows, heads))
     demand.requested += sum(len(row.configs) for row in expanded.rows) + len(sources)
     demand.evaluations_requested += len(attacked)
-    columns = [manifest_column(column) for column in study.columns]
-    columns += [manifest_column(column, added=True) for column in more.columns if more.shown]
     return Manifest(
         study=study.name,
         aliases=study.aliases,
@@ -218,7 +230,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         checkpoint=study.checkpoint,
         rows_by_beta=study.rows_by_beta,
         factors=tuple(factor.name for factor in study.varied(profile)),
-        columns=tuple({column.label: column for column in columns}.values()),
+        columns=tuple(column for column in columns.values() if any(column.label in arm.reads for arm in arms)),
         arms=tuple(arms),
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

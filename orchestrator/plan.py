@@ -59,6 +59,7 @@ class PlannedTrial:
     evaluations: tuple[Evaluation, ...]
     measurements: tuple[Measurement, ...]
     recorded: Recorded
+    course: str | None = None  # trainings of one course are beginnings of each other
 
     @property
     def label(self) -> str:
@@ -115,6 +116,21 @@ class Plan:
         )
 
     @property
+    def beginnings(self) -> Mapping[str, tuple[PlannedTrial, ...]]:
+        """Trials that are trained on the way, by the key of the longest training that passes through them."""
+        courses: dict[str, list[PlannedTrial]] = {}
+        for trial in self.to_run:
+            if trial.course is not None and not trial.trained:
+                courses.setdefault(trial.course, []).append(trial)
+        found = {}
+        for trials in courses.values():
+            longest = max(trials, key=lambda t: t.config.training.epochs)
+            ahead = range(longest.recorded.epochs + 1, longest.config.training.epochs)
+            if on_the_way := tuple(t for t in trials if t.config.training.epochs in ahead):
+                found[longest.key] = on_the_way
+        return found
+
+    @property
     def untrained(self) -> tuple[PlannedTrial, ...]:
         """Trials that are left out because this plan trains nothing."""
         return () if self.train else tuple(t for t in self.trials if not t.trained)
@@ -143,22 +159,26 @@ class Plan:
                 raise BadInput(f"attack.source = {source}: must be a finished trial of this storage, and it is {status}")
 
     def ready(self) -> "Plan":
-        """The same plan without the attacks that come from trials which it has yet to train."""
+        """The same plan without what waits for its trainings: attacks that come from them, and what they pass through."""
         unfinished = {trial.key for trial in self.trials if trial.recorded.status != FINISHED}
 
         def is_ready(evaluation: Evaluation) -> bool:
             return not isinstance(evaluation.attack, Transfer) or evaluation.attack.source not in unfinished
 
-        trials = (replace(t, evaluations=tuple(e for e in t.evaluations if is_ready(e))) for t in self.trials)
+        waiting = {trial.key for trials in self.beginnings.values() for trial in trials}
+        there = (trial for trial in self.trials if trial.key not in waiting)
+        trials = (replace(t, evaluations=tuple(e for e in t.evaluations if is_ready(e))) for t in there)
         return replace(self, trials=tuple(trials))
 
     def counts(self) -> dict[str, int]:
-        """The plan in numbers, as ``--json`` prints it."""
+        """The plan in numbers, as ``--json`` prints it. ``trials_begun``: of those to run, what others train on their way."""
+        begun = sum(map(len, self.beginnings.values()))
         return {
             "trials_requested": self.requested,
             "trials_unique": len(self.trials),
             "trials_cached": sum(t.recorded.status == FINISHED for t in self.trials),
-            "trials_to_run": sum(not t.trained for t in self.to_run),
+            "trials_to_run": sum(not t.trained for t in self.to_run) - begun,
+            "trials_begun": begun,
             "trials_failed": len(self.failed),
             "evaluations_requested": self.evaluations_requested,
             "evaluations_unique": sum(len(t.evaluations) for t in self.trials),

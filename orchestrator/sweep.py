@@ -1,9 +1,10 @@
 """A sweep: a plan on a cluster, watched, recorded and tracked."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from orchestrator.errors import Interrupted
 from orchestrator.options import Options
 from orchestrator.optuna_storage import default_url, open_storage
 from orchestrator.optuna_view import NumbersOf, OptunaView
-from orchestrator.plan import Plan
+from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import Progress
 from orchestrator.search import Search
 from orchestrator.store import Store
@@ -61,8 +62,8 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
     datasets: set[str] = {t.config.data.dataset for t in plan.to_run}
     with _at_work(datasets, store, options) as place, _recorded(plan, store, options, shown, console) as trackers:
         first = plan.ready()
-        outcome = _run(first, store, place, trackers, console)
-        # Attacks from trials that were just trained come after them.
+        outcome = _run(first, store, place, trackers, console, plan.beginnings)
+        # Attacks from trials that were just trained, and on those that others were trained through, come after them.
         if first.trials != plan.trials:
             rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
             outcome = outcome.and_then(_run(rest, store, place, trackers, console))
@@ -97,11 +98,18 @@ def search(
         return found, Outcome(progress.failures, progress.not_run, progress.hours)
 
 
-def _run(plan: Plan, store: Store, place: "_Place", trackers: Sequence[Tracker], console: Console) -> Outcome:
-    """Run what the plan has left to do, told to whoever listens."""
+def _run(
+    plan: Plan,
+    store: Store,
+    place: "_Place",
+    trackers: Sequence[Tracker],
+    console: Console,
+    beginnings: Mapping[str, Sequence[PlannedTrial]] = MappingProxyType({}),
+) -> Outcome:
+    """Run what the plan has left to do, told to whoever listens. ``beginnings``: see :class:`~orchestrator.plan.Plan`."""
     if not plan.to_run:
         return Outcome({}, {})
-    jobs = [Job.of(trial, store, place.runtime) for trial in plan.to_run]
+    jobs = [Job.of(trial, store, place.runtime, beginnings.get(trial.key, ())) for trial in plan.to_run]
     with Progress(plan.to_run, console) as progress:
         ray_tune.run(ray_tune.Queue(jobs), place.share, store, _Listeners(progress, trackers))
     if progress.done + len(progress.failures) < len(jobs):

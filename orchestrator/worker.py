@@ -5,8 +5,8 @@ import json
 import platform
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Self
@@ -30,7 +30,10 @@ REPORT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Job:
-    """What an actor is asked to do: train this trial to the end, then run these evaluations and measurements."""
+    """What an actor is asked to do: train this trial to the end, then run these evaluations and measurements.
+
+    ``beginnings``: trials that this one passes through, by key: their training is found in it.
+    """
 
     storage: str
     key: str
@@ -38,11 +41,13 @@ class Job:
     evaluations: tuple[Evaluation, ...]
     measurements: tuple[Measurement, ...]
     runtime: Runtime
+    beginnings: Mapping[str, TrialConfig] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime) -> Self:
-        """The job that a planned trial leaves to do."""
-        return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime)
+    def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime, beginnings: Iterable[PlannedTrial] = ()) -> Self:
+        """The job that a planned trial leaves to do; ``beginnings``: what is trained on the way."""
+        through = {trial.key: trial.config for trial in beginnings}
+        return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime, through)
 
 
 class SourceMissing(LookupError):
@@ -116,10 +121,23 @@ class Work:
         key, trial = self.job.key, self.trial
         # Weights, then the state that names them: a kill in between costs this epoch at most.
         self.store.write_weights(key, trial.epoch, pack_weights(trial.weights()))
+        self._leave_beginnings()
         self.store.write_state(key, pack_state({"trial": trial.state_dict(), "history": self.history}))
         self._follow_state()
         self._write_trial()
         return training_passes(self.job.config)
+
+    def _leave_beginnings(self) -> None:
+        """Write the record of the trials that end with this epoch, as if each had been trained alone."""
+        for key, config in self.job.beginnings.items():
+            if config.training.epochs == self.trial.epoch:
+                for epoch in {self.trial.epoch, self.trial.best_epoch}:
+                    self.store.write_weights(key, epoch, self.store.read_weights(self.job.key, epoch))
+                history = [{**row, "trial": key} for row in self.history]
+                self.store.write_state(key, pack_state({"trial": self.trial.state_dict(), "history": history}))
+                self.store.keep_weights(key, {self.trial.epoch, self.trial.best_epoch})
+                self.store.write_epochs(key, history)
+                write_trial(self.store, replace(self.job, key=key, config=config), self._progress(), FINISHED, "")
 
     def _follow_state(self) -> None:
         """Bring the rest of the record to the last state; a kill right behind that one is made good by the next start."""
@@ -253,13 +271,15 @@ class Work:
 
     def _write_trial(self, reason: str = "") -> None:
         status = FAILED if reason else FINISHED if self.trained else UNFINISHED
-        progress = {
+        write_trial(self.store, self.job, self._progress(), status, reason)
+
+    def _progress(self) -> Row:
+        return {
             "epochs": self.trial.epoch,
             "best_epoch": self.trial.best_epoch,
             "device": self.device,
             "seconds": sum(row["seconds"] for row in self.history),
         }
-        write_trial(self.store, self.job, progress, status, reason)
 
 
 class Worker(tune.Trainable):

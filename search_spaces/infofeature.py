@@ -180,7 +180,7 @@ STUDIES = (
         _defense("Standard", "Madry"),
         columns=_distances(),
     ),
-    # The paper's best and worst of several restarts are the table's best and worst seed.
+    # The paper's best and worst of several restarts are the table's best and worst seed, and stand beside them.
     _study(
         "table-3",
         "wide-resnet",

@@ -7,7 +7,7 @@ cas-table-13 has multiples of the training's eps for 2/255 to 32/255, and cifs-t
 columns.
 ``objective`` and ``module`` are the factors where a table crosses the two, ``defense`` where its rows are whole methods.
 infofeature-table-3's ``restart`` is no factor: it says which of several trainings a row is, the best, the worst, or ("-") the
-only one.
+only one. These are our best and worst seed.
 Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies. afd-table-1-cited has
 the rows of that table which quote other papers.
 """
@@ -20,6 +20,7 @@ from typing import NamedTuple
 class Number(NamedTuple):
     """A number that the paper prints, and its standard deviation where there is one.
 
+    ``seed``: which of several trainings it is of, ``best`` or ``worst``; "" where the paper has one, or their mean.
     Percent, but for cifs-cost (seconds), afd-table-2 (area under a curve, at most 1), afd-table-a5 (dimensions) and
     infofeature-table-2 (distance times 1e5).
     """
@@ -29,6 +30,10 @@ class Number(NamedTuple):
     column: str
     value: float
     std: float | None
+    seed: str = ""
+
+
+_SEEDS = {"-": "", "Best Model": "best", "Worst Model": "worst"}
 
 
 def printed(name: str) -> tuple[Number, ...]:
@@ -37,7 +42,7 @@ def printed(name: str) -> tuple[Number, ...]:
     if not source.is_file():
         return ()
     rows = csv.DictReader(source.read_text(encoding="utf-8").splitlines())
-    factors = [field for field in rows.fieldnames or () if field not in {"checkpoint", "column", "value", "std"}]
+    factors = [field for field in rows.fieldnames or () if field not in {"restart", "checkpoint", "column", "value", "std"}]
     return tuple(
         Number(
             labels=tuple(row[factor] for factor in factors),
@@ -45,6 +50,7 @@ def printed(name: str) -> tuple[Number, ...]:
             column=row["column"],
             value=float(row["value"]),
             std=float(row["std"]) if row["std"] else None,
+            seed=_SEEDS[row.get("restart", "-")],
         )
         for row in rows
     )

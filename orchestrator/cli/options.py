@@ -136,21 +136,21 @@ def existing_store(storage: str) -> "Store":
 
 def find_manifests(storage: str, pattern: str, profile: str | None) -> "list[Manifest]":
     """The studies of this pattern that were run on the storage, the newest variant of each."""
-    from analysis.load import BrokenRecordError, ManifestNotFoundError, find_manifest
-    from analysis.load import manifests as every
+    from analysis.load import BrokenRecordError, ManifestNotFoundError, manifests, newest
     from search_spaces.catalog import UnknownStudy, find
 
     existing_store(storage)
     try:
+        there = manifests(storage)
         if any(c in pattern for c in "*?["):
             # By what is there, and not by the catalogue: a study of one's own is found without its file.
-            wanted = {m.study for m in every(storage) if any(fnmatchcase(name, pattern) for name in m.names)}
+            wanted = {m.study for m in there if any(fnmatchcase(name, pattern) for name in m.names)}
             if not wanted:
                 raise ManifestNotFoundError(
                     f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`"
                 )
-            return [find_manifest(storage, name, profile) for name in sorted(wanted)]
-        return [find_manifest(storage, pattern, profile)]
+            return [newest(there, name, profile, storage) for name in sorted(wanted)]
+        return [newest(there, pattern, profile, storage)]
     except ManifestNotFoundError as error:
         try:
             find(pattern)

@@ -27,7 +27,7 @@ from orchestrator.cli.options import (
     out,
     print_json,
 )
-from orchestrator.cli.tables import numbers_of, print_table, render, tables_of
+from orchestrator.cli.tables import build_table, numbers_of, print_table, render, tables_of
 from orchestrator.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def studies(
                 "reference": study.reference,
                 "title": study.title,
                 "factors": {f.name: [level.label for level in f.levels] for f in study.varied(at)},
-                "columns": list(dict.fromkeys(column.label for column in study.columns)),
+                "columns": list(dict.fromkeys(c.label for arm in study.arms(at) for c in study.columns_of(arm, at))),
                 "arms": len(study.arms(at)),
                 "seeds": at.seeds,
             }
@@ -129,7 +129,7 @@ def table(
         if form == "text" and output is None:
             print_table(storage, manifest, checkpoint, over_beta)
         else:
-            texts.append(render(storage, manifest, checkpoint, over_beta)[form])
+            texts.append(render(build_table(storage, manifest, checkpoint, over_beta), form))
     if output is not None:
         try:
             output.write_text("\n".join(texts), encoding="utf-8")

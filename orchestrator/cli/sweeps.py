@@ -195,7 +195,9 @@ def _print_counts(made: "Plan", expected: "Estimate", console: Console = out) ->
     shared = n["trials_requested"] - n["trials_unique"]
     console.print(
         f"{n['trials_requested']} trials asked for, {n['trials_unique']} after sharing ({shared} shared): "
-        f"{n['trials_cached']} there already, {n['trials_to_run']} to train; {n['evaluations_to_run']} evaluations to run"
+        f"{n['trials_cached']} there already, {n['trials_to_run']} to train"
+        + (f" and {n['trials_begun']} on their way" if n["trials_begun"] else "")
+        + f"; {n['evaluations_to_run']} evaluations to run"
         + (f", {n['measurements_to_run']} measurements" if n["measurements_to_run"] else "")
         + (f"; {n['trials_failed']} failed before (--retry-failed takes them up again)" if n["trials_failed"] else ""),
         highlight=False,

@@ -1,7 +1,7 @@
 """Tables from the storage to the terminal, to files, to MLflow and to Optuna."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -42,7 +42,12 @@ def print_table(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", ov
 def tables_of(storage: str) -> "Tables":
     """How MLflow gets a study's table: a function from its manifest to files."""
     names = {"html": "table.html", "md": "table.md", "latex": "table.tex", "csv": "table.csv"}
-    return lambda manifest: {names[f]: t for f, t in render(storage, manifest, "both", "minimum").items() if f in names}
+
+    def files(manifest: "Manifest") -> dict[str, str]:
+        made = build_table(storage, manifest, "both", "minimum")
+        return {name: render(made, form) for form, name in names.items()}
+
+    return files
 
 
 def numbers_of(storage: str) -> "NumbersOf":
@@ -64,15 +69,15 @@ def shown_of(storage: str) -> "Shown":
     return Shown(tables_of(storage), numbers_of(storage))
 
 
-def render(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> dict[str, str]:
-    """The table in every format."""
+def render(table: "Table", form: str) -> str:
+    """A table as ``text``, ``md``, ``latex``, ``csv`` or ``html``."""
     from analysis import render as formats
 
-    made = build_table(storage, manifest, checkpoint, over_beta)
-    return {
-        "text": formats.to_text(made),
-        "md": formats.to_markdown(made),
-        "latex": formats.to_latex(made),
-        "csv": formats.to_csv(made),
-        "html": formats.to_html(made),
+    write: dict[str, Callable[[Table], str]] = {
+        "text": formats.to_text,
+        "md": formats.to_markdown,
+        "latex": formats.to_latex,
+        "csv": formats.to_csv,
+        "html": formats.to_html,
     }
+    return write[form](table)

@@ -140,8 +140,9 @@ METHOD = choice(
     default="AFD",
 )
 OBJECTIVE = METHOD.only("NT", "AT", "TRADES", "AFD")
-#: A training of fewer epochs, whose rate drops at the same ones, is the beginning of a longer one. The figure's own are not
-#: legible.
+#: Figure A4 is of one training, "at different training stages" (section 3.2: it "might have overfit" in the later ones). One of
+#: fewer epochs, whose rate drops at the same ones, is its beginning, and a plan trains it on the way. The figure's own stages
+#: are not legible.
 STAGE = scalar(
     "stage",
     "epoch",

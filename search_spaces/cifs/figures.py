@@ -13,7 +13,9 @@ _PGD_20 = attacked("PGD-20", beta_atk=None)
 def _of_classes(*labels: str, beta_atk: tuple[str, ...] | None) -> tuple[Column, ...]:
     """PGD-20 on the images of one class at a time; in the demo, on the digits that have its index."""
     return tuple(
-        Column(f"PGD-20 ({label})", ATTACKS["PGD-20"], beta_atk=beta_atk, only=CLASSES.index(label)) for label in labels
+        Column(f"PGD-20 ({name})", ATTACKS["PGD-20"], beta_atk=beta_atk, only=CLASSES.index(label), where=where)
+        for label in labels
+        for name, where in ((label, ("paper", "short")), (f"digit {CLASSES.index(label)}", ("demo",)))
     )
 
 
@@ -22,7 +24,7 @@ FIGURES = (
         name="cifs/figure-1",
         aliases=("activations",),
         reference="Yan et al., ICML 2021, Figure 1",
-        title="Channels of normally and adversarially trained networks, for automobiles and cats",
+        title="Channels of normally and adversarially trained networks, for classes 1 and 3 (CIFAR-10's automobiles and cats)",
         factors=(choice("objective", "training", levels=(Level("Normal", STANDARD), Level("AT", AT)), default="AT"),),
         columns=(*attacked("PGD-20", beta_atk=("own",)), *_of_classes("automobile", "cat", beta_atk=("own",))),
         profiles=PROFILES,
@@ -32,7 +34,7 @@ FIGURES = (
         name="cifs/figure-3",
         aliases=("imgf", "figure-a2"),
         reference="Yan et al., ICML 2021, Figures 3 and A.2",
-        title="Functions that make masks of relevances, and the channels they leave: of airplanes, and of every other class",
+        title="Functions that make masks of relevances, and the channels that they leave of each class",
         factors=(IMGF,),
         columns=_PGD_20,
         profiles=PROFILES,

@@ -1,9 +1,14 @@
 """A table's numbers, from a record whose means can be made in the head: ten test examples, ten percent each."""
 
+import io
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 from handmade import FGSM, NATURAL, PGD, Storage, arm, manifest, number, share
 
 from analysis.load import BrokenRecordError
+from analysis.render import to_csv, to_text
 from analysis.schema import Manifest, ManifestArm, ManifestColumn
 from analysis.tables import Cell, Checkpoint, OverBeta, Row, Table, build
 
@@ -223,3 +228,41 @@ def test_attacks_of_one_cell_must_share_their_examples(storage: Storage, cas: Ma
     storage.evaluation("c0", "PGD1", "10")
     with pytest.raises(BrokenRecordError, match="different numbers of examples"):
         table(storage, manifest(arm("CAS", ["c0"], ["0", "1"], ["PGD-20"])))
+
+
+def test_a_row_may_show_another_head_than_its_column(storage: Storage) -> None:
+    for trial in ("v0", "c0"):
+        storage.trial(trial)
+        storage.evaluation(trial, "natural", share(9), complete=True)
+    storage.evaluation("c0", "natural", share(4), complete=True, head="1")
+    own = ManifestColumn("Natural", False, head="1")
+    arms = (replace(arm("Vanilla", ["v0"], columns=()), heads={"Natural": "final"}), arm("CAS", ["c0"], columns=()))
+    found = rows(table(storage, manifest(*arms, columns=(own,))))
+    assert {labels: means(row) for labels, row in found.items()} == {
+        ("Vanilla",): [pytest.approx(90)],
+        ("CAS",): [pytest.approx(40)],
+    }
+
+
+def test_the_papers_best_and_worst_training_stand_beside_ours(storage: Storage, vanilla: ManifestArm) -> None:
+    printed = (
+        number("Vanilla", "Natural", 88.0),
+        replace(number("Vanilla", "Natural", 90.6), seed="best"),
+        replace(number("Vanilla", "Natural", 89.9), seed="worst"),
+    )
+    made = table(storage, manifest(vanilla, profile="paper", printed=printed))
+    natural, fgsm, _ = rows(made)["Vanilla",].cells
+    assert natural is not None
+    assert fgsm is not None
+    assert natural.paper == printed[0]
+    assert natural.paper_ends == {"best": printed[1], "worst": printed[2]}
+    assert (fgsm.paper, fgsm.paper_ends) == (None, {})
+    lines = to_text(made).splitlines()
+    assert [line.split() for line in lines if "paper" in line.split()] == [
+        ["paper", "88.00", "–", "–"],
+        ["paper", "best", "90.60", "–", "–"],
+        ["paper", "worst", "89.90", "–", "–"],
+    ]
+    csv = pd.read_csv(io.StringIO(to_csv(made)))
+    natural_csv = csv[csv["column"] == "Natural"].set_index("statistic")["paper"]
+    assert natural_csv.groupby(level=0).first().to_dict() == {"mean": 88.0, "best": 90.6, "worst": 89.9, "seed": 88.0}

@@ -170,13 +170,13 @@ def started(*arguments: object, folder: Path, **settings: str) -> Iterator[Start
         process.wait(SECONDS)
 
 
-def advsweep(*arguments: object, cwd: Path | None = None, **settings: str) -> Ended:
-    """A command from its start to its end."""
+def advsweep(*arguments: object, cwd: Path | None = None, seconds: float = SECONDS, **settings: str) -> Ended:
+    """A command from its start to its end, which comes within so many ``seconds``."""
     done = subprocess.run(
         [ADVSWEEP, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
         env=environment(**settings),
         cwd=cwd,
         start_new_session=True,

@@ -198,3 +198,39 @@ def test_a_table_in_every_format_and_in_a_file(undisturbed, tmp_path, form, star
 def test_one_checkpoint_of_a_table(undisturbed):
     found = {row["checkpoint"] for row in csv.DictReader(StringIO(table(undisturbed[0], "--checkpoint", "best")))}
     assert found == {"best"}
+
+
+STAGES = """
+name = "mine/stages"
+title = "Accuracy after some epochs of one training"
+columns = ["Natural", "FGSM"]
+profiles.epochs = 4
+profiles.free = ["training.epochs", "training.schedule.name"]
+fixed.training.schedule.milestones = [3]
+fixed.model.width = 4
+
+[[factors]]
+name = "stage"
+symbol = "epoch"
+field = "training.epochs"
+levels = [1, 2, 4]
+default = 4
+"""
+
+
+@MINUTES
+def test_a_training_that_another_passes_through_is_evaluated_and_not_run(tmp_path):
+    file, storage = tmp_path / "stages.toml", tmp_path / "storage"
+    file.write_text(STAGES, encoding="utf-8")
+    arguments = ("mine/stages", "--study-file", file, "--profile", "demo", "--seeds", 1, "--set", "data.examples=64")
+    done = advsweep("run", *arguments, "--cpus-per-trial", "1", "--storage", storage)
+    assert (done.code, done.err) == (0, "")
+    assert "3 after sharing (0 shared): 0 there already, 1 to train and 2 on their way; 12 evaluations" in done.out
+    assert list(trials(storage).values()) == ["finished"] * 3
+    rows = sorted((row["epoch"], row["finished"], row["train_loss"]) for every in epochs(storage).values() for row in every)
+    assert [epoch for epoch, *_ in rows] == [1, 1, 1, 2, 2, 3, 4]
+    assert len(set(rows)) == 4  # each was trained once
+    assert_once(evaluations(storage))
+    shown = csv.DictReader(StringIO(table(storage, study="mine/stages")))
+    assert {row["stage"] for row in shown if row["value"]} == {"epoch = 1", "epoch = 2", "epoch = 4"}
+    assert runs(storage) == [(key, "FINISHED") for key in trials(storage)]

@@ -15,7 +15,7 @@ from orchestrator.network_size import multiply_adds
 from orchestrator.store import Recorded
 from orchestrator.throughput import Throughput, Timed, evaluating, measuring, network, recorded, training
 from search_spaces.column import Column
-from search_spaces.factor import Eps
+from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import pgd
 from search_spaces.study import Picture
 from trainables.config import SWA, Data, Runtime, TrialConfig
@@ -288,3 +288,13 @@ def test_a_calibration_without_its_data_says_so(tmp_path):
     config = TrialConfig(data=Data(dataset="cifar10"))
     with pytest.raises(Unavailable, match=r"^--calibrate trains on cifar10: "):
         calibrate(config, Runtime(device="cpu", threads=1, data_dir=str(tmp_path)))
+
+
+def test_what_is_trained_on_the_way_takes_no_time_of_its_own(vanilla):
+    stages = choice("stage", "epoch", tuple(Level(str(n), {"training.epochs": n}) for n in (1, 2, EPOCHS)), str(EPOCHS))
+    study = replace(STUDY, factors=(stages,))
+    there = known(timed(vanilla, 1.0))
+    alone = estimate(tiny_plan(studies=(replace(study, factors=(stages.only(str(EPOCHS)),)),)), there)
+    every = estimate(tiny_plan(studies=(study,)), there)
+    assert every.train == alone.train
+    assert every.evaluate == pytest.approx(3 * alone.evaluate)

@@ -217,6 +217,25 @@ def test_without_its_module_a_column_asks_for_no_evaluation():
     assert [arm.reads.keys() for arm in made.manifests[0].arms] == [set(), {"First"}, {"First"}]
 
 
+def test_columns_of_one_label_may_read_other_heads_in_other_rows():
+    """Where there is no module, CAS's Table 4 has the final prediction in the columns of the module's own."""
+    (manifest,) = plan([STUDIES["cas/table-4"]], "demo", seeds=1).manifests
+    assert len(manifest.columns) == 4
+    for arm in manifest.arms:
+        head = {"Vanilla": "final", "CAS": "1"}[arm.labels[-1]]
+        assert arm.reads.keys() == {column.label for column in manifest.columns}
+        assert {arm.own(column).head for column in manifest.columns} == {head}
+
+
+@pytest.mark.parametrize("profile", ["paper", "demo"])
+def test_a_table_has_the_columns_that_some_row_has(profile):
+    """AFD's data sets have an eps each, and the demo has one data set."""
+    (manifest,) = plan([STUDIES["afd/figure-2"]], profile, seeds=1).manifests
+    labels = [column.label for column in manifest.columns]
+    assert set(labels) == {label for arm in manifest.arms for label in arm.reads}
+    assert ("PGD-L∞ ε = 8/255" in labels, "PGD-L∞ ε" in labels) == (profile == "paper", profile == "demo")
+
+
 @pytest.mark.parametrize(("module", "names"), [(NoModule(), ["final"]), (CIFS(), ["final", "1", "2"])])
 def test_heads(module, names):
     assert heads(module) == names
@@ -313,6 +332,7 @@ def test_nothing_recorded():
         "trials_unique": 3,
         "trials_cached": 0,
         "trials_to_run": 3,
+        "trials_begun": 0,
         "trials_failed": 0,
         "evaluations_requested": 2 * (3 + 5 + 5),
         "evaluations_unique": 2 * (3 + 5 + 5),
@@ -778,3 +798,70 @@ def test_what_was_added_before_stays_in_the_manifest():
     assert now.with_added(now) == now
     other = plan([STUDY], "demo", seeds=1, overrides={"training.lr": 0.5}).manifests[0].with_added(before)
     assert all("pgd(iterations=9)" not in arm.reads for arm in other.arms)
+
+
+# --- beginnings ---------------------------------------------------------------------------------------------------------
+
+STAGES = choice("stage", "epoch", tuple(Level(str(n), {"training.epochs": n}) for n in (1, 2, 4)), "4")
+
+
+def staged(**overrides):
+    return tiny_plan(studies=(replace(STUDY, factors=(STAGES,)),), **overrides)
+
+
+def lengths(trials):
+    return [trial.config.training.epochs for trial in trials]
+
+
+def test_the_longest_training_passes_through_the_shorter_ones():
+    made = staged(seeds=2)
+    assert {key: lengths(through) for key, through in made.beginnings.items()} == {
+        trial.key: [1, 2] for trial in made.trials if trial.config.training.epochs == 4
+    }
+    assert (made.counts()["trials_unique"], made.counts()["trials_to_run"], made.counts()["trials_begun"]) == (6, 2, 4)
+    assert lengths(made.ready().trials) == [4, 4]
+    assert all(
+        beginning.config.seed == trial.config.seed for trial in made.trials for beginning in made.beginnings.get(trial.key, ())
+    )
+
+
+def test_trainings_that_differ_in_more_than_epochs_do_not_begin_each_other():
+    slow = choice("rate", "rate", (Level("slow", {"training.lr": 1e-4, "training.epochs": 2}), Level("fast", {})), "fast")
+    assert tiny_plan(studies=(replace(STUDY, factors=(slow,)),)).beginnings == {}
+
+
+@pytest.mark.parametrize("field", [{"training__schedule__name": "cosine"}, {"training__schedule__name": "one-cycle"}])
+def test_a_rate_that_knows_its_end_has_no_beginnings(field):
+    made = staged(**field)
+    assert (made.beginnings, lengths(made.ready().trials)) == ({}, [1, 2, 4])
+
+
+def test_patience_may_end_the_longer_training_first():
+    levels = tuple(Level(str(n), {"training.epochs": n}) for n in (3, 4))
+    made = tiny_plan(studies=(replace(STUDY, factors=(replace(STAGES, levels=levels),)),), training__patience=2)
+    assert made.beginnings == {}
+
+
+@pytest.mark.parametrize(
+    ("there", "through"),
+    [
+        ({4: Recorded(FINISHED, epochs=4)}, {2: [1]}),
+        ({4: Recorded(UNFINISHED, epochs=1)}, {4: [2]}),
+        ({4: Recorded(FAILED, "diverged", epochs=3)}, {2: [1]}),
+        ({2: Recorded(FINISHED, epochs=2)}, {4: [1]}),
+        ({2: Recorded(UNFINISHED, epochs=1)}, {4: [1, 2]}),
+        ({1: Recorded(FAILED, "diverged")}, {4: [2]}),
+    ],
+)
+def test_only_what_is_still_ahead_is_left_on_the_way(there, through):
+    made = staged()
+    known = {trial.key: there[trial.config.training.epochs] for trial in made.trials if trial.config.training.epochs in there}
+    made = made.against(known)
+    by_key = {trial.key: trial.config.training.epochs for trial in made.trials}
+    assert {by_key[key]: lengths(trials) for key, trials in made.beginnings.items()} == through
+
+
+def test_the_papers_need_two_fifths_of_the_trainings_that_they_ask_for():
+    counts = plan(tuple(STUDIES.values()), "paper").counts()
+    assert counts["trials_requested"] >= 2.5 * counts["trials_to_run"]
+    assert counts["trials_unique"] == counts["trials_to_run"] + counts["trials_begun"]

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
+from tiny_study import DEFENSE, EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 
 from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
@@ -22,6 +22,7 @@ from orchestrator.expansion import plan
 from orchestrator.plan import Evaluation, Measurement
 from orchestrator.store import Recorded, Store
 from orchestrator.worker import Job, Work, Worker, write_failure, write_stop
+from search_spaces.factor import Level, choice
 from search_spaces.study import Picture
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
 from trainables.config import (
@@ -707,3 +708,26 @@ def test_an_actor_that_is_used_again_leaves_nothing_of_the_job_before(store, tmp
     alone = replace(some[1], storage=str(tmp_path / "alone"))
     finish(alone)
     assert record(some[1]) == record(alone)
+
+
+# --- beginnings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("defense", ["Vanilla", "CIFS", "AFD"])
+def test_what_a_longer_training_passes_through_has_the_record_that_it_would_have_alone(store, elsewhere, defense):
+    afd = Level("AFD", {"objective.name": "afd", "objective.hidden": 8, "objective.lr_encoder": 0.01})
+    defenses = replace(DEFENSE, levels=(*DEFENSE.levels, afd)).only(defense)
+    stages = choice("stage", "epoch", tuple(Level(str(n), {"training.epochs": n}) for n in (1, 2, 3)), "3")
+    made = tiny_plan(studies=(replace(STUDY, factors=(defenses, stages)),))
+    *short, longest = jobs(made, store)
+    (trials,) = made.beginnings.values()
+    assert [trial.key for trial in trials] == [job.key for job in short]
+    finish(Job.of(made.trials[-1], store, RUNTIME, trials))
+    for job in short:
+        finish(alone := elsewhere(job))
+        assert store.recorded(job.key).status == FINISHED
+        work = finish(job)  # nothing is left but to evaluate it
+        assert len(work.history) == job.config.training.epochs
+        assert record(job) == record(alone)
+    finish(alone := elsewhere(longest))
+    assert record(longest) == record(alone)

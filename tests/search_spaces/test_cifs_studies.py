@@ -118,9 +118,12 @@ def test_papers_share_what_differs_in_epochs_alone() -> None:
 
 
 def test_figures_of_classes_look_at_each() -> None:
-    found = [column for column in STUDIES["cifs/figure-a1"].columns if isinstance(column, Column)]
-    assert [column.only for column in found] == list(range(10))
-    assert [column.label for column in found[3:5]] == ["PGD-20 (cat)", "PGD-20 (deer)"]
+    for profile, labels in (("paper", ["PGD-20 (cat)", "PGD-20 (deer)"]), ("demo", ["PGD-20 (digit 3)", "PGD-20 (digit 4)"])):
+        study, there = STUDIES["cifs/figure-a1"], STUDIES["cifs/figure-a1"].profiles[profile]
+        for arm in study.arms(there):
+            found = [column for column in study.columns_of(arm, there) if isinstance(column, Column)]
+            assert [column.only for column in found] == list(range(10))
+            assert [column.label for column in found[3:5]] == labels
     assert {picture.measure["label"] for picture in STUDIES["cifs/figure-1"].pictures} == {1, 3}
     assert len(STUDIES["cifs/figure-3"].pictures) == 2 * 10
 

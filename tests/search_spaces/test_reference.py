@@ -117,13 +117,13 @@ READ_AGAIN: dict[str, dict[tuple[str, ...], tuple[Cell, ...]]] = {
         ("Standard", "best"): (76.8, 0.1, 0.0, 0.0, 0.0),
     },
     "infofeature-table-3": {
-        ("InfoFeature", "Worst Model", "best"): (89.9, 72.6, 61.6, 48.5, 49.2),
-        ("AdvInterp", "Worst Model", "best"): (88.1, 66.8, 58.2, 48.4, 49.1),
-        ("FeaScatter", "Worst Model", "best"): (90.3, 71.4, 59.1, 44.4, 44.5),
-        ("InfoFeature", "Best Model", "best"): (90.6, 73.0, 64.8, 50.0, 49.5),
-        ("AdvInterp", "Best Model", "best"): (90.6, 75.1, 71.6, 67.5, 61.4),
-        ("FeaScatter", "Best Model", "best"): (92.8, 88.9, 66.8, 55.0, 54.9),
-        ("Madry", "-", "best"): (88.7, 70.8, 59.5, 45.0, 45.7),
+        ("InfoFeature", "worst", "best"): (89.9, 72.6, 61.6, 48.5, 49.2),
+        ("AdvInterp", "worst", "best"): (88.1, 66.8, 58.2, 48.4, 49.1),
+        ("FeaScatter", "worst", "best"): (90.3, 71.4, 59.1, 44.4, 44.5),
+        ("InfoFeature", "best", "best"): (90.6, 73.0, 64.8, 50.0, 49.5),
+        ("AdvInterp", "best", "best"): (90.6, 75.1, 71.6, 67.5, 61.4),
+        ("FeaScatter", "best", "best"): (92.8, 88.9, 66.8, 55.0, 54.9),
+        ("Madry", "best"): (88.7, 70.8, 59.5, 45.0, 45.7),
     },
     "infofeature-table-2": {
         ("Madry", "best"): (2.1, 2.0, 2.8, 2.0, 1.8, 2.7, 1.6, 2.7, 1.8, 2.8, 2.0, 2.8, 2.1, 2.8),
@@ -451,9 +451,9 @@ def test_a_table_has_the_papers_shape(name: str) -> None:
     shape, numbers = SHAPES[name], printed(name)
     header = files("search_spaces").joinpath("reference", f"{name}.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == ",".join([*shape.factors.split(), "checkpoint", "column", "value", "std"])
-    assert len({number.labels for number in numbers}) == shape.rows
+    assert len({(number.labels, number.seed) for number in numbers}) == shape.rows
     assert {number.column for number in numbers} == set(shape.columns)
-    assert len({number[:3] for number in numbers}) == len(numbers) == shape.numbers
+    assert len({(number[:3], number.seed) for number in numbers}) == len(numbers) == shape.numbers
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -476,7 +476,7 @@ def test_a_second_reading_agrees(name: str) -> None:
             return None
         return number.value if number.std is None else (number.value, number.std)
 
-    found = {(*number.labels, number.checkpoint, number.column): number for number in printed(name)}
+    found = {(*n.labels, *filter(None, [n.seed]), n.checkpoint, n.column): n for n in printed(name)}
     for row, again in READ_AGAIN[name].items():
         assert tuple(cell(found.get((*row, column))) for column in SHAPES[name].columns) == again
     read = sum(value is not None for again in READ_AGAIN[name].values() for value in again)

@@ -10,6 +10,7 @@ from trainables.config.attacks.black_box import NAttack, Noise, Square
 from trainables.config.attacks.composite import AsTraining, AutoAttack, Transfer
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
 from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
+from trainables.config.course import course
 from trainables.config.data import DATASETS, Data, DatasetInfo
 from trainables.config.identity import (
     NUMERICS,
@@ -139,6 +140,7 @@ __all__ = [
     "begins",
     "canonical_attack",
     "canonical_measure",
+    "course",
     "evaluation_key",
     "evaluation_stream",
     "gradient_steps",
