@@ -4,10 +4,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from trainables.config.own import MODULE, Open
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
 
-class _Silent(Spec):
+class Silent(Spec):
     """What makes no prediction of its own: an attacker has the final one only to aim at."""
 
     predicts: ClassVar[bool] = False
@@ -15,7 +16,7 @@ class _Silent(Spec):
     views: ClassVar[tuple[str, ...]] = ("soft",)
 
 
-class _Predicting(Spec):
+class Predicting(Spec):
     """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has.
 
     ``views``: besides ``plain``, those that show an attacker something else; see :mod:`trainables.attacks.surrogate`.
@@ -25,7 +26,7 @@ class _Predicting(Spec):
     views: ClassVar[tuple[str, ...]] = ("soft",)
 
 
-class NoModule(_Silent):
+class NoModule(Silent):
     """The network as it is ("vanilla")."""
 
     name: Literal["none"] = "none"
@@ -33,7 +34,7 @@ class NoModule(_Silent):
     positions: ClassVar[tuple[str, ...]] = ()
 
 
-class CAS(_Predicting):
+class CAS(Predicting):
     """Channel-wise Activation Suppressing (Bai et al., ICLR 2021); see :mod:`trainables.modules.cas`.
 
     ``suppression=False`` leaves the auxiliary heads without their masks (the paper's Table 2).
@@ -66,7 +67,7 @@ class Softmax(Spec):
     T: Positive = 1.0
 
 
-class CIFS(_Predicting):
+class CIFS(Predicting):
     """Channel-wise Importance-based Feature Selection (Yan et al., ICML 2021); see :mod:`trainables.modules.cifs`.
 
     ``probes``: one a position, in the positions' order; a single one stands for all.
@@ -81,7 +82,7 @@ class CIFS(_Predicting):
     beta: NonNegative = 2.0
 
 
-class FSR(_Predicting):
+class FSR(Predicting):
     """Feature Separation and Recalibration (Kim et al., CVPR 2023); see :mod:`trainables.modules.fsr`.
 
     ``tau``: temperature of the mask. ``lambda_sep``, ``lambda_rec``: weights of the separation and the recalibration loss.
@@ -104,7 +105,7 @@ class FSR(_Predicting):
     separation: Literal["learned", "greedy", "random", "none"] = "learned"
 
 
-class KWTA(_Silent):
+class KWTA(Silent):
     """k-Winners-Take-All (Xiao et al., ICLR 2020); see :mod:`trainables.modules.kwta`.
 
     ``ratio``: the share of each example's activations that is kept; 0.2 in CAS's Table 1.
@@ -115,7 +116,7 @@ class KWTA(_Silent):
     ratio: Annotated[float, Field(gt=0, le=1)] = 0.2
 
 
-class SAP(_Silent):
+class SAP(Silent):
     """Stochastic Activation Pruning (Dhillon et al., ICLR 2018); see :mod:`trainables.modules.sap`.
 
     ``ratio``: draws, with replacement, for each activation there is; above 1 fewer of them are pruned.
@@ -126,4 +127,4 @@ class SAP(_Silent):
     ratio: Positive = 1.0
 
 
-Module = Annotated[NoModule | CAS | CIFS | FSR | KWTA | SAP, Field(discriminator="name")]
+Module = Annotated[NoModule | CAS | CIFS | FSR | KWTA | SAP, Open(MODULE)]
