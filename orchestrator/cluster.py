@@ -11,6 +11,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.errors import BadInput, Unavailable
+from orchestrator.parts import Bundle, bundle, unpack
 from orchestrator.signals import interrupt_deferred, terminate_as_interrupt
 from orchestrator.store import Store
 from trainables.config import Runtime
@@ -123,10 +124,20 @@ def _on_every_node(examine: Callable[..., str], *arguments: Any) -> None:
             problem = examine(*arguments)
         else:
             strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            problem = ray.get(ray.remote(num_cpus=0)(examine).options(scheduling_strategy=strategy).remote(*arguments))
+            there = ray.remote(num_cpus=0)(_with_parts).options(scheduling_strategy=strategy)
+            problem = ray.get(there.remote(bundle(), examine, *arguments))
         if problem:
             where = "" if len(nodes) == 1 else f" (node {node['NodeManagerAddress']})"
             raise Unavailable(f"{problem}{where}")
+
+
+def _with_parts(brought: Bundle, examine: Callable[..., str], *arguments: Any) -> str:
+    """Examine another node, with the parts of one's own that trials will need there."""
+    try:
+        unpack(brought)
+    except BadInput as error:
+        return str(error)
+    return examine(*arguments)
 
 
 def _nodes() -> list[dict[str, Any]]:

@@ -10,10 +10,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from orchestrator.errors import BadInput
 from search_spaces.factor import Eps, Settings
-from trainables.config import Attack, Measure, TrialConfig
-
-_ATTACK: TypeAdapter[Attack] = TypeAdapter(Attack)
-_MEASURE: TypeAdapter[Measure] = TypeAdapter(Measure)
+from trainables.config import Attack, Measure, TrialConfig, own
+from trainables.config.reading import ATTACK, MEASURE
 
 Tree = dict[str, Any]
 T = TypeVar("T")
@@ -86,7 +84,7 @@ def configure_attack(settings: Mapping[str, Any]) -> Attack:
     Raises:
         BadInput: a field or value is not allowed.
     """
-    return _read("attack", _ATTACK, settings)
+    return _read("attack", ATTACK, settings)
 
 
 def configure_measure(settings: Mapping[str, Any]) -> Measure:
@@ -95,7 +93,7 @@ def configure_measure(settings: Mapping[str, Any]) -> Measure:
     Raises:
         BadInput: a field or value is not allowed.
     """
-    return _read("measure", _MEASURE, settings)
+    return _read("measure", MEASURE, settings)
 
 
 def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
@@ -206,9 +204,18 @@ def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     return fields
 
 
-@cache
+#: Where a trial has parts of each kind that registered ones may be.
+_PLACES = {"module": own.MODULE, "objective": own.OBJECTIVE, "attack": own.TRAINING_ATTACK, "selection.attack": own.ATTACK}
+
+
 def _every_field() -> frozenset[str]:
     """Every dotted field that some trial has, whatever its variants; the seed is not for settings."""
+    registered = ((f"{place}.", spec) for place, kind in _PLACES.items() for spec in kind.specs.values())
+    return _house_fields().union(*(_fields_of(spec, prefix) for prefix, spec in registered))
+
+
+@cache
+def _house_fields() -> frozenset[str]:
     return frozenset(_fields_of(TrialConfig)) - {"seed"}
 
 

@@ -6,17 +6,20 @@ import platform
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Self
 
 import torch
+from pydantic import ValidationError
 from ray import tune
 
 from analysis.schema import FAILED, FINISHED, UNFINISHED
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
+from orchestrator.parts import packed
 from orchestrator.plan import Evaluation, Measurement, PlannedTrial
+from orchestrator.settings import explain
 from orchestrator.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
@@ -43,6 +46,10 @@ class Job:
     def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime) -> Self:
         """The job that a planned trial leaves to do."""
         return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """With the parts of one's own that it may have: where it goes, nobody knows them yet."""
+        return packed(Job, *(getattr(self, field.name) for field in fields(self)))
 
 
 class SourceMissing(LookupError):
@@ -232,7 +239,13 @@ class Work:
         if row is None:
             raise SourceMissing(f"attack.source = {attack.source}: there is no such trial in the storage")
         epoch = row["best_epoch"] if attack.checkpoint == "best" else row["epochs"]
-        spec = TrialConfig.model_validate_json(row["config"])
+        try:
+            spec = TrialConfig.model_validate_json(row["config"])
+        except ValidationError as error:
+            reason = explain(error, json.loads(row["config"]))
+            raise SourceMissing(
+                f"attack.source = {attack.source}: that trial's {reason}; one of one's own needs its --study-file"
+            ) from error
         if spec.data.dataset != self.job.config.data.dataset:
             there, here = spec.data.dataset, self.job.config.data.dataset
             raise SourceMissing(f"attack.source = {attack.source}: that trial is on {there}, not on {here}")
