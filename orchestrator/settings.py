@@ -179,8 +179,11 @@ def _path(location: tuple[int | str, ...], tree: Mapping[str, Any]) -> str:
     """Pydantic's location of an error as a dotted field: without the tags of variants, which are no fields."""
     parts: list[str] = []
     node: Any = tree
+    tagged: Any = None
     for part in location:
-        if isinstance(node, Mapping) and part not in node and node.get("name") == part:
+        # Once: a variant may have the name of a field.
+        if isinstance(node, Mapping) and node.get("name") == part and node is not tagged:
+            tagged = node
             continue
         parts.append(str(part))
         node = node.get(part) if isinstance(node, Mapping) else None

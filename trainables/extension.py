@@ -155,6 +155,8 @@ def model(name: str, blocks: tuple[int, ...], *, version: int = 0) -> Decorator[
     visits each; ``channels`` has them all.
     """
     _word(own.MODEL, name)
+    if name in config.Model.model_fields:
+        raise BadPart(f"model {name!r}: is the name of a field of models; choose another")
     if not blocks or not all(isinstance(n, int) and n > 0 for n in blocks):
         raise BadPart(f"model {name!r}: blocks = {blocks!r}: must be the numbers of positions in each stage, such as (2, 2)")
 
