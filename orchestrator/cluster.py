@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from orchestrator.parts import Bundle, bundle, unpack
 from orchestrator.signals import interrupt_deferred, terminate_as_interrupt
 from orchestrator.store import Store
 from trainables.config import Runtime
+from trainables.config.own import Part
 
 CONNECT_SECONDS = 5.0
 
@@ -97,13 +98,13 @@ def resources(cpus: float | None, gpus: float | None, concurrent: int | None) ->
     return Resources(cpus, gpus, max(1, min(fit, concurrent or fit)))
 
 
-def find_data(datasets: list[str], runtime: Runtime) -> None:
-    """See on every node that it has the data, or fetch them.
+def find_data(datasets: list[str], runtime: Runtime, parts: Collection[Part] = ()) -> None:
+    """See on every node that it has the data, or fetch them, and that it knows these ``parts`` of one's own.
 
     Raises:
         Unavailable: a node does not have them; the message names it.
     """
-    _on_every_node(_missing_data, datasets, runtime)
+    _on_every_node(_missing_data, datasets, runtime, bundle(parts))
 
 
 def see_storage(store: Store) -> None:
@@ -124,33 +125,24 @@ def _on_every_node(examine: Callable[..., str], *arguments: Any) -> None:
             problem = examine(*arguments)
         else:
             strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            there = ray.remote(num_cpus=0)(_with_parts).options(scheduling_strategy=strategy)
-            problem = ray.get(there.remote(bundle(), examine, *arguments))
+            problem = ray.get(ray.remote(num_cpus=0)(examine).options(scheduling_strategy=strategy).remote(*arguments))
         if problem:
             where = "" if len(nodes) == 1 else f" (node {node['NodeManagerAddress']})"
             raise Unavailable(f"{problem}{where}")
-
-
-def _with_parts(brought: Bundle, examine: Callable[..., str], *arguments: Any) -> str:
-    """Examine another node, with the parts of one's own that trials will need there."""
-    try:
-        unpack(brought)
-    except BadInput as error:
-        return str(error)
-    return examine(*arguments)
 
 
 def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def _missing_data(datasets: list[str], runtime: Runtime) -> str:
+def _missing_data(datasets: list[str], runtime: Runtime, brought: Bundle) -> str:
     from trainables.data import DataNotFound, fetch
 
     try:
+        unpack(brought)
         for name in datasets:
             fetch(name, runtime)
-    except DataNotFound as error:
+    except (BadInput, DataNotFound) as error:
         return str(error)
     return ""
 

@@ -6,7 +6,7 @@ import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from importlib.metadata import entry_points
@@ -35,7 +35,7 @@ class File(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """All parts that a process has: ``files`` to run, ``installed`` packages' too, and the ``fingerprints`` of all."""
+    """``files`` that a process has run, and the ``fingerprints`` of parts that another one is to have, theirs or packages'."""
 
     files: tuple[File, ...] = ()
     fingerprints: tuple[tuple[str, str], ...] = ()
@@ -57,7 +57,7 @@ def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
-    module.__file__ = str(file)
+    module.__file__ = str(file.resolve())
     restore = own.settled()
     sys.modules[name] = module  # where pydantic and pickle look
     try:
@@ -71,10 +71,16 @@ def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
     beside = neighbours(module)
     if {part.module for part in own.every()} & {name, *(other.__name__ for other in beside)}:
         # As they are now: they may be edited before a worker asks for them.
-        paths = {Path(str(other.__file__)).resolve() for other in beside}
-        texts = {path.relative_to(file.resolve().parent).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-        _FILES[name] = File(name, file.name, {**texts, file.name: text})
+        _FILES[name] = File(name, file.name, {**_texts(file.resolve().parent, beside), file.name: text})
     return module
+
+
+def _texts(folder: Path, modules: Collection[ModuleType]) -> dict[str, str]:
+    """The files of modules in a folder, by their paths there; of packages all, for some may be imported later."""
+    files = {Path(str(module.__file__)).resolve() for module in modules}
+    packages = {folder / file.relative_to(folder).parts[0] for file in files if file.parent != folder}
+    files |= {file for package in packages for file in package.rglob("*.py")}
+    return {file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8") for file in files}
 
 
 def registers(module: ModuleType) -> bool:
@@ -111,9 +117,9 @@ def load_installed() -> None:
             raise BadInput(f"entry point {point.name} = {point.value}{package}: {type(error).__name__}: {error}") from error
 
 
-def bundle() -> Bundle:
-    """What this process has registered, for another one."""
-    return Bundle(tuple(_FILES.values()), tuple((str(part), part.fingerprint) for part in own.every()))
+def bundle(parts: Collection[own.Part]) -> Bundle:
+    """What this process knows, for another one that is to have these parts."""
+    return Bundle(tuple(_FILES.values()), tuple(sorted((str(part), part.fingerprint) for part in parts)))
 
 
 def unpack(brought: Bundle) -> None:
@@ -138,12 +144,12 @@ def unpack(brought: Bundle) -> None:
             raise BadInput(f"{part} {what} here: install the package that has it, the same on every node")
 
 
-def packed(make: Any, *arguments: Any) -> tuple[Any, tuple[Bundle, bytes]]:
-    """For ``__reduce__``: ``make(*arguments)`` in another process, after it has registered what this one has.
+def packed(parts: Collection[own.Part], make: Any, *arguments: Any) -> tuple[Any, tuple[Bundle, bytes]]:
+    """For ``__reduce__``: ``make(*arguments)``, which have these ``parts``, in another process that may not know them yet.
 
     The arguments are pickled on their own, because the classes of parts can be found there only then.
     """
-    return _unpacked, (bundle(), pickle.dumps((make, arguments)))
+    return _unpacked, (bundle(parts), pickle.dumps((make, arguments)))
 
 
 def _unpacked(brought: Bundle, data: bytes) -> Any:

@@ -19,11 +19,10 @@ def rehearse(plan: Plan) -> None:
     tried: set[Part] = set()
     for trial in plan.to_run:
         wanted = [trial.config.selection.attack, *(e.attack for e in trial.missing)]
-        attacks = [attack.attack if isinstance(attack, Transfer) else attack for attack in wanted]
-        new = [attack for attack in dict.fromkeys(attacks) if {*own.used(attack)} - tried]
-        if new or {*own.used(trial.config)} - tried:
+        attacks = (attack.attack if isinstance(attack, Transfer) else attack for attack in wanted)
+        if trial.parts - tried:
             try:
-                try_out(trial.config, new)
+                try_out(trial.config, [attack for attack in dict.fromkeys(attacks) if {*own.used(attack)} - tried])
             except BadPart as error:
                 raise BadInput(str(error)) from error
-            tried |= {part for spec in (trial.config, *new) for part in own.used(spec)}
+            tried |= trial.parts

@@ -49,7 +49,8 @@ def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: C
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
-        find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime)
+        parts = frozenset().union(*(t.parts for t in plan.to_run))
+        find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime, parts)
         with _recorded(plan, store, options, tables, console) as tracker:
             first = plan.ready()
             outcome = _run(first, store, runtime, share, tracker, console)

@@ -24,6 +24,7 @@ from orchestrator.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key, begins, gradient_steps, measure_key
+from trainables.config.own import used
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
@@ -48,8 +49,9 @@ class Job:
         return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """With the parts of one's own that it may have: where it goes, nobody knows them yet."""
-        return packed(Job, *(getattr(self, field.name) for field in fields(self)))
+        """With its parts of one's own: where it goes, nobody knows them yet."""
+        specs = (self.config, *(e.attack for e in self.evaluations), *(m.measure for m in self.measurements))
+        return packed(frozenset(used(specs)), Job, *(getattr(self, field.name) for field in fields(self)))
 
 
 class SourceMissing(LookupError):

@@ -22,7 +22,7 @@ Its code goes into the keys of all that it is in, as far as :func:`trainables.co
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar, get_args
 
 import torch
@@ -125,8 +125,8 @@ def training_attack(spec: type[Bounded], *, version: int = 0) -> Decorator[Any]:
 
     def register(made: Callable[[Any, Batch], Any]) -> Any:
         _demand(own.TRAINING_ATTACK, name, _is_function(made), "a function", made)
-        house = TRAINING_ATTACKS.maps[0].keys()
-        _register(own.TRAINING_ATTACK, name, spec, made, version, {*house}, functions=guarded_training(made))
+        house = {*TRAINING_ATTACKS.maps[0]}
+        _register(own.TRAINING_ATTACK, name, spec, made, version, house, functions=guarded_training(made))
         return made
 
     return register
@@ -187,7 +187,7 @@ def data(name: str, info: DatasetInfo, *, files: Callable[[str, str], bool] | No
             return train, test
 
         entries = {"loaders": loader, "shapes": info} | ({"files": files} if files else {})
-        _register(own.DATA, name, None, made, version, config.DATASETS.maps[0].keys(), **entries)
+        _register(own.DATA, name, None, made, version, {*config.DATASETS.maps[0]}, **entries)
         load.cache_clear()
         return made
 
@@ -242,7 +242,7 @@ def _register(
     spec: type[Spec] | None,
     made: Any,
     version: int,
-    house: "set[str] | Mapping[str, Any] | Any",
+    house: Collection[str],
     **entries: Any,
 ) -> None:
     """Take the part up: ``entries`` into the tables of its kind, and ``spec`` into its union."""

@@ -102,7 +102,9 @@ def settled() -> Callable[[], None]:
 
 
 def used(spec: Any) -> Iterator[Part]:
-    """The registered parts in a configuration, wherever they are in it."""
+    """The registered parts in a configuration, or in several, wherever they are in them."""
+    if not any(kind.parts for kind in KINDS):
+        return
     if isinstance(spec, tuple):
         for one in spec:
             yield from used(one)
