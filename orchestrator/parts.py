@@ -126,7 +126,7 @@ def unpack(brought: Bundle) -> None:
     """Register here what another process has; what is there already stays.
 
     Raises:
-        BadInput: a package of that process is not installed here, or in another version.
+        BadInput: a file needs what is not here, or a package is not installed here as it is there.
     """
     load_installed()
     for file in brought.files:
@@ -136,12 +136,15 @@ def unpack(brought: Bundle) -> None:
             for path, text in file.texts.items():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_text(text, encoding="utf-8")
-            execute(folder / file.file, file.texts[file.file], file.module)
+            try:
+                execute(folder / file.file, file.texts[file.file], file.module)
+            except Exception as error:
+                raise BadInput(f"{file.file} cannot be run here: {type(error).__name__}: {error}") from error
     here = {str(part): part.fingerprint for part in own.every()}
     for part, fingerprint in brought.fingerprints:
         if here.get(part) != fingerprint:
-            what = "is another version" if part in here else "is not installed"
-            raise BadInput(f"{part} {what} here: install the package that has it, the same on every node")
+            what = "is other code" if part in here else "is not there"
+            raise BadInput(f"{part} {what} on this node: the packages that it comes from must be the same on every one")
 
 
 def packed(parts: Collection[own.Part], make: Any, *arguments: Any) -> tuple[Any, tuple[Bundle, bytes]]:

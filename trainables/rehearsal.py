@@ -1,7 +1,9 @@
 """One small batch of noise through the registered parts of a trial: what breaks there would break hours later."""
 
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from trainables import config
 from trainables.attacks import run_attack, training_attack
 from trainables.config import own
-from trainables.config.own import BadPart, Kind
+from trainables.config.own import BadPart, Kind, Part
 from trainables.joint import attack_weights, training_weights
 from trainables.models import Network, build_model
 from trainables.objectives import build_learner
@@ -113,9 +115,15 @@ def _blamed(spec: Any, *kinds: Kind) -> Iterator[None]:
         blamed = [part for kind in kinds for part in parts if part.kind == kind.title] or parts
         if not blamed:
             raise
-        reason = str(error) if isinstance(error, BadPart) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, BadPart) else f"{type(error).__name__}: {error}{_line(error, blamed[0])}"
         name = str(blamed[0])
         raise BadPart(reason if reason.startswith(name) else f"{name}: {reason}") from error
+
+
+def _line(error: Exception, part: Part) -> str:
+    """The last line of the part's file that an error came through."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == Path(part.file).resolve()]
+    return f" ({Path(part.file).name}, line {frames[-1].lineno})" if frames else ""
 
 
 @contextmanager

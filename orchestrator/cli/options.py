@@ -42,7 +42,9 @@ Set = Annotated[
 StudyFiles = Annotated[
     list[Path] | None,
     typer.Option(
-        "--study-file", metavar="FILE", help="One's own studies beside the catalogue's, .py or .toml: see `advsweep new-study`."
+        "--study-file",
+        metavar="FILE",
+        help="One's own studies and parts, .py or .toml; see `advsweep new-study`.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -259,13 +259,21 @@ def test_another_version_of_a_package_is_told(file):
     there = parts.bundle([own.MODULE.parts["gate"]])
     parts.unpack(there)
     own.MODULE.parts["gate"] = own.MODULE.parts["gate"]._replace(fingerprint="another")
-    with pytest.raises(BadInput, match=r"^module 'gate' is another version here: install the package that has it, the same on"):
+    with pytest.raises(BadInput, match=r"^module 'gate' is other code on this node: the packages that it comes from"):
         parts.unpack(there)
     forget()
-    with pytest.raises(
-        BadInput, match=r"^module 'gate' is not installed here: install the package that has it, the same on every"
-    ):
+    with pytest.raises(BadInput, match=r"^module 'gate' is not there on this node: the packages that it comes from"):
         parts.unpack(there._replace(files=()))
+
+
+def test_a_file_that_needs_what_another_node_has_not_is_told_there(file):
+    load([file])
+    there = parts.bundle(own.every())
+    forget()
+    missing = there.files[0]._replace(module="study_file_elsewhere", texts={"own.py": f"import no_such_module\n{PARTS}"})
+    with pytest.raises(BadInput, match=r"^own\.py cannot be run here: ModuleNotFoundError: No module named 'no_such_module'$"):
+        parts.unpack(there._replace(files=(missing,)))
+    assert not own.every()
 
 
 # --- what was recorded, without the file --------------------------------------------------------------------------------

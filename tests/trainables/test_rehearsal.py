@@ -97,7 +97,7 @@ def broken(spec, case):
         (beyond, "attack 'blur': must stay within eps = 0.1, and went to 0.2"),
         (fewer, "attack 'blur': must return images of the shape (4, 1, 8, 8), and returned (1, 1, 8, 8)"),
         (changing, "attack 'blur': must leave the network's weights, gradients and mode as they were"),
-        (broken, "attack 'blur': AttributeError: 'Case' object has no attribute 'nothing'"),
+        (broken, "attack 'blur': AttributeError: 'Case' object has no attribute 'nothing' (test_rehearsal.py, line "),
     ],
 )
 def test_an_attack_that_breaks_its_promise(function, message):
