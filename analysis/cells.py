@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.curves import accuracy_by_eps, normalised_auc
 from analysis.load import BrokenRecordError, Record
-from analysis.schema import FAILED, ManifestColumn
+from analysis.schema import FAILED, STOPPED, ManifestColumn
 from analysis.stats import over_beta
 
 
@@ -106,7 +106,8 @@ class Cells:
         epochs = json.loads(row.config)["training"]["epochs"]
         if row.epochs >= epochs:
             return None
-        return self.reason(trial) or f"unfinished (epoch {row.epochs} of {epochs})"
+        stopped = row.reason if row.status == STOPPED else None
+        return stopped or self.reason(trial) or f"unfinished (epoch {row.epochs} of {epochs})"
 
     def reason(self, trial: str) -> str | None:
         """Why the trial failed; None if it did not."""

@@ -1,5 +1,6 @@
 """From the storage to data frames and manifests, wherever pyarrow can read."""
 
+import json
 import posixpath
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,8 @@ class Record:
 def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     """Read the record of ``trials`` (keys; all that are there by default). A trial that left nothing yet is no error.
 
+    Evaluations on the test set alone: by those on validation images a search chose, and no table may show them.
+
     Raises:
         StorageNotFoundError: there is no storage at ``storage_uri``.
         BrokenRecordError: a file is not readable as what its name says.
@@ -66,6 +69,7 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     evaluations = _concat(read("evaluations"), EVALUATIONS)
     # Before it was said, every evaluation was complete.
     evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
+    evaluations = evaluations[~evaluations["attack_spec"].map(_is_validation).astype(bool)]
     measures = _concat(read("measures"), MEASURES)
     return Record(
         _trials(read("trial")),
@@ -73,6 +77,10 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
         evaluations.drop_duplicates(["evaluation", "head"], ignore_index=True),
         measures.drop_duplicates(["measurement", "array"], ignore_index=True),
     )
+
+
+def _is_validation(attack_spec: str) -> bool:
+    return json.loads(attack_spec).get("split") is not None
 
 
 def array(record: Record, measurement: str, name: str) -> NDArray[np.float64]:

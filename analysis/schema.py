@@ -26,8 +26,9 @@ STUDIES = "studies"
 
 _time = pa.timestamp("ms", tz="UTC")
 
-#: Status of a trial. ``unfinished`` covers running, interrupted and crashed: only its driver knows the difference.
-UNFINISHED, FINISHED, FAILED = "unfinished", "finished", "failed"
+#: Status of a trial. ``unfinished`` covers running, interrupted and crashed: only its driver knows the difference. ``stopped``:
+#: early, by a search; whoever wants it whole trains it on.
+UNFINISHED, FINISHED, FAILED, STOPPED = "unfinished", "finished", "failed", "stopped"
 
 TRIAL = pa.schema(
     [
@@ -154,7 +155,7 @@ class ManifestColumn:
     @property
     def complete(self) -> bool:
         """Whether it needs evaluations that attack every example to the end."""
-        return self.head != "final" or self.top_k > 1
+        return self.head != "final" or self.top_k > 1 or self.kind == "cost"
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,8 @@ class Manifest:
 
     ``variant``: profile and overrides, names the file. ``selection``: the split that chose the best checkpoints.
     ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that
-    its figure shows. ``sources``: keys of the trials that its transferred attacks come from. ``created``: ISO time of the run.
+    its figure shows. ``beside``: trials that are no rows, keys with names for people: what
+    its transferred attacks come from, what a search tried. ``created``: ISO time of the run.
     """
 
     study: str
@@ -213,7 +215,7 @@ class Manifest:
     printed: tuple[ManifestNumber, ...]
     created: str
     by_epoch: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
+    beside: dict[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -231,10 +233,16 @@ class Manifest:
         """Keys of every trial of the study."""
         return frozenset(key for arm in self.arms for key in arm.trials.values())
 
-    def with_added(self, before: Self) -> Self:
-        """This manifest with the columns and pictures that were added to it ``before``, where it has them no more.
+    @property
+    def labels(self) -> dict[str, str]:
+        """What every trial is here, by its key: its row, or what it is beside them."""
+        rows = {key: " ".join(arm.labels) or self.title for arm in self.arms for key in arm.trials.values()}
+        return self.beside | rows
 
-        For the arms that still have the trials that these columns are of; the others have nothing in them.
+    def with_added(self, before: Self) -> Self:
+        """This manifest with what was added to it ``before``: columns and pictures that it has no more, and trials beside it.
+
+        The former for the arms that still have the trials that these columns are of; the others have nothing in them.
         """
         labels = {column.label for column in self.columns}
         added = tuple(column for column in before.columns if column.added and column.label not in labels)
@@ -246,7 +254,7 @@ class Manifest:
             kept = {c.label: old.reads[c.label] for c in added if c.label in old.reads} if old and same else {}
             pictures = old.pictures if old and same else {}
             arms.append(replace(arm, reads=arm.reads | kept, pictures=pictures | arm.pictures))
-        return replace(self, columns=(*self.columns, *added), arms=tuple(arms))
+        return replace(self, columns=(*self.columns, *added), arms=tuple(arms), beside=before.beside | self.beside)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)
@@ -254,7 +262,7 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str) -> Self:
         data = json.loads(text)
-        tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch", "sources")}
+        tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch")}
         columns = tuple(ManifestColumn(**c) for c in data["columns"])
         arms = tuple(ManifestArm(**{**a, "labels": tuple(a["labels"])}) for a in data["arms"])
         printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])

@@ -163,7 +163,9 @@ def selection_passes(config: TrialConfig) -> float:
 
 def evaluation_passes(config: TrialConfig, attack: Attack) -> float:
     """Passes of an evaluation, at most: what is broken costs no more."""
-    images = min(_images(config, "test"), attack.examples or config.data.info.test)
+    held_out = round(_images(config, "train") * config.data.validation)
+    images = _images(config, "test") if attack.split is None else held_out
+    images = min(images, attack.examples or images)
     return images * attack_passes(attack, config.data.info.classes)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.cost import FORWARD, evaluation_passes, measurement_passes, selection_passes, training_passes
 from orchestrator.plan import Evaluation, Plan, PlannedTrial
 from orchestrator.throughput import Network, Throughput, evaluating, measuring, network, training
-from trainables.config import FSR, SAP, SWA, Module, TrialConfig, begins
+from trainables.config import SWA, TrialConfig, begins
 
 #: What everything is taken for that was never timed itself: the passes of training, in the precision of evaluations.
 _PLAIN = training("fp32")
@@ -71,7 +71,8 @@ def estimate(plan: Plan, throughput: Throughput) -> Estimate:
 def to_be_run(trial: PlannedTrial) -> list[Evaluation]:
     """The evaluations that are missing and that no longer one answers on its way."""
     missing = trial.missing
-    if _draws(trial.config.module):
+    if trial.config.module.draws:
+        # Every evaluation is a run of its own.
         return list(missing)
     short = [e for e in missing if not e.complete]
 
@@ -98,11 +99,6 @@ def commonest(plan: Plan) -> TrialConfig | None:
 def hours_text(hours: float) -> str:
     """With two digits that count, or whole."""
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
-
-
-def _draws(module: Module) -> bool:
-    """Whether a prediction is a matter of chance, so that every evaluation is a run of its own."""
-    return isinstance(module, SAP) or (isinstance(module, FSR) and module.separation == "random")
 
 
 def _epochs_left(trial: PlannedTrial) -> int:

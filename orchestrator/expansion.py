@@ -17,7 +17,7 @@ from orchestrator.store import Recorded
 from search_spaces.column import AnyColumn, Column, Source
 from search_spaces.factor import Settings
 from search_spaces.study import Arm, Picture, Profile, Study
-from trainables.config import Attack, Measure, TrialConfig, attack_key, measure_key, measurement_key, trial_key
+from trainables.config import Attack, Measure, NoModule, TrialConfig, attack_key, measure_key, measurement_key, trial_key
 
 #: The seed of networks that attacks are transferred from; no arm has it.
 SOURCE_SEED = 1000
@@ -168,7 +168,7 @@ class _Demand:
 def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
     """Ask for everything that a study needs, and say where it will be found."""
     study, profile = expanded.study, expanded.profile
-    sources: set[str] = set()
+    sources: dict[str, str] = {}
     attacked: set[tuple[str, str, Attack]] = set()
     arms = []
     for row in expanded.rows:
@@ -176,8 +176,9 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         keys = {str(config.seed): demand.train(config, study, label) for config in row.configs}
 
         def source_key(source: Source, of: TrialConfig = row.configs[0]) -> str:
-            key = demand.train(expanded.source(source, of), study, "source of transferred attacks")
-            sources.add(key)
+            config = expanded.source(source, of)
+            key = demand.train(config, study, _source_label(config))
+            sources[key] = _source_label(config)
             return key
 
         reader = Reader(row.configs[0], profile, source_key)
@@ -222,8 +223,14 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         by_epoch=study.by_epoch,
-        sources=tuple(sorted(sources)),
+        beside=sources,
     )
+
+
+def _source_label(config: TrialConfig) -> str:
+    """What sets the networks apart that attacks of several studies come from."""
+    module = "" if isinstance(config.module, NoModule) else f", {config.module.name}"
+    return f"source of attacks ({config.model.name}{module}, {config.objective.name}, {config.data.dataset})"
 
 
 def _variant(profile: str, overrides: Mapping[str, Any]) -> str:

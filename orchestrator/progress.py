@@ -37,15 +37,20 @@ class _Row:
 
 
 class Progress:
-    """Counts trials, and foretells the end from the cost of what was done so far in this run."""
+    """Counts trials, and foretells the end from the cost of what was done so far in this run.
 
-    def __init__(self, trials: Sequence[PlannedTrial], console: Console) -> None:
+    ``trials``: that are known at the start; ``expected``: how many there will be, where more are added.
+    """
+
+    def __init__(self, trials: Sequence[PlannedTrial], console: Console, expected: int | None = None) -> None:
         self._console = console
+        self._expected = expected
         self._rows = {t.key: _row(t) for t in trials}
         self._total = sum(row.remaining for row in self._rows.values())
         self._running: set[str] = set()
         self._done: set[str] = set()
         self._failed: dict[str, str] = {}
+        self._stopped: dict[str, str] = {}
         self._not_run: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
         self._began = time.monotonic()
@@ -83,6 +88,12 @@ class Progress:
         """What the trials took so far, added up over those that ran at once; without loading data and writing the record."""
         return self._seconds / 3600
 
+    def add(self, trial: PlannedTrial) -> None:
+        """One more trial."""
+        with self._lock:
+            row = self._rows[trial.key] = _row(trial)
+            self._total += row.remaining
+
     def started(self, key: str) -> None:
         with self._lock:
             self._running.add(key)
@@ -114,6 +125,16 @@ class Progress:
         if self._plain:
             self._console.print(line, markup=False, highlight=False)
 
+    def stopped(self, key: str, why: str) -> None:
+        """A trial was ended early, on purpose."""
+        with self._lock:
+            self._stopped[key] = why
+            self._total -= self._rows[key].remaining
+            self._end(key, "")
+            line = self._line(key)
+        if self._plain:
+            self._console.print(line, markup=False, highlight=False)
+
     def _end(self, key: str, reason: str) -> None:
         self._running.discard(key)
         self._rows[key].remaining = 0.0
@@ -126,27 +147,35 @@ class Progress:
         row = self._rows[key]
         if key in self._failed:
             return f"{row.label}: FAILED: {self._failed[key]}"
-        state = "done" if key in self._done else _stage(row)
-        return f"[{len(self._done)}/{len(self._rows)}] {row.label}: {state}{_accuracies(row)}, {self._left()}"
+        state = self._stopped.get(key) or ("done" if key in self._done else _stage(row))
+        return f"[{len(self._done)}/{self._count}] {row.label}: {state}{_accuracies(row)}, {self._left()}"
 
     def _summary(self) -> str:
-        text = f"{len(self._done)} of {len(self._rows)} trials done"
+        text = f"{len(self._done)} of {self._count} trials done"
+        if self._stopped:
+            text += f", {len(self._stopped)} of them stopped early"
         if self._failed:
             text += f", {len(self._failed)} failed"
         if self._not_run:
             text += f", {sum(map(len, self._not_run.values()))} evaluations not run"
         return f"{text}, in {_duration(time.monotonic() - self._began)}"
 
+    @property
+    def _count(self) -> int:
+        return max(len(self._rows), self._expected or 0)
+
     def _left(self) -> str:
         remaining = sum(row.remaining for row in self._rows.values())
         done = self._total - remaining
+        if self._rows:  # those that are not known yet cost what the others do
+            remaining += (self._count - len(self._rows)) * self._total / len(self._rows)
         if not done or self._first is None:
             return "time left: not known yet"
         return f"about {_duration((time.monotonic() - self._first) * remaining / done)} left"
 
     def _view(self) -> Group:
         with self._lock:
-            waiting = len(self._rows) - len(self._running) - len(self._done) - len(self._failed)
+            waiting = self._count - len(self._running) - len(self._done) - len(self._failed)
             head = Text(
                 f"trials: {len(self._done)} done, {len(self._running)} running, {waiting} waiting, {len(self._failed)} failed"
                 f"   {self._left()}",

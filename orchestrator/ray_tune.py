@@ -1,23 +1,24 @@
-"""The driver: a plan through Ray Tune."""
+"""The driver: jobs through Ray Tune."""
 
 import logging
 import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.cluster import Resources
 from orchestrator.signals import interrupt_restored
 from orchestrator.store import Store
-from orchestrator.worker import Job, Worker, write_failure
+from orchestrator.worker import Job, Worker, write_failure, write_stop
 
 # A failed trial is told by this package, once and in a line, not by Tune with a trace.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -41,18 +42,52 @@ class Listener(Protocol):
     def failed(self, key: str, reason: str) -> None:
         """A trial failed for good."""
 
+    def stopped(self, key: str, why: str) -> None:
+        """A trial was ended early."""
 
-def run(jobs: Sequence[Job], resources: Resources, store: Store, listener: Listener) -> None:
-    """Run every job; one that fails ends as a row of the record, never the sweep."""
+
+class Source(Protocol):
+    """Where jobs come from, and who may end them early. Called in the driver's loop."""
+
+    def next(self) -> Job | None:
+        """The next job to start; None when no other comes."""
+
+    def advanced(self, job: Job, result: dict[str, Any]) -> str | None:
+        """A job reported and is not done: why it is to end early, if it is."""
+
+    def ended(self, job: Job) -> None:
+        """A job is done, failed or was stopped; the record says which."""
+
+
+class Queue:
+    """The jobs of a plan in their order, each to its end."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = deque(jobs)
+
+    def next(self) -> Job | None:
+        return self._jobs.popleft() if self._jobs else None
+
+    def advanced(self, job: Job, result: dict[str, Any]) -> str | None:
+        return None
+
+    def ended(self, job: Job) -> None:
+        """Nothing is learned from a result: the plan is fixed."""
+
+
+def run(source: Source, resources: Resources, store: Store, listener: Listener) -> None:
+    """Run every job of a source; one that fails ends as a row of the record, never the sweep."""
     folder = tempfile.mkdtemp(prefix="advsweep-tune-")
+    early = _EarlyEnd(source, store)
     try:
         # Tune stops at the first Ctrl-C, but leaves its handler behind when there was none: a later one would do nothing.
         with interrupt_restored():
             tune.Tuner(
                 tune.with_resources(Worker, {"cpu": resources.cpus, "gpu": resources.gpus}),
                 tune_config=tune.TuneConfig(
-                    search_alg=PlanSearcher(jobs),
-                    num_samples=len(jobs),
+                    search_alg=JobSearcher(source),
+                    scheduler=early,
+                    num_samples=-1,  # as many as there are
                     max_concurrent_trials=resources.concurrent,
                     reuse_actors=True,
                     trial_name_creator=lambda trial: trial.config["key"],
@@ -63,7 +98,7 @@ def run(jobs: Sequence[Job], resources: Resources, store: Store, listener: Liste
                     storage_path=folder,
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker writes its own
                     failure_config=tune.FailureConfig(max_failures=RETRIES),
-                    callbacks=[_Callback(jobs, store, listener)],
+                    callbacks=[_Callback(source, store, listener, early.reasons)],
                     verbose=0,
                 ),
             ).fit()
@@ -71,41 +106,67 @@ def run(jobs: Sequence[Job], resources: Resources, store: Store, listener: Liste
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class PlanSearcher(Searcher):
-    """Serves the jobs of a plan in their order, and then says that it has finished."""
+class JobSearcher(Searcher):
+    """Serves the jobs of a source, and then says that it has finished."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__(metric="passes", mode="max")  # Tune wants a metric of every searcher; nothing here is compared
-        self._jobs = deque(jobs)
+        self._source = source
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given for a restore that never happens, and a source may hold a database."""
+        return {}
 
     def suggest(self, trial_id: str) -> Any:
         """The next job."""
-        if not self._jobs:
-            return Searcher.FINISHED
-        job = self._jobs.popleft()
-        return {"key": job.key, "job": job}
+        job = self._source.next()
+        return Searcher.FINISHED if job is None else {"key": job.key, "job": job}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing is learned from a result: the plan is fixed."""
+        """The callback tells the source."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the next run makes its plan from the record."""
+        """Nothing to save: the next run goes on from the record."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
 
 
-class _Callback(tune.Callback):
-    """Tune's events, told to the listener; what its retries could not mend goes into the record."""
+class _EarlyEnd(FIFOScheduler):
+    """Ends the jobs early that the source wants to end."""
 
-    def __init__(self, jobs: Sequence[Job], store: Store, listener: Listener) -> None:
-        self._jobs = {job.key: job for job in jobs}
+    def __init__(self, source: Source, store: Store) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._source, self._store = source, store
+        self.reasons: dict[str, str] = {}
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        job: Job = trial.config["job"]
+        why = self._source.advanced(job, result)
+        if why is None:
+            return str(FIFOScheduler.CONTINUE)
+        self.reasons[job.key] = why
+        write_stop(self._store, job, why)
+        return str(FIFOScheduler.STOP)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as with the searcher."""
+        return {}
+
+
+class _Callback(tune.Callback):
+    """Tune's events, told to the source and to the listener; what its retries could not mend goes into the record."""
+
+    def __init__(self, source: Source, store: Store, listener: Listener, early: Mapping[str, str]) -> None:
+        self._source = source
+        self._early = early  # why trials ended early, by their keys
         self._store = store
         self._listener = listener
         self._deaths: dict[str, int] = {}
+        self._waited: dict[int, float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore that never happens, and a listener may hold a terminal."""
+        """Nothing, as with the searcher: a listener may hold a terminal."""
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
@@ -114,19 +175,32 @@ class _Callback(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
-        self._listener.advanced(trial.config["key"], result)
+        key = trial.config["key"]
+        if key in self._early:
+            self._listener.stopped(key, self._early[key])
+        else:
+            self._listener.advanced(key, result)
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         if _died(_error(trial)):
             key = trial.config["key"]
-            self._deaths[key] = self._deaths.get(key, 0) + 1
-            time.sleep(PATIENCE * 2 ** (self._deaths[key] - 1))
+            deaths = self._deaths[key] = self._deaths.get(key, 0) + 1
+            pause, waited = PATIENCE * 2 ** (deaths - 1), self._waited.get(deaths)
+            # The trials of a node die together, and together they have waited when the first one has.
+            if waited is None or time.monotonic() - waited > pause:
+                time.sleep(pause)
+                self._waited[deaths] = time.monotonic()
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        key = trial.config["key"]
+        job: Job = trial.config["job"]
         reason = explain(_error(trial))
-        write_failure(self._store, self._jobs[key], reason)
-        self._listener.failed(key, reason)
+        write_failure(self._store, job, reason)
+        self._listener.failed(job.key, reason)
+        self._source.ended(job)
+
+    def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        job: Job = trial.config["job"]
+        self._source.ended(job)
 
 
 def _error(trial: TuneTrial) -> Exception:

@@ -79,12 +79,15 @@ def configure(layers: Iterable[Mapping[str, Any]], pins: Mapping[str, Any]) -> t
 
 
 def configure_attack(settings: Mapping[str, Any]) -> Attack:
-    """An evaluation's attack from its fields.
+    """The attack of a column from its fields.
 
     Raises:
         BadInput: a field or value is not allowed.
     """
-    return _read("attack", ATTACK, settings)
+    attack = _read("attack", ATTACK, settings)
+    if attack.split is not None:
+        raise BadInput(f"attack {attack.name}: split = {attack.split}: must be null, for tables are of the test set")
+    return attack
 
 
 def configure_measure(settings: Mapping[str, Any]) -> Measure:

@@ -223,6 +223,11 @@ class Store:
             rows |= {(row["measurement"], row["array"]): row for row in self._read_table(path).to_pylist()}
         return [{**row, "values": np.array(row["values"], np.float64).reshape(row["shape"])} for row in rows.values()]
 
+    def measure_seconds(self, trial: str) -> dict[str, float]:
+        """What the measures of a trial took, by their JSON; without their arrays, which may be large."""
+        parts = (self._read_table(path, ["measure_spec", "seconds"]) for path in self._parts(trial, "measures"))
+        return {row["measure_spec"]: row["seconds"] for part in parts for row in part.to_pylist()}
+
     def write_manifest(self, manifest: Manifest) -> None:
         self._write(manifest.path, manifest.to_json().encode())
 

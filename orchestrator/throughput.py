@@ -136,8 +136,7 @@ def _timed(store: Store, trial: str) -> Iterable[Timed]:
         # A run that answered several evaluations is in each of their rows; its passes are those of the longest.
         runs[found["seconds"]] = min(one, runs.get(found["seconds"], one), key=lambda timed: timed.seconds)
     yield from runs.values()
-    measured = {found["seconds"]: found["measure_spec"] for found in store.read_measures(trial)}
-    for seconds, spec in measured.items():
+    for spec, seconds in store.measure_seconds(trial).items():
         if (measure := _known(MEASURE, spec)) is not None:
             yield Timed(device, measuring(measure.name), its, seconds / measurement_passes(config, measure))
 

@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Param, RunTag
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
+from analysis.schema import FAILED, FINISHED, STOPPED, UNFINISHED, Manifest
 from orchestrator.errors import Unavailable
+from orchestrator.metrics import epoch_metrics, evaluation_metrics, measure_metrics, milliseconds
 from orchestrator.store import Store, flatten
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -39,17 +39,6 @@ TRIAL, STUDIES, STUDY, SYNCED = "advsweep.trial", "advsweep.studies", "advsweep.
 
 #: Opens an experiment in the UI's pages for training rather than those for language models.
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
-
-#: What an epoch logs, by the columns of the record.
-EPOCH_METRICS = (
-    "lr",
-    "train_loss",
-    "train_accuracy",
-    "natural_accuracy",
-    "robust_accuracy",
-    "images_per_second",
-    "discriminator_accuracy",
-)
 
 
 def default_uri(store: Store) -> str:
@@ -174,7 +163,8 @@ class View:
         evaluations = [e for e in self._store.read_evaluations(key) if e["head"] == "final"]
         measures = self._store.read_measures(key)
         running = row["status"] == UNFINISHED if live is None else key in live
-        status = "RUNNING" if running else {UNFINISHED: "KILLED", FINISHED: "FINISHED", FAILED: "FAILED"}[row["status"]]
+        shown = {UNFINISHED: "KILLED", STOPPED: "KILLED", FINISHED: "FINISHED", FAILED: "FAILED"}
+        status = "RUNNING" if running else shown[row["status"]]
         known = sorted({*(e["evaluation"] for e in evaluations), *(m["measurement"] for m in measures)})
         state = [status, row["reason"], len(epochs), known, sorted(arms.items())]
         digest = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
@@ -187,7 +177,7 @@ class View:
             for batch in _batches(params, PARAMS):
                 self._client.log_batch(run.id, params=batch)
             self._client.log_dict(run.id, json.loads(row["config"]), "config.json")
-        metrics = [*_epoch_metrics(epochs), *_evaluation_metrics(evaluations), *_measure_metrics(measures)]
+        metrics = [*epoch_metrics(epochs), *evaluation_metrics(evaluations), *measure_metrics(measures)]
         for batch in _batches(metrics, METRICS):
             self._client.log_batch(run.id, metrics=batch)
         tags = {f"advsweep.arm.{study}": arm for study, arm in arms.items()}
@@ -197,7 +187,7 @@ class View:
         if running:
             self._client.update_run(run.id, status=status)
         else:
-            self._client.set_terminated(run.id, status, end_time=_milliseconds(row["updated"]))
+            self._client.set_terminated(run.id, status, end_time=milliseconds(row["updated"]))
         # Last, so that a run that was written halfway is written again.
         self._client.set_tag(run.id, SYNCED, digest)
         self._runs[key] = replace(run, synced=digest)
@@ -207,7 +197,7 @@ class View:
         study, arm = next(iter(arms.items()))
         created = self._client.create_run(
             self.experiment(study.split("/")[0]),
-            start_time=_milliseconds(row["created"]),
+            start_time=milliseconds(row["created"]),
             tags={TRIAL: key},
             run_name=f"{arm} seed {row['seed']}",
         )
@@ -248,58 +238,9 @@ def _arms(manifests: Iterable[Manifest]) -> dict[str, dict[str, str]]:
     """For each trial, the label of its arm in every study that has it."""
     arms: dict[str, dict[str, str]] = {}
     for manifest in manifests:
-        for arm in manifest.arms:
-            for key in arm.trials.values():
-                arms.setdefault(key, {})[manifest.study] = " ".join(arm.labels) or manifest.title
-        for key in manifest.sources:
-            arms.setdefault(key, {})[manifest.study] = "source of transferred attacks"
+        for key, label in manifest.labels.items():
+            arms.setdefault(key, {})[manifest.study] = label
     return arms
-
-
-def _epoch_metrics(epochs: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
-    for row in epochs:
-        for name in EPOCH_METRICS:
-            if row[name] is not None:
-                yield Metric(name, row[name], _milliseconds(row["finished"]), row["epoch"])
-
-
-def _evaluation_metrics(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
-    """Accuracy for each checkpoint and attack, and the minimum over beta_atk; named like ``last/pgd-20/beta_atk 2``."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in evaluations:
-        spec = json.loads(row["attack_spec"])
-        short = "-".join(str(spec[part]) for part in ("name", "iterations") if part in spec)
-        others = {name: value for name, value in spec.items() if name not in {"name", "beta_atk", "iterations"}}
-        groups.setdefault((f"{row['checkpoint']}/{short}", _digest(others)), []).append(row)
-    for (short, variant), rows in groups.items():
-        base = _told_apart(short, variant, groups)
-        for row in rows:
-            label = f"{base}/beta_atk {row['beta_atk']}" if row["beta_atk"] else base
-            yield Metric(label, row["accuracy"], _milliseconds(row["finished"]), row["epoch"])
-        if rows[0]["beta_atk"]:
-            worst = min(rows, key=lambda row: row["accuracy"])
-            yield Metric(f"{base}/minimum", worst["accuracy"], _milliseconds(worst["finished"]), worst["epoch"])
-
-
-def _measure_metrics(measures: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
-    """The mean of every array that holds a number; named like ``last/dimensions/units``."""
-    rows = {
-        (f"{row['checkpoint']}/{row['measure_name']}/{row['array']}", _digest(row["measure_spec"])): row for row in measures
-    }
-    for (short, variant), row in rows.items():
-        values = row["values"][np.isfinite(row["values"])]
-        if len(values):
-            name = _told_apart(short, variant, rows)
-            yield Metric(name, float(values.mean()), _milliseconds(row["finished"]), row["epoch"])
-
-
-def _told_apart(short: str, variant: str, names: Collection[tuple[str, str]]) -> str:
-    """A short name, with a hash behind it where another thing has it too: attacks that differ in eps or step alone."""
-    return short if [name for name, _ in names].count(short) == 1 else f"{short}-{variant}"
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
 
 
 class Tracker:
@@ -364,7 +305,3 @@ class Tracker:
 def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _milliseconds(time: Any) -> int:
-    return int(time.timestamp() * 1000)

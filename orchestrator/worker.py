@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 from ray import tune
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED
+from analysis.schema import FAILED, FINISHED, STOPPED, UNFINISHED
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
 from orchestrator.parts import packed
 from orchestrator.plan import Evaluation, Measurement, PlannedTrial
@@ -240,7 +240,6 @@ class Work:
         row = self.store.read_trial(attack.source)
         if row is None:
             raise SourceMissing(f"attack.source = {attack.source}: there is no such trial in the storage")
-        epoch = row["best_epoch"] if attack.checkpoint == "best" else row["epochs"]
         try:
             spec = TrialConfig.model_validate_json(row["config"])
         except ValidationError as error:
@@ -248,14 +247,20 @@ class Work:
             raise SourceMissing(
                 f"attack.source = {attack.source}: that trial's {reason}; one of one's own needs its --study-file"
             ) from error
+        if row["status"] != FINISHED and row["epochs"] < spec.training.epochs:
+            # Half trained, or diverged, it would make attacks that look harmless.
+            how_far = f"epoch {row['epochs']} of {spec.training.epochs}"
+            why = ": ".join(filter(None, (how_far, row["reason"])))
+            raise SourceMissing(f"attack.source = {attack.source}: that trial is {row['status']} ({why})")
         if spec.data.dataset != self.job.config.data.dataset:
             there, here = spec.data.dataset, self.job.config.data.dataset
             raise SourceMissing(f"attack.source = {attack.source}: that trial is on {there}, not on {here}")
+        epoch = row["best_epoch"] if attack.checkpoint == "best" else row["epochs"]
         try:
             weights = unpack_weights(self.store.read_weights(attack.source, epoch))
         except FileNotFoundError as error:
             where = f"the {attack.checkpoint} checkpoint of attack.source = {attack.source}"
-            raise SourceMissing(f"{where} is not in the storage: epoch {epoch} of a trial that is {row['status']}") from error
+            raise SourceMissing(f"{where}, epoch {epoch}, is not in the storage") from error
         return {(attack.source, attack.checkpoint): build_source(spec, weights, self.trial.device)}
 
     def _epoch(self, of: Evaluation | Measurement) -> int:
@@ -313,8 +318,17 @@ def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str
 
 def write_failure(store: Store, job: Job, reason: str) -> None:
     """Record that a trial failed for good, from outside its actor."""
+    _write_end(store, job, FAILED, reason)
+
+
+def write_stop(store: Store, job: Job, reason: str) -> None:
+    """Record that a trial was stopped early, from outside its actor."""
+    _write_end(store, job, STOPPED, reason)
+
+
+def _write_end(store: Store, job: Job, status: str, reason: str) -> None:
     progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0}
-    write_trial(store, job, progress, FAILED, reason)
+    write_trial(store, job, progress, status, reason)
 
 
 def versions() -> dict[str, str]:

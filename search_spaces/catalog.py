@@ -5,7 +5,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from search_spaces import afd, cas, cifs, fsr, infofeature
+from search_spaces import afd, cas, cifs, fsr, infofeature, training
+from search_spaces.afd.space import PROFILES as AFD_PROFILES
+from search_spaces.cas.space import PROFILES as CAS_PROFILES
+from search_spaces.cifs.space import PROFILES as CIFS_PROFILES
+from search_spaces.space import Space
 from search_spaces.study import Study
 
 #: Every study by its primary name, as the papers were published, the tables of each before its figures.
@@ -22,6 +26,20 @@ STUDIES: Mapping[str, Study] = MappingProxyType(
     }
 )
 
+#: The space of each paper's defense by the paper's name. Those that keep adversarial training can be searched over it too.
+SPACES: Mapping[str, Space] = MappingProxyType(
+    {
+        space.name: space
+        for space in (
+            Space("cas", cas.CAS, (*cas.SPACE, *training.FACTORS), CAS_PROFILES),
+            Space("cifs", cifs.CIFS, (*cifs.SPACE, *training.FACTORS), CIFS_PROFILES),
+            Space("infofeature", {**infofeature.RESNET, **infofeature.INFOFEATURE}, infofeature.SPACE, infofeature.PROFILES),
+            Space("afd", afd.AFD, afd.SPACE, AFD_PROFILES),
+            Space("fsr", {**fsr.RECIPE, **fsr.FSR}, (*fsr.SPACE, *training.FACTORS), fsr.PROFILES),
+        )
+    }
+)
+
 #: What the papers number and no study answers to, and why.
 OUT: Mapping[str, str] = MappingProxyType(
     {
@@ -31,7 +49,11 @@ OUT: Mapping[str, str] = MappingProxyType(
         "cifs/figure-2": "a diagram of the module",
         "infofeature/figure-1": "a sketch of decision boundaries",
         "infofeature/figure-2": "a diagram of the attack",
-        **afd.LEFT_OUT,
+        "afd/figure-1": "it is a diagram",
+        "afd/table-a1": "it lists settings, which are these studies'",
+        "afd/table-a2": "it lists settings, which are these studies'",
+        "afd/figure-a7": "it shows images, changed along the gradients of classes, and no measure keeps images; "
+        "how large the gradients are is in afd/figure-4",
     }
 )
 

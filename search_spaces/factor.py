@@ -43,7 +43,8 @@ class Factor:
 
     ``symbol``: as the paper writes it. ``levels``: as the paper ablates it. ``default``: the label of the paper's own
     choice. ``distribution``: the range that a search draws from; for factors whose levels are bundles of fields, the
-    labels.
+    labels. ``of_eps``: what is drawn is a multiple of eps. ``given``: labels of other factors, by their names, of which each
+    must have one of these for this one to mean anything; a search draws it in such rows only.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Factor:
     levels: tuple[Level, ...]
     default: str
     distribution: BaseDistribution = field(compare=False)
+    of_eps: bool = False
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         labels = [level.label for level in self.levels]
@@ -64,11 +67,25 @@ class Factor:
         """The fields of the trial that any level sets."""
         return frozenset(name for level in self.levels for name in level.settings)
 
+    def level(self, drawn: Scalar) -> Level:
+        """What a search drew from the distribution: the level of that label, or the one field set to that number."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            return next(level for level in self.levels if level.label == drawn)
+        (field,) = self.fields
+        value: Value | Eps = Eps(float(drawn)) if self.of_eps else drawn
+        unit = " eps" if self.of_eps else ""
+        known = (level for level in self.levels if level.settings == {field: value})
+        return next(known, Level(f"{label(self.symbol, drawn)}{unit}", {field: value}))
+
     def only(self, *labels: str) -> "Factor":
         """The factor with these of its levels; the first is the default where the paper's own is not among them."""
         levels = tuple(level for level in self.levels if level.label in labels)
         default = self.default if self.default in labels else labels[0]
         return replace(self, levels=levels, default=default, distribution=CategoricalDistribution(labels))
+
+    def where(self, **given: tuple[str, ...]) -> "Factor":
+        """The factor where other factors have one of these labels."""
+        return replace(self, given=given)
 
 
 def scalar(

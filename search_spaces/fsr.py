@@ -22,7 +22,7 @@ FSR: Settings = {
 }
 #: From the public code, as are 100 epochs, the learning rate and its drops, which are the profiles' own: the supplement is
 #: silent about training. So every objective, network and data set has the one recipe.
-_RECIPE: Settings = {"training.weight_decay": 5e-4}
+RECIPE: Settings = {"training.weight_decay": 5e-4}
 
 BLOCK = choice(
     "block",
@@ -92,7 +92,7 @@ SPACE = (BLOCK, TAU, LAMBDA_SEP, LAMBDA_REC, SEPARATION, MASK, STRATEGY)
 MODULE = choice("module", "module", levels=(Level("Vanilla", VANILLA), Level("FSR", FSR)), default="FSR")
 
 # At the demo's rate its loss diverges.
-_PROFILES = profiles(epochs=100, demo={"training.lr": 0.1})
+PROFILES = profiles(epochs=100, demo={"training.lr": 0.1})
 # The supplement gives no steps for its attacks: they are those of CIFS, with which the public code shares C&W's confidence. It
 # attacks the final prediction alone, which for this module is its "own" loss.
 _WHITE_BOX = ("FGSM", "PGD-20", "PGD-100", "C&W")
@@ -109,8 +109,8 @@ def _elsewhere(table: int, alias: str, where: str, settings: Settings) -> Study:
         title=f"AT, TRADES and MART with and without FSR: {where}",
         factors=(OBJECTIVE, MODULE),
         columns=_COLUMNS,
-        profiles=_PROFILES,
-        fixed={**_RECIPE, **settings},
+        profiles=PROFILES,
+        fixed={**RECIPE, **settings},
     )
 
 
@@ -131,8 +131,8 @@ def _choice(
         title=title,
         factors=(factor,),
         columns=columns,
-        profiles=_PROFILES,
-        fixed={**_RECIPE, **FSR},
+        profiles=PROFILES,
+        fixed={**RECIPE, **FSR},
         baselines=baselines,
     )
 
@@ -146,8 +146,8 @@ def _obfuscation(part: str, alias: str, title: str, columns: tuple[AnyColumn, ..
         title=title,
         factors=(MODULE,),
         columns=columns,
-        profiles=_PROFILES,
-        fixed=_RECIPE,
+        profiles=PROFILES,
+        fixed=RECIPE,
     )
 
 

@@ -102,7 +102,7 @@ def _defense(*labels: str) -> Factor:
 
 
 _IN_THE_ATTACK = ("FeaScatter", "AdvInterp", "InfoFeature")
-_PROFILES = profiles(epochs=120)
+PROFILES = profiles(epochs=120)
 _COLUMNS: tuple[AnyColumn, ...] = (
     NATURAL,
     Column("FGSM", {"name": "fgsm", "eps": Eps()}),
@@ -159,7 +159,7 @@ def _study(
         title=title,
         factors=(factor,),
         columns=columns,
-        profiles=_PROFILES,
+        profiles=PROFILES,
         fixed=fixed,
         checkpoint="best",
         by_epoch=by_epoch,
@@ -238,7 +238,7 @@ STUDIES = (
         title="Weight of the change of the class activation map",
         factors=(LAMBDA,),
         columns=_COLUMNS,
-        profiles=_PROFILES,
+        profiles=PROFILES,
         fixed={**RESNET, **INFOFEATURE},
         baselines=(Arm(("λ = 0",), _MADRY),),
         checkpoint="best",

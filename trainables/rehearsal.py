@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainables import config
 from trainables.attacks import run_attack, training_attack
+from trainables.attacks.surrogate import draws
 from trainables.config import own
 from trainables.config.own import BadPart, Kind, Part
 from trainables.joint import attack_weights, training_weights
@@ -50,6 +51,10 @@ def rehearse(spec: config.TrialConfig, attacks: Iterable[config.Attack]) -> None
         network = _network(spec)
         network.draw_from(chance)
         _look(spec, network.train(), x, y)
+        if not isinstance(spec.module, config.NoModule):
+            said, done = spec.module.draws, draws(network.eval())
+            _check(said == done, f"draws is {said} in its configuration, and {done} in the network")
+            network.train()
     x_adv, targets = x, None
     if spec.attack is not None and [*own.used(spec.attack)]:
         with _blamed(spec, own.TRAINING_ATTACK), _untouched(network):

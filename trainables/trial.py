@@ -198,7 +198,7 @@ class Trial:
         sources: Sources | None = None,
         complete: bool = False,
     ) -> Evaluated:
-        """Attack the test set on a network with these weights.
+        """Attack the test set, or what else the attack names, on a network with these weights.
 
         ``sources``: the networks that an attack may come from; see :func:`build_source`. ``complete``: whether every example is
         attacked to the end and every head looked at, which accuracy and what else an evaluation finds do not depend on.
@@ -229,12 +229,14 @@ class Trial:
         return run_measure(canonical, Subject(network, self._splits.test, self._attack_weights, self.spec.seed))
 
     def _tested(self, attack: config.Attack) -> Examples:
-        """The test examples that ``attack`` is on."""
-        test = self._splits.test
-        return test if attack.examples is None else test[sample(test.labels, attack.examples)]
+        """The examples that ``attack`` is on."""
+        images = self._splits.test if attack.split is None else self._splits.validation
+        if not len(images):
+            raise ValueError(f"attack.split = {attack.split}: data.validation = 0 holds nothing out")
+        return images if attack.examples is None else images[sample(images.labels, attack.examples)]
 
     def test_labels(self, attack: config.Attack) -> NDArray[np.int64]:
-        """Labels of the test examples that ``attack`` is on, (N,), in the order of its ranks."""
+        """Labels of the examples that ``attack`` is on, (N,), in the order of its ranks."""
         labels: NDArray[np.int64] = self._tested(attack).labels.cpu().numpy()
         return labels
 

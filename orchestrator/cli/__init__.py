@@ -7,6 +7,7 @@ import typer
 from orchestrator.cli.attacks import check, evaluate
 from orchestrator.cli.new_study import new_study
 from orchestrator.cli.options import err
+from orchestrator.cli.search import search
 from orchestrator.cli.show import figure, status, studies, sync, table, ui
 from orchestrator.cli.sweeps import plan, run
 from orchestrator.errors import AdvsweepError
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (studies, new_study, plan, run, evaluate, check, status, table, figure, sync, ui):
+for command in (studies, new_study, plan, run, search, evaluate, check, status, table, figure, sync, ui):
     app.command()(command)
 
 

@@ -78,8 +78,11 @@ def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
     store = existing_store(storage)
     index = store.index(store.trials())
     manifests = store.manifests()
-    counts = {state: sum(r.status == state for r in index.values()) for state in ("finished", "unfinished", "failed")}
-    names = {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
+    counts = {
+        state: sum(r.status == state for r in index.values()) for state in ("finished", "unfinished", "stopped", "failed")
+    }
+    names = {key: label for m in manifests for key, label in m.beside.items()}
+    names |= {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
     failed = [{"trial": key, "arm": names.get(key, ""), "reason": r.reason} for key, r in index.items() if r.status == "failed"]
     ran: list[dict[str, Any]] = []
     for m in manifests:

@@ -77,7 +77,7 @@ def plan(
     table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
     for t in made.trials:
         epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
-        there = t.recorded.status if t.recorded.status != "unfinished" else epochs
+        there = t.recorded.status if t.recorded.status in ("finished", "failed") else epochs
         arm = next(iter(t.arms.values()))
         table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
     Console().print(table)
@@ -112,7 +112,7 @@ def run(
 def make_plan(
     studies: "Sequence[Study]", profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
 ) -> "tuple[Plan, Store]":
-    """The plan of these studies against a storage's record, and the record. ``more``: see :func:`orchestrator.plan.plan`."""
+    """These studies' plan against a storage's record, and the record. ``more``: see :func:`orchestrator.expansion.plan`."""
     from orchestrator.expansion import plan as make
     from orchestrator.rehearsal import rehearse
     from orchestrator.settings import parse

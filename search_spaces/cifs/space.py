@@ -62,8 +62,10 @@ IMGF = choice(
 # Section 3.3 takes 10 for the sigmoid and 5 for the softplus; the softmax has T instead.
 ALPHA = scalar(
     "alpha", "α", "module.imgf.alpha", levels=(5.0, 10.0), default=10.0, distribution=FloatDistribution(0.1, 100, log=True)
+).where(imgf=("sigmoid", "softplus"))
+T = scalar("T", "T", "module.imgf.T", levels=(1.0,), default=1.0, distribution=FloatDistribution(0.01, 100, log=True)).where(
+    imgf=("softmax",)
 )
-T = scalar("T", "T", "module.imgf.T", levels=(1.0,), default=1.0, distribution=FloatDistribution(0.01, 100, log=True))
 # Section 3.2 makes beta the number of layers; Table E.2 does not say whether it is 1 for a single one, and it stays 2 here.
 POSITIONS = choice(
     "positions",

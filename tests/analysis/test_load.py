@@ -45,6 +45,13 @@ def test_a_storage_without_trials_gives_empty_frames(storage: Storage, trials: l
     assert len(record.trials) == len(record.epochs) == len(record.evaluations) == len(record.measures) == 0
 
 
+def test_evaluations_on_validation_images_are_not_for_tables(storage: Storage) -> None:
+    storage.trial("c0")
+    storage.evaluation("c0", "a", share(5))
+    storage.evaluation("c0", "b", share(9), spec={"name": "pgd", "split": "validation"})
+    assert load(str(storage.root)).evaluations["attack"].tolist() == ["a"]
+
+
 def test_arrays_have_their_shape_again(storage: Storage) -> None:
     storage.trial("a")
     for values in ([1, 2, 3, 4, 5, 6], [0] * 6):  # the second writing of the same array does not count

@@ -1,5 +1,8 @@
 """What every inserted module promises, alone and at every position of a network."""
 
+from itertools import product
+from typing import Literal, get_args, get_origin
+
 import pytest
 import torch
 from cases import DIGITS, EVERY_MODULE, RESNET, batch, module_spec, seeded, specs
@@ -18,10 +21,10 @@ every_module = pytest.mark.parametrize("name", MODULES)
 every_place = pytest.mark.parametrize(("model", "positions"), PLACES, ids=lambda v: getattr(v, "name", None) or "+".join(v))
 
 
-def build(name, chance=None):
+def build(name, chance=None, spec=None):
     """The module in evaluation mode: batch statistics tie examples together, and need more than one."""
     with torch.random.fork_rng(devices=()):
-        module = MODULES[name](module_spec(name), 0, channels=6, classes=7).eval()
+        module = MODULES[name](spec or module_spec(name), 0, channels=6, classes=7).eval()
     module.chance = chance
     return module
 
@@ -44,6 +47,19 @@ def test_features_keep_their_shape_and_classes_are_predicted(name, shape, labell
     if logits is not None:
         assert logits.shape == (len(z), 7)
         assert logits.isfinite().all()
+
+
+@every_module
+def test_the_configuration_says_whether_a_prediction_is_a_matter_of_chance(name, chance):
+    fields = [(field.annotation, field_name) for field_name, field in type(module_spec(name)).model_fields.items()]
+    choices = {n: get_args(annotation) for annotation, n in fields if get_origin(annotation) is Literal and n != "name"}
+    for values in product(*choices.values()):
+        spec = module_spec(name).model_copy(update=dict(zip(choices, values, strict=True)))
+        module = build(name, chance, spec)
+        assert module.draws == spec.draws
+        z = torch.rand(4, 6, 3, 5, generator=chance)
+        same = torch.equal(module(z)[0], module(z)[0])
+        assert same != spec.draws
 
 
 @every_module

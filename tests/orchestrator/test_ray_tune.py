@@ -63,8 +63,13 @@ def test_a_process_or_node_that_died_is_said_to_have_died_as_often_as_it_was_tri
 
 
 def test_after_a_death_it_waits_longer_each_time_and_after_an_error_not_at_all(tmp_path, monkeypatch):
-    waited = []
-    monkeypatch.setattr("orchestrator.ray_tune.time.sleep", waited.append)
+    waited, now = [], [100.0]
+
+    def sleep(seconds):
+        waited.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("orchestrator.ray_tune.time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
     callback = _Callback([], None, None)
 
     def recover(key, error):
@@ -75,8 +80,17 @@ def test_after_a_death_it_waits_longer_each_time_and_after_an_error_not_at_all(t
     for _ in range(3):
         recover("one", ray.exceptions.ActorUnavailableError("Socket closed", None))
     recover("one", ValueError("its own"))
+    assert waited == [2, 4, 8]
+    # Another trial, later.
     recover("other", ray.exceptions.NodeDiedError("gone"))
     assert waited == [2, 4, 8, 2]
+    # Those that died with it have waited with it, and those that died since then have not.
+    for i in range(20):
+        recover(f"beside {i}", ray.exceptions.NodeDiedError("gone"))
+    assert waited == [2, 4, 8, 2]
+    now[0] += 2.1
+    recover("later", ray.exceptions.NodeDiedError("gone"))
+    assert waited == [2, 4, 8, 2, 2]
 
 
 def test_rays_own_memory_monitor_is_out_of_memory():

@@ -250,6 +250,11 @@ def test_a_layer_that_sets_an_unknown_field_is_an_error():
 def test_a_bad_evaluation_attack_names_itself():
     with pytest.raises(BadInput, match=r"^attack fgsm: eps = 3: must be less than or equal to 1$"):
         configure_attack({"name": "fgsm", "eps": 3})
+
+
+def test_a_columns_attack_is_on_the_test_set():
+    with pytest.raises(BadInput, match=r"^attack fgsm: split = validation: must be null, for tables are of the test set$"):
+        configure_attack({"name": "fgsm", "eps": 0.1, "split": "validation"})
     with pytest.raises(BadInput, match=r"^attack pgd: step: must be set too$"):
         configure_attack({"name": "pgd", "eps": 0.1, "iterations": 3})
 

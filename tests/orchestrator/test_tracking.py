@@ -242,6 +242,13 @@ def test_attacks_that_differ_in_eps_alone_are_told_apart(sqlite, store):
     assert all(name.startswith("last/pgd-2-") for name in names)
 
 
+def test_an_attack_on_validation_images_is_said_to_be_one(sqlite, store):
+    store.write_evaluations(CAS, "x", [evaluation("0", 0.5), evaluation("0", 0.25, split="validation")])
+    View(sqlite, store).sync(live=())
+    metrics = find(sqlite, store)[CAS].data.metrics
+    assert (metrics["last/pgd-2/beta_atk 0"], metrics["last/pgd-2-validation/beta_atk 0"]) == (0.5, 0.25)
+
+
 def test_every_array_of_a_measure_is_a_metric(sqlite, store):
     row = {"trial": CAS, "checkpoint": "last", "epoch": 1, "measure_name": "dimensions", "seconds": 1.0}
     row |= {"finished": datetime.now(UTC)}
@@ -267,10 +274,10 @@ def test_every_array_of_a_measure_is_a_metric(sqlite, store):
 def test_a_source_of_attacks_is_a_run_too(sqlite, store):
     (manifest,) = store.manifests()
     arms = tuple(replace(arm, trials={s: k for s, k in arm.trials.items() if k != CIFS}) for arm in manifest.arms)
-    store.write_manifest(replace(manifest, arms=arms, sources=(CIFS,)))
+    store.write_manifest(replace(manifest, arms=arms, beside={CIFS: "source of attacks"}))
     View(sqlite, store).sync(live=())
     tags = find(sqlite, store)[CIFS].data.tags
-    assert tags[f"advsweep.arm.{paper(store)}/table"] == "source of transferred attacks"
+    assert tags[f"advsweep.arm.{paper(store)}/table"] == "source of attacks"
 
 
 def evaluation(beta, accuracy, checkpoint="last", **fields):

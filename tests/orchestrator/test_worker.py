@@ -294,13 +294,28 @@ def test_a_source_that_is_not_there_leaves_the_evaluation_and_nothing_else(store
     assert record(job)["trial"] == before["trial"]
     assert store.recorded(job.key).evaluations == {plain.key} | {row["evaluation"] for row in before["evaluations"]}
 
-    Work(source)
+    Work(source).advance()
     (reason,) = Work(transferred(job, source.key)).advance()["not_run"].values()
-    assert reason.endswith(f"{source.key} is not in the storage: epoch 0 of a trial that is unfinished")
+    assert reason == f"attack.source = {source.key}: that trial is unfinished (epoch 1 of {EPOCHS})"
     # Once it is there, the same job is done.
     finish(source)
     assert Work(transferred(job, source.key)).advance()["not_run"] == {}
     assert transferred(job, source.key).evaluations[0].key in store.recorded(job.key).evaluations
+
+
+def test_a_source_that_failed_or_lost_its_weights_is_a_reason(store):
+    source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
+    finish(source)
+    finish(job)
+    wanted = transferred(job, source.key)
+    finished = store.read_trial(source.key)
+    store.write_trial({**finished, "status": FAILED, "reason": "diverged", "epochs": 1}, {})
+    (reason,) = Work(wanted).advance()["not_run"].values()
+    assert reason == f"attack.source = {source.key}: that trial is failed (epoch 1 of {EPOCHS}: diverged)"
+    store.write_trial(finished, {})
+    store.keep_weights(source.key, ())
+    (reason,) = Work(wanted).advance()["not_run"].values()
+    assert reason == f"the last checkpoint of attack.source = {source.key}, epoch {EPOCHS}, is not in the storage"
 
 
 def test_a_source_on_other_data_is_a_reason(store):

@@ -18,10 +18,8 @@ INFOFEATURE = [
 AFD = [
     f"afd/{slug}"
     for slug in (
-        *("table-1", "figure-2", "table-2", "figure-3", "figure-4"),
-        *(f"table-a{n}" for n in range(3, 8)),
-        *(f"figure-a{n}" for n in (1, 2, 3, 4, 5, 6, 8, 9, 10)),
-        "loss",
+        *("table-1", "table-2", *(f"table-a{n}" for n in range(3, 8)), "loss"),
+        *(f"figure-{n}" for n in (2, 3, 4, "a1", "a2", "a3", "a4", "a5", "a6", "a8", "a9", "a10")),
     )
 ]
 PAPERS = ", ".join(dict.fromkeys(study.paper for study in STUDIES.values()))

@@ -18,12 +18,14 @@ from trainables.config import (
     Noise,
     NoModule,
     Selection,
+    Sensitivity,
     Square,
     Transfer,
     TrialConfig,
     attack_key,
     begins,
     canonical_attack,
+    canonical_measure,
 )
 
 STEP = {"step": 0.1, "iterations": 2}
@@ -134,16 +136,26 @@ def test_attacks_whose_steps_depend_on_their_number_have_no_beginning():
 # --- a sample of the test set -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_on_fewer_examples_it_is_another_attack(wrapped):
-    few = PGD_20.model_copy(update={"examples": 100})
-    assert attack_key(few) != attack_key(PGD_20)
-    if wrapped:
-        with pytest.raises(ValidationError, match=r"attack.examples = 100: say it of the transfer"):
-            Transfer(source="0" * 16, attack=few)
-        assert Transfer(source="0" * 16, attack=PGD_20, examples=100).examples == 100
+OTHER_IMAGES = pytest.mark.parametrize(("field", "value"), [("examples", 100), ("split", "validation")])
 
 
-def test_a_training_selects_on_its_whole_split():
-    with pytest.raises(ValidationError, match=r"selection.attack.examples = 100: must be null"):
-        TrialConfig(selection=Selection(attack=PGD_20.model_copy(update={"examples": 100})))
+@OTHER_IMAGES
+def test_on_other_images_it_is_another_attack(field, value):
+    other = PGD_20.model_copy(update={field: value})
+    assert attack_key(other) != attack_key(PGD_20)
+    with pytest.raises(ValidationError, match=rf"attack.{field} = {value}: must be null, for it is the transfer's"):
+        Transfer(source="0" * 16, attack=other)
+    assert getattr(Transfer(source="0" * 16, attack=PGD_20, **{field: value}), field) == value
+
+
+@OTHER_IMAGES
+def test_a_training_selects_on_its_whole_split(field, value):
+    with pytest.raises(ValidationError, match=rf"selection.attack.{field} = {value}: must be null"):
+        TrialConfig(selection=Selection(attack=PGD_20.model_copy(update={field: value})))
+
+
+@OTHER_IMAGES
+def test_a_measure_is_of_the_whole_test_set(field, value):
+    measure = Sensitivity(attack=PGD_20.model_copy(update={field: value}))
+    with pytest.raises(ValueError, match=rf"attack.{field} = {value}: must be null, for measures are of the whole test set"):
+        canonical_measure(measure, TrialConfig())

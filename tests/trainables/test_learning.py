@@ -78,6 +78,27 @@ def test_saved_weights_are_those_that_were_selected(settings):
     assert right.double().mean().item() == pytest.approx(row["natural_accuracy"])
 
 
+def test_an_evaluation_is_of_the_images_that_it_names():
+    some = trial()
+    some.step()
+    weights = some.weights()
+    on_test, held_out = config.Natural(), config.Natural(split="validation")
+    assert (len(some.test_labels(on_test)), len(some.test_labels(held_out))) == (64, 13)
+    # Natural accuracy behind an epoch is on the same images.
+    row = some.step()
+    ranks = some.evaluate(held_out, some.weights()).ranks["final"]
+    assert (ranks == 0).mean() == row["natural_accuracy"]
+    assert len(some.evaluate(on_test, weights).ranks["final"]) == 64
+
+
+def test_without_validation_images_none_are_attacked():
+    spec = trial().spec
+    update = {"data": spec.data.model_copy(update={"validation": 0.0}), "selection": config.Selection(split="test", attack=PGD)}
+    some = Trial(spec.model_copy(update=update), CPU)
+    with pytest.raises(ValueError, match=r"attack.split = validation: data.validation = 0 holds nothing out"):
+        some.evaluate(config.Natural(split="validation"), some.weights())
+
+
 @pytest.mark.parametrize("averaging", [config.EMA(), config.SWA(start=1)])
 def test_averaging_changes_nothing_of_the_training(averaging):
     plain, averaged = trial(), trial(averaging=averaging)

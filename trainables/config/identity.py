@@ -56,6 +56,7 @@ def canonical_measure(measure: Measure, trial: "TrialConfig") -> Measure | None:
     """
     update: dict[str, object] = {}
     for field in {"attack", "reference"} & type(measure).model_fields.keys():
+        getattr(measure, field).check_inner(field, "measures are of the whole test set")
         update[field] = canonical_attack(getattr(measure, field), trial.module)
     if None in update.values():
         return None

@@ -8,7 +8,14 @@ from trainables.config.own import MODULE, Open
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
 
-class Silent(Spec):
+class _Inserted(Spec):
+    @property
+    def draws(self) -> bool:
+        """Whether the prediction, of a trained network seen as it is, is a matter of chance."""
+        return False
+
+
+class Silent(_Inserted):
     """What makes no prediction of its own: an attacker has the final one only to aim at."""
 
     predicts: ClassVar[bool] = False
@@ -16,7 +23,7 @@ class Silent(Spec):
     views: ClassVar[tuple[str, ...]] = ("soft",)
 
 
-class Predicting(Spec):
+class Predicting(_Inserted):
     """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has.
 
     ``views``: besides ``plain``, those that show an attacker something else; see :mod:`trainables.attacks.surrogate`.
@@ -104,6 +111,11 @@ class FSR(Predicting):
     mask: Literal["gumbel", "binary"] = "gumbel"
     separation: Literal["learned", "greedy", "random", "none"] = "learned"
 
+    @property
+    def draws(self) -> bool:
+        """A random mask is drawn in every forward pass."""
+        return self.separation == "random"
+
 
 class KWTA(Silent):
     """k-Winners-Take-All (Xiao et al., ICLR 2020); see :mod:`trainables.modules.kwta`.
@@ -125,6 +137,11 @@ class SAP(Silent):
     name: Literal["sap"] = "sap"
     positions: tuple[str, ...] = ("all",)
     ratio: Positive = 1.0
+
+    @property
+    def draws(self) -> bool:
+        """What is pruned is drawn in every forward pass."""
+        return True
 
 
 Module = Annotated[NoModule | CAS | CIFS | FSR | KWTA | SAP, Open(MODULE)]

@@ -89,8 +89,7 @@ class TrialConfig(Spec):
         attack = self.selection.attack
         if isinstance(attack, Transfer):
             raise ValueError("selection.attack.name must not be transfer: a training has no other trial's network at hand")
-        if attack.examples is not None:
-            raise ValueError(f"selection.attack.examples = {attack.examples}: must be null, for the split has its own")
+        attack.check_inner("selection.attack", "the selection has its own images, those of selection.split")
         if not canonical_attack(attack, self.module):
             beta_atk = getattr(attack, "beta_atk", None)
             there = f"{len(heads(self.module)) - 1} with module.name={self.module.name}"

@@ -16,12 +16,25 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Tested(Spec):
-    """``examples``: at most so many test images are attacked, with the classes in the test set's proportions; None for all.
+    """Which images are attacked.
 
-    Which ones is the same for every trial and attack.
+    ``split``: ``validation`` are those that were held out from the training set, to choose by; None are the test set's.
+    ``examples``: at most so many of them, with the classes in the split's proportions; None for all. Which ones is the same for
+    every trial and attack.
     """
 
+    split: Literal["validation"] | None = None
     examples: Count | None = None
+
+    def check_inner(self, path: str, why: str) -> None:
+        """That an attack which is a part of something, at ``path``, leaves its images to that.
+
+        Raises:
+            ValueError: it does not; with ``why`` it should.
+        """
+        for field in ("split", "examples"):
+            if (value := getattr(self, field)) is not None:
+                raise ValueError(f"{path}.{field} = {value}: must be null, for {why}")
 
 
 class Natural(Tested):

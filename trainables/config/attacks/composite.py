@@ -94,6 +94,5 @@ class Transfer(Tested):
 
     @model_validator(mode="after")
     def _once(self) -> Self:
-        if self.attack.examples is not None:
-            raise ValueError(f"attack.examples = {self.attack.examples}: say it of the transfer, as examples beside its attack")
+        self.attack.check_inner("attack", "it is the transfer's, beside its attack")
         return self

@@ -1,0 +1,72 @@
+"""What MLflow shows of a trial's record, as its metrics: numbers with a name, a time and an epoch. Pure."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from mlflow.entities import Metric
+
+#: What an epoch logs, by the columns of the record.
+EPOCH_METRICS = (
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "natural_accuracy",
+    "robust_accuracy",
+    "images_per_second",
+    "discriminator_accuracy",
+)
+
+
+def epoch_metrics(epochs: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+    """Losses, accuracies and speed of every epoch, at its end."""
+    for row in epochs:
+        for name in EPOCH_METRICS:
+            if row[name] is not None:
+                yield Metric(name, row[name], milliseconds(row["finished"]), row["epoch"])
+
+
+def evaluation_metrics(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+    """Accuracy for each checkpoint and attack, and the minimum over beta_atk; named like ``last/pgd-20/beta_atk 2``."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in evaluations:
+        spec = json.loads(row["attack_spec"])
+        short = "-".join(str(spec[part]) for part in ("name", "iterations", "split") if spec.get(part) is not None)
+        others = {name: value for name, value in spec.items() if name not in {"name", "beta_atk", "iterations", "split"}}
+        groups.setdefault((f"{row['checkpoint']}/{short}", _digest(others)), []).append(row)
+    for (short, variant), rows in groups.items():
+        base = _told_apart(short, variant, groups)
+        for row in rows:
+            label = f"{base}/beta_atk {row['beta_atk']}" if row["beta_atk"] else base
+            yield Metric(label, row["accuracy"], milliseconds(row["finished"]), row["epoch"])
+        if rows[0]["beta_atk"]:
+            worst = min(rows, key=lambda row: row["accuracy"])
+            yield Metric(f"{base}/minimum", worst["accuracy"], milliseconds(worst["finished"]), worst["epoch"])
+
+
+def measure_metrics(measures: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+    """The mean of every array that holds a number; named like ``last/dimensions/units``."""
+    rows = {
+        (f"{row['checkpoint']}/{row['measure_name']}/{row['array']}", _digest(row["measure_spec"])): row for row in measures
+    }
+    for (short, variant), row in rows.items():
+        values = row["values"][np.isfinite(row["values"])]
+        if len(values):
+            name = _told_apart(short, variant, rows)
+            yield Metric(name, float(values.mean()), milliseconds(row["finished"]), row["epoch"])
+
+
+def _told_apart(short: str, variant: str, names: Collection[tuple[str, str]]) -> str:
+    """A short name, with a hash behind it where another thing has it too: attacks that differ in eps or step alone."""
+    return short if [name for name, _ in names].count(short) == 1 else f"{short}-{variant}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
+
+
+def milliseconds(time: Any) -> int:
+    """A time of the record as MLflow counts it."""
+    return int(time.timestamp() * 1000)

@@ -1,0 +1,49 @@
+"""Factors of adversarial training itself, which every defense that keeps it can be searched over."""
+
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from search_spaces.baselines import OBJECTIVE
+from search_spaces.factor import Eps, Factor, Level, scalar
+
+# The authors' 6, the 4 of CAS's public code, and less.
+TRADES_LAMBDA = scalar(
+    "trades_lambda",
+    "λ_TRADES",
+    "objective.lam",
+    levels=(1.0, 2.0, 4.0, 6.0),
+    default=6.0,
+    distribution=FloatDistribution(0.1, 20, log=True),
+).where(objective=("TRADES",))
+MART_LAMBDA = scalar(
+    "mart_lambda",
+    "λ_MART",
+    "objective.lam",
+    levels=(1.0, 2.0, 5.0),
+    default=5.0,
+    distribution=FloatDistribution(0.1, 20, log=True),
+).where(objective=("MART",))
+STEP = Factor(
+    "step",
+    "step",
+    levels=tuple(Level(f"eps/{n}", {"attack.step": Eps(1 / n)}) for n in (10, 8, 4, 2)),
+    default="eps/4",
+    distribution=FloatDistribution(0.05, 1, log=True),
+    of_eps=True,
+)
+TRAINING_EPS = Factor(
+    "training_eps",
+    "training ε",
+    levels=tuple(Level(f"{n} eps", {"attack.eps": Eps(n)}) for n in (0.5, 1, 1.5)),
+    default="1 eps",
+    distribution=FloatDistribution(0.25, 2),
+    of_eps=True,
+)
+TRAINING_ITERATIONS = scalar(
+    "training_iterations",
+    "PGD",
+    "attack.iterations",
+    levels=(5, 7, 10, 20),
+    default=10,
+    distribution=IntDistribution(1, 20),
+)
+FACTORS = (OBJECTIVE, TRADES_LAMBDA, MART_LAMBDA, STEP, TRAINING_EPS, TRAINING_ITERATIONS)
