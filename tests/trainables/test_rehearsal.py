@@ -68,6 +68,12 @@ def test_a_module_that_breaks_its_promise(forward, message):
     assert str(error.value).startswith(message)
 
 
+def test_a_module_that_hides_its_chance():
+    module(Dim)(a_module(draws=property(lambda self: True)))
+    with pytest.raises(BadPart, match=r"^module 'dim': draws is False in its configuration, and True in the network$"):
+        rehearse(tiny({"module": {"name": "dim"}}), [])
+
+
 def outside(spec, case):
     return case.x + spec.eps
 
