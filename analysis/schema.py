@@ -9,6 +9,7 @@ Under the storage's root::
     trials/<trial>/weights-<epoch>.safetensors the network after that epoch
     trials/<trial>/state.pt                    what training goes on from (readable with ``weights_only``)
     studies/<paper>/<slug>/<variant>.json      a Manifest: which trials make which row of a table
+    identity                                   what tells this storage from others, where several are shown in one place
 
 Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
 """
@@ -23,6 +24,7 @@ from pyarrow import fs
 
 TRIALS = "trials"
 STUDIES = "studies"
+IDENTITY = "identity"
 
 _time = pa.timestamp("ms", tz="UTC")
 
@@ -222,6 +224,11 @@ class Manifest:
         """What the study answers to: its name, and its aliases as ``paper/alias``."""
         paper = self.study.split("/")[0]
         return (self.study, *(f"{paper}/{alias}" for alias in self.aliases))
+
+    @property
+    def full_name(self) -> str:
+        """The study and how it was run; no other manifest of its storage has it."""
+        return f"{self.study} ({self.variant})"
 
     @property
     def path(self) -> str:

@@ -45,7 +45,16 @@ class Cells:
         factors = self._together() if names is None else self._named(names)
         if not factors:
             raise BadInput(f"--factors: profile {profile.name} leaves none of {space.name} free")
-        self.factors = tuple(sorted(factors, key=lambda factor: bool(factor.given)))
+        self.factors = tuple(factors)
+
+    def _in_order(self) -> list[Factor]:
+        """The space's factors, each behind those that it is given."""
+        by_name = {factor.name: factor for factor in self.space.factors}
+
+        def depth(factor: Factor) -> int:
+            return max((1 + depth(by_name[name]) for name in factor.given if name in by_name), default=0)
+
+        return sorted(self.space.factors, key=depth)
 
     def _named(self, names: Sequence[str]) -> list[Factor]:
         known = {factor_name(factor): factor for factor in self.space.factors}
@@ -67,12 +76,12 @@ class Cells:
             for needed in factor.given:
                 if all(needed != other.name for other in chosen):
                     raise BadInput(f"--factors {factor_name(factor)}: means nothing without {needed}; name both")
-        return chosen
+        return [factor for factor in self._in_order() if factor in chosen]
 
     def _together(self) -> list[Factor]:
         """In the space's order, without what sets the fields of an earlier one."""
         chosen: list[Factor] = []
-        for factor in self.space.factors:
+        for factor in self._in_order():
             free = not factor.fields <= self._pins.keys()
             known = {c.name for c in chosen}
             taken = {field for c in chosen if not c.given for field in c.fields}

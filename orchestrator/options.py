@@ -7,7 +7,10 @@ from trainables.config import Runtime
 
 @dataclass(frozen=True)
 class Options:
-    """How a sweep runs: resources of a trial (None: chosen from the cluster), cluster, data, and whether MLflow is written."""
+    """How a sweep runs: resources of a trial (None: chosen from the cluster), cluster, data, and its views.
+
+    ``tracking``: whether MLflow and Optuna are told. ``optuna``: where Optuna's studies are; None for beside the record.
+    """
 
     cpus: float | None
     gpus: float | None
@@ -15,3 +18,4 @@ class Options:
     address: str | None
     runtime: Runtime
     tracking: bool
+    optuna: str | None = None

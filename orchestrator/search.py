@@ -31,7 +31,7 @@ from trainables.config import TrialConfig, trial_key
 TRIAL, LABEL, REASON, REPEATS, KNOWN = "trial", "cell", "reason", "repeats", "known"
 
 #: Where a sampler draws what is known so often in a row, the next cell is a new one by chance.
-PATIENCE = 10
+PATIENCE = 4
 
 
 @dataclass(frozen=True)

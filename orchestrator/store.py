@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from pyarrow import fs
 
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES, TRIAL, TRIALS, UNFINISHED, Manifest, filesystem
+from analysis.schema import EPOCHS, EVALUATIONS, IDENTITY, MEASURES, STUDIES, TRIAL, TRIALS, UNFINISHED, Manifest, filesystem
 from orchestrator.errors import Unavailable
 
 Row = Mapping[str, Any]
@@ -86,9 +86,17 @@ class Store:
     def exists(self) -> bool:
         return bool(self._fs.get_file_info(self._root).type == fs.FileType.Directory)
 
+    def identity(self) -> str:
+        """What tells this storage from every other, wherever it is moved to; given to it when first asked for."""
+        if not self._exists(IDENTITY):
+            self._write(IDENTITY, uuid.uuid4().hex.encode())
+        return self._read(IDENTITY).decode()
+
     @contextmanager
-    def exclusively(self, purpose: str, timeout: float = 0) -> Iterator[None]:
+    def exclusively(self, purpose: str, timeout: float = 0, part: str = "") -> Iterator[None]:
         """Hold ``purpose`` alone among the processes of this machine; the lock goes with the process that holds it.
+
+        ``part``: of the purpose; whoever holds another part is not waited for.
 
         Raises:
             Unavailable: another process still holds it after ``timeout`` seconds.
@@ -97,7 +105,7 @@ class Store:
             yield
             return
         try:
-            with FileLock(f"{self._root}/.{purpose}.lock", timeout=timeout):
+            with FileLock(f"{self._root}/.{purpose}{part and '-' + part}.lock", timeout=timeout):
                 yield
         except Timeout as error:
             raise Unavailable(

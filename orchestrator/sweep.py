@@ -1,8 +1,9 @@
 """A sweep: a plan on a cluster, watched, recorded and tracked."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -12,11 +13,14 @@ from orchestrator import ray_tune, tracking
 from orchestrator.cluster import Resources, cluster, find_data, resources, see_storage
 from orchestrator.errors import Interrupted
 from orchestrator.options import Options
+from orchestrator.optuna_storage import default_url, open_storage
+from orchestrator.optuna_view import NumbersOf, OptunaView
 from orchestrator.plan import Plan
 from orchestrator.progress import Progress
 from orchestrator.search import Search
 from orchestrator.store import Store
-from orchestrator.tracking import Tables, Tracker, View
+from orchestrator.tracker import Tracker
+from orchestrator.tracking import Tables, View
 from orchestrator.worker import Job
 from trainables.config import Runtime
 from trainables.config.own import Part
@@ -38,25 +42,32 @@ class Outcome(NamedTuple):
         return Outcome(self.failures | later.failures, self.not_run | later.not_run, self.hours + later.hours)
 
 
-def sweep(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> Outcome:
-    """Run what the plan has left to do. ``tables``: how a study's table is made, for MLflow.
+class Shown(NamedTuple):
+    """What views show of studies, which is made elsewhere: their ``tables`` for MLflow, tables' ``numbers`` for Optuna."""
+
+    tables: Tables
+    numbers: NumbersOf
+
+
+def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Outcome:
+    """Run what the plan has left to do.
 
     Raises:
         BadInput, Unavailable: before any trial starts; a storage that was not there is not made.
         Interrupted: stopped before the end.
     """
     if not plan.to_run:
-        with _recorded(plan, store, options, tables, console):
+        with _recorded(plan, store, options, shown, console):
             return Outcome({}, {})
     datasets: set[str] = {t.config.data.dataset for t in plan.to_run}
     parts = frozenset[Part]().union(*(t.parts for t in plan.to_run))
-    with _at_work(datasets, store, options, parts) as place, _recorded(plan, store, options, tables, console) as tracker:
+    with _at_work(datasets, store, options, parts) as place, _recorded(plan, store, options, shown, console) as trackers:
         first = plan.ready()
-        outcome = _run(first, store, place, tracker, console)
+        outcome = _run(first, store, place, trackers, console)
         # Attacks from trials that were just trained come after them.
         if first.trials != plan.trials:
             rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
-            outcome = outcome.and_then(_run(rest, store, place, tracker, console))
+            outcome = outcome.and_then(_run(rest, store, place, trackers, console))
     return outcome
 
 
@@ -66,7 +77,7 @@ def search(
     dataset: str,
     store: Store,
     options: Options,
-    tables: Tables,
+    shown: Shown,
     console: Console,
 ) -> tuple[Search, Outcome]:
     """Run what a search asks for.
@@ -78,23 +89,23 @@ def search(
         BadInput, Unavailable: as :func:`sweep`.
         Interrupted: stopped before the end.
     """
-    with _at_work({dataset}, store, options) as place, _kept(store, options, tables, console) as tracker:
+    with _at_work({dataset}, store, options) as place, _kept(store, options, shown, console) as trackers:
         found = begin()
         with Progress((), console, found.trials - found.looked_at) as progress:
             source = _Drawing(found, manifest, store, place.runtime, progress)
-            ray_tune.run(source, place.share, store, _Listeners(progress, tracker))
+            ray_tune.run(source, place.share, store, _Listeners(progress, trackers))
         if not source.over:
             raise Interrupted
         return found, Outcome(progress.failures, progress.not_run, progress.hours)
 
 
-def _run(plan: Plan, store: Store, place: "_Place", tracker: Tracker | None, console: Console) -> Outcome:
+def _run(plan: Plan, store: Store, place: "_Place", trackers: Sequence[Tracker], console: Console) -> Outcome:
     """Run what the plan has left to do, told to whoever listens."""
     if not plan.to_run:
         return Outcome({}, {})
     jobs = [Job.of(trial, store, place.runtime) for trial in plan.to_run]
     with Progress(plan.to_run, console) as progress:
-        ray_tune.run(ray_tune.Queue(jobs), place.share, store, _Listeners(progress, tracker))
+        ray_tune.run(ray_tune.Queue(jobs), place.share, store, _Listeners(progress, trackers))
     if progress.done + len(progress.failures) < len(jobs):
         raise Interrupted
     return Outcome(progress.failures, progress.not_run, progress.hours)
@@ -159,6 +170,8 @@ def _look_ahead(store: Store, options: Options) -> None:
     uri = tracking.default_uri(store)
     if options.tracking and not uri.startswith("sqlite:"):
         tracking.connect(uri)
+    if options.tracking and options.optuna:
+        open_storage(options.optuna)
     if store.exists():
         store.create()
         with store.exclusively("run"):
@@ -166,70 +179,77 @@ def _look_ahead(store: Store, options: Options) -> None:
 
 
 @contextmanager
-def _recorded(plan: Plan, store: Store, options: Options, tables: Tables, console: Console) -> Iterator[Tracker | None]:
+def _recorded(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
     """As :func:`_kept`, with the plan's studies."""
-    with _kept(store, options, tables, console, seen=bool(plan.to_run)) as tracker:
+    with _kept(store, options, shown, console, seen=bool(plan.to_run)) as trackers:
         for manifest in plan.manifests:
             before = store.read_manifest(manifest.path)
             store.write_manifest(manifest.with_added(before) if before else manifest)
-        yield tracker
+        yield trackers
 
 
 @contextmanager
-def _kept(store: Store, options: Options, tables: Tables, console: Console, seen: bool = True) -> Iterator[Tracker | None]:
-    """The storage, made if it is not there and held by this sweep alone, and MLflow, if it is wanted.
+def _kept(store: Store, options: Options, shown: Shown, console: Console, seen: bool = True) -> Iterator[Sequence[Tracker]]:
+    """The storage, made if it is not there and held by this sweep alone; and its views, if they are wanted.
 
     ``seen``: whether every node of the cluster must see it.
     """
     store.create()
-    with store.exclusively("run"), _tracked(store, options.tracking, tables, console) as tracker:
+    with store.exclusively("run"), _tracked(store, options, shown, console) as trackers:
         if seen:
             see_storage(store)
-        yield tracker
+        yield trackers
 
 
 @contextmanager
-def _tracked(store: Store, wanted: bool, tables: Tables, console: Console) -> Iterator[Tracker | None]:
-    """MLflow, brought up to the record now, during the sweep and at its end."""
-    if not wanted:
-        yield None
-        return
-    tracker = Tracker(View(tracking.connect(tracking.default_uri(store)), store), tables)
-    tracker.start()
+def _tracked(store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
+    """The views, brought up to the record now, during the sweep and at its end."""
+    trackers = list(_trackers(store, options, shown)) if options.tracking else []
+    for tracker in trackers:
+        tracker.start()
     try:
-        yield tracker
+        yield trackers
     finally:
-        if not tracker.stop():
-            console.print(
-                f"MLflow is behind ({tracker.error}); nothing is lost: `advsweep sync` catches it up",
-                markup=False,
-                highlight=False,
-            )
+        for tracker in trackers:
+            if not tracker.stop():
+                console.print(
+                    f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` catches it up",
+                    markup=False,
+                    highlight=False,
+                )
+
+
+def _trackers(store: Store, options: Options, shown: Shown) -> Iterator[Tracker]:
+    """One for MLflow, and one for Optuna where its studies have a place."""
+    mlflow = View(tracking.connect(tracking.default_uri(store)), store)
+    yield Tracker(mlflow, last=partial(mlflow.sync_tables, shown.tables))
+    if url := options.optuna or default_url(store):
+        yield Tracker(OptunaView(open_storage(url), store, shown.numbers))
 
 
 @dataclass(frozen=True)
 class _Listeners:
-    """The terminal and MLflow, both told."""
+    """The terminal and the views, all told."""
 
     progress: Progress
-    tracker: Tracker | None
+    trackers: Sequence[Tracker]
 
     def started(self, key: str) -> None:
         self.progress.started(key)
-        if self.tracker:
-            self.tracker.changed(key, live=True)
+        self._changed(key, live=True)
 
     def advanced(self, key: str, result: dict[str, Any]) -> None:
         self.progress.advanced(key, result)
-        if self.tracker:
-            self.tracker.changed(key, live=not result["done"])
+        self._changed(key, live=not result["done"])
 
     def failed(self, key: str, reason: str) -> None:
         self.progress.failed(key, reason)
-        if self.tracker:
-            self.tracker.changed(key, live=False)
+        self._changed(key, live=False)
 
     def stopped(self, key: str, why: str) -> None:
         self.progress.stopped(key, why)
-        if self.tracker:
-            self.tracker.changed(key, live=False)
+        self._changed(key, live=False)
+
+    def _changed(self, key: str, live: bool) -> None:
+        for tracker in self.trackers:
+            tracker.changed(key, live)

@@ -8,12 +8,10 @@ import hashlib
 import json
 import logging
 import os
-import threading
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +83,8 @@ class View:
     One writer at a time (a lock in the storage), or two would both find no run and both make one.
     """
 
+    name = "MLflow"
+
     def __init__(self, client: MlflowClient, store: Store) -> None:
         self._client = client
         self._store = store
@@ -101,7 +101,7 @@ class View:
         Returns:
             the number of runs that were written.
         """
-        with self._store.exclusively("sync", timeout=120):
+        with self._store.exclusively("sync", timeout=120, part="mlflow"):
             manifests = self._store.manifests()
             arms = _arms(manifests)
             if only is None or not self._current:
@@ -122,13 +122,13 @@ class View:
         Returns:
             the number of tables that were written.
         """
-        with self._store.exclusively("sync", timeout=120):
+        with self._store.exclusively("sync", timeout=120, part="mlflow"):
             return sum(self._show_table(manifest, tables(manifest)) for manifest in self._store.manifests())
 
     def _show_table(self, manifest: Manifest, files: Mapping[str, str]) -> bool:
         """Put a study's table on the one run that stands for the study in its paper's experiment; False if it is there."""
         experiment = self.experiment(manifest.study.split("/")[0])
-        name = f"{manifest.study} ({manifest.variant})"
+        name = manifest.full_name
         digest = hashlib.sha256(json.dumps(dict(files)).encode()).hexdigest()[:16]
         found = list(self._client.search_runs([experiment], f"tags.`{STUDY}` = '{name}'"))
         run = found[0] if found else self._client.create_run(experiment, run_name=f"table: {name}", tags={STUDY: name})
@@ -241,65 +241,6 @@ def _arms(manifests: Iterable[Manifest]) -> dict[str, dict[str, str]]:
         for key, label in manifest.labels.items():
             arms.setdefault(key, {})[manifest.study] = label
     return arms
-
-
-class Tracker:
-    """Brings MLflow up to the record while a sweep runs, off the training path.
-
-    A thread of the driver; a server that stops answering is tried again at the next turn, and never waited for.
-    """
-
-    def __init__(self, view: View, tables: Tables, interval: float = 5.0) -> None:
-        self.error = ""
-        self._view = view
-        self._tables = tables
-        self._interval = interval
-        self._lock = threading.Lock()
-        self._changed: set[str] = set()
-        self._live: set[str] = set()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="mlflow", daemon=True)
-
-    def start(self) -> None:
-        """Begin, with whatever an earlier run left behind."""
-        self._thread.start()
-
-    def changed(self, key: str, live: bool) -> None:
-        """A trial has something new in the record; ``live``: it is still running."""
-        with self._lock:
-            self._changed.add(key)
-            (self._live.add if live else self._live.discard)(key)
-
-    def stop(self, timeout: float = 60.0) -> bool:
-        """Show everything, with nothing live any more; False if MLflow could not be brought up to the record in time."""
-        with self._lock:
-            self._live.clear()
-        self._stop.set()
-        self._thread.join(timeout)
-        if self._thread.is_alive():
-            self.error = self.error or f"MLflow did not answer within {timeout:g} s"
-        return not self.error
-
-    def _loop(self) -> None:
-        self._try(partial(self._view.sync, live=()))
-        while not self._stop.wait(self._interval):
-            with self._lock:
-                changed, live = set(self._changed), set(self._live)
-                self._changed.clear()
-            if changed and not self._try(partial(self._view.sync, live, only=changed)):
-                with self._lock:
-                    self._changed |= changed
-        if self._try(partial(self._view.sync, live=())):
-            self._try(partial(self._view.sync_tables, self._tables))
-
-    def _try(self, turn: Callable[[], int]) -> bool:
-        try:
-            turn()
-        except Exception as error:  # a view must never harm the sweep; the record is complete without it
-            self.error = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            return False
-        self.error = ""
-        return True
 
 
 def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:

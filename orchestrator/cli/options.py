@@ -50,6 +50,16 @@ StudyFiles = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up failed trials again, from their last checkpoint.")]
 DataDir = Annotated[str, typer.Option(help="Folder of the data sets, on every node.")]
+Optuna = Annotated[
+    str | None,
+    typer.Option(
+        "--optuna",
+        metavar="URL",
+        envvar="ADVSWEEP_OPTUNA",
+        help="Where Optuna's studies are: a journal's path, or a URL such as sqlite:///studies.db; a journal in the storage by "
+        "default.",
+    ),
+]
 Name = Annotated[str, typer.Argument(help="A study that was run here: name, alias or pattern.")]
 NewestProfile = Annotated[Literal["paper", "short", "demo"] | None, typer.Option(help="The newest run by default.")]
 STORAGE = "./advsweep-results"
@@ -73,7 +83,10 @@ def sweep_options(
         Literal["off", "kernels", "graphs"],
         typer.Option("--compile", help="kernels: compiled, minutes at the start of a trial; graphs: CUDA graphs besides."),
     ] = "off",
-    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow to a later `advsweep sync`.")] = False,
+    optuna: Optuna = None,
+    no_tracking: Annotated[
+        bool, typer.Option("--no-tracking", help="Leave MLflow and Optuna to a later `advsweep sync`.")
+    ] = False,
 ) -> "Options":
     """How a sweep runs, from the command line."""
     from orchestrator.options import Options
@@ -81,7 +94,7 @@ def sweep_options(
 
     folder = str(Path(data_dir).expanduser().resolve())
     runtime = Runtime(data_dir=folder, download=download, layout=layout, compile=compile_)
-    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, tracking=not no_tracking)
+    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna)
 
 
 def with_sweep_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -24,7 +24,7 @@ from orchestrator.cli.options import (
     with_sweep_options,
 )
 from orchestrator.cli.sweeps import make_plan, run_plan, tell_failures
-from orchestrator.cli.tables import print_table, tables_of
+from orchestrator.cli.tables import print_table, shown_of
 from orchestrator.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
@@ -61,14 +61,6 @@ def search(
     checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial counts.")] = "last",
     name: Annotated[str | None, typer.Option(help="Of the search, as a study's: mine/wide; by default SPACE/search.")] = None,
     sampler_seed: Annotated[int, typer.Option(min=0, help="Of the sampler's own chance.")] = 0,
-    optuna: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ADVSWEEP_OPTUNA",
-            help="Where Optuna keeps the search: a journal's path, or a URL such as sqlite:///studies.db; a journal in the "
-            "storage by default.",
-        ),
-    ] = None,
     profile: ProfileOption = "paper",
     seeds: Seeds = None,
     settings: Set = None,
@@ -118,7 +110,7 @@ def search(
     called = name or (f"{within.name}-search" if "/" in within.name else f"{within.name}/search")
     check_name(called)
     store = Store(storage)
-    url = optuna or default_url(store)
+    url = options.optuna or default_url(store)
     if url is None:
         raise BadInput(f"--optuna: must be given with --storage {storage!r}, where no journal can be kept: a database's URL")
 
@@ -137,7 +129,7 @@ def search(
             config.data.dataset,
             store,
             options,
-            tables_of(storage),
+            shown_of(storage),
             console,
         )
     except KeyboardInterrupt:

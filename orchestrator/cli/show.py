@@ -4,8 +4,9 @@ import re
 import subprocess
 import sys
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from orchestrator.cli.options import (
     Json,
     Name,
     NewestProfile,
+    Optuna,
     ProfileOption,
     Storage,
     StudyFiles,
@@ -25,8 +27,11 @@ from orchestrator.cli.options import (
     out,
     print_json,
 )
-from orchestrator.cli.tables import print_table, render, tables_of
-from orchestrator.errors import BadInput
+from orchestrator.cli.tables import numbers_of, print_table, render, tables_of
+from orchestrator.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
 
 
 def studies(
@@ -170,13 +175,20 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def sync(storage: Storage = STORAGE) -> None:
-    """Bring MLflow up to the record: after a crash, a server that was down, or a run with --no-tracking.
+def sync(storage: Storage = STORAGE, optuna: Optuna = None) -> None:
+    """Bring MLflow and Optuna up to the record: after a crash, a server that was down, or a run with --no-tracking.
 
-    Example: `advsweep sync`
+    Example: `advsweep sync --optuna sqlite:///studies.db`
     """
-    uri, written = _sync(storage)
-    out.print(f"{uri}: {written} runs brought up to date")
+    store, refused = existing_store(storage), []
+    for bring_up in (_sync_mlflow, partial(_sync_optuna, url=optuna)):
+        try:  # one that cannot be reached does not hold up the other
+            uri, written = bring_up(store)
+            out.print(f"{uri}: {written}", markup=False, highlight=False)
+        except Unavailable as error:
+            refused.append(str(error))
+    if refused:
+        raise Unavailable("; ".join(refused))
 
 
 def ui(
@@ -187,7 +199,7 @@ def ui(
 
     Example: `advsweep ui --port 5001`
     """
-    uri, _ = _sync(storage)
+    uri, _ = _sync_mlflow(existing_store(storage))
     if uri.startswith("http"):
         out.print(f"MLflow's UI: {uri}")
         return
@@ -196,11 +208,27 @@ def ui(
     raise typer.Exit(subprocess.call(command))
 
 
-def _sync(storage: str) -> tuple[str, int]:
-    """MLflow's URI, and how many runs had to be brought up to the record."""
+def _sync_mlflow(store: "Store") -> tuple[str, str]:
+    """MLflow's URI, and what had to be brought up to the record."""
     from orchestrator import tracking
 
-    store = existing_store(storage)
     uri = tracking.default_uri(store)
     view = tracking.View(tracking.connect(uri), store)
-    return uri, view.sync(live=None if store.held("run") else ()) + view.sync_tables(tables_of(storage))
+    written = view.sync(live=None if store.held("run") else ()) + view.sync_tables(tables_of(store.uri))
+    return uri, f"{written} runs brought up to date"
+
+
+def _sync_optuna(store: "Store", url: str | None) -> tuple[str, str]:
+    """Where Optuna's studies are, and what had to be told."""
+    from analysis.load import BrokenRecordError
+    from orchestrator.optuna_storage import default_url, open_storage
+    from orchestrator.optuna_view import OptunaView
+
+    url = url or default_url(store)
+    if url is None:
+        return "Optuna", "not told, for its journal cannot lie in a remote storage; name a place with --optuna"
+    try:
+        told = OptunaView(open_storage(url), store, numbers_of(store.uri)).sync(live=None)
+    except BrokenRecordError as error:
+        raise Unavailable(str(error)) from error
+    return url, f"{told} trials told to Optuna"

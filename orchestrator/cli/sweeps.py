@@ -25,7 +25,7 @@ from orchestrator.cli.options import (
     storage_option,
     with_sweep_options,
 )
-from orchestrator.cli.tables import print_table, tables_of
+from orchestrator.cli.tables import print_table, shown_of
 from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, con
     try:
         from orchestrator.sweep import sweep
 
-        outcome = sweep(made, store, options, tables_of(storage), console)
+        outcome = sweep(made, store, options, shown_of(storage), console)
     except KeyboardInterrupt:
         raise Interrupted from None
     if made.to_run:

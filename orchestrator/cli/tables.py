@@ -1,6 +1,7 @@
-"""Tables from the storage to the terminal, to files and to MLflow."""
+"""Tables from the storage to the terminal, to files, to MLflow and to Optuna."""
 
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +12,8 @@ from orchestrator.errors import Unavailable
 if TYPE_CHECKING:
     from analysis.schema import Manifest
     from analysis.tables import Checkpoint, OverBeta, Table
+    from orchestrator.optuna_view import Numbers, NumbersOf
+    from orchestrator.sweep import Shown
     from orchestrator.tracking import Tables
 
 
@@ -40,6 +43,25 @@ def tables_of(storage: str) -> "Tables":
     """How MLflow gets a study's table: a function from its manifest to files."""
     names = {"html": "table.html", "md": "table.md", "latex": "table.tex", "csv": "table.csv"}
     return lambda manifest: {names[f]: t for f, t in render(storage, manifest, "both", "minimum").items() if f in names}
+
+
+def numbers_of(storage: str) -> "NumbersOf":
+    """How Optuna gets the numbers of tables: a function from trials to what they have in the record."""
+
+    def numbers(trials: Collection[str]) -> "Numbers":
+        from analysis.cells import Cells
+        from analysis.load import load
+
+        return Cells(load(storage, trials), per_sample=False)
+
+    return numbers
+
+
+def shown_of(storage: str) -> "Shown":
+    """What views show of studies."""
+    from orchestrator.sweep import Shown
+
+    return Shown(tables_of(storage), numbers_of(storage))
 
 
 def render(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> dict[str, str]:

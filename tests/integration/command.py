@@ -11,8 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
 import pyarrow.parquet as pq
 from mlflow import MlflowClient
+from optuna.trial import FrozenTrial
+
+from orchestrator.optuna_storage import open_storage
 
 ADVSWEEP = Path(sys.executable).with_name("advsweep")
 
@@ -138,7 +142,7 @@ class Started:
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment of a user who has set nothing but ``settings``."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_", "MLFLOW_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_", "MLFLOW_", "ADVSWEEP_"))}
     return kept | {"COLUMNS": "200"} | settings
 
 
@@ -242,7 +246,7 @@ def assert_once(rows: Mapping[str, list[dict[str, object]]]) -> None:
     assert {pair: n for pair, n in counts.items() if n > 1} == {}
 
 
-# --- MLflow -------------------------------------------------------------------------------------------------------------
+# --- MLflow and Optuna --------------------------------------------------------------------------------------------------
 
 
 def runs(storage: Path) -> list[tuple[str, str]]:
@@ -251,3 +255,18 @@ def runs(storage: Path) -> list[tuple[str, str]]:
     every = [experiment.experiment_id for experiment in client.search_experiments()]
     found = client.search_runs(every, "tags.`advsweep.trial` != ''", max_results=1000)
     return sorted((run.data.tags["advsweep.trial"], run.info.status) for run in found)
+
+
+def told_study(storage: Path, place: str | None = None) -> optuna.Study:
+    """The study as Optuna has it. ``place``: where, if not in the storage's journal."""
+    opened = open_storage(place or f"{storage}/optuna.journal")
+    (name,) = (name for name in optuna.get_all_study_names(opened) if name.startswith(f"{STUDY} ("))
+    return optuna.load_study(study_name=name, storage=opened)
+
+
+def told(storage: Path, place: str | None = None) -> dict[str, FrozenTrial]:
+    """Every trial of the study that Optuna has, by its key."""
+    trials = told_study(storage, place).trials
+    found = {trial.user_attrs["trial"]: trial for trial in trials}
+    assert len(found) == len(trials), "a trial was told twice"
+    return found

@@ -100,6 +100,18 @@ def test_a_tracking_uri_of_no_known_kind(refuses):
     refuses(("run", STUDY, *TINY), f"MLFLOW_TRACKING_URI='{uri}'", "Supported URI schemes", MLFLOW_TRACKING_URI=uri, **NO_RAY)
 
 
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [
+        ("mongo://here/there", "sqlite:///studies.db"),
+        ("/nowhere/at/all.journal", "cannot be reached"),
+        ("sqlite:////nowhere/at/all.db", "cannot be reached"),
+    ],
+)
+def test_a_place_for_optuna_that_is_not_there(refuses, place, part):
+    refuses(("run", STUDY, *TINY, "--optuna", place), f"--optuna '{place}'", part, **NO_RAY)
+
+
 def test_a_storage_that_cannot_be_written(refuses, tmp_path):
     file = tmp_path / "file"
     file.write_text("kept")

@@ -19,6 +19,8 @@ from command import (
     runs,
     sweep,
     table,
+    told,
+    told_study,
     trials,
 )
 
@@ -52,6 +54,37 @@ def test_a_run_ends_with_its_table(undisturbed):
     assert [[row["epoch"] for row in rows] for rows in epochs(storage).values()] == [list(range(1, EPOCHS + 1))] * TRIALS
     assert_once(evaluations(storage))
     assert runs(storage) == [(key, "FINISHED") for key in trials(storage)]
+
+
+def test_optuna_has_every_cell_with_the_numbers_of_the_table(undisturbed):
+    storage, _ = undisturbed
+    assert told(storage).keys() == trials(storage).keys()
+    study = told_study(storage)
+    printed: dict[str, dict[str, float]] = {}
+    for row in csv.DictReader(StringIO(table(storage, "--checkpoint", "last"))):
+        if row["statistic"] == "mean" and row["column"] in study.metric_names:
+            printed.setdefault(row["top_k"], {})[row["column"]] = float(row["value"])
+    shown = {t.params["top_k"]: dict(zip(study.metric_names, t.values, strict=True)) for t in study.trials}
+    assert shown == {label: pytest.approx(numbers, abs=0.01) for label, numbers in printed.items()}
+    assert study.metric_names == ["Natural/Final", "Adap/Final"]
+
+
+@MINUTES
+def test_optuna_is_told_elsewhere_and_later(copied):
+    place = f"sqlite:///{copied}/studies.db"
+    done = advsweep("sync", "--optuna", place, "--storage", copied)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        f"sqlite:///{copied}/mlflow.db: 0 runs brought up to date",
+        f"{place}: {TRIALS} trials told to Optuna",
+    ]
+    assert told(copied, place).keys() == trials(copied).keys()
+    again = advsweep("sync", "--storage", copied, ADVSWEEP_OPTUNA=place)
+    assert again.out.splitlines()[1] == f"{place}: 0 trials told to Optuna"
+    own = advsweep("sync", "--storage", copied, MLFLOW_TRACKING_URI="foo://bar")
+    assert own.code == 2
+    assert own.out.splitlines() == [f"{copied}/optuna.journal: 0 trials told to Optuna"], "one does not wait for the other"
+    assert "MLFLOW_TRACKING_URI='foo://bar' cannot be reached" in own.err
 
 
 @MINUTES

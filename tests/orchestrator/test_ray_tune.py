@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import pytest
 import ray.exceptions
 import torch
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from tiny_study import jobs, tiny_plan
 
-from orchestrator.ray_tune import PlanSearcher, _Callback, explain
+from analysis.schema import STOPPED
+from orchestrator.ray_tune import JobSearcher, Queue, _Callback, _EarlyEnd, explain
 
 
 def as_task_error(cause):
@@ -70,7 +72,7 @@ def test_after_a_death_it_waits_longer_each_time_and_after_an_error_not_at_all(t
         now[0] += seconds
 
     monkeypatch.setattr("orchestrator.ray_tune.time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
-    callback = _Callback([], None, None)
+    callback = _Callback(Queue([]), None, None, {})
 
     def recover(key, error):
         file = tmp_path / "error.pkl"
@@ -104,7 +106,7 @@ def test_a_long_reason_is_cut():
 
 def test_the_searcher_serves_the_jobs_in_their_order_and_then_is_finished(store):
     some = jobs(tiny_plan(seeds=2), store)
-    searcher = PlanSearcher(some)
+    searcher = JobSearcher(Queue(some))
     served = [searcher.suggest(f"trial-{i}") for i in range(len(some))]
     assert [config["job"] for config in served] == some
     assert [config["key"] for config in served] == [job.key for job in some]
@@ -114,12 +116,39 @@ def test_the_searcher_serves_the_jobs_in_their_order_and_then_is_finished(store)
 
 
 def test_a_plan_with_nothing_to_do_is_finished_at_once():
-    assert PlanSearcher([]).suggest("x") == Searcher.FINISHED
+    assert JobSearcher(Queue([])).suggest("x") == Searcher.FINISHED
 
 
-def test_the_callback_can_be_pickled_whatever_it_tells(store):
-    class Terminal:
+def test_a_job_that_its_source_ends_is_stopped_and_recorded(store):
+    (job, *_) = jobs(tiny_plan(), store)
+    early = _EarlyEnd(Impatient(), store)
+    trial = SimpleNamespace(config={"job": job, "key": job.key})
+    assert early.on_trial_result(None, trial, {"epoch": 1}) == TrialScheduler.CONTINUE
+    assert store.read_trial(job.key) is None
+    assert early.on_trial_result(None, trial, {"epoch": 2}) == TrialScheduler.STOP
+    row = store.read_trial(job.key)
+    assert (row["status"], row["reason"]) == (STOPPED, "enough after 2")
+    assert early.reasons == {job.key: "enough after 2"}
+
+
+class Impatient(Queue):
+    """Ends every job behind its second epoch."""
+
+    def __init__(self):
+        super().__init__([])
+
+    def advanced(self, job, result):
+        return f"enough after {result['epoch']}" if result["epoch"] >= 2 else None
+
+
+def test_whatever_holds_a_terminal_or_a_database_can_be_pickled(store):
+    class Terminal(Queue):
+        def __init__(self):
+            super().__init__([])
+
         def __reduce__(self):
             raise TypeError("a terminal cannot be pickled")
 
-    pickle.dumps(_Callback([], store, Terminal()))
+    source = Terminal()
+    for made in (_Callback(source, store, source, {}), JobSearcher(source), _EarlyEnd(source, store)):
+        pickle.dumps(made)

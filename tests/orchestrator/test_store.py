@@ -463,6 +463,22 @@ def test_a_lock_holds_across_processes_and_goes_with_its_holder(store):
     assert not store.held("run")
 
 
+def test_parts_of_a_purpose_do_not_wait_for_each_other(store):
+    store.create()
+    refused = pytest.raises(Unavailable, match="in use by another `advsweep sync`")
+    with store.exclusively("sync", part="one"), store.exclusively("sync", part="other"), refused:
+        store.exclusively("sync", part="one").__enter__()
+
+
+def test_a_storage_has_an_identity_that_moves_with_it(store, tmp_path):
+    store.create()
+    first = store.identity()
+    assert store.identity() == Store(store.uri).identity() == first
+    moved = (tmp_path / "storage").rename(tmp_path / "moved")
+    assert Store(str(moved)).identity() == first
+    assert Store(store.uri).identity() != first
+
+
 def test_a_lock_is_waited_for(store):
     store.create()
     holder = start(HOLDER, store.uri, "sync")

@@ -14,6 +14,7 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from tiny_study import finish, jobs, tiny_plan
 from orchestrator import tracking
 from orchestrator.errors import Unavailable
 from orchestrator.store import Store, flatten
-from orchestrator.tracking import Tracker, View, connect, default_uri
+from orchestrator.tracker import Tracker
+from orchestrator.tracking import View, connect, default_uri
 from orchestrator.worker import Work, write_failure
 
 VANILLA, CAS, CIFS = (trial.key for trial in tiny_plan().trials)
@@ -536,6 +538,10 @@ def no_tables(manifest):
     return {"table.md": "a table"}
 
 
+def tracked(view, tables, **how):
+    return Tracker(view, partial(view.sync_tables, tables), **how)
+
+
 def wait(condition):
     """Wait until it holds; a minute is more than enough."""
     until = time.monotonic() + 60
@@ -555,7 +561,7 @@ def stopped(process):
 
 
 def test_mlflow_follows_a_sweep(client, reader, store, capfd):
-    tracker = Tracker(View(client, store), no_tables, interval=0.02)
+    tracker = tracked(View(client, store), no_tables, interval=0.02)
     tracker.start()
     tracker.changed(CAS, live=True)
     wait(lambda: CAS in find(reader, store) and find(reader, store)[CAS].info.status == "RUNNING")
@@ -575,7 +581,7 @@ def test_mlflow_follows_a_sweep(client, reader, store, capfd):
 
 
 def test_what_is_still_live_when_a_sweep_ends_is_killed(sqlite, store):
-    tracker = Tracker(View(sqlite, store), no_tables, interval=60)
+    tracker = tracked(View(sqlite, store), no_tables, interval=60)
     tracker.start()
     tracker.changed(CAS, live=True)
     assert tracker.stop()
@@ -585,7 +591,7 @@ def test_what_is_still_live_when_a_sweep_ends_is_killed(sqlite, store):
 @pytest.mark.parametrize("heard", [False, True], ids=["unheard", "unanswered"])
 @pytest.mark.parametrize("at", [1, 3, 6, 9])
 def test_a_turn_that_fails_is_made_good_by_the_next(sqlite, store, at, heard):
-    tracker = Tracker(View(Breaking(sqlite, at, heard), store), no_tables, interval=0.02)
+    tracker = tracked(View(Breaking(sqlite, at, heard), store), no_tables, interval=0.02)
     tracker.start()
     wait(lambda: tracker.error == "Cut")
     tracker.changed(VANILLA, live=False)
@@ -597,7 +603,7 @@ def test_a_turn_that_fails_is_made_good_by_the_next(sqlite, store, at, heard):
 
 def test_a_change_that_was_not_written_is_written_at_the_next_turn(sqlite, store):
     breaking = Breaking(sqlite, 0, heard=False)
-    tracker = Tracker(View(breaking, store), no_tables, interval=0.02)
+    tracker = tracked(View(breaking, store), no_tables, interval=0.02)
     tracker.start()
     wait(lambda: len(find(sqlite, store)) == 3 and all("advsweep.synced" in r.data.tags for r in find(sqlite, store).values()))
     breaking.at = len(breaking.calls) + 1
@@ -611,7 +617,7 @@ def test_tables_that_cannot_be_made_harm_no_run(sqlite, store):
     def failing(manifest):
         raise KeyError("column\nof several lines")
 
-    tracker = Tracker(View(sqlite, store), failing)
+    tracker = tracked(View(sqlite, store), failing)
     tracker.start()
     assert not tracker.stop()
     assert tracker.error
@@ -622,7 +628,7 @@ def test_tables_that_cannot_be_made_harm_no_run(sqlite, store):
 def test_a_server_that_is_gone_delays_nothing_and_loses_nothing(store, sqlite, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     began = time.monotonic()
-    tracker = Tracker(View(MlflowClient("http://127.0.0.1:9"), store), no_tables, interval=0.02)
+    tracker = tracked(View(MlflowClient("http://127.0.0.1:9"), store), no_tables, interval=0.02)
     tracker.start()
     for _ in range(100):
         tracker.changed(CAS, live=True)
@@ -636,7 +642,7 @@ def test_a_server_that_is_gone_delays_nothing_and_loses_nothing(store, sqlite, m
 
 def test_a_server_that_hangs_is_not_waited_for(store, server):
     process, uri, _ = server
-    tracker = Tracker(View(connect(uri), store), no_tables, interval=0.02)
+    tracker = tracked(View(connect(uri), store), no_tables, interval=0.02)
     with stopped(process):
         began = time.monotonic()
         tracker.start()
@@ -658,7 +664,7 @@ def test_a_server_that_comes_back_during_a_sweep_is_caught_up(store, server, mon
     process, uri, _ = server
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    tracker = Tracker(View(connect(uri), store), no_tables, interval=0.02)
+    tracker = tracked(View(connect(uri), store), no_tables, interval=0.02)
     with stopped(process):
         tracker.start()
         tracker.changed(CAS, live=True)

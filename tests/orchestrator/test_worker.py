@@ -15,13 +15,13 @@ from tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 
 from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
-from analysis.schema import FAILED, FINISHED, NEVER, UNFINISHED
+from analysis.schema import FAILED, FINISHED, NEVER, STOPPED, UNFINISHED
 from orchestrator import worker
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
 from orchestrator.expansion import plan
 from orchestrator.plan import Evaluation, Measurement
 from orchestrator.store import Recorded, Store
-from orchestrator.worker import Job, Work, Worker, write_failure
+from orchestrator.worker import Job, Work, Worker, write_failure, write_stop
 from search_spaces.study import Picture
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
 from trainables.config import (
@@ -635,6 +635,19 @@ def test_a_failed_trial_is_taken_up_from_its_last_checkpoint(job, elsewhere):
     assert (work.store.read_trial(job.key)["status"], work.store.read_trial(job.key)["reason"]) == (UNFINISHED, "")
     while not work.advance()["done"]:
         pass
+    assert record(job) == record(reference)
+
+
+def test_a_trial_that_a_search_stopped_goes_on_where_it_stands(job, elsewhere):
+    reference = finish(elsewhere).job
+    work = Work(job)
+    work.advance()
+    write_stop(work.store, job, "stopped early after epoch 1 of 3")
+    row = work.store.read_trial(job.key)
+    assert (row["status"], row["reason"], row["epochs"]) == (STOPPED, "stopped early after epoch 1 of 3", 1)
+    assert Work(job).trial.epoch == 1
+    assert work.store.read_trial(job.key)["status"] == UNFINISHED
+    finish(job)
     assert record(job) == record(reference)
 
 

@@ -1,0 +1,139 @@
+"""A search on real Ray and real Optuna: killed in the middle, taken up again, and every cell of 32 trained once."""
+
+import json
+import signal
+from pathlib import Path
+
+import optuna
+import pytest
+from command import TINY, advsweep, assert_once, epochs, evaluations, runs, started, table, trials
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+pytestmark = pytest.mark.timeout(600)
+
+SPACE = """
+from search_spaces.cifs import CIFS
+from search_spaces.cifs.space import PROFILES
+from search_spaces.factor import Level, choice
+from search_spaces.profiles import NATURAL, attacked
+from search_spaces.study import Study
+
+
+def factor(name, field, values):
+    levels = tuple(Level(f"{name} = {v}", {field: v}) for v in values)
+    return choice(name, name, levels, levels[0].label)
+
+
+STUDY = Study(
+    name="own/grid", aliases=(), reference="one's own", title="32 cells",
+    factors=(
+        factor("beta", "module.beta", (0.5, 1.0, 2.0, 4.0)),
+        factor("k", "module.top_k", (1, 2, 3, 4)),
+        factor("imgf", "module.imgf.name", ("softmax", "sigmoid")),
+    ),
+    columns=(NATURAL, *attacked("PGD-20", beta_atk=None)),
+    profiles=PROFILES,
+    fixed=CIFS,
+)
+"""
+
+CELLS, FINALISTS = 32, 2
+
+
+def command(folder: Path, storage: Path) -> tuple[object, ...]:
+    file = folder / "grid.py"
+    file.write_text(SPACE)
+    how = ("--pruner", "median", "--trials", "100", "--finalists", FINALISTS, "--name", "own/search", "--study-file", file)
+    return ("search", "own/grid", *TINY, *how, "--cpus-per-trial", "1", "--storage", storage)
+
+
+def told(storage: Path) -> list[optuna.trial.FrozenTrial]:
+    journal = JournalStorage(JournalFileBackend(f"{storage}/optuna.journal"))
+    return optuna.load_study(storage=journal, study_name="own/search").get_trials()
+
+
+def test_a_killed_search_goes_on_and_trains_every_cell_once(tmp_path):
+    storage = tmp_path / "storage"
+    with started(*command(tmp_path, storage), folder=tmp_path) as search:
+        search.until(lambda: sum(status in ("finished", "stopped") for status in trials(storage).values()) > 5)
+        search.send(signal.SIGKILL)
+        search.wait()
+        search.gone()
+    killed = {t.number: t for t in told(storage) if t.state.is_finished()}
+    assert len(killed) >= 4
+    trained = {key: rows for key, rows in epochs(storage).items() if trials(storage)[key] in ("finished", "stopped")}
+
+    done = advsweep(*command(tmp_path, storage))
+    assert (done.code, "Traceback" in done.out + done.err) == (0, False), done.err
+    # Optuna's history is kept, and no epoch of what was done is trained again.
+    after = {t.number: t for t in told(storage)}
+    assert {number: (t.state, t.values, t.params) for number, t in killed.items()} == {
+        number: (after[number].state, after[number].values, after[number].params) for number in killed
+    }
+    assert {key: epochs(storage)[key] for key in trained} == trained
+    assert_once(evaluations(storage))
+
+    # Every cell once, and no more: 100 were allowed.
+    once = [t for t in after.values() if "repeats" not in t.user_attrs and t.state != TrialState.FAIL]
+    assert len(once) == CELLS == len({json.dumps(t.params, sort_keys=True) for t in once})
+    assert {t.user_attrs["trial"] for t in once} == trials(storage).keys()
+
+    # What was told is what the record says: the lowest accuracy on the validation images, or an early end.
+    statuses, found = trials(storage), evaluations(storage)
+    assert set(statuses.values()) == {"finished", "stopped"}
+    for trial in once:
+        key = trial.user_attrs["trial"]
+        rows = [r for r in found[key] if r["head"] == "final" and json.loads(r["attack_spec"])["split"] == "validation"]
+        if trial.state == TrialState.PRUNED:
+            assert (statuses[key], rows) == ("stopped", [])
+        else:
+            assert len(rows) == 3
+            assert trial.value == pytest.approx(100 * min(r["accuracy"] for r in rows))
+
+    # The best are a table on the test set; what was stopped is in none.
+    best = sorted((t for t in once if t.state == TrialState.COMPLETE), key=lambda t: -t.value)[:FINALISTS]
+    printed = table(storage, study="own/search")
+    assert all(t.user_attrs["cell"] in printed for t in best)
+    assert sum(t.user_attrs["cell"] in printed for t in once) == FINALISTS
+    status = json.loads(advsweep("status", "--storage", storage, "--json").out)
+    assert status["trials"] == {
+        "finished": CELLS - list(statuses.values()).count("stopped"),
+        "unfinished": 0,
+        "stopped": list(statuses.values()).count("stopped"),
+        "failed": 0,
+    }
+    assert "what PGD-20 depends on (PED-ANOVA): " in done.out
+    # MLflow shows every one of them.
+    assert runs(storage) == sorted((key, "FINISHED" if s == "finished" else "KILLED") for key, s in statuses.items())
+
+    # Another search of the same cells has nothing to train: it hears of those that are known, and of those that were stopped.
+    again = advsweep(*command(tmp_path, storage), "--name", "own/again", "--finalists", 0, "--no-tracking", "--json")
+    assert again.code == 0, again.err
+    heard = json.loads(again.out)
+    assert {f["trial"] for f in heard["findings"]} >= {k for k, s in statuses.items() if s == "finished"}
+
+
+BAD = [
+    (("cifs", "--factors", "betta"), "--factors betta: cifs has no such factor; did you mean 'beta'?"),
+    (("cisf",), "'cisf': there is no such space; allowed: cas, cifs, "),
+    (("cifs/*",), "'cifs/*': must be one study, and is "),
+    (
+        ("cifs", "--objective", "pgd20", "--objective", "natural", "--pruner", "asha"),
+        "--pruner asha: must be none with several",
+    ),
+    (("cifs", "--objective", "pgd20", "--objective", "natural", "--sampler", "cmaes"), "--sampler cmaes: knows one objective"),
+    (("cifs", "--set", "data.validation=0", "--set", "selection.split=test"), "data.validation = 0: must be > 0, for a search"),
+    (("cifs", "--name", "alone"), "name = 'alone': must be two words with a slash"),
+    (("cifs", "--constraint", "natural"), "--constraint 'natural': write an accuracy"),
+    (("cifs", "--optuna", "mongo://x"), "--optuna 'mongo://x': "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD)
+def test_bad_input_is_told_before_ray_starts_and_makes_nothing(arguments, message, tmp_path):
+    done = advsweep("search", *arguments, "--profile", "demo", "--storage", tmp_path / "storage", RAY_TMPDIR="/proc")
+    assert done.code == 2
+    assert done.err.startswith(f"advsweep: {message}")
+    assert not (tmp_path / "storage").exists()

@@ -1,0 +1,445 @@
+"""Optuna as a view of the record: what a study's trials are there, told once, and made anew where the record changed."""
+
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import numpy as np
+import optuna
+import pytest
+from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import TrialState
+
+from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest, ManifestArm, ManifestColumn
+from orchestrator.cli.tables import build_table, numbers_of
+from orchestrator.errors import Unavailable
+from orchestrator.optuna_storage import open_storage
+from orchestrator.optuna_view import SHOWN, OptunaView
+from orchestrator.store import Store
+from orchestrator.tracker import Tracker
+
+NATURAL, PGD = ManifestColumn("Natural", False), ManifestColumn("PGD-20", True)
+#: None of these is what an ablation is about.
+OTHERS = (
+    ManifestColumn("PGD-20, module 1", True, head="1"),
+    ManifestColumn("added", True, added=True),
+    ManifestColumn("of some rows", True),
+    ManifestColumn("cost", False, kind="cost"),
+)
+CREATED = datetime(2026, 11, 20, 12, 30, 15, 123000, tzinfo=UTC)
+EXAMPLES = 20
+BETAS = ("0", "2")
+NAME = "mine/blocks (demo)"
+
+#: Right answers of 20 under PGD-20: what the module is matters much, the objective a little.
+ROBUST = {"none": 4, "CAS": 10, "CIFS": 16}
+BETTER = {"AT": 0, "TRADES": 1}
+
+SILENT = pytest.mark.filterwarnings("ignore:PedAnovaImportanceEvaluator computes")
+
+
+def row(key, **changed):
+    made = {"trial": key, "status": FINISHED, "reason": "", "epochs": 3, "best_epoch": 2, "seed": 0, "device": "cpu"}
+    made |= {"config": '{"training": {"epochs": 3}}', "versions": "{}", "seconds": 1.5}
+    return made | {"created": CREATED, "updated": CREATED + timedelta(minutes=5)} | changed
+
+
+def evaluation(key, attack, right, checkpoint="last"):
+    made = {"evaluation": f"{key}-{checkpoint}-{attack}", "trial": key, "checkpoint": checkpoint, "epoch": 3, "attack": attack}
+    made |= {"attack_name": attack, "attack_spec": json.dumps({"name": attack}), "beta_atk": "", "head": "final"}
+    made |= {"accuracy": right / EXAMPLES}
+    made |= {"ranks": np.array([0] * right + [5] * (EXAMPLES - right), np.uint16), "complete": False, "broken": None}
+    return made | {"distance": None, "class_accuracy": [0.5], "seconds": 1.0, "finished": CREATED}
+
+
+def evaluate(store, key, natural, robust):
+    """A trial's evaluations: natural, and PGD-20 with either beta_atk; the best checkpoint has one more right."""
+    rows = [
+        evaluation(key, attack, right + more, checkpoint)
+        for checkpoint, more in (("last", 0), ("best", 1))
+        for attack, right in (("natural", natural), ("pgd0", robust + 1), ("pgd2", robust))
+    ]
+    store.write_evaluations(key, "x", rows)
+
+
+def key_of(objective, module, seed):
+    return f"{objective}-{module}-{seed}".lower()
+
+
+def arm(objective, module, seeds=2):
+    attacks = {"Natural": {"": "natural"}, "PGD-20": {beta: f"pgd{beta}" for beta in BETAS}, "added": {"": "natural"}}
+    attacks |= {"PGD-20, module 1": {"": "pgd0"}, "cost": {"": ""}} | ({"of some rows": {"": "x"}} if module == "CAS" else {})
+    return ManifestArm((objective, module), {str(seed): key_of(objective, module, seed) for seed in range(seeds)}, attacks)
+
+
+def manifest(**changes):
+    arms = tuple(arm(objective, module) for objective, module in product(BETTER, ("CAS", "CIFS")))
+    values = {"study": "mine/blocks", "aliases": (), "reference": "", "title": "Blocks", "profile": "demo", "variant": "demo"}
+    values |= {"overrides": {}, "selection": "validation", "checkpoint": "both", "rows_by_beta": False, "printed": ()}
+    values |= {"factors": ("objective", "module"), "columns": (NATURAL, PGD, *OTHERS), "created": "2026-11-20T10:00:00"}
+    return Manifest(**values | {"arms": (*arms, arm("AT", "none"))} | changes)
+
+
+@pytest.fixture
+def store(store):
+    """A record in which all is finished but for a trial that failed, one that is half trained, and one half evaluated."""
+    store.create()
+    store.write_manifest(manifest())
+    for made in manifest().arms:
+        objective, module = made.labels
+        for seed, key in made.trials.items():
+            store.write_trial(row(key), {})
+            right = ROBUST[module] + BETTER[objective] + int(seed)
+            evaluate(store, key, right + 1, right)
+    store.write_trial(row("at-cas-1", status=FAILED, reason="out of memory", epochs=1), {})
+    store.write_trial(row("at-cifs-1", status=UNFINISHED, epochs=2), {})
+    store.write_evaluations("at-none-1", "x", [evaluation("at-none-1", "natural", 18)])
+    return store
+
+
+@pytest.fixture(params=["{}/optuna.journal", "sqlite:///{}/optuna.db"], ids=["journal", "sqlite"])
+def storage(request, tmp_path):
+    return open_storage(request.param.format(tmp_path))
+
+
+def view(storage, store):
+    return OptunaView(storage, store, numbers_of(store.uri))
+
+
+def study_of(storage, name=NAME):
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def rounded(values):
+    """Percent of 20 examples as one writes it; None for none."""
+    return values and [round(value, 9) for value in values]
+
+
+def shown(storage, name=NAME):
+    """Everything of a study's trials, by key."""
+    trials = study_of(storage, name).trials
+    found = {t.user_attrs["trial"]: (t.state, t.params, rounded(t.values), t.user_attrs, t.datetime_complete) for t in trials}
+    assert len(found) == len(trials), "a trial was told twice"
+    return found
+
+
+def identities(storage):
+    """What Optuna made itself: others of these are other studies and trials."""
+    return [(study._study_id, [t._trial_id for t in study.trials]) for study in [study_of(storage)]]
+
+
+def complete(storage):
+    return {t.user_attrs["trial"]: t for t in study_of(storage).get_trials(states=(TrialState.COMPLETE,))}
+
+
+# --- what is told -------------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_for_each_cell_that_ended(storage, store):
+    assert view(storage, store).sync(live=()) == 8
+    assert [s.study_name for s in optuna.get_all_study_summaries(storage)] == [NAME]
+    study = study_of(storage)
+    assert study.metric_names == ["Natural", "PGD-20"]
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MAXIMIZE"]
+    assert study.user_attrs[SHOWN] == {
+        "title": "Blocks",
+        "checkpoint": "last",
+        "columns": ["Natural", "PGD-20"],
+        "factors": {"objective": ["AT", "TRADES"], "module": ["CAS", "CIFS", "none"]},
+    }
+    trials = {t.user_attrs["trial"]: t for t in study.trials}
+    every = {key for made in manifest().arms for key in made.trials.values()}
+    assert trials.keys() == every - {"at-cifs-1", "at-none-1"}
+    for key, trial in trials.items():
+        objective, module, seed = key.split("-")
+        assert {name: label.lower() for name, label in trial.params.items()} == {"objective": objective, "module": module}
+        assert {name: d.choices for name, d in trial.distributions.items()} == {
+            "objective": ("AT", "TRADES"),
+            "module": ("CAS", "CIFS", "none"),
+        }
+        assert trial.user_attrs["seed"] == int(seed)
+        assert trial.user_attrs["arm"].lower() == f"{objective} {module}"
+        assert trial.datetime_start.astimezone(UTC) == CREATED
+        assert trial.duration == timedelta(minutes=5)
+    failed = trials.pop("at-cas-1")
+    assert (failed.state, failed.values, failed.user_attrs["reason"]) == (TrialState.FAIL, None, "out of memory")
+    assert {t.state for t in trials.values()} == {TrialState.COMPLETE}
+    assert not any("reason" in t.user_attrs for t in trials.values())
+
+
+@pytest.mark.parametrize("checkpoint", ["last", "best", "both"])
+def test_values_are_those_of_the_table(storage, store, checkpoint):
+    # Added columns and those of other heads are not evaluated: then a table says so and has no number in the row.
+    plain = replace(manifest(), columns=(NATURAL, PGD), checkpoint=checkpoint)
+    bare = [replace(made, reads={label: made.reads[label] for label in ("Natural", "PGD-20")}) for made in plain.arms]
+    plain = replace(plain, arms=tuple(bare))
+    store.write_manifest(plain)
+    view(storage, store).sync(live=())
+    table = build_table(store.uri, plain, "last" if checkpoint == "both" else checkpoint, "minimum")
+    printed = {
+        key_of(*line.labels, seed): [cell.values[seed] for cell in line.cells]
+        for line in table.blocks[0].rows
+        for seed in line.seeds
+    }
+    assert {key: t.values for key, t in complete(storage).items()} == printed
+    assert len(printed) == 7
+    right = 16 + 1 + 1 + (checkpoint == "best")
+    assert rounded(printed["trades-cifs-1"]) == [100 * (right + 1) / EXAMPLES, 100 * right / EXAMPLES]
+
+
+def test_what_failed_after_it_was_evaluated_has_its_values(storage, store):
+    store.write_trial(row("at-cas-0", status=FAILED, reason="out of memory"), {})
+    view(storage, store).sync(live=())
+    assert shown(storage)["at-cas-0"][:3:2] == (TrialState.COMPLETE, [55, 50])
+
+
+def test_variants_are_studies_of_their_own(storage, store):
+    store.write_manifest(manifest(variant="demo@training.lr=0.5", columns=(PGD,), arms=manifest().arms[:1]))
+    assert view(storage, store).sync(live=()) == 8 + 2
+    assert len(study_of(storage, "mine/blocks (demo@training.lr=0.5)").trials) == 2
+
+
+def test_a_trial_of_two_rows_is_told_for_each(storage, store):
+    twin = replace(arm("AT", "CAS"), labels=("AT", "CAS, by another way"))
+    store.write_manifest(manifest(columns=(PGD,), arms=(arm("AT", "CAS"), twin)))
+    assert view(storage, store).sync(live=()) == 4
+    assert view(storage, store).sync(live=()) == 0
+
+
+@pytest.mark.parametrize("nothing", [{"columns": OTHERS}, {"arms": ()}])
+def test_a_study_without_accuracies_or_rows_has_nothing_to_tell(storage, store, nothing):
+    store.write_manifest(manifest(**nothing))
+    assert view(storage, store).sync(live=()) == 0
+    assert optuna.get_all_study_summaries(storage) == []
+
+
+def test_a_study_of_one_row_is_told_too(storage, store):
+    store.write_manifest(manifest(factors=(), columns=(PGD,), arms=(replace(arm("AT", "CIFS"), labels=()),)))
+    assert view(storage, store).sync(live=()) == 1
+    (trial,) = study_of(storage).trials
+    assert (trial.params, trial.values, trial.user_attrs["arm"]) == ({}, [80], "Blocks")
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "sign"),
+    # The latter explains low values, and warns so.
+    [(FanovaImportanceEvaluator(seed=0), 1), pytest.param(PedAnovaImportanceEvaluator(), -1, marks=SILENT)],
+    ids=["fanova", "ped-anova"],
+)
+@pytest.mark.parametrize("column", [0, 1])
+def test_importance_evaluators_find_what_matters(storage, store, evaluator, sign, column):
+    view(storage, store).sync(live=())
+    found = get_param_importances(study_of(storage), evaluator=evaluator, target=lambda t: sign * t.values[column])
+    assert list(found) == ["module", "objective"]
+    assert found["module"] > 1.5 * found["objective"]
+
+
+# --- again and again ----------------------------------------------------------------------------------------------------
+
+
+def test_a_second_time_nothing_is_told(storage, store):
+    one = view(storage, store)
+    assert one.sync(live=()) == 8
+    before = shown(storage), identities(storage)
+    assert one.sync(live=()) == view(storage, store).sync(live=None) == one.sync(live=(), only={"at-cas-0", "unknown"}) == 0
+    assert (shown(storage), identities(storage)) == before
+
+
+def test_what_ends_later_is_added(storage, store):
+    one = view(storage, store)
+    one.sync(live=())
+    before = shown(storage), identities(storage)[0][1]
+    store.write_trial(row("at-cifs-1"), {})
+    evaluate(store, "at-none-1", 6, 5)
+    assert one.sync(live=(), only={"at-none-1"}) == 1
+    assert one.sync(live=()) == 1
+    assert shown(storage).items() >= before[0].items()
+    assert identities(storage)[0][1][:8] == before[1]
+    values = {key: rounded(t.values) for key, t in complete(storage).items()}
+    assert (values["at-cifs-1"], values["at-none-1"]) == ([90, 85], [30, 25])
+
+
+def told_anew(storage, store, only=None):
+    """After a change, what is there is what a place would have that was told nothing before."""
+    view(storage, store).sync(live=(), only=only)
+    elsewhere = optuna.storages.InMemoryStorage()
+    view(elsewhere, store).sync(live=())
+    assert shown(storage) == shown(elsewhere)
+    assert view(storage, store).sync(live=()) == 0
+    return shown(storage)
+
+
+@pytest.mark.parametrize("only", [None, {"at-cas-1"}])
+def test_a_trial_that_failed_and_finished_later(storage, store, only):
+    view(storage, store).sync(live=())
+    store.write_trial(row("at-cas-1", status=UNFINISHED, epochs=2), {})
+    assert "at-cas-1" not in told_anew(storage, store, only)
+    store.write_trial(row("at-cas-1"), {})
+    state, _, values, attributes, _ = told_anew(storage, store, only)["at-cas-1"]
+    assert (state, values) == (TrialState.COMPLETE, [60, 55])
+    assert "reason" not in attributes
+
+
+def test_a_trial_that_failed_otherwise(storage, store):
+    view(storage, store).sync(live=())
+    store.write_trial(row("at-cas-1", status=FAILED, reason="diverged", epochs=1), {})
+    assert told_anew(storage, store)["at-cas-1"][3]["reason"] == "diverged"
+
+
+def test_a_trial_that_was_trained_anew(storage, store):
+    view(storage, store).sync(live=())
+    store.write_trial(row("at-cas-0", created=CREATED + timedelta(days=1), updated=CREATED + timedelta(days=2)), {})
+    evaluate(store, "at-cas-0", 20, 10)
+    assert told_anew(storage, store)["at-cas-0"][2] == [100, 50]
+
+
+def test_a_label_that_changed(storage, store):
+    view(storage, store).sync(live=())
+    arms = tuple(replace(made, labels=(made.labels[0], made.labels[1].replace("none", "-"))) for made in manifest().arms)
+    store.write_manifest(manifest(arms=arms))
+    assert told_anew(storage, store)["at-none-0"][1] == {"objective": "AT", "module": "-"}
+
+
+def test_columns_that_changed(storage, store):
+    view(storage, store).sync(live=())
+    store.write_manifest(manifest(columns=(PGD, *OTHERS)))
+    assert told_anew(storage, store)["at-cas-0"][2] == [50]
+    # One of the same name may read something else now.
+    arms = tuple(replace(made, reads={**made.reads, "PGD-20": {"0": "pgd0"}}) for made in manifest().arms)
+    store.write_manifest(manifest(columns=(PGD, *OTHERS), arms=arms))
+    assert told_anew(storage, store)["at-cas-0"][2] == [55]
+
+
+def test_another_checkpoint(storage, store):
+    view(storage, store).sync(live=())
+    store.write_manifest(manifest(checkpoint="best"))
+    assert told_anew(storage, store)["at-cas-0"][2] == [60, 55]
+
+
+def test_fewer_rows_and_seeds(storage, store):
+    view(storage, store).sync(live=())
+    store.write_manifest(manifest(arms=(arm("AT", "CAS", seeds=1), arm("AT", "none", seeds=1))))
+    assert told_anew(storage, store).keys() == {"at-cas-0", "at-none-0"}
+
+
+def test_what_was_told_twice_is_told_once(storage, store):
+    """On a remote storage nothing keeps two machines apart."""
+    view(storage, store).sync(live=())
+    study_of(storage).add_trial(study_of(storage).trials[0])
+    told_anew(storage, store)
+
+
+def test_two_processes_take_turns(storage, store):
+    threads = [threading.Thread(target=view(storage, store).sync, kwargs={"live": ()}) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(shown(storage)) == 8
+
+
+# --- interrupted --------------------------------------------------------------------------------------------------------
+
+
+class Cut(Exception):
+    """The connection broke."""
+
+
+def cutting(storage, at):
+    """The storage, whose n-th write breaks when it is done: the process dies behind it."""
+    writes = ("create_new_study", "delete_study", "set_study_user_attr", "set_study_system_attr", "create_new_trial")
+    kind, count = type(storage), iter(range(1, 10**6))
+
+    def breaking(name):
+        def write(self, *args, **kwargs):
+            answer = getattr(kind, name)(self, *args, **kwargs)
+            if next(count) == at:
+                raise Cut
+            return answer
+
+        return write
+
+    storage.__class__ = type(kind.__name__, (kind,), {name: breaking(name) for name in writes})
+    return storage
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_sync_that_was_cut_anywhere_is_completed_by_the_next(tmp_path, store, at):
+    """Of a study that has to be made anew: once it is deleted, made, marked and named, its trials follow."""
+    url = f"{tmp_path}/optuna.journal"
+    view(open_storage(url), store).sync(live=())
+    store.write_manifest(manifest(columns=(PGD, *OTHERS)))
+    with pytest.raises(Cut):
+        view(cutting(open_storage(url), at), store).sync(live=())
+    told_anew(open_storage(url), store)
+
+
+# --- studies of others --------------------------------------------------------------------------------------------------
+
+
+def test_a_study_of_that_name_by_someone_else_is_left_alone(storage, store):
+    store.write_manifest(manifest(study="mine/other"))
+    theirs = optuna.create_study(storage=storage, study_name=NAME, directions=["maximize", "maximize"])
+    theirs.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 0.5), n_trials=2)
+    optuna.create_study(storage=storage, study_name="mine/search").set_user_attr("by", "hand")
+    before = [t.values for t in theirs.trials]
+    with pytest.raises(Unavailable, match=r"'mine/blocks \(demo\)' was not made by `advsweep run` and is left as it is"):
+        view(storage, store).sync(live=())
+    assert [t.values for t in study_of(storage).trials] == before
+    assert study_of(storage).user_attrs == {}
+    assert study_of(storage, "mine/search").user_attrs == {"by": "hand"}
+    assert len(study_of(storage, "mine/other (demo)").trials) == 8, "the other studies are told nevertheless"
+
+
+@pytest.mark.parametrize("directions", [["minimize"], ["maximize"] * 3, ["maximize", "minimize"]])
+def test_an_empty_study_with_other_aims_is_left_alone(storage, store, directions):
+    optuna.create_study(storage=storage, study_name=NAME, directions=directions)
+    with pytest.raises(Unavailable, match="is left as it is"):
+        view(storage, store).sync(live=())
+    assert [d.name.lower() for d in study_of(storage).directions] == directions
+
+
+def test_two_storages_in_one_place_do_not_take_each_others_studies(storage, store, tmp_path):
+    view(storage, store).sync(live=())
+    before = shown(storage)
+    other = Store(str(tmp_path / "other"))
+    other.create()
+    other.write_manifest(manifest())
+    with pytest.raises(Unavailable, match="shows another --storage and is left as it is"):
+        view(storage, other).sync(live=())
+    assert shown(storage) == before
+
+
+def test_a_storage_that_was_moved_keeps_its_studies(storage, store, tmp_path):
+    view(storage, store).sync(live=())
+    moved = (tmp_path / "storage").rename(tmp_path / "moved")
+    assert view(storage, Store(str(moved))).sync(live=()) == 0
+
+
+# --- while a sweep runs -------------------------------------------------------------------------------------------------
+
+
+def test_optuna_follows_a_sweep(storage, store, capfd):
+    tracker = Tracker(view(storage, store), interval=0.02)
+    tracker.start()
+    store.write_trial(row("at-cifs-1"), {})
+    tracker.changed("at-cifs-1", live=False)
+    assert tracker.stop()
+    assert capfd.readouterr() == ("", ""), "a line of Optuna's would tear the live view"
+    assert (tracker.name, tracker.error, len(shown(storage))) == ("Optuna", "", 9)
+
+
+def test_it_waits_for_no_other_view(storage, store):
+    with store.exclusively("sync", part="mlflow"):
+        assert view(storage, store).sync(live=()) == 8
+
+
+def test_a_record_that_is_broken_is_told_by_its_name(storage, store):
+    store.write_evaluations("at-cas-0", "x", [{**evaluation("at-cas-0", "natural", 3), "accuracy": 0.9}])
+    evaluate(store, "at-none-1", 6, 5)
+    tracker = Tracker(view(storage, store))
+    tracker.start()
+    assert not tracker.stop()
+    assert "at-cas-0" in tracker.error

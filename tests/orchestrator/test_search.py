@@ -1,0 +1,433 @@
+"""A search: what it asks for, what Optuna is told, and what it goes on from. The record is written by hand."""
+
+from dataclasses import replace
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+from written import answer, write
+
+from analysis.schema import FAILED, STOPPED
+from orchestrator.cells import Cells
+from orchestrator.errors import BadInput
+from orchestrator.findings import as_json, chosen, define, finalists, findings, front, importances, manifest, tried
+from orchestrator.goals import goals
+from orchestrator.optuna_storage import open_storage
+from orchestrator.samplers import PRUNERS, SAMPLERS, open_study
+from orchestrator.search import Search
+from search_spaces.catalog import SPACES
+from search_spaces.factor import Level, choice
+from search_spaces.space import Space
+
+CIFS = SPACES["cifs"]
+EPOCHS = CIFS.profiles["demo"].pins["training.epochs"]
+
+
+def factor(name, field, values):
+    return choice(name, name, tuple(Level(f"{name} = {v}", {field: v}) for v in values), f"{name} = {values[0]}")
+
+
+#: 32 cells.
+GRID = Space(
+    "own",
+    CIFS.fixed,
+    (factor("beta", "module.beta", (0.5, 1.0, 2.0, 4.0)), factor("k", "module.top_k", (1, 2, 3, 4)),
+     factor("imgf", "module.imgf.name", ("softmax", "sigmoid"))),
+    CIFS.profiles,
+)  # fmt: skip
+
+
+class Run:
+    """Searches on one storage, as one process after another would make them."""
+
+    def __init__(self, store, space=GRID, names=None, objectives=("pgd20",), constraints=()):
+        self.store, self.goals = store, goals(objectives, constraints)
+        self.cells = Cells(space, space.profiles["demo"], names)
+        store.create()
+
+    def begin(self, trials=100, sampler="random", pruner="none", seed=0, **more):
+        labels = [goal.label for goal in self.goals if goal.bound is None]
+        storage = open_storage(f"{self.store.root}/optuna.journal")
+        study = open_study(storage, "own/search", labels, sampler, pruner, EPOCHS, seed)
+        return Search(study, self.cells, self.goals, "last", self.store, trials, seed, **more)
+
+    def train(self, search, planned, accuracy=0.5, **others):
+        """The trial, as a worker would leave it."""
+        write(self.store, planned)
+        answer(self.store, planned, {"PGD-20": accuracy, "Natural": 0.9} | others)
+        search.ended(planned.key)
+
+    def all_of(self, search, accuracy=lambda planned: 0.5):
+        drawn = []
+        while (planned := search.next()) is not None:
+            drawn.append(planned)
+            self.train(search, planned, accuracy(planned))
+        return drawn
+
+
+@pytest.fixture
+def run(store):
+    return Run(store)
+
+
+def better_with_beta(planned):
+    module = planned.config.module
+    return module.beta / 10 + module.top_k / 100 + (module.imgf.name == "softmax") / 1000
+
+
+# --- what is asked ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_cell_is_trained_once_and_then_the_search_is_over(run, sampler):
+    search = run.begin(sampler=sampler)
+    drawn = run.all_of(search, better_with_beta)
+    assert len(drawn) == len({planned.key for planned in drawn}) == 32
+    assert search.exhausted
+    assert search.next() is None
+    best, *_ = findings(search)
+    assert (best.label, best.values["PGD-20"]) == ("beta = 4.0, k = 4, imgf = softmax", pytest.approx(44.1))
+    assert len(findings(search)) == 32
+
+
+def test_so_many_are_looked_at_and_no_more(run):
+    search = run.begin(trials=5)
+    assert len(run.all_of(search)) == 5
+    assert not search.exhausted
+    assert len(run.all_of(run.begin(trials=8))) == 3
+
+
+def test_what_runs_is_not_drawn_again(run):
+    search = run.begin()
+    running = [search.next() for _ in range(32)]
+    assert len({planned.key for planned in running}) == 32
+    assert search.next() is None
+    for planned in running:
+        run.train(search, planned)
+    assert {t.state for t in search.study.trials if "repeats" not in t.user_attrs} == {TrialState.COMPLETE}
+
+
+def test_a_trial_is_asked_for_its_goals_on_the_validation_images(run):
+    planned = run.begin().next()
+    assert {(e.attack.name, e.attack.split, e.checkpoint, e.label) for e in planned.evaluations} == {
+        ("pgd", "validation", "last", "PGD-20")
+    }
+    assert sorted(e.attack.beta_atk for e in planned.evaluations) == ["0", "2", "inf-1"]
+    assert planned.config.seed == 0
+
+
+def test_a_cell_that_makes_no_sense_is_refused_and_not_trained(store):
+    space = replace(GRID, factors=(factor("k", "module.top_k", (1, 11)),))
+    run = Run(store, space)
+    search = run.begin()
+    assert len(run.all_of(search)) == 1
+    (refused,) = [t for t in search.study.trials if "reason" in t.user_attrs]
+    assert refused.state == TrialState.FAIL
+    assert as_json(search)["unfinished"] == {"k = 11": refused.user_attrs["reason"]}
+    assert "module.top_k = 11" in refused.user_attrs["reason"]
+
+
+# --- what is told -------------------------------------------------------------------------------------------------------
+
+
+def test_the_lowest_accuracy_over_the_attacks_aims_is_told_in_percent(run):
+    search = run.begin()
+    run.train(search, search.next(), 0.25)
+    (told,) = search.study.trials
+    assert (told.state, told.value) == (TrialState.COMPLETE, pytest.approx(25))
+
+
+def test_a_repetition_is_told_the_same_again_and_marked(run):
+    search = run.begin(sampler="random")
+    run.all_of(search, better_with_beta)
+    repeats = [t for t in search.study.trials if "repeats" in t.user_attrs]
+    assert repeats
+    for repeat in repeats:
+        first = search.study.trials[repeat.user_attrs["repeats"]]
+        assert (repeat.values, repeat.params) == (first.values, first.params)
+
+
+def test_what_the_record_knows_is_told_first_and_does_not_count(run):
+    first = run.begin(trials=3)
+    drawn = run.all_of(first, better_with_beta)
+    # Another search of the same space, with a sampler of its own.
+    storage = open_storage("sqlite://")
+    study = open_study(storage, "other/search", ["PGD-20"], "tpe", "none", EPOCHS, 0)
+    other = Search(study, run.cells, run.goals, "last", run.store, trials=2)
+    told = {t.user_attrs["trial"]: t.value for t in study.trials}
+    assert told == {planned.key: pytest.approx(100 * better_with_beta(planned)) for planned in drawn}
+    assert all(t.user_attrs["known"] for t in study.trials)
+    assert other.looked_at == 0
+    assert {planned.key for planned in run.all_of(other)}.isdisjoint(told)
+    assert other.looked_at == 2
+
+
+def test_what_is_trained_is_only_evaluated_and_comes_first(run):
+    trained = run.begin().next()
+    write(run.store, trained)
+    storage = open_storage("sqlite://")
+    study = open_study(storage, "other/search", ["PGD-20"], "tpe", "none", EPOCHS, 0)
+    other = Search(study, run.cells, run.goals, "last", run.store, trials=1)
+    first = other.next()
+    assert (first.key, first.trained, len(first.missing)) == (trained.key, True, 3)
+    run.train(other, first)
+    assert (other.looked_at, other.next() is None) == (0, False)
+
+
+def test_what_failed_before_is_not_trained_again_unless_it_is_asked_for(run):
+    failed = run.begin().next()
+    write(run.store, failed, FAILED, "diverged at epoch 1: the loss is nan", robust=[])
+    again = run.begin()
+    assert failed.key not in {planned.key for planned in run.all_of(again)}
+    (told,) = [t for t in again.study.trials if t.user_attrs.get("trial") == failed.key and t.state == TrialState.PRUNED]
+    assert told.user_attrs["reason"] == "diverged at epoch 1: the loss is nan"
+
+
+def test_failed_trials_are_taken_up_where_it_is_asked_for(run):
+    failed = run.begin().next()
+    write(run.store, failed, FAILED, "out of memory", robust=[])
+    assert failed.key in {planned.key for planned in run.all_of(run.begin(retry_failed=True))}
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [("diverged at epoch 3: the loss is nan", TrialState.PRUNED), ("out of memory: 2 GiB", TrialState.FAIL)],
+)
+def test_what_diverged_did_badly_and_what_ran_out_of_memory_did_nothing(run, reason, state):
+    search = run.begin()
+    planned = search.next()
+    write(run.store, planned, FAILED, reason, robust=[0.5])
+    search.ended(planned.key)
+    (told,) = search.study.trials
+    assert (told.state, told.user_attrs["reason"]) == (state, reason)
+    assert tried(search) == {planned.key: told.user_attrs["cell"]}
+
+
+# --- early ends ---------------------------------------------------------------------------------------------------------
+
+
+def report(search, planned, epoch, robust):
+    return search.advanced(planned.key, {"epoch": epoch, "robust_accuracy": robust, "natural_accuracy": 0.9, "failed": ""})
+
+
+@pytest.mark.parametrize("pruner", [name for name in PRUNERS if name != "none"])
+def test_what_does_badly_ends_early_and_is_told_as_pruned(run, pruner):
+    search = run.begin(pruner=pruner)
+    stopped = {}
+    for i in range(16):
+        planned = search.next()
+        robust = 0.5 if i < 8 else 0.1
+        for epoch in range(1, EPOCHS + 1):
+            if why := report(search, planned, epoch, robust):
+                stopped[planned.key] = epoch
+                write(run.store, planned, STOPPED, why, robust=[robust] * epoch)
+                search.ended(planned.key)
+                break
+        else:
+            # Worth less under the objective's attack than behind the last epoch: that is what counts.
+            run.train(search, planned, robust - 0.05)
+    told = {t.user_attrs["trial"]: t for t in search.study.trials if "repeats" not in t.user_attrs}
+    assert len(told) == 16
+    assert stopped
+    for key, trial in told.items():
+        if key in stopped:
+            assert trial.state == TrialState.PRUNED
+            assert trial.last_step == stopped[key] < EPOCHS
+            assert f"stopped early after epoch {stopped[key]} of {EPOCHS}" in trial.user_attrs["reason"]
+        else:
+            assert trial.state == TrialState.COMPLETE
+            assert trial.value == pytest.approx(100 * trial.intermediate_values[1] / 100 - 5)
+    assert {finding.trial for finding in findings(search)}.isdisjoint(stopped)
+
+
+def test_without_a_pruner_nothing_ends_early(run):
+    search = run.begin()
+    for i in range(8):
+        planned = search.next()
+        assert not any(report(search, planned, epoch, 0.5 - i / 20) for epoch in range(1, EPOCHS))
+
+
+def test_what_was_stopped_goes_on_from_where_it_is_and_is_reported_from_its_first_epoch(run):
+    search = run.begin()
+    planned = search.next()
+    write(run.store, planned, STOPPED, "stopped early", robust=[0.1, 0.2])
+    study = open_study(open_storage("sqlite://"), "x/y", ["PGD-20"], "random", "none", EPOCHS, 0)
+    other = Search(study, run.cells, run.goals, "last", run.store, trials=100)
+    assert planned.key in {drawn.key for drawn in run.all_of(other)}
+    (told,) = [t for t in study.trials if t.user_attrs["trial"] == planned.key and "repeats" not in t.user_attrs]
+    assert told.intermediate_values == {1: pytest.approx(10), 2: pytest.approx(20)}
+
+
+def test_plain_optuna_search_repeats_cells_goes_on_for_ever_and_tells_ends_that_came_early_as_results(run):
+    """What is done better here, shown on the same 32 cells."""
+    space = {f.name: CategoricalDistribution([level.label for level in f.levels]) for f in GRID.factors}
+    plain = OptunaSearch(lambda trial: {n: trial.suggest_categorical(n, d.choices) for n, d in space.items()} and None,
+                         metric="robust", mode="max", sampler=SAMPLERS["tpe"](0))  # fmt: skip
+    seen = []
+    for i in range(48):
+        cell = plain.suggest(str(i))
+        assert cell != Searcher.FINISHED
+        seen.append(tuple(sorted(cell.items())))
+        early = {"robust": 0.1, "epoch": 1, "training_iteration": 1}  # as ASHA leaves it: Tune tells no reason
+        plain.on_trial_complete(str(i), early)
+    assert len(set(seen)) < 48
+    assert {t.state for t in plain._ot_study.trials} == {TrialState.COMPLETE}
+
+    search = run.begin(sampler="tpe", pruner="asha")
+    drawn = []
+    while (planned := search.next()) is not None:
+        drawn.append(planned.key)
+        accuracy = 0.5 if len(drawn) < 8 else 0.1
+        if why := report(search, planned, 1, accuracy):
+            write(run.store, planned, STOPPED, why, robust=[accuracy])
+            search.ended(planned.key)
+        else:
+            run.train(search, planned, accuracy)
+    assert len(set(drawn)) == len(drawn) == 32
+    states = [t.state for t in search.study.trials if "repeats" not in t.user_attrs]
+    assert set(states) == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert states.count(TrialState.PRUNED) > 16
+    values = {t.value for t in search.study.trials if t.state == TrialState.COMPLETE}
+    assert values == {pytest.approx(50), pytest.approx(10)}
+
+
+# --- kill and resume ----------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_search_goes_on_with_its_history_and_what_ran_comes_first(run):
+    killed = run.begin(trials=6, sampler="tpe")
+    done = [killed.next() for _ in range(3)]
+    for planned in done:
+        run.train(killed, planned, better_with_beta(planned))
+    running = killed.next()
+    again = run.begin(trials=6, sampler="tpe")
+    assert {f.trial for f in findings(again)} == {planned.key for planned in done}
+    assert again.looked_at == 3
+    first = again.next()
+    assert first.key == running.key
+    run.train(again, first)
+    rest = run.all_of(again)
+    keys = [planned.key for planned in (*done, first, *rest)]
+    assert len(keys) == len(set(keys)) == 6
+    assert tried(again).keys() == set(keys)
+
+
+def test_a_search_under_the_name_of_another_is_refused(run):
+    search = run.begin()
+    define(search.study, run.cells, run.goals, "last", {})
+    define(search.study, run.cells, run.goals, "last", {})
+    other = Cells(GRID, GRID.profiles["demo"], ["beta", "k"])
+    with pytest.raises(BadInput, match=r"^--name 'own/search': that search has factors .*, and not .*; choose another name$"):
+        define(search.study, other, run.goals, "last", {})
+    with pytest.raises(BadInput, match="that search has checkpoint last, and not best"):
+        define(search.study, run.cells, run.goals, "best", {})
+
+
+def test_a_study_that_is_no_search_is_left_alone(run):
+    storage = open_storage("sqlite://")
+    study = optuna.create_study(storage=storage, study_name="own/search", direction="maximize")
+    study.add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(BadInput, match="Optuna has a study of that name that is no search"):
+        define(study, run.cells, run.goals, "last", {})
+
+
+def test_a_search_with_other_objectives_is_refused(run):
+    run.begin()
+    with pytest.raises(BadInput, match="there is a search of that name with other objectives"):
+        Run(run.store, objectives=("pgd20", "natural")).begin()
+
+
+# --- what is found ------------------------------------------------------------------------------------------------------
+
+
+def test_several_objectives_have_a_front(store):
+    run = Run(store, objectives=("pgd20", "natural"))
+    search = run.begin(sampler="nsga2")
+    while (planned := search.next()) is not None:
+        beta, k = planned.config.module.beta, planned.config.module.top_k
+        # More beta is more robust and less accurate; more k is both.
+        run.train(search, planned, beta / 10 + k / 100, Natural=0.5 - beta / 10 + k / 100)
+    best = front(search)
+    assert {f.drawn["k"] for f in best} == {"k = 4"}
+    assert len(best) == 8  # every beta and both masks, which make no difference
+    assert [f.trial for f in chosen(search)] == [f.trial for f in best] == [f.trial for f in findings(search)[:8]]
+    assert importances(search).keys() == {"PGD-20", "Natural"}
+
+
+def test_what_breaks_a_constraint_is_not_chosen(store):
+    run = Run(store, constraints=("natural >= 60",))
+    search = run.begin(sampler="tpe")
+    while (planned := search.next()) is not None:
+        beta = planned.config.module.beta
+        run.train(search, planned, beta / 10, Natural=0.8 - beta / 10)
+    assert max(f.values["PGD-20"] for f in findings(search)) == pytest.approx(40)
+    assert {f.drawn["beta"] for f in chosen(search)} == {"beta = 2.0", "beta = 1.0", "beta = 0.5"}
+    assert chosen(search)[0].drawn["beta"] == "beta = 2.0"
+    assert findings(search)[0].feasible
+    # The natural accuracy is the second evaluation, and a hundredth higher by the hand that wrote it.
+    assert chosen(search)[0].values["Natural"] == pytest.approx(60 + 100 * 0.03)
+
+
+def test_the_factor_that_matters_is_the_most_important(run):
+    search = run.begin()
+    run.all_of(search, better_with_beta)
+    (shares,) = importances(search).values()
+    assert max(shares, key=shares.get) == "beta"
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_of_few_values_nothing_is_said_of_importance(run):
+    search = run.begin(trials=3)
+    run.all_of(search)
+    assert importances(search) == {}
+
+
+def test_the_best_are_a_study_of_their_own(run):
+    search = run.begin()
+    run.all_of(search, better_with_beta)
+    best = chosen(search)[:2]
+    study = finalists(search, best)
+    arms = study.arms(study.profiles["demo"])
+    assert [arm.labels for arm in arms] == [(f.label,) for f in best]
+    assert [arm.settings for arm in arms] == [run.cells.settings(f.drawn) for f in best]
+    assert [column.label for column in study.columns] == ["PGD-20"]
+
+
+def test_the_storage_says_what_a_search_has_tried(run):
+    search = run.begin(trials=2)
+    drawn = run.all_of(search)
+    said = manifest(search, "demo", None, {})
+    assert (said.study, said.arms) == ("own/search", ())
+    assert said.beside == {planned.key: run.cells.label(run.cells.locate(planned.config)) for planned in drawn}
+
+
+# --- goals --------------------------------------------------------------------------------------------------------------
+
+
+def test_goals_are_the_papers_columns_or_attacks():
+    some = goals(["pgd20", "pgd(iterations=50)"], ["natural >= 80", "PGD-100>=40.5%"])
+    assert [(goal.label, goal.bound) for goal in some] == [
+        ("PGD-20", None),
+        ("pgd(iterations=50)", None),
+        ("Natural", 80.0),
+        ("PGD-100", 40.5),
+    ]
+    assert [goal.column.beta_atk for goal in some] == [None, None, ("own",), None]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "constraints", "message"),
+    [
+        (["pgd20", "PGD-20"], [], "--objective, --constraint: 'PGD-20' is given twice"),
+        (["pgd20"], ["natural > 80"], "--constraint 'natural > 80': write an accuracy and its least percentage"),
+        (["pgd20"], ["natural >= 180"], "--constraint 'natural >= 180': write an accuracy and its least percentage"),
+        (["pgd20("], [], "--attack 'pgd20(': write a name"),
+    ],
+)
+def test_goals_that_say_nothing_are_refused(objectives, constraints, message):
+    with pytest.raises(BadInput) as refused:
+        goals(objectives, constraints)
+    assert str(refused.value).startswith(message)
