@@ -170,7 +170,7 @@ def _look_ahead(store: Store, options: Options) -> None:
     uri = tracking.default_uri(store)
     if options.tracking and not uri.startswith("sqlite:"):
         tracking.connect(uri)
-    if options.tracking and options.optuna:
+    if options.optuna:
         open_storage(options.optuna)
     if store.exists():
         store.create()

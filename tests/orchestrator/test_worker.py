@@ -639,7 +639,7 @@ def test_a_failed_trial_is_taken_up_from_its_last_checkpoint(job, elsewhere):
 
 
 def test_a_trial_that_a_search_stopped_goes_on_where_it_stands(job, elsewhere):
-    reference = finish(elsewhere).job
+    reference = finish(elsewhere(job)).job
     work = Work(job)
     work.advance()
     write_stop(work.store, job, "stopped early after epoch 1 of 3")
