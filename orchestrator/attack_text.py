@@ -9,6 +9,7 @@ from orchestrator.errors import BadInput
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Settings
 from search_spaces.study import Picture
+from trainables.config import own
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -58,9 +59,10 @@ def attack(text: str) -> Settings:
     """The fields of an attack; values are JSON, fractions (8/255), multiples of eps (eps/4), other attacks, or words."""
     fields = _call("--attack", text, "pgd(iterations=100, restarts=5)")
     name = fields["name"]
-    if name not in _WITHOUT_EPS and fields.get("norm", "linf") == "linf":
+    has = own.ATTACK.specs[name].model_fields if name in own.ATTACK.specs else None
+    if fields.get("norm", "linf") == "linf" and (name not in _WITHOUT_EPS if has is None else "eps" in has):
         fields.setdefault("eps", Eps())
-    if name in _STEPPED and "eps" in fields:
+    if "eps" in fields and (name in _STEPPED if has is None else "step" in has and has["step"].is_required()):
         eps = fields["eps"]
         fields.setdefault("step", Eps(eps.times / 10) if isinstance(eps, Eps) else eps / 10)
     return fields

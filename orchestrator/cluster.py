@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,11 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.errors import BadInput, Unavailable
+from orchestrator.parts import Bundle, bundle, unpack
 from orchestrator.signals import interrupt_deferred, terminate_as_interrupt
 from orchestrator.store import Store
 from trainables.config import Runtime
+from trainables.config.own import Part
 
 CONNECT_SECONDS = 5.0
 
@@ -96,13 +98,13 @@ def resources(cpus: float | None, gpus: float | None, concurrent: int | None) ->
     return Resources(cpus, gpus, max(1, min(fit, concurrent or fit)))
 
 
-def find_data(datasets: list[str], runtime: Runtime) -> None:
-    """See on every node that it has the data, or fetch them.
+def find_data(datasets: list[str], runtime: Runtime, parts: Collection[Part] = ()) -> None:
+    """See on every node that it has the data, or fetch them, and that it knows these ``parts`` of one's own.
 
     Raises:
         Unavailable: a node does not have them; the message names it.
     """
-    _on_every_node(_missing_data, datasets, runtime)
+    _on_every_node(_missing_data, datasets, runtime, bundle(parts))
 
 
 def see_storage(store: Store) -> None:
@@ -133,13 +135,14 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def _missing_data(datasets: list[str], runtime: Runtime) -> str:
+def _missing_data(datasets: list[str], runtime: Runtime, brought: Bundle) -> str:
     from trainables.data import DataNotFound, fetch
 
     try:
+        unpack(brought)
         for name in datasets:
             fetch(name, runtime)
-    except DataNotFound as error:
+    except (BadInput, DataNotFound) as error:
         return str(error)
     return ""
 

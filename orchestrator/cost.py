@@ -5,6 +5,7 @@ gradient takes as many multiply-adds as the pass; the weights' own step takes tw
 Passes of different networks compare by :func:`orchestrator.network_size.multiply_adds`.
 """
 
+from math import prod
 from typing import Literal
 
 from trainables.config import (
@@ -45,6 +46,7 @@ from trainables.config import (
     TrainingPGD,
     Transfer,
     TrialConfig,
+    own,
 )
 
 #: A forward pass, and a step of the weights on one image, in passes.
@@ -95,6 +97,8 @@ def attack_passes(attack: Attack, classes: int) -> float:
             return training_attack_passes(attack.attack)
         case Transfer():
             return attack_passes(attack.attack, classes)
+        case _:
+            return _registered(attack)
 
 
 def measure_passes(measure: Measure, classes: int) -> float:
@@ -123,6 +127,13 @@ def training_attack_passes(attack: TrainingAttack) -> float:
             return 1 + FORWARD
         case APGD():
             return attack.iterations + 1
+        case _:
+            return _registered(attack)
+
+
+def _registered(attack: Attack | TrainingAttack) -> float:
+    """Of an attack of one's own, by the names of its fields: a pass each time. What it took once is known by its name."""
+    return float(prod(getattr(attack, field, 1) for field in ("iterations", "restarts", "eot")))
 
 
 def objective_passes(config: TrialConfig) -> float:
@@ -131,7 +142,9 @@ def objective_passes(config: TrialConfig) -> float:
     if isinstance(objective, AFD):
         # The natural image, once more for the discriminator, and the adversarial one.
         return 2 * WEIGHTS + FORWARD
-    paired = objective.name in _PAIRED or (isinstance(objective, PCL) and config.attack is not None)
+    # One of one's own may look at both; at most, as elsewhere.
+    both = config.attack is not None and (isinstance(objective, PCL) or type(objective) in own.OBJECTIVE.specs.values())
+    paired = objective.name in _PAIRED or both
     return 2 * WEIGHTS if paired else WEIGHTS
 
 

@@ -1,10 +1,13 @@
-"""How much a network computes, from its configuration alone. Pure, and without torch: a plan is sized at once."""
+"""How much a network computes, from its configuration alone. Pure, and without torch: a plan is sized at once.
+
+But for networks with parts of one's own, which are built and counted.
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from trainables.config import BLOCKS, CAS, CIFS, FSR, DatasetInfo, Model, Module
+from trainables.config import BLOCKS, CAS, CIFS, FSR, DatasetInfo, Model, Module, own
 
 #: Channels inside the nets of FSR, units inside CIFS's probe, channels of a wide ResNet's stem, and of VGG's stages in widths.
 _FSR, _PROBE, _STEM, _VGG = 64, 128, 16, (1, 2, 4, 8, 8)
@@ -22,10 +25,27 @@ class _Place(NamedTuple):
 @lru_cache(maxsize=1024)
 def multiply_adds(model: Model, module: Module, info: DatasetInfo) -> int:
     """Multiply-adds of one forward pass of one image: convolutions and linear layers, the inserted modules' among them."""
+    if model.name in own.MODEL.parts or module.name in own.MODULE.parts:
+        return _counted(model, module, info)
     places = list(_NETWORKS[model.name](model, info))
     features = 84 if model.name == "lenet" else places[-1].channels
     inserted = sum(_module(module, place, info.classes) for place in places if place.position in module.positions)
     return sum(place.work for place in places) + inserted + features * info.classes
+
+
+def _counted(model: Model, module: Module, info: DatasetInfo) -> int:
+    """The same by a forward pass."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from trainables.models import build_model
+
+    network = build_model(model, module, info, seed=0).eval()
+    network.draw_from(torch.Generator().manual_seed(0))
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network(torch.zeros(1, info.channels, info.size, info.size))
+    return max(1, counter.get_total_flops() // 2)
 
 
 def _convolution(before: int, after: int, kernel: int, size: int) -> int:

@@ -8,6 +8,7 @@ from analysis.schema import FAILED, FINISHED, Manifest
 from orchestrator.errors import BadInput
 from orchestrator.store import Recorded
 from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key
+from trainables.config.own import Part, used
 
 CHECKPOINTS = ("last", "best")
 
@@ -78,6 +79,12 @@ class PlannedTrial:
     @property
     def unmeasured(self) -> tuple[Measurement, ...]:
         return tuple(m for m in self.measurements if m.key not in self.recorded.measurements)
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """The registered parts in what is left to do."""
+        left = (self.config, *(e.attack for e in self.missing), *(m.measure for m in self.unmeasured))
+        return frozenset(used(left))
 
     @property
     def known(self) -> bool:

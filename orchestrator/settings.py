@@ -10,10 +10,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from orchestrator.errors import BadInput
 from search_spaces.factor import Eps, Settings
-from trainables.config import Attack, Measure, TrialConfig
-
-_ATTACK: TypeAdapter[Attack] = TypeAdapter(Attack)
-_MEASURE: TypeAdapter[Measure] = TypeAdapter(Measure)
+from trainables.config import Attack, Measure, TrialConfig, own
+from trainables.config.reading import ATTACK, MEASURE
 
 Tree = dict[str, Any]
 T = TypeVar("T")
@@ -86,7 +84,7 @@ def configure_attack(settings: Mapping[str, Any]) -> Attack:
     Raises:
         BadInput: a field or value is not allowed.
     """
-    attack = _read("attack", _ATTACK, settings)
+    attack = _read("attack", ATTACK, settings)
     if attack.split is not None:
         raise BadInput(f"attack {attack.name}: split = {attack.split}: must be null, for tables are of the test set")
     return attack
@@ -98,7 +96,7 @@ def configure_measure(settings: Mapping[str, Any]) -> Measure:
     Raises:
         BadInput: a field or value is not allowed.
     """
-    return _read("measure", _MEASURE, settings)
+    return _read("measure", MEASURE, settings)
 
 
 def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
@@ -184,8 +182,11 @@ def _path(location: tuple[int | str, ...], tree: Mapping[str, Any]) -> str:
     """Pydantic's location of an error as a dotted field: without the tags of variants, which are no fields."""
     parts: list[str] = []
     node: Any = tree
+    tagged: Any = None
     for part in location:
-        if isinstance(node, Mapping) and part not in node and node.get("name") == part:
+        # Once: a variant may have the name of a field.
+        if isinstance(node, Mapping) and node.get("name") == part and node is not tagged:
+            tagged = node
             continue
         parts.append(str(part))
         node = node.get(part) if isinstance(node, Mapping) else None
@@ -209,9 +210,18 @@ def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     return fields
 
 
-@cache
+#: Where a trial has parts of each kind that registered ones may be.
+_PLACES = {"module": own.MODULE, "objective": own.OBJECTIVE, "attack": own.TRAINING_ATTACK, "selection.attack": own.ATTACK}
+
+
 def _every_field() -> frozenset[str]:
     """Every dotted field that some trial has, whatever its variants; the seed is not for settings."""
+    registered = ((f"{place}.", spec) for place, kind in _PLACES.items() for spec in kind.specs.values())
+    return _house_fields().union(*(_fields_of(spec, prefix) for prefix, spec in registered))
+
+
+@cache
+def _house_fields() -> frozenset[str]:
     return frozenset(_fields_of(TrialConfig)) - {"seed"}
 
 

@@ -1,33 +1,36 @@
 """One's own studies, from Python or TOML files, beside the catalogue's."""
 
 import re
-import runpy
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
-from orchestrator import study_toml
+from orchestrator import parts, study_toml
 from orchestrator.errors import BadInput
 from orchestrator.expansion import plan
 from orchestrator.settings import check_fields
 from search_spaces.catalog import STUDIES
 from search_spaces.factor import Settings
 from search_spaces.study import Study
+from trainables.config.own import BadPart
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 
 
 def load(files: Sequence[Path]) -> tuple[Study, ...]:
-    """The studies of these files.
+    """The studies of these files, after all the parts that they register.
 
     Raises:
-        BadInput: a file cannot be read or run, a study is not allowed, or a name is taken.
+        BadInput: a file cannot be read or run, a study or a part is not allowed, or a name is taken.
     """
+    parts.load_installed()
     taken = taken_names()
     found: list[Study] = []
-    for file in dict.fromkeys(files):
-        for study in _read(file):
+    texts = {file: _text(file) for file in files}
+    for file in texts:
+        if file.suffix == ".py":
+            _run(file, texts[file])
+    for file, text in texts.items():
+        for study in _read(file, text):
             for name in study.names:
                 if name in taken:
                     raise BadInput(f"{file}: study {study.name!r}: the name {name!r} is taken by {taken[name]}")
@@ -53,23 +56,26 @@ def check_name(name: str) -> None:
         )
 
 
-def _read(file: Path) -> tuple[Study, ...]:
-    """What a file holds, every study checked."""
+def _text(file: Path) -> str:
+    if file.suffix not in {".py", ".toml"}:
+        raise BadInput(f"--study-file {str(file)!r}: must be a .py or a .toml file")
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
         raise BadInput(f"--study-file {str(file)!r} cannot be read: {reason}") from error
+
+
+def _read(file: Path, text: str) -> tuple[Study, ...]:
+    """What a file holds, every study checked."""
     match file.suffix:
         case ".py":
-            studies = _run(file)
+            studies = _run(file, text)
         case ".toml":
             try:
                 studies = (study_toml.read(text),)
             except BadInput as error:
                 raise BadInput(f"{file}: {error}") from error
-        case _:
-            raise BadInput(f"--study-file {str(file)!r}: must be a .py or a .toml file")
     for study in studies:
         try:
             _check(study)
@@ -81,16 +87,18 @@ def _read(file: Path) -> tuple[Study, ...]:
     return studies
 
 
-def _run(file: Path) -> tuple[Study, ...]:
-    """The ``STUDY`` or the ``STUDIES`` that a Python file makes."""
+def _run(file: Path, text: str) -> tuple[Study, ...]:
+    """The ``STUDY`` or the ``STUDIES`` that a Python file makes; one that registers parts may do without."""
     try:
-        with _neighbours(file), redirect_stdout(sys.stderr):  # stdout is for tables and JSON
-            made = runpy.run_path(str(file), run_name="study_file")
+        module = parts.execute(file, text)
     except (Exception, SystemExit) as error:
         raise BadInput(f"{_place(file, error)}: {_line(error)}") from error
+    made = vars(module)
     given = [name for name in ("STUDY", "STUDIES") if name in made]
+    if not given and parts.registers(module):
+        return ()
     if len(given) != 1:
-        has = "STUDY and STUDIES" if given else "neither"
+        has = "STUDY and STUDIES" if given else "neither, and registers nothing"
         raise BadInput(f"{file}: must have STUDY (a search_spaces.study.Study) or STUDIES (several); it has {has}")
     studies = (made["STUDY"],) if given == ["STUDY"] else made["STUDIES"]
     if not isinstance(studies, list | tuple) or not studies:
@@ -99,17 +107,6 @@ def _run(file: Path) -> tuple[Study, ...]:
         if not isinstance(study, Study):
             raise BadInput(f"{file}: {given[0]} must be of search_spaces.study.Study, and has a {type(study).__name__}")
     return tuple(studies)
-
-
-@contextmanager
-def _neighbours(file: Path) -> Iterator[None]:
-    """What lies beside the file can be imported, as it can from a script."""
-    before = sys.path[:]
-    sys.path.insert(0, str(file.parent.resolve()))
-    try:
-        yield
-    finally:
-        sys.path[:] = before
 
 
 def _place(file: Path, error: BaseException) -> str:
@@ -124,7 +121,9 @@ def _place(file: Path, error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """An error's kind and message in one line."""
+    """An error's kind and message in one line; a part says enough by its message."""
+    if isinstance(error, BadPart):
+        return str(error)
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return ": ".join([type(error).__name__, *([" ".join(text.split())] if text else [])])
 

@@ -1,6 +1,6 @@
 """A sweep: a plan on a cluster, watched, recorded and tracked."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +24,7 @@ from orchestrator.tracker import Tracker
 from orchestrator.tracking import Tables, View
 from orchestrator.worker import Job
 from trainables.config import Runtime
+from trainables.config.own import Part
 
 
 class Outcome(NamedTuple):
@@ -60,7 +61,8 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
         with _recorded(plan, store, options, shown, console):
             return Outcome({}, {})
     datasets: set[str] = {t.config.data.dataset for t in plan.to_run}
-    with _at_work(datasets, store, options) as place, _recorded(plan, store, options, shown, console) as trackers:
+    parts = frozenset[Part]().union(*(t.parts for t in plan.to_run))
+    with _at_work(datasets, store, options, parts) as place, _recorded(plan, store, options, shown, console) as trackers:
         first = plan.ready()
         outcome = _run(first, store, place, trackers, console, plan.beginnings)
         # Attacks from trials that were just trained, and on those that others were trained through, come after them.
@@ -161,13 +163,13 @@ class _Place(NamedTuple):
 
 
 @contextmanager
-def _at_work(datasets: Iterable[str], store: Store, options: Options) -> Iterator[_Place]:
-    """A cluster, whose nodes have the data."""
+def _at_work(datasets: Iterable[str], store: Store, options: Options, parts: Collection[Part] = ()) -> Iterator[_Place]:
+    """A cluster, whose nodes have the data and know these parts of one's own."""
     _look_ahead(store, options)
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
-        find_data(sorted(datasets), runtime)
+        find_data(sorted(datasets), runtime, parts)
         yield _Place(share, runtime)
 
 

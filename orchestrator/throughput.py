@@ -6,23 +6,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
 from orchestrator.network_size import multiply_adds
 from orchestrator.store import Store
-from trainables.config import Attack, Measure, TrialConfig
+from trainables.config import TrialConfig
+from trainables.config.reading import ATTACK, MEASURE
+
+T = TypeVar("T")
 
 #: A network as far as its speed goes: its name, what is inserted in it, and its multiply-adds.
 Network = tuple[str, str, int]
 
 #: A network speaks for others of at most so many times its multiply-adds: the time of small ones is not all arithmetic.
 REACH = 20
-
-_ATTACK: TypeAdapter[Any] = TypeAdapter(Attack)
-_MEASURE: TypeAdapter[Any] = TypeAdapter(Measure)
 
 
 class Timed(NamedTuple):
@@ -129,12 +129,21 @@ def _timed(store: Store, trial: str) -> Iterable[Timed]:
     yield Timed(device, training(config.training.precision), its, seconds / training_passes(config))
     runs: dict[float, Timed] = {}
     for found in store.read_evaluations(trial):
-        attack = _ATTACK.validate_json(found["attack_spec"])
+        if (attack := _known(ATTACK, found["attack_spec"])) is None:
+            continue
         work = evaluating(attack.name, found["complete"])
         one = Timed(device, work, its, found["seconds"] / evaluation_passes(config, attack))
         # A run that answered several evaluations is in each of their rows; its passes are those of the longest.
         runs[found["seconds"]] = min(one, runs.get(found["seconds"], one), key=lambda timed: timed.seconds)
     yield from runs.values()
     for spec, seconds in store.measure_seconds(trial).items():
-        measure = _MEASURE.validate_json(spec)
-        yield Timed(device, measuring(measure.name), its, seconds / measurement_passes(config, measure))
+        if (measure := _known(MEASURE, spec)) is not None:
+            yield Timed(device, measuring(measure.name), its, seconds / measurement_passes(config, measure))
+
+
+def _known(adapter: TypeAdapter[T], spec: str) -> T | None:
+    """None where nobody registered it in this process."""
+    try:
+        return adapter.validate_json(spec)
+    except ValidationError:
+        return None

@@ -6,21 +6,25 @@ import platform
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Self
 
 import torch
+from pydantic import ValidationError
 from ray import tune
 
 from analysis.schema import FAILED, FINISHED, STOPPED, UNFINISHED
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
+from orchestrator.parts import packed
 from orchestrator.plan import Evaluation, Measurement, PlannedTrial
+from orchestrator.settings import explain
 from orchestrator.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key, begins, gradient_steps, measure_key
+from trainables.config.own import used
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
@@ -48,6 +52,11 @@ class Job:
         """The job that a planned trial leaves to do; ``beginnings``: what is trained on the way."""
         through = {trial.key: trial.config for trial in beginnings}
         return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime, through)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """With its parts of one's own: where it goes, nobody knows them yet."""
+        specs = (self.config, *(e.attack for e in self.evaluations), *(m.measure for m in self.measurements))
+        return packed(frozenset(used(specs)), Job, *(getattr(self, its.name) for its in fields(self)))
 
 
 class SourceMissing(LookupError):
@@ -249,7 +258,13 @@ class Work:
         row = self.store.read_trial(attack.source)
         if row is None:
             raise SourceMissing(f"attack.source = {attack.source}: there is no such trial in the storage")
-        spec = TrialConfig.model_validate_json(row["config"])
+        try:
+            spec = TrialConfig.model_validate_json(row["config"])
+        except ValidationError as error:
+            reason = explain(error, json.loads(row["config"]))
+            raise SourceMissing(
+                f"attack.source = {attack.source}: that trial's {reason}; one of one's own needs its --study-file"
+            ) from error
         if row["status"] != FINISHED and row["epochs"] < spec.training.epochs:
             # Half trained, or diverged, it would make attacks that look harmless.
             how_far = f"epoch {row['epochs']} of {spec.training.epochs}"

@@ -107,6 +107,7 @@ def evaluate(
     if checkpoint is not None and model is not None:
         if pictures:
             raise BadInput("--measure: is for trials; of weights from --checkpoint it is not made")
+        find_studies([], study_file)
         _attack_weights(checkpoint, model, dataset, columns, number("--eps", eps), settings, options.runtime)
         return
     assert names

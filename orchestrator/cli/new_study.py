@@ -15,12 +15,18 @@ def new_study(
     form: Annotated[
         Literal["py", "toml"] | None, typer.Option("--format", help="The ending of --output, or else py, by default.")
     ] = None,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="With modules, objectives, attacks, models and data of one's own, in Python.")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="The file; by default the name after its slash, in this folder.")] = None,
 ) -> None:
     """Write a study of one's own that can be run as it is, to be changed, for --study-file.
 
     Example: `advsweep new-study mine/beta --format toml`
+
+    Example: `advsweep new-study mine/gate --parts`
     """
+    from orchestrator.parts_template import PARTS
     from orchestrator.study_files import check_name, taken_names
     from orchestrator.study_templates import PYTHON, TOML
 
@@ -30,11 +36,14 @@ def new_study(
     if output is None:
         output = Path(f"{name.partition('/')[2]}.{form or 'py'}")
     ending = output.suffix
+    if parts and ending != ".py":
+        raise BadInput(f"--parts: are written in Python, and not in {ending or 'a file without an ending'}")
     if ending not in ({".py", ".toml"} if form is None else {f".{form}"}):
         raise BadInput(f"--output {str(output)!r}: must end in {'.py or .toml' if form is None else f'.{form}'}")
     try:
         with output.open("x", encoding="utf-8") as file:
-            file.write((PYTHON if ending == ".py" else TOML).replace("mine/beta", name).replace("THIS_FILE", output.name))
+            text = PARTS if parts else PYTHON if ending == ".py" else TOML
+            file.write(text.replace("mine/beta", name).replace("THIS_FILE", output.name))
     except FileExistsError as error:
         raise BadInput(f"--output {str(output)!r}: is there already and stays as it is; name another file") from error
     except OSError as error:

@@ -42,7 +42,9 @@ Set = Annotated[
 StudyFiles = Annotated[
     list[Path] | None,
     typer.Option(
-        "--study-file", metavar="FILE", help="One's own studies beside the catalogue's, .py or .toml: see `advsweep new-study`."
+        "--study-file",
+        metavar="FILE",
+        help="One's own studies and parts, .py or .toml; see `advsweep new-study`.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -110,14 +112,11 @@ def with_sweep_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def find_studies(patterns: Sequence[str], files: Sequence[Path] | None = None) -> "tuple[Study, ...]":
-    """The studies of these names, each once: the catalogue's, and those of ``files``."""
+    """The studies of these names, each once: the catalogue's, and those of ``files``, whose parts are registered."""
+    from orchestrator.study_files import load
     from search_spaces.catalog import UnknownStudy, find
 
-    own: tuple[Study, ...] = ()
-    if files:
-        from orchestrator.study_files import load
-
-        own = load(files)
+    own = load(files or ())
     try:
         return tuple({study.name: study for pattern in patterns for study in find(pattern, own)}.values())
     except UnknownStudy as error:

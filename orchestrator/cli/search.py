@@ -154,11 +154,11 @@ def _space(name: str, files: "list[Path] | None") -> "Space":
     from search_spaces.catalog import SPACES
     from search_spaces.space import Space
 
+    if "/" not in name and name not in SPACES:
+        raise BadInput(f"{name!r}: there is no such space; allowed: {', '.join(SPACES)}, or a study such as cifs/beta")
+    found = find_studies([] if name in SPACES else [name], files)
     if name in SPACES:
         return SPACES[name]
-    if "/" not in name:
-        raise BadInput(f"{name!r}: there is no such space; allowed: {', '.join(SPACES)}, or a study such as cifs/beta")
-    found = find_studies([name], files)
     if len(found) > 1:
         raise BadInput(f"{name!r}: must be one study, and is {len(found)}: {', '.join(study.name for study in found)}")
     return Space.of(found[0])

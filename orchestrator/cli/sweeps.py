@@ -114,6 +114,7 @@ def make_plan(
 ) -> "tuple[Plan, Store]":
     """These studies' plan against a storage's record, and the record. ``more``: see :func:`orchestrator.expansion.plan`."""
     from orchestrator.expansion import plan as make
+    from orchestrator.rehearsal import rehearse
     from orchestrator.settings import parse
     from orchestrator.store import Store
 
@@ -122,9 +123,10 @@ def make_plan(
     try:
         made = made.against(store.index(t.key for t in made.trials))
         made.check_sources(store.index(made.sources))
-        return made, store
     except OSError as error:
         raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
+    rehearse(made)
+    return made, store
 
 
 def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, console: Console = out) -> "Outcome":

@@ -1,6 +1,9 @@
 """A sweep on a running cluster of several nodes: a head that trains nothing, and two nodes of one CPU."""
 
+import csv
+import shutil
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 from command import (
@@ -16,10 +19,13 @@ from command import (
     runs,
     started,
     sweep,
+    table,
     trials,
 )
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
+
+from orchestrator.parts_template import PARTS
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -44,6 +50,30 @@ def test_what_no_single_node_has_is_refused(cluster, tmp_path):
     assert done.code == 2
     assert done.err == "advsweep: --cpus-per-trial 2: no node of the cluster has more than 1 CPUs\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_ones_own_go_where_their_file_is_not(cluster, tmp_path):
+    """A study file with a new module and a new attack, and what it imports, both gone before the nodes begin."""
+    folder, storage = tmp_path / "mine", tmp_path / "storage"
+    folder.mkdir()
+    text = PARTS.replace("from typing", "from near import HALF\nfrom typing", 1)
+    text = text.replace("return own.Insertion(z *", "return own.Insertion(HALF * z *")
+    (folder / "gate.py").write_text(text, encoding="utf-8")
+    (folder / "near.py").write_text("HALF = 0.5\n", encoding="utf-8")
+    arguments = sweep(storage, "--address", cluster.address, "--study-file", folder / "gate.py", study="mine/beta")
+    with started(*arguments, folder=tmp_path) as command:
+        command.until(lambda: any((storage / "studies").rglob("*.json")))
+        shutil.rmtree(folder)
+        command.until(lambda: all(at_work(node) for node in cluster.worker_nodes))
+        done = command.wait()
+    assert (done.code, done.err) == (0, "")
+    assert "3 of 3 trials done" in done.out
+    assert list(trials(storage).values()) == ["finished"] * 3
+    rows = [row for row in csv.DictReader(table(storage, study="mine/beta").splitlines()) if row["statistic"] == "mean"]
+    cells = {(row["defense"], row["column"]) for row in rows if row["checkpoint"] == "last" and row["value"]}
+    assert cells == set(product(("Vanilla", "Gate", "Gate and Focal"), ("Natural", "PGD-20", "Corners")))
+    attacked = {row["attack_name"] for every in evaluations(storage).values() for row in every}
+    assert attacked == {"natural", "pgd", "corners"}
 
 
 def test_a_sweep_uses_every_node_and_survives_the_loss_of_one(undisturbed, cluster, tmp_path):

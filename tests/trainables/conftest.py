@@ -3,6 +3,9 @@ import os
 import pytest
 import torch
 
+from trainables.config import own
+from trainables.config.reading import reopen
+
 # Numba compiles Brendel & Bethge's attack for half a minute, and a third less without optimising what runs for a moment.
 os.environ.setdefault("NUMBA_OPT", "0")
 
@@ -23,3 +26,12 @@ def _global_generator_untouched():
 @pytest.fixture
 def chance() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def forgotten():
+    """What a test registers is gone after it."""
+    restore = own.settled()
+    yield
+    restore()
+    reopen()

@@ -1,5 +1,6 @@
 """What the inputs maximise in evaluations, by the names in ``config.Attack``."""
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -27,6 +28,7 @@ from trainables.attacks.square import square
 from trainables.attacks.surrogate import JointLogits, Judge, Surrogate, draws, judge
 from trainables.attacks.training import TRAINING_ATTACKS, Batch
 from trainables.attacks.watch import Watch
+from trainables.config import own
 from trainables.joint import Weights, attack_weights
 from trainables.models import Network
 
@@ -42,7 +44,7 @@ class Source(NamedTuple):
 Sources = Mapping[tuple[str, str], Source]
 
 
-class _Case(NamedTuple):
+class Case(NamedTuple):
     """What every attack is given. ``network``: what counts; ``model``: what is differentiated; ``complete``: see run_attack."""
 
     network: nn.Module
@@ -93,21 +95,21 @@ class _Case(NamedTuple):
         return JointLogits(self.model, self.weights, self.x.dtype)
 
 
-def _natural(spec: config.Natural, c: _Case) -> Tensor:
+def _natural(spec: config.Natural, c: Case) -> Tensor:
     return c.x
 
 
-def _noise(spec: config.Noise, c: _Case) -> Attacked:
+def _noise(spec: config.Noise, c: Case) -> Attacked:
     settings: dict[str, Any] = {"eps": spec.eps, "norm": spec.norm, "generator": c.generator, "restarts": spec.restarts}
     return c.blindly(partial(noise, c.network, c.x, c.y, **settings))
 
 
-def _fgsm(spec: config.FGSM, c: _Case) -> Attacked:
+def _fgsm(spec: config.FGSM, c: Case) -> Attacked:
     settings: dict[str, Any] = {"eps": spec.eps, "objective": c.objective(cross_entropy), "over": Expectation(spec.eot)}
     return c.watched(partial(fgsm, c.model, c.x, c.y, **settings), first=False)
 
 
-def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: _Case, look: bool = False, **settings: Any) -> Attacked:
+def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, look: bool = False, **settings: Any) -> Attacked:
     attack = partial(
         pgd,
         c.model,
@@ -125,17 +127,17 @@ def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: _Case, look: bool =
     return c.watched(attack, look=look, first=spec.start != "zero")
 
 
-def _pgd(spec: config.PGD | config.CW, c: _Case) -> Attacked:
+def _pgd(spec: config.PGD | config.CW, c: Case) -> Attacked:
     term = cw_margin(spec.confidence) if isinstance(spec, config.CW) else cross_entropy
     return _ascend(spec, c, objective=c.objective(term), restarts=spec.restarts, over=Expectation(spec.eot))
 
 
-def _avg_pgd(spec: config.AvgPGD, c: _Case) -> Attacked:
+def _avg_pgd(spec: config.AvgPGD, c: Case) -> Attacked:
     look = nearby(c.generator, radius=spec.radius * spec.eps) if spec.radius else None
     return _ascend(spec, c, look is not None, objective=c.objective(margin), over=Expectation(spec.samples, look))
 
 
-def _mim(spec: config.MIM | config.DIFGSM, c: _Case) -> Attacked:
+def _mim(spec: config.MIM | config.DIFGSM, c: Case) -> Attacked:
     look = None
     if isinstance(spec, config.DIFGSM):
         look = diverse(c.generator, probability=spec.probability, smallest=spec.smallest)
@@ -156,7 +158,7 @@ def _mim(spec: config.MIM | config.DIFGSM, c: _Case) -> Attacked:
     return c.watched(attack, look=look is not None, first=spec.start != "zero")
 
 
-def _md(spec: config.MD, c: _Case) -> Attacked:
+def _md(spec: config.MD, c: Case) -> Attacked:
     attack = partial(
         md,
         c.model,
@@ -174,7 +176,7 @@ def _md(spec: config.MD, c: _Case) -> Attacked:
     return c.watched(attack)
 
 
-def _apgd(spec: config.AutoPGD, c: _Case) -> Attacked:
+def _apgd(spec: config.AutoPGD, c: Case) -> Attacked:
     """Every restart, and every target, is on what those before it left right."""
 
     def run(rank: int, x: Tensor, y: Tensor) -> Tensor:
@@ -200,7 +202,7 @@ def _apgd(spec: config.AutoPGD, c: _Case) -> Attacked:
     return c.one_by_one([partial(run, rank) for rank in ranks for _ in range(spec.restarts)])
 
 
-def _square(spec: config.Square, c: _Case) -> Attacked:
+def _square(spec: config.Square, c: Case) -> Attacked:
     run = partial(
         square,
         c.network,
@@ -215,7 +217,7 @@ def _square(spec: config.Square, c: _Case) -> Attacked:
     return c.one_by_one([run] * spec.restarts)
 
 
-def _nattack(spec: config.NAttack, c: _Case) -> Attacked:
+def _nattack(spec: config.NAttack, c: Case) -> Attacked:
     run = partial(
         nattack,
         c.network,
@@ -230,7 +232,7 @@ def _nattack(spec: config.NAttack, c: _Case) -> Attacked:
     return c.one_by_one([run])
 
 
-def _fab(spec: config.FAB, c: _Case) -> Attacked:
+def _fab(spec: config.FAB, c: Case) -> Attacked:
     run = partial(
         fab,
         c.network,
@@ -245,21 +247,21 @@ def _fab(spec: config.FAB, c: _Case) -> Attacked:
     return closest(c.network, c.x, c.y, eps=spec.eps, norm=spec.norm, search=run)
 
 
-def _minimal(search: Callable[..., list[Tensor]], spec: Any, c: _Case) -> Attacked:
+def _minimal(search: Callable[..., list[Tensor]], spec: Any, c: Case) -> Attacked:
     def run(x: Tensor, y: Tensor) -> list[Tensor]:
         return search(spec, c.network, c.logits, x, y, c.generator)
 
     return closest(c.network, c.x, c.y, eps=spec.eps, norm=spec.norm, search=run)
 
 
-def _autoattack(spec: config.AutoAttack, c: _Case) -> Attacked:
+def _autoattack(spec: config.AutoAttack, c: Case) -> Attacked:
     def run(part: Any, x: Tensor, y: Tensor) -> Tensor:
         return run_attack(part, c.network, x, y, c.weights, c.generator, complete=c.complete).images
 
     return c.one_by_one([partial(run, part) for part in spec.parts()])
 
 
-def _transfer(spec: config.Transfer, c: _Case) -> Attacked:
+def _transfer(spec: config.Transfer, c: Case) -> Attacked:
     place = spec.source, spec.checkpoint
     if place not in c.sources:
         there = ", ".join("/".join(other) for other in c.sources) or "none"
@@ -269,7 +271,7 @@ def _transfer(spec: config.Transfer, c: _Case) -> Attacked:
     return c.blindly(lambda: run_attack(spec.attack, source.network, c.x, c.y, weights, c.generator).images)
 
 
-def _as_training(spec: config.AsTraining, c: _Case) -> Attacked:
+def _as_training(spec: config.AsTraining, c: Case) -> Attacked:
     final = (1.0, *(0.0 for _ in c.weights[1:]))
     weights = final if getattr(spec.attack, "beta_atk", "own") == "0" else c.weights
     batch = Batch(c.network, c.x, c.y, weights, c.generator, epoch=1)
@@ -277,29 +279,32 @@ def _as_training(spec: config.AsTraining, c: _Case) -> Attacked:
 
 
 #: ``(spec, case) -> images or Attacked`` for each name.
-ATTACKS: dict[str, Callable[[Any, _Case], Tensor | Attacked]] = {
-    "natural": _natural,
-    "noise": _noise,
-    "fgsm": _fgsm,
-    "pgd": _pgd,
-    "cw": _pgd,
-    "avg-pgd": _avg_pgd,
-    "mim": _mim,
-    "di-fgsm": _mim,
-    "md": _md,
-    "apgd": _apgd,
-    "fab": _fab,
-    "ddn": partial(_minimal, minimal.ddn),
-    "deepfool": partial(_minimal, minimal.deepfool),
-    "cw-l2": partial(_minimal, minimal.cw_l2),
-    "brendel-bethge": partial(_minimal, minimal.brendel_bethge),
-    "boundary": partial(_minimal, minimal.boundary),
-    "square": _square,
-    "nattack": _nattack,
-    "autoattack": _autoattack,
-    "as-training": _as_training,
-    "transfer": _transfer,
-}
+ATTACKS: ChainMap[str, Callable[[Any, Case], Tensor | Attacked]] = ChainMap(
+    {
+        "natural": _natural,
+        "noise": _noise,
+        "fgsm": _fgsm,
+        "pgd": _pgd,
+        "cw": _pgd,
+        "avg-pgd": _avg_pgd,
+        "mim": _mim,
+        "di-fgsm": _mim,
+        "md": _md,
+        "apgd": _apgd,
+        "fab": _fab,
+        "ddn": partial(_minimal, minimal.ddn),
+        "deepfool": partial(_minimal, minimal.deepfool),
+        "cw-l2": partial(_minimal, minimal.cw_l2),
+        "brendel-bethge": partial(_minimal, minimal.brendel_bethge),
+        "boundary": partial(_minimal, minimal.boundary),
+        "square": _square,
+        "nattack": _nattack,
+        "autoattack": _autoattack,
+        "as-training": _as_training,
+        "transfer": _transfer,
+    },
+    own.ATTACK.table("functions"),
+)
 
 
 def run_attack(
@@ -333,5 +338,5 @@ def run_attack(
     """
     view: config.View = getattr(spec, "view", "plain")
     model = network if view == "plain" else Surrogate(network, view)
-    found = ATTACKS[spec.name](spec, _Case(network, model, x, y, weights, generator, sources, complete))
+    found = ATTACKS[spec.name](spec, Case(network, model, x, y, weights, generator, sources, complete))
     return found if isinstance(found, Attacked) else Attacked(found)

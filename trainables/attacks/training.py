@@ -1,5 +1,6 @@
 """What the inputs maximise while the weights are trained, by the names in ``config.TrainingAttack``."""
 
+from collections import ChainMap
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from trainables.attacks.infofeature import infofeature
 from trainables.attacks.joint_objective import joint_objective, kl_divergence, paired_objective
 from trainables.attacks.losses import cross_entropy
 from trainables.attacks.pgd import pgd
+from trainables.config import own
 from trainables.joint import Weights, attack_weights
 
 
@@ -109,15 +111,18 @@ def _friendly(spec: config.Friendly, b: Batch) -> Adversarial:
 
 
 #: ``(spec, batch) -> Adversarial`` for each name.
-TRAINING_ATTACKS: dict[str, Callable[[Any, Batch], Adversarial]] = {
-    "pgd": _pgd,
-    "fgsm-rs": _fgsm_rs,
-    "infofeature": _infofeature,
-    "feature-scattering": _feature_scattering,
-    "adversarial-interpolation": _adversarial_interpolation,
-    "apgd": _apgd,
-    "friendly": _friendly,
-}
+TRAINING_ATTACKS: ChainMap[str, Callable[[Any, Batch], Adversarial]] = ChainMap(
+    {
+        "pgd": _pgd,
+        "fgsm-rs": _fgsm_rs,
+        "infofeature": _infofeature,
+        "feature-scattering": _feature_scattering,
+        "adversarial-interpolation": _adversarial_interpolation,
+        "apgd": _apgd,
+        "friendly": _friendly,
+    },
+    own.TRAINING_ATTACK.table("functions"),
+)
 
 
 def training_attack(

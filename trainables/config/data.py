@@ -1,9 +1,11 @@
 """Which examples a trial learns from."""
 
+from collections import ChainMap
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from trainables.config.own import DATA, OpenNames
 from trainables.config.spec import Spec
 
 
@@ -17,15 +19,18 @@ class DatasetInfo(NamedTuple):
     test: int
 
 
-DATASETS = {
-    "cifar10": DatasetInfo(10, 3, 32, 50_000, 10_000),
-    "cifar100": DatasetInfo(100, 3, 32, 50_000, 10_000),
-    "svhn": DatasetInfo(10, 3, 32, 73_257, 26_032),
-    "mnist": DatasetInfo(10, 1, 28, 60_000, 10_000),
-    "fashion-mnist": DatasetInfo(10, 1, 28, 60_000, 10_000),
-    "tiny-imagenet": DatasetInfo(200, 3, 64, 100_000, 10_000),
-    "digits": DatasetInfo(10, 1, 8, 1_437, 360),
-}
+DATASETS: ChainMap[str, DatasetInfo] = ChainMap(
+    {
+        "cifar10": DatasetInfo(10, 3, 32, 50_000, 10_000),
+        "cifar100": DatasetInfo(100, 3, 32, 50_000, 10_000),
+        "svhn": DatasetInfo(10, 3, 32, 73_257, 26_032),
+        "mnist": DatasetInfo(10, 1, 28, 60_000, 10_000),
+        "fashion-mnist": DatasetInfo(10, 1, 28, 60_000, 10_000),
+        "tiny-imagenet": DatasetInfo(200, 3, 64, 100_000, 10_000),
+        "digits": DatasetInfo(10, 1, 8, 1_437, 360),
+    },
+    DATA.table("shapes"),
+)
 
 
 class Data(Spec):
@@ -38,7 +43,9 @@ class Data(Spec):
     ``examples``: use at most so many training and so many test examples (drawn once, the same for every seed).
     """
 
-    dataset: Literal["cifar10", "cifar100", "svhn", "mnist", "fashion-mnist", "tiny-imagenet", "digits"] = "cifar10"
+    dataset: Annotated[
+        Literal["cifar10", "cifar100", "svhn", "mnist", "fashion-mnist", "tiny-imagenet", "digits"], OpenNames(DATA)
+    ] = "cifar10"
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.02
     crop: Annotated[int, Field(ge=0)] = 4
     flip: bool = True

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from trainables.config.attacks import Attack
 from trainables.config.measure import Activations, Measure
 from trainables.config.module import Module
+from trainables.config.own import used
+from trainables.config.spec import Spec
 
 if TYPE_CHECKING:
     from trainables.config.trial import TrialConfig
@@ -74,14 +76,24 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _content(kind: str, spec: Spec) -> str:
+    """The key of a configuration: its fields, the version of the numerics, and the code behind what was registered in it."""
+    own = {str(part): part.fingerprint for part in used(spec)}
+    return _key(kind, NUMERICS, spec.model_dump(mode="json"), *([own] if own else []))
+
+
 def trial_key(config: "TrialConfig") -> str:
-    """Identity of a training: 16 hex digits over the whole configuration and the version of the numerics."""
-    return _key("trial", NUMERICS, config.model_dump(mode="json"))
+    """Identity of a training: 16 hex digits over the whole configuration and the version of the numerics.
+
+    Of a registered part, its code counts too, as far as :func:`trainables.config.fingerprint.fingerprint` sees it: what is
+    edited there trains anew. So it is with the keys of attacks and measures.
+    """
+    return _content("trial", config)
 
 
 def attack_key(attack: Attack) -> str:
     """Identity of an attack in its canonical form."""
-    return _key("attack", NUMERICS, attack.model_dump(mode="json"))
+    return _content("attack", attack)
 
 
 def evaluation_stream(attack: Attack) -> str:
@@ -117,7 +129,7 @@ def evaluation_key(trial: str, checkpoint: str, attack: Attack, complete: bool =
 
 def measure_key(measure: Measure) -> str:
     """Identity of a measure in its canonical form."""
-    return _key("measure", NUMERICS, measure.model_dump(mode="json"))
+    return _content("measure", measure)
 
 
 def measurement_key(trial: str, checkpoint: str, measure: Measure) -> str:

@@ -1,23 +1,28 @@
 """The network, and the names of the places in it."""
 
 import re
+from collections import ChainMap
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from trainables.config.own import MODEL, OpenNames
 from trainables.config.spec import Count, Positive, Spec
 
 #: Blocks in each stage, convolutions for those without blocks. Positions are ``block<stage>.<block>``, both counted from 1.
-BLOCKS = {
-    "resnet-10": (1, 1, 1, 1),
-    "resnet-18": (2, 2, 2, 2),
-    "resnet-50": (3, 4, 6, 3),
-    "wrn-28": (4, 4, 4),
-    "wrn-34": (5, 5, 5),
-    "vgg-16": (2, 2, 3, 3, 3),
-    "vgg-16-bn": (2, 2, 3, 3, 3),
-    "lenet": (1, 1),
-}
+BLOCKS: ChainMap[str, tuple[int, ...]] = ChainMap(
+    {
+        "resnet-10": (1, 1, 1, 1),
+        "resnet-18": (2, 2, 2, 2),
+        "resnet-50": (3, 4, 6, 3),
+        "wrn-28": (4, 4, 4),
+        "wrn-34": (5, 5, 5),
+        "vgg-16": (2, 2, 3, 3, 3),
+        "vgg-16-bn": (2, 2, 3, 3, 3),
+        "lenet": (1, 1),
+    },
+    MODEL.table("blocks"),
+)
 
 
 class Model(Spec):
@@ -30,7 +35,9 @@ class Model(Spec):
     same everywhere: InfoFeature's 16/255 of a range twice as long.
     """
 
-    name: Literal["resnet-10", "resnet-18", "resnet-50", "wrn-28", "wrn-34", "vgg-16", "vgg-16-bn", "lenet"] = "resnet-18"
+    name: Annotated[
+        Literal["resnet-10", "resnet-18", "resnet-50", "wrn-28", "wrn-34", "vgg-16", "vgg-16-bn", "lenet"], OpenNames(MODEL)
+    ] = "resnet-18"
     width: Count = 64
     normalise: bool = False
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.5,)

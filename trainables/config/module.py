@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from trainables.config.own import MODULE, Open
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
 
@@ -14,7 +15,7 @@ class _Inserted(Spec):
         return False
 
 
-class _Silent(_Inserted):
+class Silent(_Inserted):
     """What makes no prediction of its own: an attacker has the final one only to aim at."""
 
     predicts: ClassVar[bool] = False
@@ -22,7 +23,7 @@ class _Silent(_Inserted):
     views: ClassVar[tuple[str, ...]] = ("soft",)
 
 
-class _Predicting(_Inserted):
+class Predicting(_Inserted):
     """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has.
 
     ``views``: besides ``plain``, those that show an attacker something else; see :mod:`trainables.attacks.surrogate`.
@@ -32,7 +33,7 @@ class _Predicting(_Inserted):
     views: ClassVar[tuple[str, ...]] = ("soft",)
 
 
-class NoModule(_Silent):
+class NoModule(Silent):
     """The network as it is ("vanilla")."""
 
     name: Literal["none"] = "none"
@@ -40,7 +41,7 @@ class NoModule(_Silent):
     positions: ClassVar[tuple[str, ...]] = ()
 
 
-class CAS(_Predicting):
+class CAS(Predicting):
     """Channel-wise Activation Suppressing (Bai et al., ICLR 2021); see :mod:`trainables.modules.cas`.
 
     ``suppression=False`` leaves the auxiliary heads without their masks (the paper's Table 2).
@@ -73,7 +74,7 @@ class Softmax(Spec):
     T: Positive = 1.0
 
 
-class CIFS(_Predicting):
+class CIFS(Predicting):
     """Channel-wise Importance-based Feature Selection (Yan et al., ICML 2021); see :mod:`trainables.modules.cifs`.
 
     ``probes``: one a position, in the positions' order; a single one stands for all.
@@ -88,7 +89,7 @@ class CIFS(_Predicting):
     beta: NonNegative = 2.0
 
 
-class FSR(_Predicting):
+class FSR(Predicting):
     """Feature Separation and Recalibration (Kim et al., CVPR 2023); see :mod:`trainables.modules.fsr`.
 
     ``tau``: temperature of the mask. ``lambda_sep``, ``lambda_rec``: weights of the separation and the recalibration loss.
@@ -116,7 +117,7 @@ class FSR(_Predicting):
         return self.separation == "random"
 
 
-class KWTA(_Silent):
+class KWTA(Silent):
     """k-Winners-Take-All (Xiao et al., ICLR 2020); see :mod:`trainables.modules.kwta`.
 
     ``ratio``: the share of each example's activations that is kept; 0.2 in CAS's Table 1.
@@ -127,7 +128,7 @@ class KWTA(_Silent):
     ratio: Annotated[float, Field(gt=0, le=1)] = 0.2
 
 
-class SAP(_Silent):
+class SAP(Silent):
     """Stochastic Activation Pruning (Dhillon et al., ICLR 2018); see :mod:`trainables.modules.sap`.
 
     ``ratio``: draws, with replacement, for each activation there is; above 1 fewer of them are pruned.
@@ -143,4 +144,4 @@ class SAP(_Silent):
         return True
 
 
-Module = Annotated[NoModule | CAS | CIFS | FSR | KWTA | SAP, Field(discriminator="name")]
+Module = Annotated[NoModule | CAS | CIFS | FSR | KWTA | SAP, Open(MODULE)]

@@ -1,28 +1,31 @@
 """What the inputs maximise while the weights are trained."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from trainables.config.own import TRAINING_ATTACK, Open
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
 #: Which batch statistics the network has during the attack: its running ones, or those of the attacked batch.
 BatchNorm = Literal["eval", "train"]
 
 
-class _Bounded(Spec):
-    """``eps``: the largest change of a pixel, in [0, 1]."""
+class Bounded(Spec):
+    """``eps``: the largest change of a pixel, in [0, 1]. ``labels``: whether it makes labels of its own, for AT to learn."""
+
+    labels: ClassVar[bool] = False
 
     eps: Annotated[float, Field(ge=0, le=1)]
 
 
-class _Joint(_Bounded):
+class Joint(Bounded):
     """An attack on the predictions: ``beta_atk`` is ``own``, all heads as the loss weighs them, or ``0``, the final one."""
 
     beta_atk: Literal["own", "0"] = "own"
 
 
-class TrainingPGD(_Joint):
+class TrainingPGD(Joint):
     """Projected gradient ascent; see :mod:`trainables.attacks.pgd`.
 
     ``loss``: the cross-entropy, or ``kl``, the divergence from the prediction on the clean image (TRADES, MART's rival).
@@ -48,7 +51,7 @@ class TrainingPGD(_Joint):
         return self
 
 
-class FGSMRS(_Joint):
+class FGSMRS(Joint):
     """FGSM from a random start (Wong et al., ICLR 2020): one step of ``alpha`` eps from a uniform point, clipped."""
 
     name: Literal["fgsm-rs"] = "fgsm-rs"
@@ -56,7 +59,7 @@ class FGSMRS(_Joint):
     bn: BatchNorm = "eval"
 
 
-class InfoFeature(_Joint):
+class InfoFeature(Joint):
     """PGD on the cross-entropy and ``lam`` times the change of the class activation map, in ``distance``.
 
     From a uniform start, the map having no gradient at the image itself. See :mod:`trainables.attacks.infofeature`. With
@@ -71,7 +74,7 @@ class InfoFeature(_Joint):
     bn: BatchNorm = "eval"
 
 
-class FeatureScattering(_Joint):
+class FeatureScattering(Joint):
     """One step of size eps away from the clean batch in optimal transport; see :mod:`trainables.attacks.feature_scattering`.
 
     ``regularisation`` and ``sinkhorn`` iterations of Sinkhorn's algorithm.
@@ -82,24 +85,26 @@ class FeatureScattering(_Joint):
     sinkhorn: Count = 100
 
 
-class AdversarialInterpolation(_Bounded):
+class AdversarialInterpolation(Bounded):
     """One step of size eps towards another image's features; see :mod:`trainables.attacks.adversarial_interpolation`.
 
     ``eps_y``: how far the labels move away from the other image's.
     """
 
+    labels: ClassVar[bool] = True
+
     name: Literal["adversarial-interpolation"] = "adversarial-interpolation"
     eps_y: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
-class APGD(_Joint):
+class APGD(Joint):
     """Auto-PGD on the cross-entropy, without a step size to choose; see :mod:`trainables.attacks.apgd`."""
 
     name: Literal["apgd"] = "apgd"
     iterations: Count = 20
 
 
-class Friendly(_Joint):
+class Friendly(Joint):
     """Early-stopped PGD: an example stops once it has been misclassified more than tau times.
 
     ``taus``: one for each part of the training; ``milestones``: the epochs, counted from 1, that begin the later parts.
@@ -129,5 +134,5 @@ class Friendly(_Joint):
 
 TrainingAttack = Annotated[
     TrainingPGD | FGSMRS | InfoFeature | FeatureScattering | AdversarialInterpolation | APGD | Friendly,
-    Field(discriminator="name"),
+    Open(TRAINING_ATTACK),
 ]

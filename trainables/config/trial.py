@@ -9,10 +9,10 @@ from trainables.config.data import Data
 from trainables.config.identity import canonical_attack, heads
 from trainables.config.model import Model
 from trainables.config.module import CIFS, Module, NoModule
-from trainables.config.objective import AT, PCL, Objective, Standard
+from trainables.config.objective import AT, PCL, Objective
 from trainables.config.spec import Spec
 from trainables.config.training import SWA, Selection, Training
-from trainables.config.training_attack import AdversarialInterpolation, TrainingAttack, TrainingPGD
+from trainables.config.training_attack import TrainingAttack, TrainingPGD
 
 
 class TrialConfig(Spec):
@@ -51,16 +51,16 @@ class TrialConfig(Spec):
     @classmethod
     def _canonical_aim(cls, attack: TrainingAttack | None, info: ValidationInfo) -> TrainingAttack | None:
         """``own`` where it is the same as ``0``, so that equal trials are equal."""
-        if attack is None or isinstance(attack, AdversarialInterpolation) or "module" not in info.data:
+        if not hasattr(attack, "beta_atk") or "module" not in info.data:
             return attack
-        return attack if info.data["module"].beta else attack.model_copy(update={"beta_atk": "own"})
+        return attack if attack is None or info.data["module"].beta else attack.model_copy(update={"beta_atk": "own"})
 
     @model_validator(mode="after")
     def _combination(self) -> Self:
         """Refuse combinations that make no sense, with the reason."""
-        if isinstance(self.objective, Standard) and self.attack is not None:
-            raise ValueError("attack must be null with objective.name=standard, which trains on natural examples")
-        if self.attack is None and not isinstance(self.objective, Standard | PCL):
+        if self.objective.attacked is False and self.attack is not None:
+            raise ValueError(f"attack must be null with objective.name={self.objective.name}, which trains on natural examples")
+        if self.attack is None and self.objective.attacked:
             reason = f"objective.name={self.objective.name}, which trains on adversarial examples"
             raise ValueError(f"attack must not be null with {reason}")
         if isinstance(self.objective, PCL) and self.objective.warmup >= self.training.epochs:
@@ -83,8 +83,8 @@ class TrialConfig(Spec):
         if isinstance(self.module, CIFS) and self.module.top_k > self.data.info.classes:
             classes = f"{self.data.info.classes}, the classes of {self.data.dataset}"
             raise ValueError(f"module.top_k = {self.module.top_k}: must be less than or equal to {classes}")
-        if isinstance(self.attack, AdversarialInterpolation) and self.objective != AT():
-            reason = "attack.name=adversarial-interpolation, which makes labels of its own"
+        if self.attack and self.attack.labels and self.objective != AT():
+            reason = f"attack.name={self.attack.name}, which makes labels of its own"
             raise ValueError(f"objective must be at without label_smoothing with {reason}")
         attack = self.selection.attack
         if isinstance(attack, Transfer):

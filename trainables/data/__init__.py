@@ -1,11 +1,13 @@
 """The data sets, by the names in ``config.Data``, as tensors on the device, or streamed to it."""
 
+from collections import ChainMap
 from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 
 from trainables import config
+from trainables.config import own
 from trainables.data.augment import augment
 from trainables.data.batches import batches_per_epoch, evaluation_batches, training_batches
 from trainables.data.digits import digits
@@ -30,17 +32,23 @@ __all__ = [
 ]
 
 #: ``(name, data_dir, download) -> (train, test)`` for each name, on the CPU.
-LOADERS: dict[str, Callable[[str, str, bool], tuple[Examples, Examples]]] = {
-    "digits": digits,
-    "tiny-imagenet": tiny_imagenet,
-    **dict.fromkeys(SETS, torchvision_set),
-}
+LOADERS: ChainMap[str, Callable[[str, str, bool], tuple[Examples, Examples]]] = ChainMap(
+    {
+        "digits": digits,
+        "tiny-imagenet": tiny_imagenet,
+        **dict.fromkeys(SETS, torchvision_set),
+    },
+    own.DATA.table("loaders"),
+)
 
 #: ``(name, data_dir) -> bool``: whether its files are there, for each name that has any.
-FILES: dict[str, Callable[[str, str], bool]] = {
-    "tiny-imagenet": tiny_imagenet_exists,
-    **dict.fromkeys(SETS, files_exist),
-}
+FILES: ChainMap[str, Callable[[str, str], bool]] = ChainMap(
+    {
+        "tiny-imagenet": tiny_imagenet_exists,
+        **dict.fromkeys(SETS, files_exist),
+    },
+    own.DATA.table("files"),
+)
 
 
 @lru_cache(maxsize=1)  # the trials of a sweep that one process runs mostly have the same data, and never change them

@@ -1,11 +1,13 @@
 """The networks, by the names in ``config.Model``."""
 
+from collections import ChainMap
 from collections.abc import Callable
 from functools import partial
 
 import torch
 
 from trainables import config
+from trainables.config import own
 from trainables.models.lenet import LeNet
 from trainables.models.network import Network
 from trainables.models.resnet import Bottleneck, ResNet
@@ -17,16 +19,19 @@ from trainables.rng import derive
 __all__ = ["MODELS", "Network", "build_model"]
 
 #: What builds the network of each name from its configuration and the data set's shape.
-MODELS: dict[str, Callable[[config.Model, config.DatasetInfo], Network]] = {
-    "resnet-10": ResNet,
-    "resnet-18": ResNet,
-    "resnet-50": partial(ResNet, block=Bottleneck),
-    "wrn-28": WideResNet,
-    "wrn-34": WideResNet,
-    "vgg-16": partial(VGG, batch_norm=False),
-    "vgg-16-bn": partial(VGG, batch_norm=True),
-    "lenet": LeNet,
-}
+MODELS: ChainMap[str, Callable[[config.Model, config.DatasetInfo], Network]] = ChainMap(
+    {
+        "resnet-10": ResNet,
+        "resnet-18": ResNet,
+        "resnet-50": partial(ResNet, block=Bottleneck),
+        "wrn-28": WideResNet,
+        "wrn-34": WideResNet,
+        "vgg-16": partial(VGG, batch_norm=False),
+        "vgg-16-bn": partial(VGG, batch_norm=True),
+        "lenet": LeNet,
+    },
+    own.MODEL.table("builders"),
+)
 
 
 def build_model(model: config.Model, module: config.Module, info: config.DatasetInfo, seed: int) -> Network:

@@ -1,5 +1,8 @@
 """What can be inserted in a network, by the names in ``config.Module``."""
 
+from collections import ChainMap
+
+from trainables.config import own
 from trainables.modules.cas import CASModule
 from trainables.modules.cifs import CIFSModule
 from trainables.modules.fsr import FSRModule
@@ -10,10 +13,13 @@ from trainables.modules.sap import SAPModule
 __all__ = ["MODULES", "InsertedModule"]
 
 #: A class for each name but ``none``.
-MODULES: dict[str, type[InsertedModule]] = {
-    "cas": CASModule,
-    "cifs": CIFSModule,
-    "fsr": FSRModule,
-    "kwta": KWTAModule,
-    "sap": SAPModule,
-}
+MODULES: ChainMap[str, type[InsertedModule]] = ChainMap(
+    {
+        "cas": CASModule,
+        "cifs": CIFSModule,
+        "fsr": FSRModule,
+        "kwta": KWTAModule,
+        "sap": SAPModule,
+    },
+    own.MODULE.table("classes"),
+)

@@ -1,11 +1,13 @@
 """What the weights minimise, by the names in ``config.Objective``."""
 
+from collections import ChainMap
 from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
 from trainables import config
+from trainables.config import own
 from trainables.joint import Weights, training_weights
 from trainables.models import Network
 from trainables.objectives.afd import AFDLearner
@@ -24,18 +26,21 @@ __all__ = ["LEARNERS", "OBJECTIVES", "Learner", "Loss", "build_learner", "loss"]
 
 #: ``(spec, model, x, x_adv, y, weights) -> Loss`` for each name. An objective runs the forward passes that it needs itself,
 #: in the model's present mode and with the labels, and applies its terms to every head by its weight.
-OBJECTIVES: dict[str, Callable[[Any, Network, Tensor, Tensor, Tensor, Weights], Loss]] = {
-    "standard": standard,
-    "at": at,
-    "trades": trades,
-    "mart": mart,
-    "alp": alp,
-    "feature-matching": feature_matching,
-    "l2-matching": l2_matching,
-}
+OBJECTIVES: ChainMap[str, Callable[[Any, Network, Tensor, Tensor, Tensor, Weights], Loss]] = ChainMap(
+    {
+        "standard": standard,
+        "at": at,
+        "trades": trades,
+        "mart": mart,
+        "alp": alp,
+        "feature-matching": feature_matching,
+        "l2-matching": l2_matching,
+    },
+    own.OBJECTIVE.table("functions"),
+)
 
 #: Objectives that are more than a function of the network: with weights or optimisers of their own.
-LEARNERS: dict[str, type[Learner]] = {"pcl": PCLLearner, "afd": AFDLearner}
+LEARNERS: ChainMap[str, type[Learner]] = ChainMap({"pcl": PCLLearner, "afd": AFDLearner}, own.OBJECTIVE.table("learners"))
 
 
 def loss(

@@ -11,13 +11,12 @@ end point's single draw decides, or an attack of more steps would have more chan
 
 from typing import Annotated
 
-from pydantic import Field
-
 from trainables.config.attacks.base import Natural
 from trainables.config.attacks.composite import Direct, Transfer
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AvgPGD
+from trainables.config.own import ATTACK, Open
 
-Attack = Annotated[Natural | Direct | Transfer, Field(discriminator="name")]
+Attack = Annotated[Natural | Direct | Transfer, Open(ATTACK)]
 
 
 def gradient_steps(attack: Attack) -> int | None:

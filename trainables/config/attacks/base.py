@@ -23,7 +23,7 @@ class Tested(Spec):
     every trial and attack.
     """
 
-    split: Literal["validation"] | None = None
+    split: Annotated[Literal["validation"] | None, Field(exclude_if=lambda split: split is None)] = None
     examples: Count | None = None
 
     def check_inner(self, path: str, why: str) -> None:

@@ -1,0 +1,431 @@
+"""Parts of one's own in study files: planned, run where nobody knows them, and told when they are missing or wrong."""
+
+import json
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny_study import RUNTIME, finish, tiny_plan
+from typer.testing import CliRunner
+
+from orchestrator import parts
+from orchestrator.attack_text import column
+from orchestrator.cli import app
+from orchestrator.cli.options import find_studies
+from orchestrator.cost import FORWARD, WEIGHTS, evaluation_passes, objective_passes, training_passes
+from orchestrator.errors import AdvsweepError, BadInput
+from orchestrator.expansion import plan
+from orchestrator.network_size import multiply_adds
+from orchestrator.parts_template import PARTS
+from orchestrator.rehearsal import rehearse
+from orchestrator.settings import check_fields, configure, configure_attack
+from orchestrator.study_files import load
+from orchestrator.throughput import recorded
+from orchestrator.worker import Job, SourceMissing, Work
+from search_spaces.factor import Eps
+from trainables.config import DATASETS, Model, NoModule, own, trial_key
+from trainables.config.reading import reopen
+
+ROOT = Path(__file__).parents[2]
+
+#: Where the module is registered.
+LINE = PARTS.splitlines().index("@own.module(Gate)") + 1
+
+#: Fields of a trial that takes a second.
+TINY = {
+    "data.dataset": "digits",
+    "data.examples": 64,
+    "data.validation": 0.25,
+    "data.crop": 1,
+    "model.name": "resnet-10",
+    "model.width": 4,
+    "training.epochs": 1,
+    "training.batch_size": 16,
+}
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """What a test registers is gone after it."""
+    restore, files = own.settled(), dict(parts._FILES)
+    yield
+    restore()
+    reopen()
+    parts._FILES.clear()
+    parts._FILES.update(files)
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    """A study file with a part of every kind."""
+    path = tmp_path / "own.py"
+    path.write_text(PARTS, encoding="utf-8")
+    return path
+
+
+def forget() -> None:
+    """What this process would know without the file."""
+    for kind in own.KINDS:
+        kind.parts.clear()
+        for table in kind.tables.values():
+            table.clear()
+    reopen()
+
+
+def tiny(made, store):
+    """The jobs of a plan that does nothing but tiny trials."""
+    return [Job.of(trial, store, RUNTIME) for trial in made.trials]
+
+
+def tiny_plan_of(file, **overrides):
+    return plan(load([file]), "demo", seeds=1, overrides={**TINY, **overrides})
+
+
+# --- a study with them --------------------------------------------------------------------------------------------------
+
+
+def test_the_template_is_a_study_that_runs_to_its_end(file, store):
+    made = tiny_plan_of(file)
+    rehearse(made)
+    assert [t.label for t in made.trials] == ["Vanilla seed 0", "Gate seed 0", "Gate and Focal seed 0"]
+    names = {e.attack.name for t in made.trials for e in t.evaluations}
+    assert names == {"natural", "pgd", "corners"}
+    for job in tiny(made, store):
+        finish(job)
+    index = store.index(t.key for t in made.trials)
+    assert all(t.known and t.recorded.status == "finished" for t in made.against(index).trials)
+    row = store.read_trial(made.trials[1].key)
+    assert json.loads(row["config"])["module"] == {"name": "gate", "positions": ["block4.1"], "width": 8}
+    evaluations = store.read_evaluations(made.trials[1].key)
+    assert {json.loads(e["attack_spec"])["iterations"] for e in evaluations if e["attack_name"] == "corners"} == {10}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"attack.name": "one-step", "attack.eps": 0.1},
+        {"model.name": "two-layers", "module.positions": ("all",)},
+        {"data.dataset": "dark-digits"},
+        {"selection.attack.name": "corners", "selection.attack.eps": 0.1, "objective.name": "focal"},
+    ],
+    ids=lambda s: next(iter(s.values())),
+)
+def test_the_other_parts_of_the_template_run_too(file, store, settings):
+    made = tiny_plan_of(file, **{"module.name": "gate", **settings})
+    rehearse(made)
+    work = finish(tiny(made, store)[0])
+    assert work.history[0]["natural_accuracy"] >= 0
+    assert len(set(map(str, own.used(made.trials[0].config)))) >= 2
+
+
+def test_reading_a_file_again_changes_nothing(file):
+    first, parts_then = load([file]), own.every()
+    assert load([file, file]) == first
+    assert own.every() == parts_then
+
+
+def test_an_edited_file_is_read_anew_and_trains_anew(file):
+    keys = {t.label: t.key for t in tiny_plan_of(file).trials}
+    file.write_text(PARTS.replace("z * self.net", "2 * z * self.net"), encoding="utf-8")
+    again = {t.label: t.key for t in tiny_plan_of(file).trials}
+    assert [label for label in keys if keys[label] == again[label]] == ["Vanilla seed 0"]
+    file.write_text(PARTS.replace("z * self.net", "2 * z * self.net") + "\n# That was it.\n", encoding="utf-8")
+    assert {t.label: t.key for t in tiny_plan_of(file).trials} == again
+
+
+def test_a_file_of_parts_alone_serves_any_study_and_any_order(file, tmp_path):
+    file.write_text(PARTS.partition("# --- the study")[0], encoding="utf-8")
+    toml = tmp_path / "study.toml"
+    toml.write_text(
+        'name = "mine/toml"\ntitle = "T"\ncolumns = ["Natural", "corners(iterations=3)"]\nprofiles.epochs = 100\n'
+        '[fixed]\nmodule.name = "gate"\nmodule.width = 4\n',
+        encoding="utf-8",
+    )
+    [study] = load([toml, file])
+    [trial] = plan([study], "demo", seeds=1).trials
+    assert trial.config.module.width == 4
+    assert [study.name for study in find_studies(["cifs/table-1"], [file])] == ["cifs/table-1"]
+
+
+def test_fields_of_parts_are_fields_of_trials(file):
+    with pytest.raises(BadInput, match=r"^module\.width: no trial has such a field"):
+        check_fields(["module.width"])
+    load([file])
+    check_fields(["module.width", "objective.gamma", "selection.attack.iterations"])
+    with pytest.raises(BadInput, match=r"^module\.width = 'wide': must be a valid integer$"):
+        configure([{"module.name": "gate", "module.width": "wide"}], {})
+    with pytest.raises(BadInput, match=r"^module\.depth = 3: there is no such field with module\.name=gate$"):
+        configure([{"module.name": "gate", "module.depth": 3}], {})
+    with pytest.raises(BadInput, match=r"^module\.name = 'gte': allowed: 'none', 'cas', 'cifs', 'fsr', 'kwta', 'sap', 'gate'$"):
+        configure([{"module.name": "gte"}], {})
+    with pytest.raises(BadInput, match=r"^attack corner: name = 'corner': allowed: .*'corners'"):
+        configure_attack({"name": "corner", "eps": 0.1})
+
+
+def test_a_name_that_is_a_fields_name_too(file):
+    file.write_text(PARTS.replace('"one-step"', '"step"'), encoding="utf-8")
+    made = tiny_plan_of(file, **{"attack.name": "step", "attack.eps": 0.1})  # and the demo's own attack.step does nothing
+    assert made.trials[0].config.attack.name == "step"
+    with pytest.raises(BadInput, match=r"^attack\.step = 0\.1: there is no such field with attack\.name=step$"):
+        configure([{"attack.name": "step", "attack.eps": 0.1, "attack.step": 0.1}], {})
+    with pytest.raises(BadInput, match=r"^attack\.eps = 3: must be less than or equal to 1$"):
+        configure([{"attack.name": "step", "attack.eps": 3}], {})
+
+
+def test_an_attack_as_one_types_it_has_the_eps_of_the_profile(file):
+    load([file])
+    assert column("corners(iterations=5)").attack == {"name": "corners", "iterations": 5, "eps": Eps()}
+
+
+# --- what they cost -----------------------------------------------------------------------------------------------------
+
+
+def test_what_they_cost(file):
+    load([file])
+    attack = configure_attack({"name": "corners", "eps": 0.1, "iterations": 7})
+    house, _ = configure([TINY], {})
+    assert evaluation_passes(house, attack) == 64 * 7
+    mine, _ = configure([TINY, {"objective.name": "focal", "attack.name": "one-step", "attack.eps": 0.1}], {})
+    assert objective_passes(mine) == 2 * WEIGHTS
+    assert training_passes(mine) == 64 * 0.75 * (1 + 2 * WEIGHTS)
+    assert FORWARD == 0.5
+
+
+def test_networks_with_them_are_counted(file):
+    load([file])
+    info, width = DATASETS["digits"], 4
+    found = multiply_adds(Model(name="two-layers", width=width), NoModule(), info)
+    assert found == 64 * 9 * width + 16 * 9 * width * 2 * width + 2 * width * 10
+    with_gate, _ = configure([TINY, {"module.name": "gate", "module.width": 3}], {})
+    plain = multiply_adds(with_gate.model, NoModule(), info)
+    assert multiply_adds(with_gate.model, with_gate.module, info) == plain + 2 * 32 * 3
+
+
+# --- where nobody knows them --------------------------------------------------------------------------------------------
+
+PROGRAM = """
+import pickle, sys
+job = pickle.loads(open(sys.argv[1], "rb").read())
+from orchestrator.worker import Work
+from trainables.config import trial_key
+work = Work(job)
+while not work.advance()["done"]:
+    pass
+print(trial_key(job.config), job.key, type(job.config.module).__name__)
+"""
+
+
+def elsewhere(job, folder) -> str:
+    """What a process of its own, in an empty folder, makes of a job."""
+    there = folder / "elsewhere"
+    there.mkdir()
+    (there / "job").write_bytes(pickle.dumps(job))
+    command = [sys.executable, "-c", PROGRAM, "job"]
+    done = subprocess.run(
+        command, cwd=there, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_job_takes_along_what_it_needs(file, store, tmp_path):
+    folder = tmp_path / "neighbourhood"
+    (folder / "near" / "by").mkdir(parents=True)
+    (folder / "near" / "__init__.py").write_text("")
+    (folder / "near" / "by" / "__init__.py").write_text("from ..far import HALF\n")
+    (folder / "near" / "far.py").write_text("HALF = 0.5\n")
+    text = PARTS.replace("from typing", "from near.by import HALF\nfrom typing", 1).replace("(z * self", "(HALF * z * self")
+    moved = folder / "own.py"
+    moved.write_text(text, encoding="utf-8")
+    job = tiny(tiny_plan_of(moved), store)[1]
+    for path in sorted(folder.rglob("*.py")):
+        path.unlink()
+    assert elsewhere(job, tmp_path) == f"{job.key} {job.key} Gate\n"
+    assert store.recorded(job.key).status == "finished"
+
+
+def test_a_job_without_parts_needs_none(store, tmp_path):
+    job = Job.of(tiny_plan(training__epochs=1).trials[0], store, RUNTIME)
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert elsewhere(job, tmp_path).startswith(job.key)
+
+
+def test_another_version_of_a_package_is_told(file):
+    load([file])
+    there = parts.bundle([own.MODULE.parts["gate"]])
+    parts.unpack(there)
+    own.MODULE.parts["gate"] = own.MODULE.parts["gate"]._replace(fingerprint="another")
+    with pytest.raises(BadInput, match=r"^module 'gate' is other code on this node: the packages that it comes from"):
+        parts.unpack(there)
+    forget()
+    with pytest.raises(BadInput, match=r"^module 'gate' is not there on this node: the packages that it comes from"):
+        parts.unpack(there._replace(files=()))
+
+
+def test_a_file_that_needs_what_another_node_has_not_is_told_there(file):
+    load([file])
+    there = parts.bundle(own.every())
+    forget()
+    missing = there.files[0]._replace(module="study_file_elsewhere", texts={"own.py": f"import no_such_module\n{PARTS}"})
+    with pytest.raises(BadInput, match=r"^own\.py cannot be run here: ModuleNotFoundError: No module named 'no_such_module'$"):
+        parts.unpack(there._replace(files=(missing,)))
+    assert not own.every()
+
+
+# --- what was recorded, without the file --------------------------------------------------------------------------------
+
+
+def test_a_source_that_nobody_knows_is_told_and_the_trial_stays(file, store):
+    made = tiny_plan_of(file)
+    gate = made.trials[1]
+    finish(tiny(made, store)[1])
+    forget()
+    work = Work(Job.of(tiny_plan(training__epochs=1).trials[0], store, RUNTIME))
+    attack = configure_attack({"name": "transfer", "source": gate.key, "attack": {"name": "fgsm", "eps": 0.1}})
+    with pytest.raises(SourceMissing) as error:
+        work._sources(attack)
+    expected = f"attack.source = {gate.key}: that trial's module.name = 'gate': allowed: 'none', .*; one of one's own needs its"
+    assert re.match(expected, str(error.value))
+    load([file.rename(file.with_name("again.py"))])
+    assert work._sources(attack)
+
+
+def test_what_is_not_known_does_not_count_in_an_estimate(file, store):
+    made = tiny_plan_of(file)
+    for job in tiny(made, store):
+        finish(job)
+    everything = recorded(store)
+    assert {one.network[1] for one in everything.timed} == {"none", "gate"}
+    assert "evaluate corners" in {one.work for one in everything.timed}
+    forget()
+    known = recorded(store)
+    assert {one.network[1] for one in known.timed} == {"none"}
+    assert {one.work for one in known.timed} == {"train fp32", "evaluate natural", "evaluate pgd"}
+
+
+# --- mistakes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"gate"] = "gate"', '"cas"] = "cas"', "module 'cas': the name is one of the house's; choose another"),
+        (
+            "own.InsertedModule",
+            "nn.Module",
+            "module 'gate': must be a class of InsertedModule, and is the class",
+        ),
+        ("own.Silent", "own.Trained", "module Gate: its configuration must derive from Silent or Predicting"),
+        ("own.module(Gate)", "own.modul(Gate)", "AttributeError: module 'trainables.extension' has no attri"),
+    ],
+)
+def test_mistakes_name_file_and_line_and_leave_nothing(file, old, new, message):
+    before = own.every()
+    file.write_text(PARTS.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadInput) as error:
+        load([file])
+    assert str(error.value).replace(f"{file.parent}/", "").startswith(f"own.py, line {LINE}: {message}")
+    assert own.every() == before
+    file.write_text(PARTS, encoding="utf-8")
+    assert load([file])
+
+
+def test_a_name_that_another_file_has(file):
+    other = file.with_name("other.py")
+    other.write_text(PARTS.replace("mine/beta", "mine/other"), encoding="utf-8")
+    with pytest.raises(BadInput) as error:
+        load([file, other])
+    assert str(error.value) == f"{other}, line {LINE}: module 'gate': the name is taken by {file}"
+
+
+def test_the_same_name_twice_in_a_file(file):
+    file.write_text(
+        PARTS + "\n\n@own.training_attack(OneStep)\ndef other(spec, batch):\n    return batch.x\n", encoding="utf-8"
+    )
+    with pytest.raises(
+        BadInput, match=r"own\.py, line \d+: training attack 'one-step': is registered twice, with different contents$"
+    ):
+        load([file])
+
+
+# --- the command line ---------------------------------------------------------------------------------------------------
+
+
+def advsweep(*arguments: object) -> str:
+    """What a command prints."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_new_study_with_parts_can_be_planned_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "advsweep plan our/gate --study-file gate.py" in advsweep("new-study", "our/gate", "--parts")
+    [study] = load([Path("gate.py")])
+    for profile, seeds in (("paper", 3), ("short", 3), ("demo", 2)):
+        assert len(plan([study], profile).trials) == 3 * seeds
+    planned = advsweep(
+        "plan", "our/gate", "--study-file", "gate.py", "--profile", "demo", "--storage", tmp_path / "none", "--json"
+    )
+    assert '"trials_unique": 6' in planned
+    with pytest.raises(BadInput, match=r"^--parts: are written in Python, and not in \.toml$"):
+        advsweep("new-study", "our/gate", "--parts", "--format", "toml")
+
+
+def test_a_plan_with_a_part_that_breaks_its_promise_is_refused(file):
+    file.write_text(PARTS.replace("spec.eps * sign).clamp(0, 1)", "3 * spec.eps * sign).clamp(0, 1)"), encoding="utf-8")
+    arguments = ["plan", "mine/beta", "--study-file", str(file), "--profile", "demo", "--storage", str(file.parent / "none")]
+    with pytest.raises(AdvsweepError, match=r"^attack 'corners': must stay within eps = 0\.125, and went to 0\.37"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_weights_from_elsewhere_under_an_attack_of_ones_own(file, tmp_path):
+    import torch
+
+    from trainables.models import build_model
+
+    network = build_model(Model(name="resnet-10", width=4), NoModule(), DATASETS["digits"], 0)
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    told = advsweep(
+        *("evaluate", "--checkpoint", tmp_path / "weights.pt", "--model", "resnet-10", "--dataset", "digits", "--eps", "0.1"),
+        *("--set", "model.width=4", "--set", "data.examples=20", "--attack", "corners(iterations=2)", "--study-file", file),
+    )
+    assert re.search(r"\d %  corners\(iterations=2\)  \(20 examples\)", told)
+
+
+def test_the_houses_keys_are_not_touched_by_a_file(file):
+    before = [t.key for t in tiny_plan().trials]
+    load([file])
+    assert [t.key for t in tiny_plan().trials] == before
+    assert trial_key(tiny_plan().trials[0].config) == before[0]
+
+
+def test_an_installed_package_registers_its_parts(tmp_path):
+    (tmp_path / "gates").mkdir()
+    (tmp_path / "gates" / "__init__.py").write_text("")
+    (tmp_path / "gates" / "parts.py").write_text(PARTS.partition("# --- the study")[0], encoding="utf-8")
+    info = tmp_path / "gates-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gates\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[advsweep.parts]\ngates = gates.parts\n")
+
+    def command(*arguments):
+        program = "from orchestrator.cli import main; main()"
+        environment = {"PYTHONPATH": f"{ROOT}:{tmp_path}", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        line = [sys.executable, "-c", program, *map(str, arguments)]
+        return subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    arguments = ("plan", "cifs/table-1", "--profile", "demo", "--json", "--set", "module.name=gate")
+    done = command(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"trials_unique": 2' in done.stdout  # the modules are one
+    (tmp_path / "gates" / "parts.py").write_text("import no_such_module\n")
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "advsweep: entry point gates = gates.parts of gates: ModuleNotFoundError: No module named 'no_such_module'\n"
+    )

@@ -1,0 +1,159 @@
+"""A part of one's own of every kind, and tiny trials that have them."""
+
+import json
+from typing import ClassVar, Literal
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainables import config
+from trainables.attacks.pgd import pgd
+from trainables.data.digits import digits
+from trainables.extension import (
+    Case,
+    DatasetInfo,
+    Examples,
+    Expected,
+    InsertedModule,
+    Insertion,
+    Joint,
+    Learner,
+    Linf,
+    Loss,
+    Network,
+    Predicting,
+    Trace,
+    Trained,
+    attack,
+    data,
+    initialise,
+    model,
+    module,
+    objective,
+    training_attack,
+)
+from trainables.objectives.loss import cross_entropy
+from trainables.outputs import heads
+
+RUNTIME = config.Runtime(device="cpu")
+INFO = DatasetInfo(10, 1, 8, 100, 50)
+
+
+class Dim(Predicting):
+    name: Literal["dim"] = "dim"
+    positions: tuple[str, ...] = ("P1",)
+    views: ClassVar[tuple[str, ...]] = ()
+    beta: float = 0.5
+    by: float = 0.9
+
+
+class DimModule(InsertedModule):
+    def __init__(self, spec: Dim, index: int, channels: int, classes: int) -> None:
+        super().__init__(spec, index, channels, classes)
+        self.by = spec.by
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
+        return Insertion(self.by * z, self.fc(z.mean((2, 3))))
+
+    @staticmethod
+    def head_weights(spec: Dim) -> tuple[float, ...]:
+        return (1.0, *[spec.beta] * len(spec.positions))
+
+
+class Margin(Trained):
+    name: Literal["margin"] = "margin"
+    weight: float = 1.0
+
+
+def margin(spec, model, x, x_adv, y, weights):
+    outputs = model(x_adv, y)
+    return Loss(spec.weight * sum(w * cross_entropy(z, y) for w, z in zip(weights, heads(outputs), strict=True)), outputs)
+
+
+class Twice(Trained):
+    name: Literal["twice"] = "twice"
+    attacked: ClassVar[bool | None] = None
+
+
+class TwiceLearner(Learner):
+    def loss(self, x, x_adv, y, targets):
+        outputs = self.network(x, y)
+        return Loss(2 * cross_entropy(outputs.logits, y), outputs)
+
+
+class Corner(Joint):
+    name: Literal["corner"] = "corner"
+
+
+def corner(spec, batch):
+    sign = torch.randint(2, batch.x.shape, generator=batch.generator, device=batch.x.device) * 2 - 1
+    return (batch.x + spec.eps * sign).clamp(0, 1)
+
+
+class Blur(Linf, Expected):
+    name: Literal["blur"] = "blur"
+    times: int = 1
+
+
+def blur(spec: Blur, case: Case) -> Tensor:
+    softened = F.avg_pool2d(case.x, 3, 1, 1, count_include_pad=False)
+    x = case.x + (softened - case.x).clamp(-spec.eps, spec.eps)
+    steps = {"eps": spec.eps, "step": spec.eps / 2, "iterations": spec.times, "generator": case.generator}
+    found = pgd(case.model, case.x, case.y, objective=case.objective(lambda z, y: cross_entropy(z, y)), **steps)
+    return torch.where(case.network(x).logits.argmax(1)[:, None, None, None] != case.y[:, None, None, None], x, found)
+
+
+class Small(Network):
+    def __init__(self, model: config.Model, info: DatasetInfo) -> None:
+        super().__init__(model)
+        self.one, self.two = nn.Conv2d(info.channels, model.width, 3), nn.Conv2d(model.width, model.width, 3)
+        self.channels = {"block1.1": model.width, "block2.1": model.width}
+        self.fc = nn.Linear(model.width, info.classes)
+        initialise(self)
+
+    def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
+        z = self.visit("block1.1", F.relu(self.one(x)), y, trace)
+        return self.visit("block2.1", F.relu(self.two(z)), y, trace)
+
+
+def half(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples]:
+    train, test = digits(name, data_dir, download)
+    return train[torch.arange(INFO.train)], test[torch.arange(INFO.test)]
+
+
+PARTS = {
+    "module": (module(Dim), DimModule, {"module": {"name": "dim", "by": 0.5}}),
+    "objective": (objective(Margin), margin, {"objective": {"name": "margin"}}),
+    "learner": (objective(Twice), TwiceLearner, {"objective": {"name": "twice"}, "attack": None}),
+    "training-attack": (training_attack(Corner), corner, {"attack": {"name": "corner", "eps": 0.1}}),
+    "attack": (attack(Blur), blur, {"selection": {"attack": {"name": "blur", "eps": 0.1}}}),
+    "model": (
+        model("small", (1, 1)),
+        Small,
+        {"model": {"name": "small", "width": 8}, "module": {"name": "cas", "positions": ["all"]}},
+    ),
+    "data": (data("half", INFO), half, {"data": {"dataset": "half", "validation": 0.2}}),
+}
+every_part = pytest.mark.parametrize("kind", PARTS)
+
+TINY = {
+    "data": {"dataset": "digits", "examples": 64, "validation": 0.2, "crop": 1, "flip": False},
+    "model": {"name": "resnet-10", "width": 4},
+    "attack": {"name": "pgd", "eps": 0.1, "step": 0.05, "iterations": 2},
+    "training": {"epochs": 2, "batch_size": 16},
+    "selection": {"attack": {"name": "fgsm", "eps": 0.1}},
+}
+
+
+def tiny(settings):
+    return config.TrialConfig.model_validate_json(json.dumps({**TINY, **settings}))
+
+
+def registered(kind):
+    """The part, registered, and a trial that has it."""
+    register, made, settings = PARTS[kind]
+    register(made)
+    return tiny(settings)

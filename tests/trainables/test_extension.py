@@ -1,0 +1,209 @@
+"""Parts of one's own, of every kind: trained and attacked like the house's."""
+
+from typing import Literal
+
+import pytest
+import torch
+from brought import (
+    INFO,
+    RUNTIME,
+    Blur,
+    Corner,
+    Dim,
+    DimModule,
+    Margin,
+    Small,
+    Twice,
+    TwiceLearner,
+    blur,
+    corner,
+    every_part,
+    half,
+    margin,
+    registered,
+    tiny,
+)
+from pydantic import ValidationError
+
+from trainables import config
+from trainables.config import own
+from trainables.config.reading import ATTACK, reopen
+from trainables.extension import BadPart, Silent, attack, data, model, module, objective, training_attack
+from trainables.modules import MODULES
+from trainables.trial import Trial
+
+pytestmark = pytest.mark.usefixtures("forgotten")
+
+
+@every_part
+def test_it_is_trained_and_attacked_as_the_houses_are(kind):
+    spec = registered(kind)
+    trial = Trial(spec, RUNTIME)
+    before = {name: tensor.clone() for name, tensor in trial.weights().items()}
+    figures = [trial.step(), trial.step()]
+    assert trial.finished
+    assert all(0 <= f["robust_accuracy"] <= f["natural_accuracy"] <= 1 for f in figures)
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in trial.weights().items())
+    seen = spec.selection.attack
+    found = trial.evaluate(seen, trial.weights())
+    assert found.accuracy <= trial.evaluate(config.Natural(), trial.weights()).accuracy
+    assert len(found.ranks["final"]) == (50 if kind == "data" else 64)
+    again = Trial(spec, RUNTIME)
+    again.load_state_dict(trial.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(again.weights().values(), trial.weights().values(), strict=True))
+
+
+@every_part
+def test_it_comes_back_from_the_record_complete_and_without_a_warning(kind, recwarn):
+    spec = registered(kind)
+    assert config.TrialConfig.model_validate_json(spec.model_dump_json()) == spec
+    assert not recwarn.list
+    assert list(own.used(spec)) == list(own.every())
+
+
+@every_part
+def test_without_it_nothing_is_known_of_it(kind):
+    text = registered(kind).model_dump_json()
+    for kinds in own.KINDS:
+        kinds.parts.clear()
+        for table in kinds.tables.values():
+            table.clear()
+    reopen()
+    with pytest.raises(ValueError, match=r"\b(half|small|dim|margin|twice|corner|blur)\b"):
+        config.TrialConfig.model_validate_json(text)
+
+
+def test_an_attack_of_ones_own_is_an_attack_everywhere():
+    attack(Blur)(blur)
+    mine = Blur(eps=0.1)
+    nested = [
+        config.Transfer(source="0" * 16, attack=mine),
+        config.Sensitivity(attack=mine),
+        config.Perturbations(attack=mine, reference=config.FGSM(eps=0.1)),
+    ]
+    assert ATTACK.validate_json(nested[0].model_dump_json()) == nested[0]
+    assert [type(spec).model_validate_json(spec.model_dump_json()) for spec in nested] == nested
+    assert all([*own.used(spec)] == [*own.every()] for spec in nested)
+    training_attack(Corner)(corner)
+    inner = config.AsTraining(attack=Corner(eps=0.1))
+    assert ATTACK.validate_json(inner.model_dump_json()) == inner
+
+
+def test_the_joint_loss_of_a_module_of_ones_own_is_attacked_too():
+    module(Dim)(DimModule)
+    spec = tiny({"module": {"name": "dim"}})
+    trial = Trial(spec, RUNTIME)
+    for beta in ("0", "1", "inf", "inf-1"):
+        trial.evaluate(config.PGD(eps=0.1, step=0.05, iterations=2, beta_atk=beta), trial.weights())
+    assert config.heads(spec.module) == ["final", "1"]
+    assert set(trial.evaluate(config.FGSM(eps=0.1), trial.weights(), complete=True).ranks) == {"final", "1"}
+
+
+def refused(settings):
+    """What is said of a trial that there cannot be."""
+    with pytest.raises(ValidationError) as error:
+        tiny(settings)
+    return str(error.value)
+
+
+def test_what_is_allowed_names_it():
+    assert "'dim'" not in refused({"module": {"name": "dam"}})
+    module(Dim)(DimModule)
+    data("half", INFO)(half)
+    model("small", (1, 1))(Small)
+    assert "'none', 'cas', 'cifs', 'fsr', 'kwta', 'sap', 'dim'" in refused({"module": {"name": "dam"}})
+    assert "'digits' or 'half'" in refused({"data": {"dataset": "whole"}})
+    assert "'lenet' or 'small'" in refused({"model": {"name": "large"}})
+    small = {"model": {"name": "small"}}
+    places = "allowed: block1, block2, block1.1, block2.1, P1, P2, all"
+    assert places in refused({**small, "module": {"name": "cas", "positions": ["P3"]}})
+    assert tiny({**small, "module": {"name": "cas", "positions": ["all"]}}).module.positions == ("block1.1", "block2.1")
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------------
+
+
+class Nameless(Silent):
+    positions: tuple[str, ...] = ("P1",)
+
+
+class Manifold(Silent):
+    name: Literal["one", "two"] = "one"
+    positions: tuple[str, ...] = ("P1",)
+
+
+class Loud(Silent):
+    name: Literal["Loud"] = "Loud"
+    positions: tuple[str, ...] = ("P1",)
+
+
+class Placeless(Silent):
+    name: Literal["placeless"] = "placeless"
+
+
+class OtherCAS(Silent):
+    name: Literal["cas"] = "cas"
+    positions: tuple[str, ...] = ("P1",)
+
+
+class OtherNone(Silent):
+    name: Literal["none"] = "none"
+    positions: tuple[str, ...] = ("P1",)
+
+
+class OtherDim(Silent):
+    name: Literal["dim"] = "dim"
+    positions: tuple[str, ...] = ("P1",)
+
+
+@pytest.mark.parametrize(
+    ("register", "message"),
+    [
+        (lambda: module(Nameless), 'module Nameless: must have a name of its own: name: Literal["mine"] = "mine"'),
+        (lambda: module(Manifold), "module Manifold: must have a name of its own"),
+        (lambda: module(Loud), "module 'Loud': the name must be of a-z, 0-9 and dashes, and begin with a letter"),
+        (lambda: module(Placeless), "module 'placeless': Placeless must have the field positions: tuple"),
+        (lambda: module(DimModule), "module DimModule: its configuration must derive from Silent or Predicting"),
+        (lambda: module(Margin), "module Margin: its configuration must derive from Silent or Predicting"),
+        (lambda: objective(Dim), "objective Dim: its configuration must derive from Trained"),
+        (lambda: training_attack(Blur), "training attack Blur: its configuration must derive from Bounded"),
+        (lambda: attack(Corner), "attack Corner: its configuration must derive from Tested"),
+        (lambda: module(OtherCAS)(DimModule), "module 'cas': the name is one of the house's; choose another"),
+        (lambda: module(OtherNone)(DimModule), "module 'none': the name is one of the house's; choose another"),
+        (lambda: model("lenet", (1,))(Small), "model 'lenet': the name is one of the house's; choose another"),
+        (lambda: data("digits", INFO)(half), "data set 'digits': the name is one of the house's; choose another"),
+        (lambda: model("small", (1, 0)), "model 'small': blocks = (1, 0): must be the numbers of positions in each stage"),
+        (lambda: module(Dim)(Small), "module 'dim': must be a class of InsertedModule, and is the class Small"),
+        (lambda: module(Dim)(margin), "module 'dim': must be a class of InsertedModule, and is a function"),
+        (lambda: objective(Margin)(Small), "objective 'margin': must be a function, or a class of Learner, and is the class"),
+        (lambda: attack(Blur)(Small), "attack 'blur': must be a function, and is the class Small"),
+        (lambda: attack(Blur)(3), "attack 'blur': must be a function, and is a int"),
+        (lambda: (module(Dim)(DimModule), module(OtherDim)(DimModule)), "module 'dim': is registered twice, with different"),
+        (
+            lambda: attack(Blur)(eval("lambda spec, case: case.x", {"__name__": "nowhere"})),
+            "attack 'blur': its code must be in",
+        ),
+    ],
+)
+def test_what_cannot_be_registered_says_why(register, message):
+    with pytest.raises(BadPart) as error:
+        register()
+    assert str(error.value).startswith(message)
+    assert not own.every() or message.endswith("with different")
+
+
+def test_registering_the_same_again_changes_nothing():
+    module(Dim)(DimModule)
+    before = own.every()
+    module(Dim)(DimModule)
+    assert own.every() == before
+    assert MODULES["dim"] is DimModule
+
+
+def test_objectives_say_whether_they_are_attacked():
+    objective(Twice)(TwiceLearner)
+    objective(Margin)(margin)
+    assert tiny({"objective": {"name": "twice"}, "attack": None}).attack is None
+    assert tiny({"objective": {"name": "twice"}}).attack is not None
+    with pytest.raises(ValueError, match=r"attack must not be null with objective\.name=margin, which"):
+        tiny({"objective": {"name": "margin"}, "attack": None})
