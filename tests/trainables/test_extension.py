@@ -207,3 +207,12 @@ def test_objectives_say_whether_they_are_attacked():
     assert tiny({"objective": {"name": "twice"}}).attack is not None
     with pytest.raises(ValueError, match=r"attack must not be null with objective\.name=margin, which"):
         tiny({"objective": {"name": "margin"}, "attack": None})
+
+
+@every_part
+def test_what_it_looks_at_is_not_known_so_that_no_training_is_the_beginning_of_another(kind):
+    spec = registered(kind)
+    stepwise = spec.model_copy(update={"training": config.Training(epochs=2, batch_size=16)})
+    without = config.TrialConfig(training=stepwise.training)
+    assert config.course(without) is not None
+    assert config.course(stepwise) is None
