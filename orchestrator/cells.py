@@ -118,11 +118,39 @@ class Cells:
         layers = (self.profile.settings, self.space.fixed, self.settings(drawn))
         return configure([resolve(layer, self.profile.eps) for layer in layers], self._pins)[0]
 
-    @property
-    def some(self) -> TrialConfig:
-        """A configuration of the space: its own, where the factors are left as they are."""
-        layers = (self.profile.settings, self.space.fixed)
-        return configure([resolve(layer, self.profile.eps) for layer in layers], self._pins)[0]
+    @cached_property
+    def samples(self) -> tuple[Drawn, ...]:
+        """Cells that make sense, and that every label is in which any has: what a search may need, before it begins.
+
+        Raises:
+            BadInput: there is none.
+        """
+        labelled = [f for f in self.factors if isinstance(f.distribution, CategoricalDistribution)]
+        found: list[Drawn] = []
+        missing = {(f.name, label) for f in labelled for label in _values(f.distribution) or ()}
+        refusal: BadInput | None = None
+        for labels in islice(product(*(_values(f.distribution) or () for f in labelled)), MOST):
+            drawn = self._with(dict(zip((f.name for f in labelled), labels, strict=True)))
+            if found and not missing & drawn.items():
+                continue
+            try:
+                self.config(drawn)
+            except BadInput as error:
+                refusal = error
+                continue
+            found.append(drawn)
+            missing -= drawn.items()
+        if not found and refusal is not None:
+            raise refusal
+        return tuple(found)
+
+    def _with(self, labels: Drawn) -> Drawn:
+        """A cell with these labels, and the least of each number."""
+        drawn: dict[str, Scalar] = {}
+        for factor in self.factors:
+            if _means_something(factor, drawn):
+                drawn[factor.name] = labels[factor.name] if factor.name in labels else _some(factor.distribution)
+        return drawn
 
     def distributions(self, drawn: Drawn) -> dict[str, BaseDistribution]:
         """What the values of a cell were drawn from."""
@@ -177,14 +205,10 @@ class Cells:
     def _templates(self) -> Mapping[str, Drawn]:
         """The labels of cells, by what their configurations are without the numbers that are drawn."""
         labelled = [f for f in self.factors if isinstance(f.distribution, CategoricalDistribution)]
-        numbers = {f.name: _some(f.distribution) for f in self.factors if f not in labelled}
         found: dict[str, Drawn] = {}
         for labels in islice(product(*(_values(f.distribution) or () for f in labelled)), MOST):
             chosen = dict(zip((f.name for f in labelled), labels, strict=True))
-            drawn: dict[str, Scalar] = {}
-            for factor in self.factors:
-                if _means_something(factor, drawn):
-                    drawn[factor.name] = chosen.get(factor.name, numbers.get(factor.name, 0))
+            drawn = self._with(chosen)
             try:
                 tree = self.config(drawn).model_dump(mode="json")
             except BadInput:

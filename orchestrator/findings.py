@@ -5,14 +5,14 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.schema import Manifest
-from orchestrator.cells import Cells
+from orchestrator.cells import Cells, Drawn
 from orchestrator.errors import BadInput
 from orchestrator.expansion import plan
 from orchestrator.search import LABEL, REASON, REPEATS, TRIAL, Goal, Search
@@ -116,21 +116,27 @@ def tried(search: Search) -> dict[str, str]:
 
 def finalists(search: Search, best: Sequence[Finding]) -> Study:
     """The study whose rows are these cells, to be trained for all seeds and attacked on the test set."""
-    cells = search.cells
-    labels = [finding.label for finding in best]
-    levels = [
-        Level(f.label if labels.count(f.label) == 1 else f"{f.label} ({f.trial[:4]})", cells.settings(f.drawn)) for f in best
-    ]
+    return as_study(search.study.study_name, search.cells, [f.drawn for f in best], search.goals, search.checkpoint)
+
+
+def as_study(
+    name: str, cells: Cells, some: Sequence[Drawn], goals: Sequence[Goal], checkpoint: Literal["best", "last"]
+) -> Study:
+    """The study whose rows are some cells, with the goals as its columns; without any, a study of the space as it is."""
+    labels = [cells.label(drawn) for drawn in some]
+    # Numbers that differ behind the digits that are printed.
+    told_apart = [label if labels.count(label) == 1 else f"{label} ({i})" for i, label in enumerate(labels, 1)]
+    levels = tuple(Level(label, cells.settings(drawn)) for label, drawn in zip(told_apart, some, strict=True))
     return Study(
-        name=search.study.study_name,
+        name=name,
         aliases=(),
         reference="a search",
         title=f"Search over {', '.join(factor.symbol for factor in cells.factors)}",
-        factors=(choice("configuration", "configuration", tuple(levels), default=levels[0].label),) if levels else (),
-        columns=tuple({goal.label: goal.column for goal in search.goals}.values()),
+        factors=(choice("configuration", "configuration", levels, default=levels[0].label),) if levels else (),
+        columns=tuple({goal.label: goal.column for goal in goals}.values()),
         profiles=cells.space.profiles,
         fixed=cells.space.fixed,
-        checkpoint=search.checkpoint,
+        checkpoint=checkpoint,
     )
 
 

@@ -16,9 +16,10 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.cluster import Resources
+from orchestrator.job import Job, write_failure, write_stop
 from orchestrator.signals import interrupt_restored
 from orchestrator.store import Store
-from orchestrator.worker import Job, Worker, write_failure, write_stop
+from orchestrator.worker import Worker
 
 # A failed trial is told by this package, once and in a line, not by Tune with a trace.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

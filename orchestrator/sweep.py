@@ -1,6 +1,6 @@
 """A sweep: a plan on a cluster, watched, recorded and tracked."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +13,7 @@ from analysis.schema import Manifest
 from orchestrator import ray_tune, tracking
 from orchestrator.cluster import Resources, cluster, find_data, resources, see_storage
 from orchestrator.errors import Interrupted
+from orchestrator.job import Job
 from orchestrator.options import Options
 from orchestrator.optuna_storage import default_url, open_storage
 from orchestrator.optuna_view import NumbersOf, OptunaView
@@ -22,7 +23,6 @@ from orchestrator.search import Search
 from orchestrator.store import Store
 from orchestrator.tracker import Tracker
 from orchestrator.tracking import Tables, View
-from orchestrator.worker import Job
 from trainables.config import Runtime
 from trainables.config.own import Part
 
@@ -60,9 +60,7 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
     if not plan.to_run:
         with _recorded(plan, store, options, shown, console):
             return Outcome({}, {})
-    datasets: set[str] = {t.config.data.dataset for t in plan.to_run}
-    parts = frozenset[Part]().union(*(t.parts for t in plan.to_run))
-    with _at_work(datasets, store, options, parts) as place, _recorded(plan, store, options, shown, console) as trackers:
+    with _at_work(plan, store, options) as place, _recorded(plan, store, options, shown, console) as trackers:
         first = plan.ready()
         outcome = _run(first, store, place, trackers, console, plan.beginnings)
         # Attacks from trials that were just trained, and on those that others were trained through, come after them.
@@ -75,7 +73,7 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
 def search(
     begin: Callable[[], Search],
     manifest: Callable[[Search], Manifest],
-    dataset: str,
+    samples: Plan,
     store: Store,
     options: Options,
     shown: Shown,
@@ -84,13 +82,13 @@ def search(
     """Run what a search asks for.
 
     ``begin``: makes it, once the storage is this process's alone. ``manifest``: what the storage is to say of it; it grows with
-    every cell. ``dataset``: what it trains on.
+    every cell. ``samples``: some cells, of every data set and with every part of one's own that any may have.
 
     Raises:
         BadInput, Unavailable: as :func:`sweep`.
         Interrupted: stopped before the end.
     """
-    with _at_work({dataset}, store, options) as place, _kept(store, options, shown, console) as trackers:
+    with _at_work(samples, store, options) as place, _kept(store, options, shown, console) as trackers:
         found = begin()
         with Progress((), console, found.trials - found.looked_at) as progress:
             source = _Drawing(found, manifest, store, place.runtime, progress)
@@ -163,13 +161,14 @@ class _Place(NamedTuple):
 
 
 @contextmanager
-def _at_work(datasets: Iterable[str], store: Store, options: Options, parts: Collection[Part] = ()) -> Iterator[_Place]:
-    """A cluster, whose nodes have the data and know these parts of one's own."""
+def _at_work(plan: Plan, store: Store, options: Options) -> Iterator[_Place]:
+    """A cluster, whose nodes have a plan's data and know its parts of one's own."""
     _look_ahead(store, options)
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
-        find_data(sorted(datasets), runtime, parts)
+        parts = frozenset[Part]().union(*(t.parts for t in plan.to_run))
+        find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime, parts)
         yield _Place(share, runtime)
 
 

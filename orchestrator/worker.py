@@ -2,61 +2,30 @@
 
 import gc
 import json
-import platform
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from ray import tune
 
-from analysis.schema import FAILED, FINISHED, STOPPED, UNFINISHED
+from analysis.schema import FAILED, FINISHED, UNFINISHED
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
-from orchestrator.parts import packed
-from orchestrator.plan import Evaluation, Measurement, PlannedTrial
+from orchestrator.job import Job, write_trial
+from orchestrator.plan import Evaluation, Measurement
 from orchestrator.settings import explain
 from orchestrator.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import NUMERICS, Attack, Runtime, Transfer, TrialConfig, attack_key, begins, gradient_steps, measure_key
-from trainables.config.own import used
+from trainables.config import Attack, Transfer, TrialConfig, attack_key, begins, gradient_steps, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
 #: Evaluations and measurements are reported together until they took so many seconds: a report costs the driver milliseconds.
 REPORT_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """What an actor is asked to do: train this trial to the end, then run these evaluations and measurements.
-
-    ``beginnings``: trials that this one passes through, by key: their training is found in it.
-    """
-
-    storage: str
-    key: str
-    config: TrialConfig
-    evaluations: tuple[Evaluation, ...]
-    measurements: tuple[Measurement, ...]
-    runtime: Runtime
-    beginnings: Mapping[str, TrialConfig] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime, beginnings: Iterable[PlannedTrial] = ()) -> Self:
-        """The job that a planned trial leaves to do; ``beginnings``: what is trained on the way."""
-        through = {trial.key: trial.config for trial in beginnings}
-        return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime, through)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """With its parts of one's own: where it goes, nobody knows them yet."""
-        specs = (self.config, *(e.attack for e in self.evaluations), *(m.measure for m in self.measurements))
-        return packed(frozenset(used(specs)), Job, *(getattr(self, its.name) for its in fields(self)))
 
 
 class SourceMissing(LookupError):
@@ -316,49 +285,6 @@ class Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Advance the job; see :meth:`Work.advance`."""
         return self.work.advance()
-
-
-def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str, reason: str) -> None:
-    """Write a trial's row; ``progress``: its epochs, best_epoch, device and seconds."""
-    before = store.read_trial(job.key)
-    now = datetime.now(UTC)
-    row = {
-        "trial": job.key,
-        "status": status,
-        "reason": reason,
-        "seed": job.config.seed,
-        "config": job.config.model_dump_json(),
-        "versions": json.dumps(versions()),
-        "created": before["created"] if before else now,
-        "updated": now,
-        **{name: progress[name] for name in ("epochs", "best_epoch", "device", "seconds")},
-    }
-    store.write_trial(row, job.config.model_dump(mode="json"))
-
-
-def write_failure(store: Store, job: Job, reason: str) -> None:
-    """Record that a trial failed for good, from outside its actor."""
-    _write_end(store, job, FAILED, reason)
-
-
-def write_stop(store: Store, job: Job, reason: str) -> None:
-    """Record that a trial was stopped early, from outside its actor."""
-    _write_end(store, job, STOPPED, reason)
-
-
-def _write_end(store: Store, job: Job, status: str, reason: str) -> None:
-    progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0}
-    write_trial(store, job, progress, status, reason)
-
-
-def versions() -> dict[str, str]:
-    """What made the numbers."""
-    return {
-        "advsweep": version("advsweep"),
-        "numerics": str(NUMERICS),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def _milliseconds() -> int:

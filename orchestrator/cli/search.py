@@ -25,7 +25,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.sweeps import make_plan, run_plan, tell_failures
 from orchestrator.cli.tables import print_table, shown_of
-from orchestrator.errors import BadInput, Interrupted
+from orchestrator.errors import BadInput, Interrupted, SweepIncomplete
 
 if TYPE_CHECKING:
     from orchestrator.cells import Cells
@@ -81,8 +81,8 @@ def search(
     """
     from orchestrator.cells import Cells
     from orchestrator.findings import as_json as everything
-    from orchestrator.findings import chosen, define, manifest
-    from orchestrator.findings import finalists as as_study
+    from orchestrator.findings import as_study, chosen, define, manifest
+    from orchestrator.findings import finalists as best_of
     from orchestrator.goals import goals
     from orchestrator.optuna_storage import default_url, open_storage
     from orchestrator.samplers import open_study
@@ -104,7 +104,7 @@ def search(
     overrides = parse(settings or [])
     names = None if factors is None else [part.strip() for part in factors.split(",") if part.strip()]
     cells = Cells(within, within.profiles[profile], names, overrides)
-    config = cells.some
+    config = cells.config(cells.samples[0])
     if not config.data.validation:
         raise BadInput("data.validation = 0: must be > 0, for a search chooses by held-out images")
     called = name or (f"{within.name}-search" if "/" in within.name else f"{within.name}/search")
@@ -113,6 +113,9 @@ def search(
     url = options.optuna or default_url(store)
     if url is None:
         raise BadInput(f"--optuna: must be given with --storage {storage!r}, where no journal can be kept: a database's URL")
+
+    # Every label of the factors, and the objectives' attacks: what is wrong with them is told before a cluster is started.
+    samples, _ = make_plan([as_study(called, cells, cells.samples, wanted, checkpoint)], profile, 1, settings, storage)
 
     def begin() -> Search:
         study = open_study(open_storage(url), called, objectives, sampler, pruner, config.training.epochs, sampler_seed)
@@ -123,10 +126,10 @@ def search(
     try:
         from orchestrator import sweep
 
-        made, outcome = sweep.search(
+        made, _ = sweep.search(
             begin,
             lambda search: manifest(search, profile, seeds, overrides),
-            config.data.dataset,
+            samples,
             store,
             options,
             shown_of(storage),
@@ -138,15 +141,17 @@ def search(
         print_json(everything(made))
     else:
         _print_findings(made)
-    last = as_study(made, chosen(made)[:finalists])
-    plan, store = make_plan([last], profile, seeds, settings, storage, retry_failed=retry_failed)
-    if last.factors:
-        outcome = outcome.and_then(run_plan(plan, store, options, storage, console))
+    best = chosen(made)[:finalists]
+    if finalists and not best:
+        raise SweepIncomplete(_nothing_found(made))
+    if best:
+        plan, store = make_plan([best_of(made, best)], profile, seeds, settings, storage, retry_failed=retry_failed)
+        outcome = run_plan(plan, store, options, storage, console)
         if not as_json:
             out.print("\nThe best of them, for all seeds and on the test set:\n")
             print_table(storage, plan.manifests[0], "both", "minimum")
             out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(storage)}; Optuna's study {called!r}: {url}")
-    tell_failures(plan, outcome)
+        tell_failures(plan, outcome)
 
 
 def _space(name: str, files: "list[Path] | None") -> "Space":
@@ -162,6 +167,16 @@ def _space(name: str, files: "list[Path] | None") -> "Space":
     if len(found) > 1:
         raise BadInput(f"{name!r}: must be one study, and is {len(found)}: {', '.join(study.name for study in found)}")
     return Space.of(found[0])
+
+
+def _nothing_found(search: "Search") -> str:
+    from orchestrator.findings import findings, unfinished
+
+    if findings(search):
+        return "no configuration keeps to the constraints; lower them, or look at more with --trials"
+    reasons = list(unfinished(search).items())
+    why = f" ({reasons[0][0]}: {reasons[0][1]})" if reasons else ""
+    return f"no configuration has a value{why}; take failed ones up again with --retry-failed"
 
 
 def _start(name: str, cells: "Cells", objectives: list[str], sampler: str, pruner: str, trials: int) -> str:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny_study import jobs, tiny_plan
 
+from orchestrator.job import Job
 from orchestrator.store import Store
-from orchestrator.worker import Job
 
 
 @pytest.fixture(autouse=True, scope="session")

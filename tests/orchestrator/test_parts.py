@@ -19,13 +19,14 @@ from orchestrator.cli.options import find_studies
 from orchestrator.cost import FORWARD, WEIGHTS, evaluation_passes, objective_passes, training_passes
 from orchestrator.errors import AdvsweepError, BadInput
 from orchestrator.expansion import plan
+from orchestrator.job import Job
 from orchestrator.network_size import multiply_adds
 from orchestrator.parts_template import PARTS
 from orchestrator.rehearsal import rehearse
 from orchestrator.settings import check_fields, configure, configure_attack
 from orchestrator.study_files import load
 from orchestrator.throughput import recorded
-from orchestrator.worker import Job, SourceMissing, Work
+from orchestrator.worker import SourceMissing, Work
 from search_spaces.factor import Eps
 from trainables.config import DATASETS, Model, NoModule, own, trial_key
 from trainables.config.reading import reopen

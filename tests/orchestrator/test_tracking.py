@@ -24,10 +24,11 @@ from tiny_study import finish, jobs, tiny_plan
 
 from orchestrator import tracking
 from orchestrator.errors import Unavailable
+from orchestrator.job import write_failure
 from orchestrator.store import Store, flatten
 from orchestrator.tracker import Tracker
 from orchestrator.tracking import View, connect, default_uri
-from orchestrator.worker import Work, write_failure
+from orchestrator.worker import Work
 
 VANILLA, CAS, CIFS = (trial.key for trial in tiny_plan().trials)
 

@@ -19,9 +19,10 @@ from analysis.schema import FAILED, FINISHED, NEVER, STOPPED, UNFINISHED
 from orchestrator import worker
 from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
 from orchestrator.expansion import plan
+from orchestrator.job import Job, write_failure, write_stop
 from orchestrator.plan import Evaluation, Measurement
 from orchestrator.store import Recorded, Store
-from orchestrator.worker import Job, Work, Worker, write_failure, write_stop
+from orchestrator.worker import Work, Worker
 from search_spaces.factor import Level, choice
 from search_spaces.study import Picture
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from orchestrator.expansion import plan
+from orchestrator.job import Job
 from orchestrator.plan import Plan
 from orchestrator.store import Store
-from orchestrator.worker import Job, Work
+from orchestrator.worker import Work
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import NATURAL, pgd
