@@ -478,7 +478,7 @@ def test_every_single_setting_changes_a_trials_identity(path):
 
 
 def test_every_single_setting_is_a_field_that_the_key_sees():
-    """The walk above misses nothing: it meets every field of every part of the configuration, but for those that are not said."""
+    """The walk above misses nothing: it meets every field of every part of a configuration that is said."""
 
     def dotted(model):
         for name, field in type(model).model_fields.items():
