@@ -21,7 +21,3 @@ class Space:
     def of(cls, study: Study) -> Self:
         """What a study varies, beyond its levels."""
         return cls(study.name, study.fixed, study.factors, study.profiles)
-
-    def varied(self, profile: Profile) -> tuple[Factor, ...]:
-        """The factors that a profile leaves free."""
-        return tuple(f for f in self.factors if not f.fields <= profile.pins.keys())

@@ -1,0 +1,61 @@
+"""The spaces that a search draws from."""
+
+import pytest
+from optuna.distributions import CategoricalDistribution
+
+from search_spaces.catalog import SPACES
+from search_spaces.factor import Eps
+from search_spaces.space import Space
+
+#: What can be searched, by the paper that has it.
+NAMES = {
+    "cas": {"block", "beta", "suppression", "eps", "iterations"},  # the iterations of the evaluation
+    "cifs": {"beta", "top_k", "imgf", "alpha", "T", "positions", "layers", "probes"},
+    "infofeature": {"lambda", "iterations", "distance"},
+    "afd": {"discriminator", "hidden", "loss", "lr_encoder", "lr_discriminator"},
+    "fsr": {"block", "tau", "lambda_sep", "lambda_rec", "separation", "mask", "strategy"},
+}
+TRAINING = {"objective", "trades_lambda", "mart_lambda", "step", "training_eps", "training_iterations"}
+
+every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+
+
+def test_every_ablated_setting_is_a_factor() -> None:
+    assert SPACES.keys() == NAMES.keys()
+    for name, names in NAMES.items():
+        known = {factor.name for factor in SPACES[name].factors}
+        assert names <= known, name
+        assert (known >= TRAINING) == (name in {"cas", "cifs", "fsr"})
+
+
+@every_space
+def test_every_factor_has_a_range_that_holds_its_levels(space: Space) -> None:
+    assert len({factor.name for factor in space.factors}) == len(space.factors)
+    for factor in space.factors:
+        assert factor.symbol
+        if isinstance(factor.distribution, CategoricalDistribution):
+            assert list(factor.distribution.choices) == [level.label for level in factor.levels]
+            continue
+        (field,) = factor.fields  # what is drawn can only mean the one field
+        for level in factor.levels:
+            value = level.settings[field]
+            drawn = value.times if isinstance(value, Eps) else value
+            assert isinstance(value, Eps) == factor.of_eps
+            assert factor.distribution.low <= drawn <= factor.distribution.high
+            # What is drawn at a level is that level.
+            assert factor.level(drawn) == level
+
+
+@every_space
+def test_what_a_factor_is_given_is_a_label_of_another(space: Space) -> None:
+    labels = {factor.name: {level.label for level in factor.levels} for factor in space.factors}
+    for factor in space.factors:
+        assert all(set(needed) <= labels[other] for other, needed in factor.given.items())
+
+
+def test_a_space_of_a_study_is_what_the_study_varies() -> None:
+    from search_spaces.catalog import STUDIES
+
+    study = STUDIES["cifs/table-5"]
+    space = Space.of(study)
+    assert (space.name, space.factors, space.fixed, space.profiles) == (study.name, study.factors, study.fixed, study.profiles)
