@@ -17,6 +17,7 @@ from orchestrator.errors import BadInput
 from orchestrator.expansion import plan
 from orchestrator.search import LABEL, REASON, REPEATS, TRIAL, Goal, Search
 from search_spaces.factor import Level, choice
+from search_spaces.profiles import NATURAL
 from search_spaces.study import Study
 
 #: Fewer values than this say nothing of importance.
@@ -122,7 +123,7 @@ def finalists(search: Search, best: Sequence[Finding]) -> Study:
 def as_study(
     name: str, cells: Cells, some: Sequence[Drawn], goals: Sequence[Goal], checkpoint: Literal["best", "last"]
 ) -> Study:
-    """The study whose rows are some cells, with the goals as its columns; without any, a study of the space as it is."""
+    """The study whose rows are some cells, its columns natural accuracy and the goals; without any, of the space as it is."""
     labels = [cells.label(drawn) for drawn in some]
     # Numbers that differ behind the digits that are printed.
     told_apart = [label if labels.count(label) == 1 else f"{label} ({i})" for i, label in enumerate(labels, 1)]
@@ -133,7 +134,7 @@ def as_study(
         reference="a search",
         title=f"Search over {', '.join(factor.symbol for factor in cells.factors)}",
         factors=(choice("configuration", "configuration", levels, default=levels[0].label),) if levels else (),
-        columns=tuple({goal.label: goal.column for goal in goals}.values()),
+        columns=tuple({column.label: column for column in (NATURAL, *(goal.column for goal in goals))}.values()),
         profiles=cells.space.profiles,
         fixed=cells.space.fixed,
         checkpoint=checkpoint,

@@ -94,10 +94,8 @@ def search(
     console = err if as_json else out
     wanted = goals(objective or ["pgd20"], constraint or [])
     objectives = [goal.label for goal in wanted if goal.bound is None]
-    if len(objectives) > 1 and pruner != "none":
-        raise BadInput(f"--pruner {pruner}: must be none with several objectives, of which no one says what does badly")
-    if len(objectives) > 1 and sampler == "cmaes":
-        raise BadInput("--sampler cmaes: knows one objective only; allowed with several: tpe, gp, nsga2, random, qmc")
+    if len(objectives) > 1:
+        _check_several(sampler, pruner)
     within = _space(space, study_file)
     if profile not in within.profiles:
         raise BadInput(f"--profile {profile!r}: allowed for {within.name}: {', '.join(within.profiles)}")
@@ -152,6 +150,14 @@ def search(
             print_table(storage, plan.manifests[0], "both", "minimum")
             out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(storage)}; Optuna's study {called!r}: {url}")
         tell_failures(plan, outcome)
+
+
+def _check_several(sampler: str, pruner: str) -> None:
+    """What knows one objective only has no place where there are several."""
+    if pruner != "none":
+        raise BadInput(f"--pruner {pruner}: must be none with several objectives, of which no one says what does badly")
+    if sampler == "cmaes":
+        raise BadInput("--sampler cmaes: knows one objective only; allowed with several: tpe, gp, nsga2, random, qmc")
 
 
 def _space(name: str, files: "list[Path] | None") -> "Space":

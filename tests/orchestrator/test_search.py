@@ -392,7 +392,7 @@ def test_the_best_are_a_study_of_their_own(run):
     arms = study.arms(study.profiles["demo"])
     assert [arm.labels for arm in arms] == [(f.label,) for f in best]
     assert [arm.settings for arm in arms] == [run.cells.settings(f.drawn) for f in best]
-    assert [column.label for column in study.columns] == ["PGD-20"]
+    assert [column.label for column in study.columns] == ["Natural", "PGD-20"]
 
 
 def test_the_storage_says_what_a_search_has_tried(run):
