@@ -9,7 +9,7 @@ demo: .venv/installed
 
 test: .venv/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/integration
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest --durations=12 tests/integration
 
 check: .venv/installed-test
 	$(BIN)/ruff check .
