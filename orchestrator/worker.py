@@ -267,15 +267,20 @@ class Work:
 
 
 class Worker(tune.Trainable):
-    """Ray Tune's side of :class:`Work`. One actor serves many trials; nothing of one is left when the next begins."""
+    """Ray Tune's side of :class:`Work`. One actor serves many trials; nothing of one is left when the next begins.
+
+    A job begins with its first step and not before: Tune may make an actor for a trial that it then gives to another one, and
+    what comes up late must not write over what that one has recorded.
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin ``config["job"]``."""
-        self.work = Work(config["job"])
+        """Take on ``config["job"]``."""
+        self._job: Job = config["job"]
+        self._work: Work | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another job in this process."""
-        del self.work
+        """Take on another job in this process."""
+        del self._work
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -283,8 +288,10 @@ class Worker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Advance the job; see :meth:`Work.advance`."""
-        return self.work.advance()
+        """Begin the job, or go on with it; see :meth:`Work.advance`."""
+        if self._work is None:
+            self._work = Work(self._job)
+        return self._work.advance()
 
 
 def _milliseconds() -> int:

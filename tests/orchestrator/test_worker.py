@@ -702,13 +702,24 @@ def test_an_actor_that_is_used_again_leaves_nothing_of_the_job_before(store, tmp
     while not actor.step()["done"]:
         pass
     assert actor.reset_config({"job": some[1]})
-    assert actor.work.job == some[1]
     while not actor.step()["done"]:
         pass
     actor.stop()
     alone = replace(some[1], storage=str(tmp_path / "alone"))
     finish(alone)
     assert record(some[1]) == record(alone)
+
+
+def test_an_actor_that_comes_up_late_and_is_not_needed_writes_nothing(job, store):
+    finish(job)
+    before = store.read_trial(job.key)
+    write_stop(store, job, "stopped early")
+    stopped = store.read_trial(job.key)
+    late = Worker({"job": job})
+    assert store.read_trial(job.key) == stopped != before
+    late.reset_config({"job": job})
+    late.stop()
+    assert store.read_trial(job.key) == stopped
 
 
 # --- beginnings ---------------------------------------------------------------------------------------------------------
