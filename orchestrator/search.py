@@ -102,9 +102,19 @@ class Search:
     # --- what is known at the start -----------------------------------------------------------------------------------
 
     def _take_up(self) -> None:
-        """Go on from an earlier process: what it was told stays, and what it did not hear the end of comes first."""
+        """Go on from an earlier process: what it was told stays, and what it did not hear the end of comes first.
+
+        So does what failed, where it is to be taken up again.
+        """
+        failed: set[str] = set()
+        if self._retry_failed:
+            failed = {key for key, recorded in self.store.index(self.store.trials()).items() if recorded.status == FAILED}
         for trial in self.study.get_trials(deepcopy=False):
-            if trial.state == TrialState.RUNNING:
+            key = trial.user_attrs.get(TRIAL)
+            if key in failed and trial.state.is_finished():
+                failed.discard(key)
+                self.study.enqueue_trial(trial.params, _known(trial.user_attrs))
+            elif trial.state == TrialState.RUNNING:
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 self.study.enqueue_trial(trial.params, _known(trial.user_attrs))
             elif trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and REPEATS not in trial.user_attrs:
@@ -229,9 +239,7 @@ class Search:
             return
         reason = planned.recorded.reason or "not evaluated"
         trial.set_user_attr(REASON, reason)
-        # What diverged did badly, as what was stopped did; what ran out of memory did nothing of the kind.
-        badly = reason.startswith(("diverged", "stopped early"))
-        self._told[key] = self.study.tell(trial, state=TrialState.PRUNED if badly else TrialState.FAIL)
+        self._told[key] = self.study.tell(trial, state=TrialState.PRUNED if did_badly(reason) else TrialState.FAIL)
 
     # --- what a trial is asked ----------------------------------------------------------------------------------------
 
@@ -261,6 +269,11 @@ class Search:
             return float(there[e.key] if e.key in there else there[e.instead or ""])
 
         return {label: min(map(accuracy, asked)) for label, asked in self._asked(planned.key, planned.config).items()}
+
+
+def did_badly(reason: str) -> bool:
+    """Whether a trial has no value because it diverged or was stopped; what ran out of memory did nothing of the kind."""
+    return reason.startswith(("diverged", "stopped early"))
 
 
 class _Suggesting:

@@ -86,7 +86,7 @@ def search(
     from orchestrator.goals import goals
     from orchestrator.optuna_storage import default_url, open_storage
     from orchestrator.samplers import open_study
-    from orchestrator.search import Search
+    from orchestrator.search import Search, did_badly
     from orchestrator.settings import parse
     from orchestrator.store import Store
     from orchestrator.study_files import check_name
@@ -124,7 +124,7 @@ def search(
     try:
         from orchestrator import sweep
 
-        made, _ = sweep.search(
+        made, outcome = sweep.search(
             begin,
             lambda search: manifest(search, profile, seeds, overrides),
             samples,
@@ -139,6 +139,7 @@ def search(
         print_json(everything(made))
     else:
         _print_findings(made)
+    lost = [why for why in outcome.failures.values() if not did_badly(why)]
     best = chosen(made)[:finalists]
     if finalists and not best:
         raise SweepIncomplete(_nothing_found(made))
@@ -150,6 +151,8 @@ def search(
             print_table(storage, plan.manifests[0], "both", "minimum")
             out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(storage)}; Optuna's study {called!r}: {url}")
         tell_failures(plan, outcome)
+    if lost:
+        raise SweepIncomplete(f"{len(lost)} configurations failed ({lost[0]}); take them up again with --retry-failed")
 
 
 def _check_several(sampler: str, pruner: str) -> None:

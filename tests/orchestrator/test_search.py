@@ -206,6 +206,22 @@ def test_what_diverged_did_badly_and_what_ran_out_of_memory_did_nothing(run, rea
     assert tried(search) == {planned.key: told.user_attrs["cell"]}
 
 
+@pytest.mark.parametrize("reason", ["diverged at epoch 1: the loss is nan", "out of memory"])
+def test_what_failed_comes_first_where_a_search_that_heard_of_it_takes_it_up_again(run, reason):
+    search = run.begin(trials=2)
+    failed, fine = search.next(), search.next()
+    write(run.store, failed, FAILED, reason, robust=[])
+    search.ended(failed.key)
+    run.train(search, fine)
+    assert run.begin(trials=2).looked_at == (2 if reason.startswith("diverged") else 1)
+    again = run.begin(trials=2, retry_failed=True)
+    first = again.next()
+    assert first.key == failed.key
+    run.train(again, first, 0.75)
+    assert {f.trial: round(f.values["PGD-20"]) for f in findings(again)} == {failed.key: 75, fine.key: 50}
+    assert again.next() is None
+
+
 # --- early ends ---------------------------------------------------------------------------------------------------------
 
 
