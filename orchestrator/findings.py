@@ -91,7 +91,7 @@ def importances(search: Search) -> dict[str, dict[str, float]]:
 
     Of factors that every cell has; empty where too few values are known, or where they are all the same.
     """
-    if len(search.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < FEWEST:
+    if len(findings(search)) < FEWEST:  # a repetition is no other value
         return {}
     found: dict[str, dict[str, float]] = {}
     for i, goal in enumerate(search.objectives):
