@@ -1,0 +1,1 @@
+"""Golden values: what plans, methods and the demo came to before anything moved, and must come to still."""

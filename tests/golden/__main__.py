@@ -1,0 +1,35 @@
+"""Write or compare golden values: ``python -m tests.golden write|check plans|methods|demo [STORAGE]``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.golden import demo, methods, plans
+
+HERE = Path(__file__).parent
+
+
+def collect(kind: str, storage: str = "") -> dict[str, Any]:
+    """The values of one kind as they are now."""
+    if kind == "plans":
+        return plans.digests()
+    return dict(methods.results()) if kind == "methods" else demo.left(storage)
+
+
+def main(action: str, kind: str, *rest: str) -> int:
+    """Write the values, or say which differ."""
+    now = json.loads(json.dumps(collect(kind, *rest)))
+    file = HERE / f"{kind}.json"
+    if action == "write":
+        file.write_text(json.dumps(now, indent=0, sort_keys=True) + "\n")
+        return 0
+    before = json.loads(file.read_text())
+    differ = [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
+    for name in differ:
+        print(f"{name}\n  before {before.get(name)}\n  now    {now.get(name)}")
+    print(f"{kind}: {len(differ)} of {len(before)} differ")
+    return bool(differ)
+
+
+sys.exit(main(*sys.argv[1:]))

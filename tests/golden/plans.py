@@ -1,0 +1,64 @@
+"""What every study expands to in every profile, without keys: a digest of each part, and the text behind it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.expansion import plan
+from search_spaces.catalog import STUDIES
+from search_spaces.study import Study
+from trainables.config import attack_key, measure_key
+
+PROFILES = ("paper", "short", "demo")
+
+
+def digest(text: str) -> str:
+    """16 hex digits of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def expanded(study: Study, profile: str) -> dict[str, list[str]]:
+    """Lines that say what a study comes to: its trials, attacks, measures and manifest."""
+    made = plan([study], profile)
+    (manifest,) = made.manifests
+    configs = {trial.key: trial.config.model_dump_json() for trial in made.trials}
+    attacks = {attack_key(e.attack): e.attack.model_dump_json() for t in made.trials for e in t.evaluations}
+    measures = {measure_key(m.measure): m.measure.model_dump_json() for t in made.trials for m in t.measurements}
+    names = {key: digest(text) for key, text in {**configs, **attacks, **measures}.items()} | {"": ""}
+    rows = [
+        {
+            "labels": arm.labels,
+            "trials": {seed: names[key] for seed, key in arm.trials.items()},
+            "reads": {label: sorted(names[key] for key in reads.values()) for label, reads in arm.reads.items()},
+            "pictures": {label: names[key] for label, key in arm.pictures.items()},
+            "heads": arm.heads,
+        }
+        for arm in manifest.arms
+    ]
+    columns = [(c.label, c.adversarial, c.head, c.top_k, c.only, c.kind, c.array, c.times, c.statistic) for c in manifest.columns]
+    printed = [(n.labels, n.checkpoint, n.column, n.value, n.std, n.seed) for n in manifest.printed]
+    return {
+        "trials": [f"{configs[t.key]} {dict(t.arms)}" for t in made.trials],
+        "attacks": [
+            f"{names[t.key]} {e.checkpoint} {e.complete} {e.label} {e.attack.model_dump_json()}"
+            for t in made.trials
+            for e in t.evaluations
+        ],
+        "measures": [
+            f"{names[t.key]} {m.checkpoint} {m.measure.model_dump_json()}" for t in made.trials for m in t.measurements
+        ],
+        "manifest": [json.dumps(value) for value in (manifest.factors, columns, printed, manifest.selection, *rows)],
+    }
+
+
+def digests() -> dict[str, Any]:
+    """Of every study in every profile, the number of lines of each part and their digest."""
+    return dict(_digests())
+
+
+def _digests() -> Iterator[tuple[str, dict[str, str]]]:
+    for study in STUDIES.values():
+        for profile in PROFILES:
+            parts = expanded(study, profile)
+            yield f"{study.name} ({profile})", {name: f"{len(t)} {digest(chr(10).join(t))}" for name, t in parts.items()}
