@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from trainables import config
-from trainables.attacks.losses import cross_entropy
+from trainables.attacks.building_blocks.losses import cross_entropy
 from trainables.data import Examples, evaluation_batches, load
 from trainables.evaluation import BATCH, evaluate
 from trainables.joint import Weights, attack_weights, joint

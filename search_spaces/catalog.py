@@ -5,10 +5,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from search_spaces import afd, cas, cifs, fsr, infofeature, training
-from search_spaces.afd.space import PROFILES as AFD_PROFILES
-from search_spaces.cas.space import PROFILES as CAS_PROFILES
-from search_spaces.cifs.space import PROFILES as CIFS_PROFILES
+from search_spaces import training
+from search_spaces.papers import afd, cas, cifs, fsr, infofeature
+from search_spaces.papers.afd.space import PROFILES as AFD_PROFILES
+from search_spaces.papers.cas.space import PROFILES as CAS_PROFILES
+from search_spaces.papers.cifs.space import PROFILES as CIFS_PROFILES
 from search_spaces.space import Space
 from search_spaces.study import Study
 

@@ -40,7 +40,7 @@ class Found(NamedTuple):
     image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that look for it. Accuracy
     at any eps is the share of distances above it; at the attack's own it is that of final ranks 0, too. ``broken``: the
     gradient steps over all restarts after which each example was first broken, (N,), and
-    :data:`~trainables.attacks.watch.NEVER`; None for attacks that do not count them, and for networks that draw.
+    :data:`~trainables.attacks.building_blocks.watch.NEVER`; None for attacks that do not count them, and for networks that draw.
     """
 
     ranks: tuple[NDArray[np.uint16], ...]

@@ -11,7 +11,7 @@ from orchestrator.cli.search import search
 from orchestrator.cli.show import figure, status, studies, sync, table, ui
 from orchestrator.cli.sweeps import plan, run
 from orchestrator.errors import AdvsweepError
-from orchestrator.signals import terminate_as_interrupt
+from orchestrator.execution.signals import terminate_as_interrupt
 
 app = typer.Typer(
     name="advsweep",

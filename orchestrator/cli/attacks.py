@@ -31,8 +31,8 @@ from orchestrator.errors import BadInput, CheckFailed
 
 if TYPE_CHECKING:
     from analysis.checks import Item
-    from orchestrator.options import Options
-    from orchestrator.plan import Plan
+    from orchestrator.execution.options import Options
+    from orchestrator.planning.plan import Plan
     from search_spaces.column import Column
     from trainables.config import Runtime
 
@@ -94,7 +94,7 @@ def evaluate(
 
     Example: `advsweep evaluate --checkpoint weights.pt --model resnet-18 --attack "pgd(iterations=20)"`
     """
-    from orchestrator.attack_text import column, number, picture
+    from orchestrator.authoring.attack_text import column, number, picture
 
     if not attack and not measure:
         raise BadInput("--attack or --measure: give at least one")
@@ -145,7 +145,7 @@ def check(
 
     Example: `advsweep check cifs/robustness --profile demo`
     """
-    from orchestrator.baseline import from_baseline
+    from orchestrator.planning.baseline import from_baseline
     from search_spaces.checklist import CHECKLIST, MEASURES, TRANSFERRED
 
     console = err if as_json else out
@@ -181,7 +181,7 @@ def _attack_weights(
     settings: Sequence[str] | None,
     runtime: "Runtime",
 ) -> None:
-    from orchestrator.elsewhere import Elsewhere
+    from orchestrator.execution.external_checkpoint import Elsewhere
 
     brought = Elsewhere(checkpoint, model, dataset, columns, eps, settings or [], runtime)
     out.print(f"{checkpoint}: {brought.description}", highlight=False)

@@ -26,9 +26,9 @@ def new_study(
 
     Example: `advsweep new-study mine/gate --parts`
     """
-    from orchestrator.parts_template import PARTS
-    from orchestrator.study_files import check_name, taken_names
-    from orchestrator.study_templates import PYTHON, TOML
+    from orchestrator.authoring.plugin_template import PARTS
+    from orchestrator.authoring.study_files import check_name, taken_names
+    from orchestrator.authoring.study_templates import PYTHON, TOML
 
     check_name(name)
     if other := taken_names().get(name):

@@ -17,8 +17,8 @@ from orchestrator.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from analysis.schema import Manifest
-    from orchestrator.options import Options
-    from orchestrator.store import Store
+    from orchestrator.execution.options import Options
+    from orchestrator.record.store import Store
     from search_spaces.study import Study
 
 out = Console(soft_wrap=True)
@@ -89,7 +89,7 @@ def sweep_options(
     ] = False,
 ) -> "Options":
     """How a sweep runs, from the command line."""
-    from orchestrator.options import Options
+    from orchestrator.execution.options import Options
     from trainables.config import Runtime
 
     folder = str(Path(data_dir).expanduser().resolve())
@@ -113,7 +113,7 @@ def with_sweep_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def find_studies(patterns: Sequence[str], files: Sequence[Path] | None = None) -> "tuple[Study, ...]":
     """The studies of these names, each once: the catalogue's, and those of ``files``, whose parts are registered."""
-    from orchestrator.study_files import load
+    from orchestrator.authoring.study_files import load
     from search_spaces.catalog import UnknownStudy, find
 
     own = load(files or ())
@@ -125,7 +125,7 @@ def find_studies(patterns: Sequence[str], files: Sequence[Path] | None = None) -
 
 def existing_store(storage: str) -> "Store":
     """The record of a storage that is there."""
-    from orchestrator.store import Store
+    from orchestrator.record.store import Store
 
     store = Store(storage)
     if not store.exists():

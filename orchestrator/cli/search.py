@@ -28,9 +28,9 @@ from orchestrator.cli.tables import print_table, shown_of
 from orchestrator.errors import BadInput, Interrupted, SweepIncomplete
 
 if TYPE_CHECKING:
-    from orchestrator.cells import Cells
-    from orchestrator.options import Options
-    from orchestrator.search import Search
+    from orchestrator.execution.options import Options
+    from orchestrator.search.loop import Search
+    from orchestrator.search.space import Cells
     from search_spaces.space import Space
 
 #: Lines that fit a screen.
@@ -79,17 +79,17 @@ def search(
 
     Example: `advsweep search cifs --factors beta,top_k,imgf --profile demo --trials 20 --objective pgd20 --pruner asha`
     """
-    from orchestrator.cells import Cells
-    from orchestrator.findings import as_json as everything
-    from orchestrator.findings import as_study, chosen, define, manifest
-    from orchestrator.findings import finalists as best_of
-    from orchestrator.goals import goals
-    from orchestrator.optuna_storage import default_url, open_storage
-    from orchestrator.samplers import open_study
-    from orchestrator.search import Search, did_badly
-    from orchestrator.settings import parse
-    from orchestrator.store import Store
-    from orchestrator.study_files import check_name
+    from orchestrator.authoring.study_files import check_name
+    from orchestrator.planning.settings import parse
+    from orchestrator.record.store import Store
+    from orchestrator.search.goals import goals
+    from orchestrator.search.loop import Search, did_badly
+    from orchestrator.search.results import as_json as everything
+    from orchestrator.search.results import as_study, chosen, define, manifest
+    from orchestrator.search.results import finalists as best_of
+    from orchestrator.search.samplers import open_study
+    from orchestrator.search.space import Cells
+    from orchestrator.tracking.optuna_storage import default_url, open_storage
 
     console = err if as_json else out
     wanted = goals(objective or ["pgd20"], constraint or [])
@@ -122,7 +122,7 @@ def search(
 
     console.print(_start(called, cells, objectives, sampler, pruner, trials), highlight=False, markup=False)
     try:
-        from orchestrator import sweep
+        from orchestrator.execution import sweep
 
         made, outcome = sweep.search(
             begin,
@@ -179,7 +179,7 @@ def _space(name: str, files: "list[Path] | None") -> "Space":
 
 
 def _nothing_found(search: "Search") -> str:
-    from orchestrator.findings import findings, unfinished
+    from orchestrator.search.results import findings, unfinished
 
     if findings(search):
         return "no configuration keeps to the constraints; lower them, or look at more with --trials"
@@ -190,7 +190,7 @@ def _nothing_found(search: "Search") -> str:
 
 def _start(name: str, cells: "Cells", objectives: list[str], sampler: str, pruner: str, trials: int) -> str:
     """What is looked for, and where, in two lines."""
-    from orchestrator.cells import factor_name
+    from orchestrator.search.space import factor_name
 
     size = "endless" if cells.every is None else f"{len(cells.every)} cells"
     factors = ", ".join(factor_name(factor) for factor in cells.factors)
@@ -202,7 +202,7 @@ def _start(name: str, cells: "Cells", objectives: list[str], sampler: str, prune
 
 
 def _print_findings(search: "Search") -> None:
-    from orchestrator.findings import findings, front, importances, unfinished
+    from orchestrator.search.results import findings, front, importances, unfinished
 
     found = findings(search)
     several = len(search.objectives) > 1

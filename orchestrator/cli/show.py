@@ -31,7 +31,7 @@ from orchestrator.cli.tables import build_table, numbers_of, print_table, render
 from orchestrator.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
-    from orchestrator.store import Store
+    from orchestrator.record.store import Store
 
 
 def studies(
@@ -210,10 +210,10 @@ def ui(
 
 def _sync_mlflow(store: "Store") -> tuple[str, str]:
     """MLflow's URI, and what had to be brought up to the record."""
-    from orchestrator import tracking
+    from orchestrator.tracking import mlflow_view
 
-    uri = tracking.default_uri(store)
-    view = tracking.View(tracking.connect(uri), store)
+    uri = mlflow_view.default_uri(store)
+    view = mlflow_view.View(mlflow_view.connect(uri), store)
     written = view.sync(live=None if store.held("run") else ()) + view.sync_tables(tables_of(store.uri))
     return uri, f"{written} runs brought up to date"
 
@@ -221,8 +221,8 @@ def _sync_mlflow(store: "Store") -> tuple[str, str]:
 def _sync_optuna(store: "Store", url: str | None) -> tuple[str, str]:
     """Where Optuna's studies are, and what had to be told."""
     from analysis.load import BrokenRecordError
-    from orchestrator.optuna_storage import default_url, open_storage
-    from orchestrator.optuna_view import OptunaView
+    from orchestrator.tracking.optuna_storage import default_url, open_storage
+    from orchestrator.tracking.optuna_view import OptunaView
 
     url = url or default_url(store)
     if url is None:

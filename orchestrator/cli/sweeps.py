@@ -29,11 +29,11 @@ from orchestrator.cli.tables import print_table, shown_of
 from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
 
 if TYPE_CHECKING:
-    from orchestrator.estimate import Estimate
-    from orchestrator.options import Options
-    from orchestrator.plan import Plan
-    from orchestrator.store import Store
-    from orchestrator.sweep import Outcome
+    from orchestrator.cost.estimate import Estimate
+    from orchestrator.execution.options import Options
+    from orchestrator.execution.sweep import Outcome
+    from orchestrator.planning.plan import Plan
+    from orchestrator.record.store import Store
     from search_spaces.study import Study
 
 
@@ -112,11 +112,11 @@ def run(
 def make_plan(
     studies: "Sequence[Study]", profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
 ) -> "tuple[Plan, Store]":
-    """These studies' plan against a storage's record, and the record. ``more``: see :func:`orchestrator.expansion.plan`."""
-    from orchestrator.expansion import plan as make
-    from orchestrator.rehearsal import rehearse
-    from orchestrator.settings import parse
-    from orchestrator.store import Store
+    """These studies' plan against a storage's record, and the record. ``more``: see :func:`orchestrator.planning.expansion.plan`."""
+    from orchestrator.planning.expansion import plan as make
+    from orchestrator.planning.settings import parse
+    from orchestrator.plugins.preflight import rehearse
+    from orchestrator.record.store import Store
 
     made = make(studies, profile, seeds=seeds, overrides=parse(settings or []), **more)
     store = Store(storage)
@@ -131,12 +131,12 @@ def make_plan(
 
 def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, console: Console = out) -> "Outcome":
     """Run a plan, telling ``console``; what could not be done."""
-    from orchestrator.estimate import hours_text
+    from orchestrator.cost.estimate import hours_text
 
     expected = _expected(made, store)
     _print_counts(made, expected, console)
     try:
-        from orchestrator.sweep import sweep
+        from orchestrator.execution.sweep import sweep
 
         outcome = sweep(made, store, options, shown_of(storage), console)
     except KeyboardInterrupt:
@@ -170,8 +170,8 @@ def tell_failures(made: "Plan", outcome: "Outcome") -> None:
 
 def _expected(made: "Plan", store: "Store") -> "Estimate":
     """What a plan takes, by the storage's record."""
-    from orchestrator.estimate import estimate
-    from orchestrator.throughput import recorded
+    from orchestrator.cost.estimate import estimate
+    from orchestrator.cost.throughput import recorded
 
     try:
         return estimate(made, recorded(store))
@@ -181,9 +181,9 @@ def _expected(made: "Plan", store: "Store") -> "Estimate":
 
 def _calibrated(made: "Plan", data_dir: str) -> "Estimate":
     """What a plan takes, by a few of its batches on this machine; with nothing to do, nothing is timed."""
-    from orchestrator.calibration import calibrate
-    from orchestrator.estimate import commonest, estimate
-    from orchestrator.throughput import Throughput
+    from orchestrator.cost.calibration import calibrate
+    from orchestrator.cost.estimate import commonest, estimate
+    from orchestrator.cost.throughput import Throughput
     from trainables.config import Runtime
 
     config = commonest(made)

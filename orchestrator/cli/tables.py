@@ -12,9 +12,9 @@ from orchestrator.errors import Unavailable
 if TYPE_CHECKING:
     from analysis.schema import Manifest
     from analysis.tables import Checkpoint, OverBeta, Table
-    from orchestrator.optuna_view import Numbers, NumbersOf
-    from orchestrator.sweep import Shown
-    from orchestrator.tracking import Tables
+    from orchestrator.execution.sweep import Shown
+    from orchestrator.tracking.mlflow_view import Tables
+    from orchestrator.tracking.optuna_view import Numbers, NumbersOf
 
 
 def build_table(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> "Table":
@@ -64,7 +64,7 @@ def numbers_of(storage: str) -> "NumbersOf":
 
 def shown_of(storage: str) -> "Shown":
     """What views show of studies."""
-    from orchestrator.sweep import Shown
+    from orchestrator.execution.sweep import Shown
 
     return Shown(tables_of(storage), numbers_of(storage))
 

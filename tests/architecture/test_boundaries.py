@@ -31,8 +31,8 @@ def test_the_contracts_hold() -> None:
         ("search_spaces/study.py", "import pydantic"),
         ("search_spaces/cas/space.py", "import trainables.config"),
         ("analysis/stats.py", "import torch"),
-        ("analysis/load.py", "import orchestrator.store"),
-        ("orchestrator/store.py", "import analysis.tables"),
+        ("analysis/load.py", "import orchestrator.record.store"),
+        ("orchestrator/record/store.py", "import analysis.tables"),
     ],
 )
 def test_a_forbidden_import_is_seen(tmp_path: Path, file: str, line: str) -> None:
@@ -53,7 +53,7 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, file: str, line: str) -> Non
         (("trainables.trial",), ("ray", "mlflow", "optuna", "pandas", "torchvision")),
         (("search_spaces.catalog",), ("torch", "ray", "mlflow", "pydantic", "pandas")),
         (("analysis.tables", "analysis.render"), ("torch", "ray", "mlflow", "optuna")),
-        (("orchestrator.cli", "orchestrator.plan", "orchestrator.store"), ("torch", "ray", "mlflow", "pandas")),
+        (("orchestrator.cli", "orchestrator.planning.plan", "orchestrator.record.store"), ("torch", "ray", "mlflow", "pandas")),
     ],
 )
 def test_importing_loads_no_more_than_it_needs(modules: tuple[str, ...], absent: tuple[str, ...]) -> None:

@@ -13,9 +13,9 @@ from cases import EVERY_MODULE, batch, draws, module_spec, network, seeded, spec
 
 from trainables import config
 from trainables.attacks import ATTACKS, Source, run_attack
-from trainables.attacks.ball import length
-from trainables.attacks.surrogate import Surrogate, errs
-from trainables.attacks.surrogate import draws as says_it_draws
+from trainables.attacks.building_blocks.ball import length
+from trainables.attacks.building_blocks.surrogate import Surrogate, errs
+from trainables.attacks.building_blocks.surrogate import draws as says_it_draws
 from trainables.joint import attack_weights, joint
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.load import load
 from analysis.tables import build
-from orchestrator.expansion import plan
+from orchestrator.planning.expansion import plan
 from search_spaces.catalog import STUDIES
 from search_spaces.study import Study
 

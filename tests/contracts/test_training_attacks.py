@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from trainables import config
 from trainables.attacks import TRAINING_ATTACKS, Adversarial, training_attack
-from trainables.attacks.ball import Linf
+from trainables.attacks.building_blocks.ball import Linf
 from trainables.models import build_model
 
 #: The others look at a batch as a whole: one moves it by optimal transport, the other mirrors it.

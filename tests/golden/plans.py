@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from orchestrator.expansion import plan
+from orchestrator.planning.expansion import plan
 from search_spaces.catalog import STUDIES
 from search_spaces.study import Study
 from trainables.config import attack_key, measure_key
@@ -36,7 +36,9 @@ def expanded(study: Study, profile: str) -> dict[str, list[str]]:
         }
         for arm in manifest.arms
     ]
-    columns = [(c.label, c.adversarial, c.head, c.top_k, c.only, c.kind, c.array, c.times, c.statistic) for c in manifest.columns]
+    columns = [
+        (c.label, c.adversarial, c.head, c.top_k, c.only, c.kind, c.array, c.times, c.statistic) for c in manifest.columns
+    ]
     printed = [(n.labels, n.checkpoint, n.column, n.value, n.std, n.seed) for n in manifest.printed]
     return {
         "trials": [f"{configs[t.key]} {dict(t.arms)}" for t in made.trials],

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from optuna.trial import FrozenTrial
 
-from orchestrator.optuna_storage import open_storage
+from orchestrator.tracking.optuna_storage import open_storage
 
 ADVSWEEP = Path(sys.executable).with_name("advsweep")
 

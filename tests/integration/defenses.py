@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from orchestrator.settings import configure, configure_attack, resolve
+from orchestrator.planning.settings import configure, configure_attack, resolve
 from search_spaces.catalog import find
-from search_spaces.cifs import CIFS
 from search_spaces.factor import Eps, Settings
+from search_spaces.papers.cifs import CIFS
 from search_spaces.profiles import ATTACKS
 from trainables.attacks import run_attack
 from trainables.config import Natural, NoModule, Runtime, TrialConfig, heads

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from command import NO_RAY, STUDY, TINY, Ended, advsweep, sweep
 
-from orchestrator.store import Store
+from orchestrator.record.store import Store
 
 
 def refused(done: Ended, *parts: str) -> None:

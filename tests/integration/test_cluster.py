@@ -25,7 +25,7 @@ from command import (
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
-from orchestrator.parts_template import PARTS
+from orchestrator.authoring.plugin_template import PARTS
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from analysis.checks import ITEMS, Item, check
 from analysis.load import Record
 from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, ManifestArm
-from orchestrator.expansion import plan
-from orchestrator.settings import configure_attack, resolve
+from orchestrator.planning.expansion import plan
+from orchestrator.planning.settings import configure_attack, resolve
 from search_spaces import checklist
 from search_spaces.catalog import find
 from trainables.attacks import Source

@@ -14,8 +14,8 @@ from optuna.trial import TrialState
 pytestmark = pytest.mark.timeout(600)
 
 SPACE = """
-from search_spaces.cifs import CIFS
-from search_spaces.cifs.space import PROFILES
+from search_spaces.papers.cifs import CIFS
+from search_spaces.papers.cifs.space import PROFILES
 from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL, attacked
 from search_spaces.study import Study

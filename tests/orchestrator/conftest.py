@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny_study import jobs, tiny_plan
 
-from orchestrator.job import Job
-from orchestrator.store import Store
+from orchestrator.execution.job import Job
+from orchestrator.record.store import Store
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestrator.attack_text import attack, column, picture
+from orchestrator.authoring.attack_text import attack, column, picture
 from orchestrator.errors import BadInput
-from orchestrator.settings import configure_attack
+from orchestrator.planning.settings import configure_attack
 from search_spaces.factor import Eps
 from trainables.config import FGSM
 

@@ -6,8 +6,8 @@ import pytest
 from tiny_study import DEFENSE, EPOCHS, STUDY, jobs, tiny_plan
 
 from analysis.schema import FINISHED
-from orchestrator.baseline import from_baseline
-from orchestrator.store import Recorded
+from orchestrator.planning.baseline import from_baseline
+from orchestrator.record.store import Recorded
 from search_spaces.factor import Eps
 from trainables.config import FGSM, Transfer, evaluation_key
 

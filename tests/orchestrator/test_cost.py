@@ -7,9 +7,9 @@ from tiny_study import RUNTIME, SETTINGS
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from orchestrator.cost import objective_passes, selection_passes, training_attack_passes, training_passes
-from orchestrator.network_size import multiply_adds
-from orchestrator.settings import configure, resolve
+from orchestrator.cost.network_size import multiply_adds
+from orchestrator.cost.passes import objective_passes, selection_passes, training_attack_passes, training_passes
+from orchestrator.planning.settings import configure, resolve
 from trainables.config import Data, Objective, Selection, TrainingAttack, TrialConfig
 from trainables.trial import Trial
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from orchestrator.attack_text import column
-from orchestrator.elsewhere import Elsewhere
+from orchestrator.authoring.attack_text import column
 from orchestrator.errors import BadInput, Unavailable
+from orchestrator.execution.external_checkpoint import Elsewhere
 from trainables.config import DATASETS, Model, NoModule, Runtime
 from trainables.models import build_model
 

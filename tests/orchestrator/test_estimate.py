@@ -6,14 +6,14 @@ import pytest
 from tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 
 from analysis.schema import FINISHED
-from orchestrator.calibration import calibrate
-from orchestrator.cost import FORWARD, evaluation_passes, selection_passes, training_passes
+from orchestrator.cost.calibration import calibrate
+from orchestrator.cost.estimate import Estimate, commonest, estimate, to_be_run
+from orchestrator.cost.network_size import multiply_adds
+from orchestrator.cost.passes import FORWARD, evaluation_passes, selection_passes, training_passes
+from orchestrator.cost.throughput import Throughput, Timed, evaluating, measuring, network, recorded, training
 from orchestrator.errors import Unavailable
-from orchestrator.estimate import Estimate, commonest, estimate, to_be_run
-from orchestrator.expansion import plan
-from orchestrator.network_size import multiply_adds
-from orchestrator.store import Recorded
-from orchestrator.throughput import Throughput, Timed, evaluating, measuring, network, recorded, training
+from orchestrator.planning.expansion import plan
+from orchestrator.record.store import Recorded
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import pgd
@@ -260,7 +260,7 @@ def test_real_trials_teach_what_the_same_again_would_take(store):
 
 
 def test_evaluating_elsewhere_does_not_change_what_a_trial_was_trained_on(store, job):
-    from orchestrator.worker import Work
+    from orchestrator.execution.worker import Work
 
     finish(replace(job, evaluations=()))
     row = store.read_trial(job.key)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from orchestrator.network_size import multiply_adds
+from orchestrator.cost.network_size import multiply_adds
 from trainables.config import BLOCKS, DATASETS, Data, Model, NoModule, TrialConfig
 from trainables.models import build_model
 from trainables.rng import generator

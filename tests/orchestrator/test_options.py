@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from orchestrator.cli.attacks import check, evaluate
 from orchestrator.cli.options import sweep_options, with_sweep_options
 from orchestrator.cli.sweeps import run
-from orchestrator.options import Options
+from orchestrator.execution.options import Options
 from trainables.config import Runtime
 
 DATA = str(Path("data").resolve())

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from orchestrator.errors import BadInput, Unavailable
-from orchestrator.optuna_storage import default_url, open_storage
+from orchestrator.tracking.optuna_storage import default_url, open_storage
 
 
 @pytest.mark.parametrize("form", ["{}/studies.journal", "sqlite:///{}/studies.db"])

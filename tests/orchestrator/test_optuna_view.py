@@ -15,10 +15,10 @@ from optuna.trial import TrialState
 from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest, ManifestArm, ManifestColumn
 from orchestrator.cli.tables import build_table, numbers_of
 from orchestrator.errors import Unavailable
-from orchestrator.optuna_storage import open_storage
-from orchestrator.optuna_view import SHOWN, OptunaView
-from orchestrator.store import Store
-from orchestrator.tracker import Tracker
+from orchestrator.record.store import Store
+from orchestrator.tracking.optuna_storage import open_storage
+from orchestrator.tracking.optuna_view import SHOWN, OptunaView
+from orchestrator.tracking.tracker import Tracker
 
 NATURAL, PGD = ManifestColumn("Natural", False), ManifestColumn("PGD-20", True)
 #: None of these is what an ablation is about.

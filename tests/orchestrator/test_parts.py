@@ -12,29 +12,29 @@ import pytest
 from tiny_study import RUNTIME, finish, tiny_plan
 from typer.testing import CliRunner
 
-from orchestrator import parts
-from orchestrator.attack_text import column
+from orchestrator.authoring.attack_text import column
+from orchestrator.authoring.plugin_template import PARTS
+from orchestrator.authoring.study_files import load
 from orchestrator.cli import app
 from orchestrator.cli.options import find_studies
-from orchestrator.cost import FORWARD, WEIGHTS, evaluation_passes, objective_passes, training_passes
+from orchestrator.cost.network_size import multiply_adds
+from orchestrator.cost.passes import FORWARD, WEIGHTS, evaluation_passes, objective_passes, training_passes
+from orchestrator.cost.throughput import recorded
 from orchestrator.errors import AdvsweepError, BadInput
-from orchestrator.expansion import plan
-from orchestrator.job import Job
-from orchestrator.network_size import multiply_adds
-from orchestrator.parts_template import PARTS
-from orchestrator.rehearsal import rehearse
-from orchestrator.settings import check_fields, configure, configure_attack
-from orchestrator.study_files import load
-from orchestrator.throughput import recorded
-from orchestrator.worker import SourceMissing, Work
+from orchestrator.execution.job import Job
+from orchestrator.execution.worker import SourceMissing, Work
+from orchestrator.planning.expansion import plan
+from orchestrator.planning.settings import check_fields, configure, configure_attack
+from orchestrator.plugins import shipping
+from orchestrator.plugins.preflight import rehearse
 from search_spaces.factor import Eps
-from trainables.config import DATASETS, Model, NoModule, own, trial_key
-from trainables.config.reading import reopen
+from trainables.config import DATASETS, Model, NoModule, registry, trial_key
+from trainables.config.parsing import reopen
 
 ROOT = Path(__file__).parents[2]
 
 #: Where the module is registered.
-LINE = PARTS.splitlines().index("@own.module(Gate)") + 1
+LINE = PARTS.splitlines().index("@registry.module(Gate)") + 1
 
 #: Fields of a trial that takes a second.
 TINY = {
@@ -52,12 +52,12 @@ TINY = {
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
     """What a test registers is gone after it."""
-    restore, files = own.settled(), dict(parts._FILES)
+    restore, files = registry.settled(), dict(shipping._FILES)
     yield
     restore()
     reopen()
-    parts._FILES.clear()
-    parts._FILES.update(files)
+    shipping._FILES.clear()
+    shipping._FILES.update(files)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def file(tmp_path) -> Path:
 
 def forget() -> None:
     """What this process would know without the file."""
-    for kind in own.KINDS:
+    for kind in registry.KINDS:
         kind.parts.clear()
         for table in kind.tables.values():
             table.clear()
@@ -120,13 +120,13 @@ def test_the_other_parts_of_the_template_run_too(file, store, settings):
     rehearse(made)
     work = finish(tiny(made, store)[0])
     assert work.history[0]["natural_accuracy"] >= 0
-    assert len(set(map(str, own.used(made.trials[0].config)))) >= 2
+    assert len(set(map(str, registry.used(made.trials[0].config)))) >= 2
 
 
 def test_reading_a_file_again_changes_nothing(file):
-    first, parts_then = load([file]), own.every()
+    first, parts_then = load([file]), registry.every()
     assert load([file, file]) == first
-    assert own.every() == parts_then
+    assert registry.every() == parts_then
 
 
 def test_an_edited_file_is_read_anew_and_trains_anew(file):
@@ -211,7 +211,7 @@ def test_networks_with_them_are_counted(file):
 PROGRAM = """
 import pickle, sys
 job = pickle.loads(open(sys.argv[1], "rb").read())
-from orchestrator.worker import Work
+from orchestrator.execution.worker import Work
 from trainables.config import trial_key
 work = Work(job)
 while not work.advance()["done"]:
@@ -257,24 +257,24 @@ def test_a_job_without_parts_needs_none(store, tmp_path):
 
 def test_another_version_of_a_package_is_told(file):
     load([file])
-    there = parts.bundle([own.MODULE.parts["gate"]])
-    parts.unpack(there)
-    own.MODULE.parts["gate"] = own.MODULE.parts["gate"]._replace(fingerprint="another")
+    there = shipping.bundle([registry.MODULE.parts["gate"]])
+    shipping.unpack(there)
+    registry.MODULE.parts["gate"] = registry.MODULE.parts["gate"]._replace(fingerprint="another")
     with pytest.raises(BadInput, match=r"^module 'gate' is other code on this node: the packages that it comes from"):
-        parts.unpack(there)
+        shipping.unpack(there)
     forget()
     with pytest.raises(BadInput, match=r"^module 'gate' is not there on this node: the packages that it comes from"):
-        parts.unpack(there._replace(files=()))
+        shipping.unpack(there._replace(files=()))
 
 
 def test_a_file_that_needs_what_another_node_has_not_is_told_there(file):
     load([file])
-    there = parts.bundle(own.every())
+    there = shipping.bundle(registry.every())
     forget()
     missing = there.files[0]._replace(module="study_file_elsewhere", texts={"own.py": f"import no_such_module\n{PARTS}"})
     with pytest.raises(BadInput, match=r"^own\.py cannot be run here: ModuleNotFoundError: No module named 'no_such_module'$"):
-        parts.unpack(there._replace(files=(missing,)))
-    assert not own.every()
+        shipping.unpack(there._replace(files=(missing,)))
+    assert not registry.every()
 
 
 # --- what was recorded, without the file --------------------------------------------------------------------------------
@@ -321,16 +321,16 @@ def test_what_is_not_known_does_not_count_in_an_estimate(file, store):
             "module 'gate': must be a class of InsertedModule, and is the class",
         ),
         ("own.Silent", "own.Trained", "module Gate: its configuration must derive from Silent or Predicting"),
-        ("own.module(Gate)", "own.modul(Gate)", "AttributeError: module 'trainables.extension' has no attri"),
+        ("own.module(Gate)", "own.modul(Gate)", "AttributeError: module 'trainables.plugins.registration' has no attri"),
     ],
 )
 def test_mistakes_name_file_and_line_and_leave_nothing(file, old, new, message):
-    before = own.every()
+    before = registry.every()
     file.write_text(PARTS.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(BadInput) as error:
         load([file])
     assert str(error.value).replace(f"{file.parent}/", "").startswith(f"own.py, line {LINE}: {message}")
-    assert own.every() == before
+    assert registry.every() == before
     file.write_text(PARTS, encoding="utf-8")
     assert load([file])
 
@@ -345,7 +345,7 @@ def test_a_name_that_another_file_has(file):
 
 def test_the_same_name_twice_in_a_file(file):
     file.write_text(
-        PARTS + "\n\n@own.training_attack(OneStep)\ndef other(spec, batch):\n    return batch.x\n", encoding="utf-8"
+        PARTS + "\n\n@registry.training_attack(OneStep)\ndef other(spec, batch):\n    return batch.x\n", encoding="utf-8"
     )
     with pytest.raises(
         BadInput, match=r"own\.py, line \d+: training attack 'one-step': is registered twice, with different contents$"

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 
 from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
-from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
+from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
-from orchestrator.expansion import SOURCE_SEED, plan
-from orchestrator.settings import configure, resolve
-from orchestrator.store import Recorded
+from orchestrator.planning.expansion import SOURCE_SEED, plan
+from orchestrator.planning.settings import configure, resolve
+from orchestrator.record.store import Recorded
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice

@@ -9,12 +9,12 @@ from rich.console import Console
 from tiny_study import EPOCHS, STUDY, tiny_plan
 
 from analysis.schema import FINISHED
-from orchestrator import progress
-from orchestrator.cost import evaluation_passes, training_passes
-from orchestrator.expansion import plan
-from orchestrator.network_size import multiply_adds
-from orchestrator.progress import SHOWN, Progress
-from orchestrator.store import Recorded
+from orchestrator.cost.network_size import multiply_adds
+from orchestrator.cost.passes import evaluation_passes, training_passes
+from orchestrator.execution import progress
+from orchestrator.execution.progress import SHOWN, Progress
+from orchestrator.planning.expansion import plan
+from orchestrator.record.store import Recorded
 from search_spaces.study import Picture
 
 

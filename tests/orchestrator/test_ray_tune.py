@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 from tiny_study import jobs, tiny_plan
 
 from analysis.schema import STOPPED
-from orchestrator.ray_tune import JobSearcher, Queue, _Callback, _EarlyEnd, explain
+from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyEnd, explain
 
 
 def as_task_error(cause):
@@ -71,7 +71,7 @@ def test_after_a_death_it_waits_longer_each_time_and_after_an_error_not_at_all(t
         waited.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr("orchestrator.ray_tune.time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
+    monkeypatch.setattr("orchestrator.execution.driver.time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
     callback = _Callback(Queue([]), None, None, {})
 
     def recover(key, error):

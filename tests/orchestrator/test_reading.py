@@ -6,8 +6,8 @@ import pytest
 from tiny_study import DEFENSE, STUDY, tiny_plan
 
 from analysis.schema import FINISHED
-from orchestrator.expansion import SOURCE_SEED
-from orchestrator.store import Recorded
+from orchestrator.planning.expansion import SOURCE_SEED
+from orchestrator.record.store import Recorded
 from search_spaces.column import Area, Column, Cost, Ensemble, Measured, Source
 from search_spaces.factor import Eps
 from search_spaces.profiles import NATURAL, pgd

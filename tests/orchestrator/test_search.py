@@ -11,13 +11,13 @@ from ray.tune.search.optuna import OptunaSearch
 from written import answer, write
 
 from analysis.schema import FAILED, STOPPED
-from orchestrator.cells import Cells
 from orchestrator.errors import BadInput
-from orchestrator.findings import as_json, chosen, define, finalists, findings, front, importances, manifest, tried
-from orchestrator.goals import goals
-from orchestrator.optuna_storage import open_storage
-from orchestrator.samplers import PRUNERS, SAMPLERS, open_study
-from orchestrator.search import Search
+from orchestrator.search.goals import goals
+from orchestrator.search.loop import Search
+from orchestrator.search.results import as_json, chosen, define, finalists, findings, front, importances, manifest, tried
+from orchestrator.search.samplers import PRUNERS, SAMPLERS, open_study
+from orchestrator.search.space import Cells
+from orchestrator.tracking.optuna_storage import open_storage
 from search_spaces.catalog import SPACES
 from search_spaces.factor import Level, choice
 from search_spaces.space import Space

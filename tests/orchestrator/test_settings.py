@@ -3,8 +3,8 @@
 import pytest
 
 from orchestrator.errors import BadInput
-from orchestrator.expansion import plan
-from orchestrator.settings import configure, configure_attack, parse, resolve
+from orchestrator.planning.expansion import plan
+from orchestrator.planning.settings import configure, configure_attack, parse, resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.factor import Eps
 from trainables.config import AT, CAS, CIFS, CW, FGSM, PGD, Cosine, MultiStep, Natural, NoModule, Softmax, Softplus, Standard

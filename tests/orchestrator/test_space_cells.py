@@ -5,8 +5,8 @@ import random
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from orchestrator.cells import Cells
 from orchestrator.errors import BadInput
+from orchestrator.search.space import Cells
 from search_spaces.catalog import SPACES
 from search_spaces.factor import Level, choice, scalar
 from search_spaces.space import Space

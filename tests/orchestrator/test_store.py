@@ -22,8 +22,8 @@ from analysis.load import array as loaded_array
 from analysis.load import load
 from analysis.schema import EPOCHS, EVALUATIONS, FAILED, FINISHED, MEASURES, TRIAL
 from orchestrator.errors import Unavailable
-from orchestrator.store import Recorded, Store, flatten
-from orchestrator.worker import Work
+from orchestrator.execution.worker import Work
+from orchestrator.record.store import Recorded, Store, flatten
 from trainables.checkpoint import pack_weights, unpack_weights
 from trainables.config import TSNE, measurement_key
 from trainables.trial import Trial
@@ -351,7 +351,7 @@ def test_a_token_is_seen_where_the_storage_is_shared(store, tmp_path):
 
 WRITER = """
 import sys
-from orchestrator.store import Store
+from orchestrator.record.store import Store
 store = Store(sys.argv[1])
 sizes = [int(size) for size in sys.argv[2:]]
 print("ready", flush=True)
@@ -436,7 +436,7 @@ def test_writers_of_one_file_do_not_mix(store):
 
 HOLDER = """
 import sys, time
-from orchestrator.store import Store
+from orchestrator.record.store import Store
 with Store(sys.argv[1]).exclusively(sys.argv[2]):
     print("ready", flush=True)
     time.sleep(600)

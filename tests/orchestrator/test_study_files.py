@@ -8,13 +8,13 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from typer.testing import CliRunner
 
+from orchestrator.authoring.study_files import load
+from orchestrator.authoring.study_templates import PYTHON, TOML
 from orchestrator.cli import app
 from orchestrator.cli.options import find_manifests, find_studies
 from orchestrator.errors import BadInput
-from orchestrator.expansion import plan
-from orchestrator.store import Store
-from orchestrator.study_files import load
-from orchestrator.study_templates import PYTHON, TOML
+from orchestrator.planning.expansion import plan
+from orchestrator.record.store import Store
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
 from search_spaces.factor import Eps

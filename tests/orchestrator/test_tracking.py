@@ -22,13 +22,13 @@ import pytest
 from mlflow import MlflowClient
 from tiny_study import finish, jobs, tiny_plan
 
-from orchestrator import tracking
 from orchestrator.errors import Unavailable
-from orchestrator.job import write_failure
-from orchestrator.store import Store, flatten
-from orchestrator.tracker import Tracker
-from orchestrator.tracking import View, connect, default_uri
-from orchestrator.worker import Work
+from orchestrator.execution.job import write_failure
+from orchestrator.execution.worker import Work
+from orchestrator.record.store import Store, flatten
+from orchestrator.tracking import mlflow_view
+from orchestrator.tracking.mlflow_view import View, connect, default_uri
+from orchestrator.tracking.tracker import Tracker
 
 VANILLA, CAS, CIFS = (trial.key for trial in tiny_plan().trials)
 
@@ -323,7 +323,7 @@ def test_written_again_nothing_is_doubled(sqlite, store):
     View(sqlite, store).sync(live=())
     before = shown(sqlite, store)
     for run in find(sqlite, store).values():
-        sqlite.delete_tag(run.info.run_id, tracking.SYNCED)
+        sqlite.delete_tag(run.info.run_id, mlflow_view.SYNCED)
     assert View(sqlite, store).sync(live=()) == 3
     assert shown(sqlite, store) == before
 

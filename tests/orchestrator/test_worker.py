@@ -16,13 +16,13 @@ from tiny_study import DEFENSE, EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
 from analysis.schema import FAILED, FINISHED, NEVER, STOPPED, UNFINISHED
-from orchestrator import worker
-from orchestrator.cost import evaluation_passes, measurement_passes, training_passes
-from orchestrator.expansion import plan
-from orchestrator.job import Job, write_failure, write_stop
-from orchestrator.plan import Evaluation, Measurement
-from orchestrator.store import Recorded, Store
-from orchestrator.worker import Work, Worker
+from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
+from orchestrator.execution import worker
+from orchestrator.execution.job import Job, write_failure, write_stop
+from orchestrator.execution.worker import Work, Worker
+from orchestrator.planning.expansion import plan
+from orchestrator.planning.plan import Evaluation, Measurement
+from orchestrator.record.store import Recorded, Store
 from search_spaces.factor import Level, choice
 from search_spaces.study import Picture
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from orchestrator.expansion import plan
-from orchestrator.job import Job
-from orchestrator.plan import Plan
-from orchestrator.store import Store
-from orchestrator.worker import Work
+from orchestrator.execution.job import Job
+from orchestrator.execution.worker import Work
+from orchestrator.planning.expansion import plan
+from orchestrator.planning.plan import Plan
+from orchestrator.record.store import Store
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import NATURAL, pgd

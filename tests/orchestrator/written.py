@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from analysis.schema import FINISHED
-from orchestrator.plan import PlannedTrial
-from orchestrator.store import Store
+from orchestrator.planning.plan import PlannedTrial
+from orchestrator.record.store import Store
 from trainables.config import attack_key
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.settings import configure, resolve
+from orchestrator.planning.settings import configure, resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.column import AnyColumn, Area, Column, Cost, Measured, Source
 from search_spaces.factor import Settings

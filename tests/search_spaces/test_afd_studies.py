@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter
 
-from orchestrator.settings import configure, resolve
+from orchestrator.planning.settings import configure, resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.column import AnyColumn, Area, Column, Source
 from search_spaces.factor import Settings

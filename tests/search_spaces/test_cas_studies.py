@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from expanded import configured, named
 
-from orchestrator.settings import resolve
-from search_spaces import cas
-from search_spaces.cas.space import PROFILES as PROFILES_OF_CAS
+from orchestrator.planning.settings import resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column, Source
+from search_spaces.papers import cas
+from search_spaces.papers.cas.space import PROFILES as PROFILES_OF_CAS
 from search_spaces.profiles import ATTACKS, activations
 from trainables.config import trial_key
 

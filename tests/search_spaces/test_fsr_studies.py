@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 from expanded import attacks, every_attack, named, trials
 
-from search_spaces import fsr
 from search_spaces.column import Column, Ensemble
+from search_spaces.papers import fsr
 from search_spaces.study import Study
 from trainables.config import Square, TrialConfig, begins, trial_key
 

@@ -3,8 +3,8 @@
 import pytest
 from expanded import configured, every_attack, measure, named, trials
 
-from search_spaces import infofeature
 from search_spaces.column import Column, Measured, Source
+from search_spaces.papers import infofeature
 from trainables.config import Natural, TrialConfig, begins, trial_key
 
 PROFILES = ("paper", "short", "demo")

@@ -7,9 +7,9 @@ import pytest
 from expanded import attacks, every_attack, measure, trials
 from optuna.distributions import CategoricalDistribution
 
-from search_spaces import afd, cas, cifs, fsr, infofeature
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column, Ensemble, Measured
+from search_spaces.papers import afd, cas, cifs, fsr, infofeature
 from search_spaces.study import Profile, Study
 from trainables.config import Natural, canonical_attack, canonical_measure, heads
 

@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables import config
-from trainables.attacks.pgd import pgd
+from trainables.attacks.methods.pgd import pgd
 from trainables.data.digits import digits
-from trainables.extension import (
+from trainables.objectives.loss import cross_entropy
+from trainables.outputs import heads
+from trainables.plugins.registration import (
     Case,
     DatasetInfo,
     Examples,
@@ -34,8 +36,6 @@ from trainables.extension import (
     objective,
     training_attack,
 )
-from trainables.objectives.loss import cross_entropy
-from trainables.outputs import heads
 
 RUNTIME = config.Runtime(device="cpu")
 INFO = DatasetInfo(10, 1, 8, 100, 50)

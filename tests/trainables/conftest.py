@@ -3,8 +3,8 @@ import os
 import pytest
 import torch
 
-from trainables.config import own
-from trainables.config.reading import reopen
+from trainables.config import registry
+from trainables.config.parsing import reopen
 
 # Numba compiles Brendel & Bethge's attack for half a minute, and a third less without optimising what runs for a moment.
 os.environ.setdefault("NUMBA_OPT", "0")
@@ -31,7 +31,7 @@ def chance() -> torch.Generator:
 @pytest.fixture
 def forgotten():
     """What a test registers is gone after it."""
-    restore = own.settled()
+    restore = registry.settled()
     yield
     restore()
     reopen()

@@ -7,7 +7,7 @@ import torch
 
 from trainables import config
 from trainables.attacks import run_attack
-from trainables.attacks.surrogate import JointLogits
+from trainables.attacks.building_blocks.surrogate import JointLogits
 from trainables.data.digits import digits
 from trainables.models import build_model
 from trainables.trial import Trial

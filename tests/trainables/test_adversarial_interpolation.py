@@ -2,10 +2,10 @@ import torch
 import torch.nn.functional as F
 from small import examples, small
 
-from trainables.attacks.adversarial_interpolation import interpolated_labels, similarity_to_mirror
-from trainables.attacks.gradient import clean_outputs
-from trainables.attacks.pgd import pgd
-from trainables.attacks.training import training_attack
+from trainables.attacks.building_blocks.gradient import clean_outputs
+from trainables.attacks.methods.pgd import pgd
+from trainables.attacks.training.adversarial_interpolation import interpolated_labels, similarity_to_mirror
+from trainables.attacks.training.run import training_attack
 from trainables.config import AdversarialInterpolation, NoModule
 
 

@@ -2,11 +2,11 @@ import pytest
 import torch
 from small import examples, small
 
-from trainables.attacks.apgd import apgd, checkpoints
-from trainables.attacks.gradient import clean_outputs
-from trainables.attacks.joint_objective import joint_objective
-from trainables.attacks.losses import cross_entropy
-from trainables.attacks.pgd import pgd
+from trainables.attacks.building_blocks.gradient import clean_outputs
+from trainables.attacks.building_blocks.joint_objective import joint_objective
+from trainables.attacks.building_blocks.losses import cross_entropy
+from trainables.attacks.methods.apgd import apgd, checkpoints
+from trainables.attacks.methods.pgd import pgd
 
 CE = joint_objective((1.0, 0.0), cross_entropy)
 EPS = 0.1

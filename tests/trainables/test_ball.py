@@ -5,9 +5,9 @@ import torch
 from linear import Linear
 
 from trainables.attacks import joint_objective
-from trainables.attacks.ball import L2, Linf
-from trainables.attacks.losses import cross_entropy
-from trainables.attacks.pgd import pgd
+from trainables.attacks.building_blocks.ball import L2, Linf
+from trainables.attacks.building_blocks.losses import cross_entropy
+from trainables.attacks.methods.pgd import pgd
 
 
 def grey(n=3, side=4):

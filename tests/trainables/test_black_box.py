@@ -9,7 +9,7 @@ from torch import nn
 
 from trainables import config
 from trainables.attacks import Source, run_attack
-from trainables.attacks.ball import length
+from trainables.attacks.building_blocks.ball import length
 
 
 @pytest.mark.parametrize(("norm", "eps", "training"), [*(("linf", EPS, t) for t in TRAININGS), ("l2", 0.8, "AT")])

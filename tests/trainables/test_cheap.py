@@ -10,8 +10,8 @@ from torch import nn
 
 from trainables import config, evaluation
 from trainables.attacks import NEVER, Source, run_attack
-from trainables.attacks.ball import BALLS
-from trainables.attacks.surrogate import draws, errs
+from trainables.attacks.building_blocks.ball import BALLS
+from trainables.attacks.building_blocks.surrogate import draws, errs
 from trainables.data import Examples, evaluation_batches
 from trainables.evaluation import evaluate
 from trainables.joint import attack_weights

@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from trainables import config
 from trainables.attacks import run_attack
-from trainables.attacks.ball import BALLS
-from trainables.attacks.losses import dlr, margin, targeted_dlr
+from trainables.attacks.building_blocks.ball import BALLS
+from trainables.attacks.building_blocks.losses import dlr, margin, targeted_dlr
 from trainables.config import AutoPGD
 
 STEPS = 25

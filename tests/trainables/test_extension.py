@@ -26,10 +26,10 @@ from brought import (
 from pydantic import ValidationError
 
 from trainables import config
-from trainables.config import own
-from trainables.config.reading import ATTACK, reopen
-from trainables.extension import BadPart, Silent, attack, data, model, module, objective, training_attack
+from trainables.config import registry
+from trainables.config.parsing import ATTACK, reopen
 from trainables.modules import MODULES
+from trainables.plugins.registration import BadPart, Silent, attack, data, model, module, objective, training_attack
 from trainables.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("forgotten")
@@ -58,13 +58,13 @@ def test_it_comes_back_from_the_record_complete_and_without_a_warning(kind, recw
     spec = registered(kind)
     assert config.TrialConfig.model_validate_json(spec.model_dump_json()) == spec
     assert not recwarn.list
-    assert list(own.used(spec)) == list(own.every())
+    assert list(registry.used(spec)) == list(registry.every())
 
 
 @every_part
 def test_without_it_nothing_is_known_of_it(kind):
     text = registered(kind).model_dump_json()
-    for kinds in own.KINDS:
+    for kinds in registry.KINDS:
         kinds.parts.clear()
         for table in kinds.tables.values():
             table.clear()
@@ -83,7 +83,7 @@ def test_an_attack_of_ones_own_is_an_attack_everywhere():
     ]
     assert ATTACK.validate_json(nested[0].model_dump_json()) == nested[0]
     assert [type(spec).model_validate_json(spec.model_dump_json()) for spec in nested] == nested
-    assert all([*own.used(spec)] == [*own.every()] for spec in nested)
+    assert all([*registry.used(spec)] == [*registry.every()] for spec in nested)
     training_attack(Corner)(corner)
     inner = config.AsTraining(attack=Corner(eps=0.1))
     assert ATTACK.validate_json(inner.model_dump_json()) == inner
@@ -189,14 +189,14 @@ def test_what_cannot_be_registered_says_why(register, message):
     with pytest.raises(BadPart) as error:
         register()
     assert str(error.value).startswith(message)
-    assert not own.every() or message.endswith("with different")
+    assert not registry.every() or message.endswith("with different")
 
 
 def test_registering_the_same_again_changes_nothing():
     module(Dim)(DimModule)
-    before = own.every()
+    before = registry.every()
     module(Dim)(DimModule)
-    assert own.every() == before
+    assert registry.every() == before
     assert MODULES["dim"] is DimModule
 
 

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from scipy.optimize import linprog
 from small import examples, small
 
-from trainables.attacks.feature_scattering import cosine_cost, sinkhorn, transport
-from trainables.attacks.gradient import clean_outputs
-from trainables.attacks.joint_objective import paired_objective
-from trainables.attacks.pgd import pgd
-from trainables.attacks.training import training_attack
+from trainables.attacks.building_blocks.gradient import clean_outputs
+from trainables.attacks.building_blocks.joint_objective import paired_objective
+from trainables.attacks.methods.pgd import pgd
+from trainables.attacks.training.feature_scattering import cosine_cost, sinkhorn, transport
+from trainables.attacks.training.run import training_attack
 from trainables.config import CAS, FeatureScattering
 
 

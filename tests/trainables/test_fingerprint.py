@@ -11,9 +11,9 @@ import pytest
 from brought import PARTS, Blur, DimModule, blur, registered, tiny
 
 from trainables import config
-from trainables.config import own
-from trainables.config.reading import reopen
-from trainables.extension import BadPart, Silent, attack, module
+from trainables.config import registry
+from trainables.config.parsing import reopen
+from trainables.plugins.registration import BadPart, Silent, attack, module
 
 pytestmark = pytest.mark.usefixtures("forgotten")
 
@@ -45,7 +45,7 @@ SOURCE = '''
 from typing import Literal
 import torch
 from torch import nn
-from trainables.extension import InsertedModule, Insertion, Silent, module
+from trainables.plugins.registration import InsertedModule, Insertion, Silent, module
 import beside_of_test_extension
 
 FACTOR = 0.5
@@ -73,7 +73,7 @@ class FadeModule(InsertedModule):
 def key(tmp_path, monkeypatch):
     """The key of a trial with the module of a file like SOURCE, after editing it."""
     monkeypatch.syspath_prepend(tmp_path)
-    restore = own.settled()
+    restore = registry.settled()
 
     def of(old: str = "", new: str = "", beside: str = "DEPTH = 1\n", *, source: str = SOURCE) -> str:
         assert old in source
@@ -143,7 +143,7 @@ def test_what_a_part_uses_of_the_file_beside_it_is_a_part_of_its_key(key):
 def test_an_attack_that_is_edited_is_another_one_and_trains_nothing_anew():
     attack(Blur)(blur)
     trial, one = config.trial_key(tiny({})), config.attack_key(Blur(eps=0.1))
-    own.ATTACK.parts["blur"] = own.ATTACK.parts["blur"]._replace(fingerprint="another")
+    registry.ATTACK.parts["blur"] = registry.ATTACK.parts["blur"]._replace(fingerprint="another")
     assert config.attack_key(Blur(eps=0.1)) != one
     assert config.attack_key(config.Transfer(source="0" * 16, attack=Blur(eps=0.1))) != one
     assert config.trial_key(tiny({})) == trial

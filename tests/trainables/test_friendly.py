@@ -2,12 +2,12 @@ import pytest
 import torch
 from small import examples, small
 
-from trainables.attacks.friendly import friendly
-from trainables.attacks.gradient import clean_outputs
-from trainables.attacks.joint_objective import joint_objective
-from trainables.attacks.losses import cross_entropy
-from trainables.attacks.pgd import pgd
-from trainables.attacks.training import training_attack
+from trainables.attacks.building_blocks.gradient import clean_outputs
+from trainables.attacks.building_blocks.joint_objective import joint_objective
+from trainables.attacks.building_blocks.losses import cross_entropy
+from trainables.attacks.methods.pgd import pgd
+from trainables.attacks.training.friendly import friendly
+from trainables.attacks.training.run import training_attack
 from trainables.config import Friendly, NoModule
 
 CE = joint_objective((1.0, 0.0), cross_entropy)

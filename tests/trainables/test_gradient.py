@@ -3,7 +3,7 @@ import torch
 from linear import Linear, images
 from torch import nn
 
-from trainables.attacks.gradient import frozen, input_gradient
+from trainables.attacks.building_blocks.gradient import frozen, input_gradient
 
 
 def test_the_gradient_is_autograds_and_needs_no_parameter(chance):

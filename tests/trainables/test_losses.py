@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from trainables.attacks.losses import cross_entropy, cw_margin
+from trainables.attacks.building_blocks.losses import cross_entropy, cw_margin
 
 
 def case(chance, n=9, classes=5):

@@ -9,8 +9,8 @@ from robust import EPS, TRAININGS, examples, logits, robust, run
 
 from trainables import config
 from trainables.attacks import run_attack
-from trainables.attacks.ball import length
-from trainables.attacks.surrogate import errs
+from trainables.attacks.building_blocks.ball import length
+from trainables.attacks.building_blocks.surrogate import errs
 
 DUAL = {"linf": 1, "l2": 2, "l1": torch.inf}
 BUDGETS = {"linf": EPS, "l2": 0.8, "l1": 4.0}

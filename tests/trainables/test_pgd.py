@@ -8,9 +8,9 @@ from linear import Linear, images
 from torch import nn
 
 from trainables.attacks import joint_objective
-from trainables.attacks.fgsm import fgsm
-from trainables.attacks.losses import cross_entropy, cw_margin
-from trainables.attacks.pgd import pgd
+from trainables.attacks.building_blocks.losses import cross_entropy, cw_margin
+from trainables.attacks.methods.fgsm import fgsm
+from trainables.attacks.methods.pgd import pgd
 from trainables.config import CAS, DATASETS, Model
 from trainables.models import build_model
 

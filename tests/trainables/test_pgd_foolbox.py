@@ -6,7 +6,7 @@ import torch
 from robust import accuracy, every_training, examples, logits, robust, run
 
 from trainables import config
-from trainables.attacks.ball import BALLS, length
+from trainables.attacks.building_blocks.ball import BALLS, length
 from trainables.config import MIM, PGD
 
 BUDGETS = {"linf": (0.15, 0.03), "l2": (0.8, 0.16), "l1": (2.0, 0.25)}

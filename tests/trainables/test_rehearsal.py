@@ -18,9 +18,20 @@ from brought import (
     tiny,
 )
 
-from trainables.extension import Adversarial, BadPart, Insertion, Loss, attack, data, model, module, objective, training_attack
 from trainables.objectives.loss import cross_entropy
-from trainables.rehearsal import rehearse
+from trainables.plugins.preflight import rehearse
+from trainables.plugins.registration import (
+    Adversarial,
+    BadPart,
+    Insertion,
+    Loss,
+    attack,
+    data,
+    model,
+    module,
+    objective,
+    training_attack,
+)
 from trainables.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("forgotten")

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from small import examples, small
 
-from trainables.attacks.gradient import clean_outputs, frozen, slope
-from trainables.attacks.joint_objective import joint_objective, kl_divergence, paired_objective
-from trainables.attacks.losses import cross_entropy
-from trainables.attacks.pgd import pgd
-from trainables.attacks.training import training_attack
+from trainables.attacks.building_blocks.gradient import clean_outputs, frozen, slope
+from trainables.attacks.building_blocks.joint_objective import joint_objective, kl_divergence, paired_objective
+from trainables.attacks.building_blocks.losses import cross_entropy
+from trainables.attacks.methods.pgd import pgd
+from trainables.attacks.training.run import training_attack
 from trainables.config import CAS, FGSMRS, TrainingPGD
 
 CE = joint_objective((1.0, 0.0), cross_entropy)

@@ -7,11 +7,11 @@ from linear import Linear, images
 
 from trainables import config
 from trainables.attacks import run_attack
-from trainables.attacks.gradient import Expectation, slope
-from trainables.attacks.harm import in_turn
-from trainables.attacks.joint_objective import joint_objective
-from trainables.attacks.losses import cross_entropy, margin
-from trainables.attacks.surrogate import JointLogits, Surrogate, errs, viewed
+from trainables.attacks.building_blocks.gradient import Expectation, slope
+from trainables.attacks.building_blocks.harm import in_turn
+from trainables.attacks.building_blocks.joint_objective import joint_objective
+from trainables.attacks.building_blocks.losses import cross_entropy, margin
+from trainables.attacks.building_blocks.surrogate import JointLogits, Surrogate, errs, viewed
 from trainables.config import CAS, CIFS, DATASETS, FSR, KWTA, SAP, Model
 from trainables.models import build_model
 from trainables.modules.cifs import soft_top

@@ -4,12 +4,12 @@ The two are apart because they are settled apart: an evaluation's attack has a b
 own; a training's is a part of its trial and may move a batch together, change labels or depend on the epoch.
 """
 
-from trainables.attacks.closest import Attacked
-from trainables.attacks.evaluation import ATTACKS, Source, Sources, run_attack
-from trainables.attacks.gradient import Objective
-from trainables.attacks.joint_objective import joint_objective
-from trainables.attacks.training import TRAINING_ATTACKS, Adversarial, training_attack
-from trainables.attacks.watch import NEVER
+from trainables.attacks.building_blocks.closest import Attacked
+from trainables.attacks.building_blocks.gradient import Objective
+from trainables.attacks.building_blocks.joint_objective import joint_objective
+from trainables.attacks.building_blocks.watch import NEVER
+from trainables.attacks.run import ATTACKS, Source, Sources, run_attack
+from trainables.attacks.training.run import TRAINING_ATTACKS, Adversarial, training_attack
 
 __all__ = [
     "ATTACKS",

@@ -10,7 +10,6 @@ from trainables.config.attacks.black_box import NAttack, Noise, Square
 from trainables.config.attacks.composite import AsTraining, AutoAttack, Transfer
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
 from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
-from trainables.config.course import course
 from trainables.config.data import DATASETS, Data, DatasetInfo
 from trainables.config.identity import (
     NUMERICS,
@@ -38,6 +37,7 @@ from trainables.config.measure import (
 from trainables.config.model import BLOCKS, Model
 from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule, Sigmoid, Softmax, Softplus
 from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
+from trainables.config.prefix import course
 from trainables.config.runtime import Runtime
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 from trainables.config.training import EMA, SWA, Cosine, MultiStep, OneCycle, Precision, Selection, Training

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from trainables.config.own import DATA, OpenNames
+from trainables.config.registry import DATA, OpenNames
 from trainables.config.spec import Spec
 
 

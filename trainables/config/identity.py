@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trainables.config.attacks import Attack
 from trainables.config.measure import Activations, Measure
 from trainables.config.module import Module
-from trainables.config.own import used
+from trainables.config.registry import used
 from trainables.config.spec import Spec
 
 if TYPE_CHECKING:

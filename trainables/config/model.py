@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.own import MODEL, OpenNames
+from trainables.config.registry import MODEL, OpenNames
 from trainables.config.spec import Count, Positive, Spec
 
 #: Blocks in each stage, convolutions for those without blocks. Positions are ``block<stage>.<block>``, both counted from 1.

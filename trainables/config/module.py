@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.config.own import MODULE, Open
+from trainables.config.registry import MODULE, Open
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
 
@@ -26,7 +26,7 @@ class Silent(_Inserted):
 class Predicting(_Inserted):
     """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has.
 
-    ``views``: besides ``plain``, those that show an attacker something else; see :mod:`trainables.attacks.surrogate`.
+    ``views``: besides ``plain``, those that show an attacker something else; see :mod:`trainables.attacks.building_blocks.surrogate`.
     """
 
     predicts: ClassVar[bool] = True

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.config.own import OBJECTIVE, Open
+from trainables.config.registry import OBJECTIVE, Open
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
 #: Probability taken from the true class and shared out evenly among the others, as Feature Scattering does (its public code).

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.own import TRAINING_ATTACK, Open
+from trainables.config.registry import TRAINING_ATTACK, Open
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 
 #: Which batch statistics the network has during the attack: its running ones, or those of the attacked batch.
@@ -26,7 +26,7 @@ class Joint(Bounded):
 
 
 class TrainingPGD(Joint):
-    """Projected gradient ascent; see :mod:`trainables.attacks.pgd`.
+    """Projected gradient ascent; see :mod:`trainables.attacks.methods.pgd`.
 
     ``loss``: the cross-entropy, or ``kl``, the divergence from the prediction on the clean image (TRADES, MART's rival).
     ``start``: a ``uniform`` point of the ball, the image itself (``zero``), or ``gaussian``: the image and 0.001 times normal
@@ -62,7 +62,7 @@ class FGSMRS(Joint):
 class InfoFeature(Joint):
     """PGD on the cross-entropy and ``lam`` times the change of the class activation map, in ``distance``.
 
-    From a uniform start, the map having no gradient at the image itself. See :mod:`trainables.attacks.infofeature`. With
+    From a uniform start, the map having no gradient at the image itself. See :mod:`trainables.attacks.training.infofeature`. With
     ``cosine`` a map of a single place, as small images have it in deep networks, cannot change.
     """
 
@@ -75,7 +75,7 @@ class InfoFeature(Joint):
 
 
 class FeatureScattering(Joint):
-    """One step of size eps away from the clean batch in optimal transport; see :mod:`trainables.attacks.feature_scattering`.
+    """One step of size eps away from the clean batch in optimal transport; see :mod:`trainables.attacks.training.feature_scattering`.
 
     ``regularisation`` and ``sinkhorn`` iterations of Sinkhorn's algorithm.
     """
@@ -86,7 +86,7 @@ class FeatureScattering(Joint):
 
 
 class AdversarialInterpolation(Bounded):
-    """One step of size eps towards another image's features; see :mod:`trainables.attacks.adversarial_interpolation`.
+    """One step of size eps towards another image's features; see :mod:`trainables.attacks.training.adversarial_interpolation`.
 
     ``eps_y``: how far the labels move away from the other image's.
     """
@@ -98,7 +98,7 @@ class AdversarialInterpolation(Bounded):
 
 
 class APGD(Joint):
-    """Auto-PGD on the cross-entropy, without a step size to choose; see :mod:`trainables.attacks.apgd`."""
+    """Auto-PGD on the cross-entropy, without a step size to choose; see :mod:`trainables.attacks.methods.apgd`."""
 
     name: Literal["apgd"] = "apgd"
     iterations: Count = 20
@@ -108,7 +108,7 @@ class Friendly(Joint):
     """Early-stopped PGD: an example stops once it has been misclassified more than tau times.
 
     ``taus``: one for each part of the training; ``milestones``: the epochs, counted from 1, that begin the later parts.
-    See :mod:`trainables.attacks.friendly`.
+    See :mod:`trainables.attacks.training.friendly`.
     """
 
     name: Literal["friendly"] = "friendly"

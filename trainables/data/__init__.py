@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 
 from trainables import config
-from trainables.config import own
+from trainables.config import registry
 from trainables.data.augment import augment
 from trainables.data.batches import batches_per_epoch, evaluation_batches, training_batches
 from trainables.data.digits import digits
@@ -38,7 +38,7 @@ LOADERS: ChainMap[str, Callable[[str, str, bool], tuple[Examples, Examples]]] = 
         "tiny-imagenet": tiny_imagenet,
         **dict.fromkeys(SETS, torchvision_set),
     },
-    own.DATA.table("loaders"),
+    registry.DATA.table("loaders"),
 )
 
 #: ``(name, data_dir) -> bool``: whether its files are there, for each name that has any.
@@ -47,7 +47,7 @@ FILES: ChainMap[str, Callable[[str, str], bool]] = ChainMap(
         "tiny-imagenet": tiny_imagenet_exists,
         **dict.fromkeys(SETS, files_exist),
     },
-    own.DATA.table("files"),
+    registry.DATA.table("files"),
 )
 
 

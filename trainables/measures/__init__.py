@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trainables import config
-from trainables.attacks.gradient import frozen
+from trainables.attacks.building_blocks.gradient import frozen
 from trainables.measures.accuracy import class_accuracy, top_k_accuracy
 from trainables.measures.activations import activations
 from trainables.measures.class_gradients import class_gradients

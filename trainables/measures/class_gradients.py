@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables import config
-from trainables.attacks.gradient import frozen
+from trainables.attacks.building_blocks.gradient import frozen
 from trainables.data import evaluation_batches
 from trainables.measures.subject import Array, Floats, Subject, array
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from trainables import config
-from trainables.attacks.gradient import slope
-from trainables.attacks.losses import cross_entropy
+from trainables.attacks.building_blocks.gradient import slope
+from trainables.attacks.building_blocks.losses import cross_entropy
 from trainables.data import evaluation_batches
 from trainables.evaluation import rank
 from trainables.measures.subject import Array, Subject, array

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from trainables import config
-from trainables.config import own
+from trainables.config import registry
 from trainables.models.lenet import LeNet
 from trainables.models.network import Network
 from trainables.models.resnet import Bottleneck, ResNet
@@ -30,7 +30,7 @@ MODELS: ChainMap[str, Callable[[config.Model, config.DatasetInfo], Network]] = C
         "vgg-16-bn": partial(VGG, batch_norm=True),
         "lenet": LeNet,
     },
-    own.MODEL.table("builders"),
+    registry.MODEL.table("builders"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections import ChainMap
 
-from trainables.config import own
+from trainables.config import registry
 from trainables.modules.cas import CASModule
 from trainables.modules.cifs import CIFSModule
 from trainables.modules.fsr import FSRModule
@@ -21,5 +21,5 @@ MODULES: ChainMap[str, type[InsertedModule]] = ChainMap(
         "kwta": KWTAModule,
         "sap": SAPModule,
     },
-    own.MODULE.table("classes"),
+    registry.MODULE.table("classes"),
 )

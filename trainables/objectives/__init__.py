@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from trainables import config
-from trainables.config import own
+from trainables.config import registry
 from trainables.joint import Weights, training_weights
 from trainables.models import Network
 from trainables.objectives.afd import AFDLearner
@@ -36,11 +36,11 @@ OBJECTIVES: ChainMap[str, Callable[[Any, Network, Tensor, Tensor, Tensor, Weight
         "feature-matching": feature_matching,
         "l2-matching": l2_matching,
     },
-    own.OBJECTIVE.table("functions"),
+    registry.OBJECTIVE.table("functions"),
 )
 
-#: Objectives that are more than a function of the network: with weights or optimisers of their own.
-LEARNERS: ChainMap[str, type[Learner]] = ChainMap({"pcl": PCLLearner, "afd": AFDLearner}, own.OBJECTIVE.table("learners"))
+#: Objectives that are more than a function of the network: with weights or optimisers of their registry.
+LEARNERS: ChainMap[str, type[Learner]] = ChainMap({"pcl": PCLLearner, "afd": AFDLearner}, registry.OBJECTIVE.table("learners"))
 
 
 def loss(
@@ -52,7 +52,7 @@ def loss(
     y: Tensor,
     targets: Tensor | None = None,
 ) -> Loss:
-    """The loss of each example of a batch: the objective's on every head, and the inserted module's own.
+    """The loss of each example of a batch: the objective's on every head, and the inserted module's registry.
 
     Args:
         spec: one of :data:`OBJECTIVES`, and its settings.

@@ -14,7 +14,7 @@ from typing import Annotated
 from trainables.config.attacks.base import Natural
 from trainables.config.attacks.composite import Direct, Transfer
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AvgPGD
-from trainables.config.own import ATTACK, Open
+from trainables.config.registry import ATTACK, Open
 
 Attack = Annotated[Natural | Direct | Transfer, Open(ATTACK)]
 

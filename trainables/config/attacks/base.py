@@ -9,7 +9,7 @@ from trainables.config.spec import Count, NonNegative, Spec
 #: How a change is measured: its largest pixel, its Euclidean length, the sum of its pixels.
 Norm = Literal["linf", "l2", "l1"]
 
-#: How a network's inserted modules are looked at while the attack searches; see :mod:`trainables.attacks.surrogate`.
+#: How a network's inserted modules are looked at while the attack searches; see :mod:`trainables.attacks.building_blocks.surrogate`.
 View = Literal["plain", "soft", "train"]
 
 Share = Annotated[float, Field(ge=0, le=1)]

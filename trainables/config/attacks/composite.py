@@ -8,7 +8,7 @@ from trainables.config.attacks.base import Differentiated, Normed, Tested
 from trainables.config.attacks.black_box import NAttack, Noise, Square
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
 from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
-from trainables.config.own import ATTACK, Open
+from trainables.config.registry import ATTACK, Open
 from trainables.config.spec import Count
 from trainables.config.training_attack import Friendly, TrainingAttack
 

@@ -1,0 +1,131 @@
+"""Attacks and measures as one types them: ``pgd(iterations=100, restarts=5)``."""
+
+import json
+import re
+from contextlib import suppress
+from typing import Any
+
+from orchestrator.errors import BadInput
+from search_spaces.column import Column
+from search_spaces.factor import Eps, Settings
+from search_spaces.study import Picture
+from trainables.config import registry
+
+_CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DIVISOR = rf"(?=[\d.]*[1-9]){_NUMBER}"  # not 0
+_FRACTION = re.compile(rf"{_NUMBER}\s*/\s*{_DIVISOR}")
+_MULTIPLE = re.compile(rf"(?:{_NUMBER}\s*\*\s*)?eps(?:\s*/\s*{_DIVISOR})?")
+
+#: Attacks that have no eps, or whose eps is in the attack that they carry.
+_WITHOUT_EPS = frozenset({"natural", "as-training", "transfer"})
+
+#: Fields of a measure that are attacks.
+_ATTACKS = frozenset({"attack", "reference"})
+
+#: Attacks by steps of a fixed size, which is a tenth of eps unless it is given (CAS, CIFS and FSR's evaluations).
+_STEPPED = frozenset({"pgd", "cw", "mim", "di-fgsm", "avg-pgd"})
+
+
+def column(text: str) -> Column:
+    """The column of an attack that was asked for by ``text``, which is its label.
+
+    What is not given: ``eps`` is the profile's (in the L-inf norm; others have no such default), ``step`` a tenth of it, and
+    ``beta_atk`` every one that the profile tries.
+
+    Raises:
+        BadInput: it is not written like ``name`` or ``name(field=value, ...)``.
+    """
+    settings = attack(text)
+    beta = settings.get("beta_atk")
+    return Column(" ".join(text.split()), settings, None if beta is None else (str(beta),))
+
+
+def picture(text: str) -> Picture:
+    """The measure that was asked for by ``text``, which is its label.
+
+    Attacks within it are as in :func:`attack`: ``sensitivity(attack=pgd(iterations=20))``.
+
+    Raises:
+        BadInput: it is not written like ``name`` or ``name(field=value, ...)``.
+    """
+    fields = _call("--measure", text, "sensitivity(attack=pgd(iterations=20))")
+    # A bare word such as natural is an attack there, and none elsewhere.
+    words = {field for field in _ATTACKS & fields.keys() if isinstance(fields[field], str)}
+    return Picture(" ".join(text.split()), {k: attack(v) if k in words else v for k, v in fields.items()})
+
+
+def attack(text: str) -> Settings:
+    """The fields of an attack; values are JSON, fractions (8/255), multiples of eps (eps/4), other attacks, or words."""
+    fields = _call("--attack", text, "pgd(iterations=100, restarts=5)")
+    name = fields["name"]
+    has = registry.ATTACK.specs[name].model_fields if name in registry.ATTACK.specs else None
+    if fields.get("norm", "linf") == "linf" and (name not in _WITHOUT_EPS if has is None else "eps" in has):
+        fields.setdefault("eps", Eps())
+    if "eps" in fields and (name in _STEPPED if has is None else "step" in has and has["step"].is_required()):
+        eps = fields["eps"]
+        fields.setdefault("step", Eps(eps.times / 10) if isinstance(eps, Eps) else eps / 10)
+    return fields
+
+
+def _call(option: str, text: str, example: str) -> dict[str, Any]:
+    """A name and its fields."""
+    match = _CALL.fullmatch(text)
+    if match is None:
+        raise BadInput(f"{option} {text!r}: write a name, or a name and fields as in {example}")
+    fields: dict[str, Any] = {"name": match[1]}
+    for part in _parts(match[2] or ""):
+        field, equals, value = part.partition("=")
+        field = field.strip().replace("steps", "iterations")
+        if not equals or not field:
+            raise BadInput(f"{option} {text!r}: {part.strip()!r} must be FIELD=VALUE, as in {example}")
+        if field in fields:
+            raise BadInput(f"{option} {text!r}: {field} is given twice")
+        read = _value(value.strip())
+        fields[field] = str(read) if field == "beta_atk" else read  # a name, also where it looks like a number: inf, inf-2
+    return fields
+
+
+def number(option: str, text: str) -> float:
+    """A number or a fraction.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    found = _value(text.strip())
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise BadInput(f"{option} {text!r}: must be a number or a fraction, such as 0.03 or 8/255")
+    return float(found)
+
+
+def quantity(text: str) -> float | Eps | None:
+    """A fraction (``8/255``) or a multiple of the profile's eps (``eps/4``, ``2*eps``); None where it is neither."""
+    if multiple := _MULTIPLE.fullmatch(text):
+        return Eps(float(multiple[1] or 1) / float(multiple[2] or 1))
+    fraction = _FRACTION.fullmatch(text)
+    return float(fraction[1]) / float(fraction[2]) if fraction else None
+
+
+def _parts(text: str) -> list[str]:
+    """``text`` between the commas that are in no brackets."""
+    parts, depth, current = [], 0, ""
+    for character in text:
+        depth += character in "([{"
+        depth -= character in ")]}"
+        if character == "," and depth == 0:
+            parts.append(current)
+            current = ""
+        else:
+            current += character
+    return [part for part in (*parts, current) if part.strip()]
+
+
+def _value(text: str) -> Any:
+    if (found := quantity(text)) is not None:
+        return found
+    if "(" in text:
+        return attack(text)
+    for read in (json.loads, float):
+        with suppress(ValueError):
+            return read(text)
+    return text.strip("'\"")

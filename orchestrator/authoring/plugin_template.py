@@ -1,0 +1,147 @@
+"""What `advsweep new-study --parts` writes: a study with a part of every kind of one's own, under the name mine/beta."""
+
+PARTS = '''"""A study with parts of one's own: `advsweep run mine/beta --study-file THIS_FILE --profile demo`.
+
+A part is a configuration, whose fields can be set like any other, and below it what does the work. Take out what is not needed.
+trainables/plugins/registration.py says what each kind promises, and the house's own parts are good models. Editing a part trains anew
+what has it. What else the file imports from its own folder is taken along to other nodes; data are not.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from search_spaces.baselines import VANILLA
+from search_spaces.column import Column
+from search_spaces.factor import Eps, Level, choice
+from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.study import Arm, Study
+from torch import nn
+from trainables import extension as own
+from trainables.data.digits import digits
+
+# --- a module: what is inserted in the network --------------------------------------------------------------------------
+
+
+class Gate(own.Silent):  # or own.Predicting, with a beta, for a module that has a prediction of its own
+    name: Literal["gate"] = "gate"
+    positions: tuple[str, ...] = ("P1",)
+    width: int = 8
+
+
+@own.module(Gate)
+class GateModule(own.InsertedModule):
+    """Channels are weighed by a small network of their means (Hu et al., CVPR 2018)."""
+
+    def __init__(self, spec: Gate, index: int, channels: int, classes: int) -> None:
+        super().__init__(spec, index, channels, classes)
+        self.net = nn.Sequential(nn.Linear(channels, spec.width), nn.ReLU(), nn.Linear(spec.width, channels), nn.Sigmoid())
+
+    def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> own.Insertion:
+        return own.Insertion(z * self.net(z.mean((2, 3)))[:, :, None, None], None)
+
+
+# --- an attack on trained networks --------------------------------------------------------------------------------------
+
+
+class Corners(own.Linf, own.Scored):  # or own.Expected for an attack by gradients of case.model
+    name: Literal["corners"] = "corners"
+    iterations: int = 10
+
+
+@own.attack(Corners)
+def corners(spec: Corners, case: own.Case) -> torch.Tensor:
+    """Random corners of the ball; of all that were tried, the one with the largest loss."""
+    loss = case.objective(lambda logits, y: F.cross_entropy(logits, y, reduction="none"))
+    worst, images = case.x.new_full((len(case.x),), -torch.inf), case.x
+    for _ in range(spec.iterations):
+        sign = torch.randint(2, case.x.shape, generator=case.generator, device=case.x.device) * 2 - 1
+        x = (case.x + spec.eps * sign).clamp(0, 1)
+        with torch.no_grad():
+            value = loss(case.model(x), case.y)
+        images = torch.where((value > worst)[:, None, None, None], x, images)
+        worst = torch.maximum(value, worst)
+    return images
+
+
+# --- an objective: what the weights minimise ----------------------------------------------------------------------------
+
+
+class Focal(own.Trained):
+    name: Literal["focal"] = "focal"
+    gamma: float = 1.0
+
+
+@own.objective(Focal)
+def focal(spec, model, x, x_adv, y, weights):
+    """Adversarial training that looks at what is wrong (Lin et al., ICCV 2017), at the final prediction alone."""
+    outputs = model(x_adv, y)
+    loss = F.cross_entropy(outputs.logits, y, reduction="none")
+    return own.Loss((1 - torch.exp(-loss.detach())) ** spec.gamma * loss, outputs)
+
+
+# --- an attack while the weights are trained ----------------------------------------------------------------------------
+
+
+class OneStep(own.Joint):
+    name: Literal["one-step"] = "one-step"
+
+
+@own.training_attack(OneStep)
+def one_step(spec: OneStep, batch: own.Batch) -> torch.Tensor:
+    """A single step from the image itself."""
+    x = batch.x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(batch.objective("ce")(batch.model(x), batch.y).sum(), x)
+    return (batch.x + spec.eps * gradient.sign()).clamp(0, 1)
+
+
+# --- a model ------------------------------------------------------------------------------------------------------------
+
+
+@own.model("two-layers", blocks=(1, 1))  # positions block1.1 and block2.1
+class TwoLayers(own.Network):
+    def __init__(self, model, info: own.DatasetInfo) -> None:
+        super().__init__(model)
+        self.one = nn.Conv2d(info.channels, model.width, 3, padding=1)
+        self.two = nn.Conv2d(model.width, 2 * model.width, 3, padding=1)
+        self.channels = {"block1.1": model.width, "block2.1": 2 * model.width}
+        self.fc = nn.Linear(2 * model.width, info.classes)
+        own.initialise(self)
+
+    def extract(self, x: torch.Tensor, y: torch.Tensor | None, trace: own.Trace) -> torch.Tensor:
+        z = self.visit("block1.1", F.relu(self.one(x)), y, trace)
+        return self.visit("block2.1", F.relu(self.two(F.max_pool2d(z, 2))), y, trace)
+
+
+# --- a data set ---------------------------------------------------------------------------------------------------------
+
+
+@own.data("dark-digits", own.DatasetInfo(classes=10, channels=1, size=8, train=1437, test=360))
+def dark_digits(name: str, data_dir: str, download: bool) -> tuple[own.Examples, own.Examples]:
+    """Handwritten digits with half the contrast."""
+    return tuple(own.Examples(part.images // 2, part.labels) for part in digits(name, data_dir, download))
+
+
+# --- the study: any of them by its name ---------------------------------------------------------------------------------
+
+ROWS = choice(
+    "defense",
+    "defense",
+    levels=(
+        Level("Gate", {"module.name": "gate"}),
+        Level("Gate and Focal", {"module.name": "gate", "objective.name": "focal", "objective.gamma": 2.0}),
+    ),
+    default="Gate",
+)
+
+STUDY = Study(
+    name="mine/beta",
+    aliases=(),
+    title="A gate on channels",
+    reference="one's own",
+    factors=(ROWS,),
+    columns=(NATURAL, *attacked("PGD-20", beta_atk=None), Column("Corners", {"name": "corners", "eps": Eps()})),
+    profiles=profiles(epochs=100, eps=8 / 255),
+    baselines=(Arm(("Vanilla",), VANILLA),),
+)
+'''

@@ -1,0 +1,172 @@
+"""One's own studies, from Python or TOML files, beside the catalogue's."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from orchestrator.authoring import study_toml
+from orchestrator.errors import BadInput
+from orchestrator.planning.expansion import plan
+from orchestrator.planning.settings import check_fields
+from orchestrator.plugins import shipping
+from search_spaces.catalog import STUDIES
+from search_spaces.factor import Settings
+from search_spaces.study import Study
+from trainables.config.registry import BadPart
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
+
+
+def load(files: Sequence[Path]) -> tuple[Study, ...]:
+    """The studies of these files, after all the parts that they register.
+
+    Raises:
+        BadInput: a file cannot be read or run, a study or a part is not allowed, or a name is taken.
+    """
+    shipping.load_installed()
+    taken = taken_names()
+    found: list[Study] = []
+    texts = {file: _text(file) for file in files}
+    for file in texts:
+        if file.suffix == ".py":
+            _run(file, texts[file])
+    for file, text in texts.items():
+        for study in _read(file, text):
+            for name in study.names:
+                if name in taken:
+                    raise BadInput(f"{file}: study {study.name!r}: the name {name!r} is taken by {taken[name]}")
+                taken[name] = f"{study.name!r} of {file}"
+            found.append(study)
+    return tuple(found)
+
+
+def taken_names() -> dict[str, str]:
+    """The names that the catalogue's studies answer to, and whose they are."""
+    return {name: f"{study.name!r} of the catalogue" for study in STUDIES.values() for name in study.names}
+
+
+def check_name(name: str) -> None:
+    """That a study may have this name.
+
+    Raises:
+        BadInput: it may not.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadInput(
+            f"name = {name!r}: must be two words with a slash between them, such as mine/beta, of a-z, 0-9, dots, dashes and _"
+        )
+
+
+def _text(file: Path) -> str:
+    if file.suffix not in {".py", ".toml"}:
+        raise BadInput(f"--study-file {str(file)!r}: must be a .py or a .toml file")
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise BadInput(f"--study-file {str(file)!r} cannot be read: {reason}") from error
+
+
+def _read(file: Path, text: str) -> tuple[Study, ...]:
+    """What a file holds, every study checked."""
+    match file.suffix:
+        case ".py":
+            studies = _run(file, text)
+        case ".toml":
+            try:
+                studies = (study_toml.read(text),)
+            except BadInput as error:
+                raise BadInput(f"{file}: {error}") from error
+    for study in studies:
+        try:
+            _check(study)
+        except BadInput as error:
+            raise BadInput(f"{file}: study {study.name!r}: {error}") from error
+        except Exception as error:
+            # In Python anything can be in a study's place, and what that does shows only here.
+            raise BadInput(f"{file}: study {study.name!r} makes no plan: {_line(error)}") from error
+    return studies
+
+
+def _run(file: Path, text: str) -> tuple[Study, ...]:
+    """The ``STUDY`` or the ``STUDIES`` that a Python file makes; one that registers parts may do without."""
+    try:
+        module = shipping.execute(file, text)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{_place(file, error)}: {_line(error)}") from error
+    made = vars(module)
+    given = [name for name in ("STUDY", "STUDIES") if name in made]
+    if not given and shipping.registers(module):
+        return ()
+    if len(given) != 1:
+        has = "STUDY and STUDIES" if given else "neither, and registers nothing"
+        raise BadInput(f"{file}: must have STUDY (a search_spaces.study.Study) or STUDIES (several); it has {has}")
+    studies = (made["STUDY"],) if given == ["STUDY"] else made["STUDIES"]
+    if not isinstance(studies, list | tuple) or not studies:
+        raise BadInput(f"{file}: STUDIES must be a list or tuple of search_spaces.study.Study, and not empty")
+    for study in studies:
+        if not isinstance(study, Study):
+            raise BadInput(f"{file}: {given[0]} must be of search_spaces.study.Study, and has a {type(study).__name__}")
+    return tuple(studies)
+
+
+def _place(file: Path, error: BaseException) -> str:
+    """The file, and the line of it where the error came up."""
+    line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(file) else None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(file):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return str(file) if line is None else f"{file}, line {line}"
+
+
+def _line(error: BaseException) -> str:
+    """An error's kind and message in one line; a part says enough by its message."""
+    if isinstance(error, BadPart):
+        return str(error)
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return ": ".join([type(error).__name__, *([" ".join(text.split())] if text else [])])
+
+
+def _check(study: Study) -> None:
+    """That every profile of the study makes a plan, and that each of its fields is one of some trial.
+
+    Raises:
+        BadInput: it does not.
+    """
+    for name in study.names:
+        check_name(name)
+    for place, settings in _settings(study):
+        try:
+            check_fields(settings)
+        except BadInput as error:
+            raise BadInput(f"{place}: {error}") from error
+    for baseline in study.baselines:
+        if len(baseline.labels) != len(study.factors):
+            factors = ", ".join(factor.name for factor in study.factors) or "none"
+            raise BadInput(f"baselines: labels {list(baseline.labels)}: must be one for each factor ({factors})")
+    if study.checkpoint not in ("best", "last", "both"):
+        raise BadInput(f"checkpoint = {study.checkpoint!r}: allowed: best, last, both")
+    if not study.profiles:
+        raise BadInput("profiles: must have at least one of paper, short and demo")
+    for profile in study.profiles:
+        if profile not in ("paper", "short", "demo"):
+            raise BadInput(f"profiles: {profile!r}: allowed: paper, short, demo")
+        try:
+            plan([study], profile, seeds=1)
+        except BadInput as error:
+            raise BadInput(f"profile {profile}: {error}") from error
+
+
+def _settings(study: Study) -> Iterator[tuple[str, Settings]]:
+    """Everything in a study that sets fields of trials, and where it is."""
+    yield "fixed", study.fixed
+    for factor in study.factors:
+        for level in factor.levels:
+            for settings in (level.settings, *level.beside.values()):
+                yield f"factor {factor.name}, level {level.label!r}", settings
+    for baseline in study.baselines:
+        yield f"baseline {' '.join(baseline.labels)}", baseline.settings
+    for profile in study.profiles.values():
+        yield f"profile {profile.name}", {**profile.settings, **profile.pins}

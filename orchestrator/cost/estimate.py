@@ -1,0 +1,152 @@
+"""How long a plan takes, from its cost and the throughput of a device. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.cost.passes import FORWARD, evaluation_passes, measurement_passes, selection_passes, training_passes
+from orchestrator.cost.throughput import Network, Throughput, evaluating, measuring, network, training
+from orchestrator.planning.plan import Evaluation, Plan, PlannedTrial
+from trainables.config import SWA, TrialConfig, begins
+
+#: What everything is taken for that was never timed itself: the passes of training, in the precision of evaluations.
+_PLAIN = training("fp32")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Hours of a device that trials take, as they ran when it was timed: one at a time, or sharing it. None: not known.
+
+    ``train``: the selection of the best checkpoint included. ``device``: its kind. ``source``: how its throughput was got.
+    Loading data, starting processes and writing the record are not in it.
+    """
+
+    train: float | None
+    evaluate: float | None
+    measure: float | None
+    device: str | None
+    source: str | None
+
+    @property
+    def total(self) -> float | None:
+        return _sum((self.train, self.evaluate, self.measure))
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        hours = {"train": self.train, "evaluate": self.evaluate, "measure": self.measure, "total": self.total}
+        return {"device_hours": hours, "device": self.device, "throughput_from": self.source}
+
+    def __str__(self) -> str:
+        if self.total is None:
+            return "device-hours: not known, for nothing like it was trained on this storage; `plan --calibrate` times it here"
+        parts = {"training": self.train, "evaluations": self.evaluate, "measurements": self.measure}
+        told = ", ".join(f"{name} {hours_text(hours)}" for name, hours in parts.items() if hours)
+        # Nothing left to do needs no throughput.
+        where = f" on {self.device}" if self.device else ""
+        how = f" ({told}; from {self.source})" if told else ""
+        return f"about {hours_text(self.total)} device-hours{where}{how}"
+
+
+def estimate(plan: Plan, throughput: Throughput) -> Estimate:
+    """What is left of a plan to do; at most, where patience may end trainings and both checkpoints may be one."""
+    left = plan.to_run
+    begun = {trial.key for trials in plan.beginnings.values() for trial in trials}
+    source = throughput.source
+    if source and not all(map(throughput.knows, {network(t.config): t.config for t in left}.values())):
+        # From small networks, whose time is not all arithmetic, to large ones that says too much.
+        source += ", other networks by multiply-adds"
+    return Estimate(
+        _hours(_training(trial, throughput) for trial in left if trial.key not in begun),
+        _hours(_evaluation(trial.config, e, throughput) for trial in left for e in to_be_run(trial)),
+        _hours(
+            _seconds(throughput, trial.config, measurement_passes(trial.config, m.measure), measuring(m.measure.name), _PLAIN)
+            for trial in left
+            for m in trial.unmeasured
+        ),
+        throughput.device,
+        source,
+    )
+
+
+def to_be_run(trial: PlannedTrial) -> list[Evaluation]:
+    """The evaluations that are missing and that no longer one answers on its way."""
+    missing = trial.missing
+    if trial.config.module.draws:
+        # Every evaluation is a run of its own.
+        return list(missing)
+    short = [e for e in missing if not e.complete]
+
+    def answered(e: Evaluation) -> bool:
+        return any(e.checkpoint == other.checkpoint and begins(e.attack, other.attack) for other in short)
+
+    return [e for e in missing if e.complete or not answered(e)]
+
+
+def commonest(plan: Plan) -> TrialConfig | None:
+    """Of the network that most of the plan's passes go through, the configuration with the most, whatever its seed.
+
+    None where nothing is left to do.
+    """
+    networks: Counter[Network] = Counter()
+    configs: dict[Network, Counter[TrialConfig]] = {}
+    for trial in plan.to_run:
+        its, passes = network(trial.config), round(max(1, _epochs_left(trial)) * training_passes(trial.config))
+        networks[its] += passes
+        configs.setdefault(its, Counter())[trial.config.model_copy(update={"seed": 0})] += passes
+    return configs[networks.most_common(1)[0][0]].most_common(1)[0][0] if networks else None
+
+
+def hours_text(hours: float) -> str:
+    """With two digits that count, or whole."""
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
+
+
+def _epochs_left(trial: PlannedTrial) -> int:
+    return 0 if trial.trained else trial.config.training.epochs - trial.recorded.epochs
+
+
+def _training(trial: PlannedTrial, throughput: Throughput) -> float | None:
+    """Seconds."""
+    config, epochs = trial.config, _epochs_left(trial)
+    if not epochs:
+        return 0.0
+    name, averaging = config.selection.attack.name, config.training.averaging
+    learn = _seconds(throughput, config, training_passes(config), training(config.training.precision))
+    select = _seconds(throughput, config, selection_passes(config), evaluating(name), _PLAIN)
+    seconds = _sum((learn, select))
+    if seconds is None:
+        return None
+    average = 0.0
+    if isinstance(averaging, SWA):
+        # Statistics are computed anew: a forward pass of every training image.
+        images = min(config.data.info.train, config.data.examples or config.data.info.train)
+        again = _seconds(throughput, config, FORWARD * images, evaluating("natural"), _PLAIN) or 0.0
+        average = again * (config.training.epochs - max(averaging.start - 1, trial.recorded.epochs))
+    return epochs * seconds + average
+
+
+def _evaluation(config: TrialConfig, e: Evaluation, throughput: Throughput) -> float | None:
+    """Seconds."""
+    works = (evaluating(e.attack.name, e.complete), _PLAIN)
+    return _seconds(throughput, config, evaluation_passes(config, e.attack), *works)
+
+
+def _seconds(throughput: Throughput, config: TrialConfig, passes: float, *works: str) -> float | None:
+    a_pass = throughput.seconds(config, *works)
+    return None if a_pass is None else passes * a_pass
+
+
+def _hours(seconds: Iterable[float | None]) -> float | None:
+    total = _sum(seconds)
+    return None if total is None else total / 3600
+
+
+def _sum(parts: Iterable[float | None]) -> float | None:
+    """None if any is."""
+    total = 0.0
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total

@@ -1,0 +1,107 @@
+"""Weights that no trial here has trained, under any attack: in this process, without a cluster or a record."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from orchestrator.authoring.attack_text import column
+from orchestrator.errors import BadInput, Unavailable
+from orchestrator.planning.settings import configure, configure_attack, parse, resolve
+from search_spaces.column import BETA_ATK, Column
+from trainables.checkpoint import fit_weights, read_weights
+from trainables.config import BLOCKS, Attack, Module, Runtime, canonical_attack, heads
+from trainables.data import DataNotFound
+from trainables.trial import Trial
+
+
+class Accuracy(NamedTuple):
+    """``label``: the attack, and its beta_atk where it has several; ``accuracy``: percent of ``examples``."""
+
+    label: str
+    accuracy: float
+    examples: int
+
+
+class Elsewhere:
+    """A file of weights in one of our networks, and attacks on it, all of which are read before the file and the data.
+
+    Args:
+        checkpoint: see :func:`trainables.checkpoint.read_weights`.
+        model: a name of ``config.Model``; hyphens may be left out.
+        dataset: a name of ``config.Data``.
+        columns: the attacks.
+        eps: theirs where they have none of their own, in pixels in [0, 1].
+        settings: further fields of the configuration as ``FIELD=VALUE``.
+        runtime: where and how the network runs, and where its data are.
+
+    Raises:
+        BadInput: a name, field or attack is not allowed; the file holds no weights, or not this network's.
+        Unavailable: the file or the data set is not there.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        model: str,
+        dataset: str,
+        columns: Sequence[Column],
+        eps: float,
+        settings: Sequence[str],
+        runtime: Runtime,
+    ) -> None:
+        names = {re.sub(r"\W", "", name): name for name in BLOCKS}
+        name = names.get(re.sub(r"\W", "", model.lower()), model)
+        width = {"model.width": 160} if name.startswith("wrn") else {}
+        self.config, _ = configure([{"model.name": name, **width, "data.dataset": dataset}, parse(settings)], {})
+        if not 0 <= eps <= 1:
+            raise BadInput(f"--eps {eps:g}: must be in [0, 1], where pixels are")
+        wanted = {each.label: each for each in (column("natural"), *columns)}
+        self._attacks = [pair for each in wanted.values() for pair in _aimed(each, eps, self.config.module)]
+        try:
+            weights = read_weights(checkpoint)
+        except OSError as error:
+            raise Unavailable(f"--checkpoint {str(checkpoint)!r} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise BadInput(f"--checkpoint {error}") from error
+        try:
+            self._trial = Trial(self.config, runtime)
+        except DataNotFound as error:
+            raise Unavailable(str(error)) from error
+        try:
+            self._weights = fit_weights(weights, self._trial.weights())
+        except ValueError as error:
+            raise BadInput(f"--checkpoint {str(checkpoint)!r} does not fit --model {name}: {error}") from error
+
+    @property
+    def description(self) -> str:
+        """What was made of the file, in one line."""
+        model, module = self.config.model, self.config.module
+        return f"{model.name} of width {model.width}, module {module.name}, on {self.config.data.dataset}'s test set"
+
+    def accuracies(self) -> Iterator[Accuracy]:
+        """Natural accuracy, and that under each attack, with each beta_atk where inserted modules predict."""
+        for label, attack in self._attacks:
+            beta = getattr(attack, "beta_atk", "own")
+            ranks = self._trial.evaluate(attack, self._weights).ranks["final"]
+            shown = label if beta in {"own", "0"} else f"{label}, beta_atk {beta}"
+            yield Accuracy(shown, 100 * float((ranks == 0).mean()), len(ranks))
+
+
+def _aimed(wanted: Column, eps: float, module: Module) -> list[tuple[str, Attack]]:
+    """The label and the attacks of a column on a network with ``module``, one for each beta_atk, each once."""
+    if wanted.attack["name"] == "transfer":
+        raise BadInput(
+            f"--attack {wanted.label!r}: its images are made on a source trial, and with --checkpoint there is no storage to "
+            "find one in; transfer to a study's trials (advsweep evaluate NAME), or give an attack on the weights themselves"
+        )
+    fields = resolve(wanted.attack, eps)
+    attack = configure_attack(fields)
+    betas = wanted.beta_atk or (BETA_ATK if len(heads(module)) > 1 else ("own",))
+    aimed = [configure_attack({**fields, "beta_atk": b}) for b in betas] if hasattr(attack, "beta_atk") else [attack]
+    known = [known for each in aimed if (known := canonical_attack(each, module)) is not None]
+    if not known:
+        raise BadInput(
+            f"--attack {wanted.label!r}: beta_atk = {betas[0]}: the network has no such module (module.name = {module.name})"
+        )
+    return [(wanted.label, each) for each in dict.fromkeys(known)]

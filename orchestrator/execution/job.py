@@ -1,0 +1,88 @@
+"""A job: what an actor is asked to do with one trial, and the trial's row in the record."""
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Self
+
+import torch
+
+from analysis.schema import FAILED, STOPPED
+from orchestrator.planning.plan import Evaluation, Measurement, PlannedTrial
+from orchestrator.plugins.shipping import packed
+from orchestrator.record.store import Store
+from trainables.config import NUMERICS, Runtime, TrialConfig
+from trainables.config.registry import used
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an actor is asked to do: train this trial to the end, then run these evaluations and measurements.
+
+    ``beginnings``: trials that this one passes through, by key: their training is found in it.
+    """
+
+    storage: str
+    key: str
+    config: TrialConfig
+    evaluations: tuple[Evaluation, ...]
+    measurements: tuple[Measurement, ...]
+    runtime: Runtime
+    beginnings: Mapping[str, TrialConfig] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime, beginnings: Iterable[PlannedTrial] = ()) -> Self:
+        """The job that a planned trial leaves to do; ``beginnings``: what is trained on the way."""
+        through = {trial.key: trial.config for trial in beginnings}
+        return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime, through)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """With its parts of one's own: where it goes, nobody knows them yet."""
+        specs = (self.config, *(e.attack for e in self.evaluations), *(m.measure for m in self.measurements))
+        return packed(frozenset(used(specs)), Job, *(getattr(self, its.name) for its in fields(self)))
+
+
+def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str, reason: str) -> None:
+    """Write a trial's row; ``progress``: its epochs, best_epoch, device and seconds."""
+    before = store.read_trial(job.key)
+    now = datetime.now(UTC)
+    row = {
+        "trial": job.key,
+        "status": status,
+        "reason": reason,
+        "seed": job.config.seed,
+        "config": job.config.model_dump_json(),
+        "versions": json.dumps(versions()),
+        "created": before["created"] if before else now,
+        "updated": now,
+        **{name: progress[name] for name in ("epochs", "best_epoch", "device", "seconds")},
+    }
+    store.write_trial(row, job.config.model_dump(mode="json"))
+
+
+def write_failure(store: Store, job: Job, reason: str) -> None:
+    """Record that a trial failed for good, from outside its actor."""
+    _write_end(store, job, FAILED, reason)
+
+
+def write_stop(store: Store, job: Job, reason: str) -> None:
+    """Record that a trial was stopped early, from outside its actor."""
+    _write_end(store, job, STOPPED, reason)
+
+
+def _write_end(store: Store, job: Job, status: str, reason: str) -> None:
+    progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0}
+    write_trial(store, job, progress, status, reason)
+
+
+def versions() -> dict[str, str]:
+    """What made the numbers."""
+    return {
+        "advsweep": version("advsweep"),
+        "numerics": str(NUMERICS),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,252 @@
+"""From studies to a plan: every arm a configuration, every column its attacks and measures, and each of them once. Pure."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any, NamedTuple
+
+from analysis.schema import Manifest, ManifestArm, ManifestNumber
+from orchestrator.errors import BadInput
+from orchestrator.planning.plan import CHECKPOINTS, Evaluation, Measurement, Plan, PlannedTrial
+from orchestrator.planning.reading import Reader, Reading, manifest_column
+from orchestrator.planning.settings import configure, resolve, unknown_field
+from orchestrator.record.store import Recorded
+from search_spaces.column import AnyColumn, Column, Source
+from search_spaces.factor import Settings
+from search_spaces.study import Arm, Picture, Profile, Study
+from trainables.config import (
+    Attack,
+    Measure,
+    NoModule,
+    TrialConfig,
+    attack_key,
+    course,
+    measure_key,
+    measurement_key,
+    trial_key,
+)
+
+#: The seed of networks that attacks are transferred from; no arm has it.
+SOURCE_SEED = 1000
+
+
+def plan(
+    studies: Sequence[Study],
+    profile: str,
+    *,
+    seeds: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    added: Sequence[Column] = (),
+    shown: bool = True,
+    measures: Sequence[Picture] = (),
+    checkpoints: Sequence[str] = CHECKPOINTS,
+    train: bool = True,
+    retry_failed: bool = False,
+) -> Plan:
+    """Expand studies into trials and evaluations; a trial that several share is one.
+
+    ``seeds``: how many, None for the profile's own. ``overrides``: fields that hold in every trial that has them.
+    ``added``: columns beside the studies' own, and ``measures`` of every arm that they mean something for: in tables and
+    figures if they are to be ``shown``, on these ``checkpoints``. ``train``: see :class:`~orchestrator.planning.plan.Plan`.
+
+    Raises:
+        BadInput: a field or value is not allowed.
+    """
+    overrides = overrides or {}
+    if "seed" in overrides:
+        raise BadInput("--set seed: the seeds of a study are 0, 1, ...; say how many with --seeds")
+    expanded = [_Expanded.of(study, profile, seeds, overrides) for study in studies]
+    for name in overrides:
+        if not any(name in row.held for study in expanded for row in study.rows):
+            raise unknown_field(name, (row.configs[0] for study in expanded for row in study.rows))
+    demand = _Demand()
+    more = _More(tuple(added), shown, tuple(measures), tuple(checkpoints))
+    manifests = tuple(_manifest(study, demand, more) for study in expanded)
+    return Plan(manifests, demand.trials(), demand.requested, retry_failed, train, demand.evaluations_requested)
+
+
+class _More(NamedTuple):
+    """What is asked for beside the studies' own columns; see :func:`plan`."""
+
+    columns: tuple[Column, ...]
+    shown: bool
+    measures: tuple[Picture, ...]
+    checkpoints: tuple[str, ...]
+
+
+class _Row(NamedTuple):
+    """An arm, its configuration for each seed, and the overrides that hold in it."""
+
+    arm: Arm
+    configs: list[TrialConfig]
+    held: frozenset[str]
+
+
+class _Expanded(NamedTuple):
+    """A study in a profile, whose pins are those that hold: the overrides among them."""
+
+    study: Study
+    profile: Profile
+    overrides: Mapping[str, Any]
+    rows: list[_Row]
+
+    @classmethod
+    def of(cls, study: Study, name: str, seeds: int | None, overrides: Mapping[str, Any]) -> "_Expanded":
+        if name not in study.profiles:
+            raise BadInput(f"--profile {name!r}: allowed for {study.name}: {', '.join(study.profiles)}")
+        profile = study.profiles[name]
+        profile = replace(profile, pins={**resolve(profile.pins, profile.eps), **overrides})
+        made = cls(study, profile, overrides, [])
+        for arm in study.arms(profile):
+            config, held = made.configure(study.fixed, arm.settings)
+            configs = [config.model_copy(update={"seed": seed}) for seed in range(seeds or profile.seeds)]
+            made.rows.append(_Row(arm, configs, held & overrides.keys()))
+        return made
+
+    def configure(self, *layers: Settings) -> tuple[TrialConfig, frozenset[str]]:
+        """What these settings make over the profile's, and the pins that hold."""
+        resolved = [resolve(layer, self.profile.eps) for layer in (self.profile.settings, *layers)]
+        return configure(resolved, self.profile.pins)
+
+    def source(self, source: Source, row: TrialConfig) -> TrialConfig:
+        """The network that an attack on ``row`` comes from."""
+        config, _ = self.configure({"data.dataset": row.data.dataset}, source.settings)
+        return config.model_copy(update={"seed": SOURCE_SEED})
+
+
+@dataclass
+class _Wanted:
+    """What is asked of one trial. ``arms``: by study; ``attacks`` and ``measures``: by key and checkpoint."""
+
+    config: TrialConfig
+    arms: dict[str, str] = field(default_factory=dict)
+    attacks: dict[tuple[str, str], tuple[Attack, str, bool]] = field(default_factory=dict)
+    measures: dict[tuple[str, str], Measure] = field(default_factory=dict)
+
+    def ask(self, column: AnyColumn, reading: Reading, checkpoints: Iterable[str]) -> None:
+        """What a column reads, on these checkpoints; an attack is complete if any column wants it so."""
+        for checkpoint in checkpoints:
+            for attack in reading.attacks.values():
+                place = attack_key(attack), checkpoint
+                _, label, complete = self.attacks.get(place, (attack, column.label, False))
+                self.attacks[place] = attack, label, complete or getattr(column, "complete", False)
+            if reading.measure is not None:
+                self.measure(reading.measure, checkpoint)
+
+    def measure(self, measure: Measure, checkpoint: str) -> None:
+        self.measures[measure_key(measure), checkpoint] = measure
+
+
+class _Demand:
+    """What all studies ask for. ``requested``, ``evaluations_requested``: trials and evaluations, each study's on its own."""
+
+    def __init__(self) -> None:
+        self._trials: dict[str, _Wanted] = {}
+        self.requested = 0
+        self.evaluations_requested = 0
+
+    def train(self, config: TrialConfig, study: Study, label: str) -> str:
+        """The key of the trial."""
+        key = trial_key(config)
+        self._trials.setdefault(key, _Wanted(config)).arms.setdefault(study.name, label)
+        return key
+
+    def __getitem__(self, key: str) -> _Wanted:
+        return self._trials[key]
+
+    def trials(self) -> tuple[PlannedTrial, ...]:
+        """In running order."""
+        trials = [
+            PlannedTrial(
+                key,
+                wanted.config,
+                wanted.arms,
+                tuple(Evaluation.of(key, a, c, label, complete) for (_, c), (a, label, complete) in wanted.attacks.items()),
+                tuple(Measurement(measurement_key(key, c, m), c, m) for (_, c), m in wanted.measures.items()),
+                Recorded(),
+                course(wanted.config),
+            )
+            for key, wanted in self._trials.items()
+        ]
+        # What attacks come from, the first seed of every arm before the second of any, and what most studies wait for first:
+        # tables exist early.
+        return tuple(sorted(trials, key=lambda t: (t.config.seed != SOURCE_SEED, t.config.seed, -len(t.arms))))
+
+
+def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
+    """Ask for everything that a study needs, and say where it will be found."""
+    study, profile = expanded.study, expanded.profile
+    sources: dict[str, str] = {}
+    attacked: set[tuple[str, str, Attack]] = set()
+    columns = {column.label: manifest_column(column) for column in study.columns}
+    columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
+    arms = []
+    for row in expanded.rows:
+        label = " ".join(row.arm.labels) or study.title
+        keys = {str(config.seed): demand.train(config, study, label) for config in row.configs}
+
+        def source_key(source: Source, of: TrialConfig = row.configs[0]) -> str:
+            config = expanded.source(source, of)
+            key = demand.train(config, study, _source_label(config))
+            sources[key] = _source_label(config)
+            return key
+
+        reader = Reader(row.configs[0], profile, source_key)
+        own = reader.readings(study.columns_of(row.arm, profile))
+        extra = reader.readings(more.columns)
+        pictures, looks = (
+            {p.label: measure for p in some if (measure := reader.measure(p.measure))}
+            for some in (study.pictures_of(row.arm, profile), more.measures)
+        )
+        for key in keys.values():
+            wanted = demand[key]
+            for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
+                for column, reading in readings:
+                    wanted.ask(column, reading, checkpoints)
+                    attacked.update(product((key,), checkpoints, reading.attacks.values()))
+            for checkpoints, measures in ((CHECKPOINTS, pictures.values()), (more.checkpoints, looks.values())):
+                for measure, checkpoint in product(measures, checkpoints):
+                    wanted.measure(measure, checkpoint)
+        shown = [*own, *(extra if more.shown else [])]
+        reads = {column.label: reading.keys for column, reading in shown if reading.keys}
+        pictured = {**pictures, **(looks if more.shown else {})}
+        shows = {label: measure_key(measure) for label, measure in pictured.items()}
+        heads = {c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head}
+        arms.append(ManifestArm(row.arm.labels, keys, reads, shows, heads))
+    demand.requested += sum(len(row.configs) for row in expanded.rows) + len(sources)
+    demand.evaluations_requested += len(attacked)
+    return Manifest(
+        study=study.name,
+        aliases=study.aliases,
+        reference=study.reference,
+        title=study.title,
+        profile=profile.name,
+        variant=_variant(profile.name, expanded.overrides),
+        overrides=dict(expanded.overrides),
+        selection=expanded.rows[0].configs[0].selection.split,
+        checkpoint=study.checkpoint,
+        rows_by_beta=study.rows_by_beta,
+        factors=tuple(factor.name for factor in study.varied(profile)),
+        columns=tuple(column for column in columns.values() if any(column.label in arm.reads for arm in arms)),
+        arms=tuple(arms),
+        printed=tuple(ManifestNumber(*number) for number in study.printed()),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        by_epoch=study.by_epoch,
+        beside=sources,
+    )
+
+
+def _source_label(config: TrialConfig) -> str:
+    """What sets the networks apart that attacks of several studies come from."""
+    module = "" if isinstance(config.module, NoModule) else f", {config.module.name}"
+    return f"source of attacks ({config.model.name}{module}, {config.objective.name}, {config.data.dataset})"
+
+
+def _variant(profile: str, overrides: Mapping[str, Any]) -> str:
+    """A profile and overrides as the name of a file; what such a name cannot hold is told apart by a hash."""
+    text = "@".join([profile, *(f"{name}={value}" for name, value in sorted(overrides.items()))])
+    name = re.sub(r"[^a-zA-Z0-9@=.,_-]", "_", text)[:150]
+    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -1,0 +1,241 @@
+"""From dotted settings (``module.beta = 2``) to a trial's configuration, with errors that a user can act on."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from orchestrator.errors import BadInput
+from search_spaces.factor import Eps, Settings
+from trainables.config import Attack, Measure, TrialConfig, registry
+from trainables.config.parsing import ATTACK, MEASURE
+
+Tree = dict[str, Any]
+T = TypeVar("T")
+
+
+def parse(assignments: Iterable[str]) -> dict[str, Any]:
+    """``FIELD=VALUE`` texts as settings; a value is JSON, or else the text itself (``module.imgf.name=softmax``).
+
+    Raises:
+        BadInput: a text has no ``=``, or a field is given twice.
+    """
+    settings: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise BadInput(f"--set {text!r}: write FIELD=VALUE, as in --set training.lr=0.05")
+        if name in settings:
+            raise BadInput(f"--set {name}: given twice ({settings[name]!r} and {value!r})")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+def resolve(settings: Settings, eps: float) -> dict[str, Any]:
+    """Settings with every multiple of eps as a number, in settings within them too."""
+
+    def number(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return resolve(value, eps)
+        return value.times * eps if isinstance(value, Eps) else value
+
+    return {name: number(value) for name, value in settings.items()}
+
+
+def configure(layers: Iterable[Mapping[str, Any]], pins: Mapping[str, Any]) -> tuple[TrialConfig, frozenset[str]]:
+    """The configuration that ``layers`` make, later ones over earlier ones, and ``pins`` over all.
+
+    A pin whose field the configuration does not have (``module.beta`` of a network without module) does nothing.
+
+    Returns:
+        the configuration, and the names of the pins that hold in it.
+
+    Raises:
+        BadInput: a field or value is not allowed.
+    """
+    while True:
+        tree: Tree = json.loads(TrialConfig().model_dump_json())
+        for layer in layers:
+            for name in _names_first(layer):
+                if not _assign(tree, name, layer[name]):
+                    raise BadInput(f"{name}: there is no such field here")
+        held = {name for name in _names_first(pins) if _assign(tree, name, pins[name])}
+        try:
+            return TrialConfig.model_validate_json(json.dumps(tree)), frozenset(held)
+        except ValidationError as error:
+            unknown = [_path(e["loc"], tree) for e in error.errors() if e["type"] == "extra_forbidden"]
+            # Where module.imgf is unknown, so is the pin module.imgf.alpha that made it.
+            idle = {name for name in held for path in unknown if name == path or name.startswith(f"{path}.")}
+            if not idle:
+                raise BadInput(explain(error, tree)) from error
+            pins = {name: value for name, value in pins.items() if name not in idle}
+
+
+def configure_attack(settings: Mapping[str, Any]) -> Attack:
+    """The attack of a column from its fields.
+
+    Raises:
+        BadInput: a field or value is not allowed.
+    """
+    attack = _read("attack", ATTACK, settings)
+    if attack.split is not None:
+        raise BadInput(f"attack {attack.name}: split = {attack.split}: must be null, for tables are of the test set")
+    return attack
+
+
+def configure_measure(settings: Mapping[str, Any]) -> Measure:
+    """A measure from its fields.
+
+    Raises:
+        BadInput: a field or value is not allowed.
+    """
+    return _read("measure", MEASURE, settings)
+
+
+def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
+    try:
+        return adapter.validate_json(json.dumps(settings))
+    except ValidationError as error:
+        raise BadInput(f"{kind} {settings.get('name')}: {explain(error, dict(settings))}") from error
+
+
+def unknown_field(name: str, configs: Iterable[TrialConfig]) -> BadInput:
+    """The error for a pin that holds in none of these configurations."""
+    fields = {field for config in configs for field in _fields(config.model_dump(mode="json"))} - {"seed"}
+    return BadInput(f"--set {name}: there is no such field in these trials; {_meant(name, fields)}")
+
+
+def check_fields(names: Iterable[str]) -> None:
+    """That some trial could have each of these fields.
+
+    Raises:
+        BadInput: none has it.
+    """
+    fields = _every_field()
+    for name in names:
+        if name not in fields:
+            raise BadInput(f"{name}: no trial has such a field; {_meant(name, fields)}")
+
+
+def _meant(name: str, fields: Collection[str]) -> str:
+    """What a field that is not there may have been, or what is there in its place."""
+    fields = sorted(fields)
+    namesakes = [field for field in fields if field.rpartition(".")[2] == name.rpartition(".")[2]]
+    close = get_close_matches(name, namesakes, n=1, cutoff=0) or get_close_matches(name, fields, n=1, cutoff=0.7)
+    siblings = [field for field in fields if field.rpartition(".")[0] == name.rpartition(".")[0]]
+    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(siblings or fields)}"
+
+
+def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
+    """The first mistake of a configuration in one line: field, value, and what is allowed."""
+    # A variant that does not exist explains the fields that are missing or unknown beside it.
+    first = min(error.errors(include_url=False), key=lambda e: e["type"] not in {"literal_error", "union_tag_invalid"})
+    path, context = _path(first["loc"], tree), first.get("ctx", {})
+    match first["type"]:
+        case "value_error":
+            return f"{path}.{context['error']}".lstrip(".")
+        case "missing":
+            return f"{path}: must be set too"
+        case "union_tag_not_found":
+            return f"{path}.name: must be set too"
+        case "extra_forbidden":
+            return f"{path} = {first['input']!r}: there is no such field{_variant(path, tree)}"
+        case "union_tag_invalid":
+            return f"{path}.name = {context['tag']!r}: allowed: {context['expected_tags']}".lstrip(".")
+        case "literal_error":
+            return f"{path} = {first['input']!r}: allowed: {context['expected']}"
+        case _:
+            return (
+                f"{path} = {first['input']!r}: {first['msg'].replace('Input should', 'must').replace('String should', 'must')}"
+            )
+
+
+def _names_first(layer: Mapping[str, Any]) -> list[str]:
+    """The fields in an order in which choosing a variant (``module.name``) comes before setting its fields."""
+    return sorted(layer, key=lambda name: (not name.endswith(".name"), name.count(".")))
+
+
+def _assign(tree: Tree, name: str, value: Any) -> bool:
+    """Set one dotted field; choosing another variant resets that part. False where the part is absent (None)."""
+    *parts, last = name.split(".")
+    for part in parts[:-1] if last == "name" else parts:
+        child = tree.setdefault(part, {})
+        if not isinstance(child, dict):
+            return False
+        tree = child
+    if last == "name" and parts:
+        if not isinstance(tree.get(parts[-1]), dict) or tree[parts[-1]].get("name") != value:
+            tree[parts[-1]] = {"name": value}
+    else:
+        tree[last] = value
+    return True
+
+
+def _path(location: tuple[int | str, ...], tree: Mapping[str, Any]) -> str:
+    """Pydantic's location of an error as a dotted field: without the tags of variants, which are no fields."""
+    parts: list[str] = []
+    node: Any = tree
+    tagged: Any = None
+    for part in location:
+        # Once: a variant may have the name of a field.
+        if isinstance(node, Mapping) and node.get("name") == part and node is not tagged:
+            tagged = node
+            continue
+        parts.append(str(part))
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return ".".join(parts)
+
+
+def _variant(path: str, tree: Mapping[str, Any]) -> str:
+    """The name of the part that ``path`` is in, which says what fields there are; nothing for a part that has none."""
+    node: Any = tree
+    *parts, _ = path.split(".")
+    for part in parts:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return f" with {'.'.join(parts)}.name={node['name']}" if parts and isinstance(node, Mapping) and "name" in node else ""
+
+
+def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every dotted field of a configuration."""
+    fields: list[str] = []
+    for name, value in tree.items():
+        fields.extend(_fields(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [f"{prefix}{name}"])
+    return fields
+
+
+#: Where a trial has parts of each kind that registered ones may be.
+_PLACES = {
+    "module": registry.MODULE,
+    "objective": registry.OBJECTIVE,
+    "attack": registry.TRAINING_ATTACK,
+    "selection.attack": registry.ATTACK,
+}
+
+
+def _every_field() -> frozenset[str]:
+    """Every dotted field that some trial has, whatever its variants; the seed is not for settings."""
+    registered = ((f"{place}.", spec) for place, kind in _PLACES.items() for spec in kind.specs.values())
+    return _house_fields().union(*(_fields_of(spec, prefix) for prefix, spec in registered))
+
+
+@cache
+def _house_fields() -> frozenset[str]:
+    return frozenset(_fields_of(TrialConfig)) - {"seed"}
+
+
+def _fields_of(annotation: Any, prefix: str = "", within: tuple[type, ...] = ()) -> Iterator[str]:
+    """The dotted fields of every model in ``annotation``; an attack ``within`` one of its kind goes without."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        for part in get_args(annotation):
+            yield from _fields_of(part, prefix, within)
+    elif annotation not in within:
+        for name, field in annotation.model_fields.items():
+            yield f"{prefix}{name}"
+            yield from _fields_of(field.annotation, f"{prefix}{name}.", (*within, annotation))

@@ -1,0 +1,47 @@
+"""What a search is to reach, as one types it: ``pgd20``, ``"pgd(iterations=50)"``, ``"natural >= 80"``."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from orchestrator.authoring.attack_text import column
+from orchestrator.errors import BadInput
+from orchestrator.search.loop import Goal
+from search_spaces.column import Column
+from search_spaces.profiles import ATTACKS, NATURAL
+
+_BOUND = re.compile(r"(.+?)\s*>=\s*(\d+(?:\.\d+)?)\s*%?", re.DOTALL)
+
+
+def goals(objectives: Sequence[str], constraints: Sequence[str]) -> tuple[Goal, ...]:
+    """Accuracies to be as high as can be, and accuracies to be at least something, in percent.
+
+    An attack is one of the papers' columns (natural, fgsm, pgd20, pgd100, cw) or what ``--attack`` knows. It aims at inserted
+    modules in every way that the profile tries, and the lowest accuracy counts.
+
+    Raises:
+        BadInput: a text is not written so, or says what another one says.
+    """
+    found = [Goal(_column(text)) for text in objectives]
+    for text in constraints:
+        match = _BOUND.fullmatch(text.strip())
+        if match is None or not 0 <= float(match[2]) <= 100:
+            raise BadInput(f"--constraint {text!r}: write an accuracy and its least percentage, as in 'natural >= 80'")
+        found.append(Goal(_column(match[1]), float(match[2])))
+    labels = [goal.label for goal in found]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BadInput(f"--objective, --constraint: {label!r} is given twice")
+    return tuple(found)
+
+
+def _column(text: str) -> Column:
+    named = {NATURAL.label: NATURAL.attack, **ATTACKS}
+    by_letters = {_letters(label): Column(label, attack, None) for label, attack in reversed(named.items())}
+    known = by_letters.get(_letters(text)) if "(" not in text else None
+    made = known or column(text)
+    return replace(made, beta_atk=("own",)) if made.label == NATURAL.label else made
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())

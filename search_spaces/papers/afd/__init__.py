@@ -1,0 +1,13 @@
+"""Adversarial Feature Desensitization (Bashivan et al., submitted to ICLR 2021): its search space and its ablations.
+
+It was published at NeurIPS 2021, with public code of which some settings differ. Where the submission is silent or its table is
+garbled they are the code's.
+"""
+
+from search_spaces.papers.afd.figures import FIGURES
+from search_spaces.papers.afd.space import AFD, SPACE
+from search_spaces.papers.afd.tables import TABLES
+
+STUDIES = (*TABLES, *FIGURES)
+
+__all__ = ["AFD", "SPACE", "STUDIES"]

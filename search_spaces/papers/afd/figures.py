@@ -1,0 +1,81 @@
+"""The figures, but for Figure 1, which is a diagram, and Figure A7, which shows images."""
+
+from search_spaces.column import Column
+from search_spaces.factor import Factor
+from search_spaces.papers.afd.attacks import CIFAR, DIGITS, MNIST, SCALES, Scale, ladder, planes, sensitivity
+from search_spaces.papers.afd.space import AFD, DATASET, METHOD, OBJECTIVE, STAGE, TRAINING_EPS, TRAINING_STEPS, study
+from search_spaces.profiles import NATURAL
+from search_spaces.study import Picture, Study
+
+
+def _curves(figure: str, alias: str, title: str, dataset: str, scale: Scale, methods: Factor = OBJECTIVE) -> Study:
+    """Accuracy against the eps of every attack of Table A2 on one data set."""
+    columns = (NATURAL, *ladder(scale), *ladder(DIGITS))
+    return study(figure, alias, title, (DATASET.only(dataset), methods), columns)
+
+
+def _plane(figure: str, alias: str, dataset: str, scale: Scale) -> Study:
+    columns = (NATURAL, *ladder(scale, "PGD-L∞"), *ladder(DIGITS, "PGD-L∞"))
+    pictures = (Picture("natural", {"name": "t-sne"}), *planes(scale), *planes(DIGITS))
+    # The captions of Figures A9 and A10 name a ResNet5, which is nowhere else in the paper.
+    title = f"Features in the plane, natural and under PGD-L∞ of several eps, on {dataset}"
+    return study(figure, alias, title, (DATASET.only(dataset), OBJECTIVE), columns, pictures=pictures)
+
+
+FIGURES = (
+    study(
+        "figure-2",
+        "eps",
+        "Accuracy against the eps of PGD-L∞",
+        (DATASET, OBJECTIVE),
+        (NATURAL, *(column for scale in SCALES for column in ladder(scale, "PGD-L∞"))),
+    ),
+    _curves("figure-3", "attacks-cifar10", "Accuracy against the eps of several attacks on CIFAR-10", "CIFAR-10", CIFAR),
+    study(
+        "figure-4",
+        "sensitivity",
+        "Median sensitivity of the features to PGD-L∞; gradients of the likelihoods by class",
+        (DATASET, OBJECTIVE),
+        tuple(column for scale in SCALES for column in sensitivity(scale)),
+        pictures=(Picture("class gradients", {"name": "class-gradients"}),),
+    ),
+    _curves("figure-a1", "attacks-mnist", "Accuracy against the eps of several attacks on MNIST", "MNIST", MNIST),
+    _curves("figure-a2", "attacks-cifar100", "Accuracy against the eps of several attacks on CIFAR-100", "CIFAR-100", CIFAR),
+    _curves(
+        "figure-a3",
+        "l2-matching",
+        "AFD beside matching of representations on MNIST",
+        "MNIST",
+        MNIST,
+        METHOD.only("AFD", "L2 matching"),
+    ),
+    study(
+        "figure-a4",
+        "stages",
+        "Accuracy under several attacks at different stages of AFD's training",
+        (DATASET.only("CIFAR-10", "CIFAR-100"), STAGE),
+        (NATURAL, *ladder(CIFAR), *ladder(DIGITS)),
+        fixed=AFD,
+        by_epoch=("natural_accuracy", "robust_accuracy"),
+    ),
+    study(
+        "figure-a5",
+        "discriminator-accuracy",
+        "Accuracy of AFD's discriminator by epoch",
+        (DATASET, METHOD.only("AFD")),
+        (NATURAL, *(Column("PGD-L∞ (WB)", scale.pgd, where=scale.where) for scale in SCALES)),
+        by_epoch=("discriminator_accuracy",),
+    ),
+    study(
+        "figure-a6",
+        "training-strength",
+        "Strength of the attack that AFD is trained with, on CIFAR-10",
+        # Section 3.2 names the weakest of these; the figure's others are not legible.
+        (DATASET.only("CIFAR-10"), TRAINING_EPS, TRAINING_STEPS),
+        (NATURAL, *ladder(CIFAR), *ladder(DIGITS)),
+        fixed=AFD,
+    ),
+    _plane("figure-a8", "t-sne-mnist", "MNIST", MNIST),
+    _plane("figure-a9", "t-sne-cifar10", "CIFAR-10", CIFAR),
+    _plane("figure-a10", "t-sne-cifar100", "CIFAR-100", CIFAR),
+)

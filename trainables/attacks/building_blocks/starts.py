@@ -1,0 +1,41 @@
+"""Misclassified images for attacks that walk along the decision boundary to begin at."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trainables.attacks.building_blocks.surrogate import errs
+
+#: Random images tried, and halvings of the way from each image to its start.
+TRIES, HALVINGS = 50, 10
+
+
+@torch.no_grad()
+def misclassified_starts(network: nn.Module, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Images (B, channels, size, size), and where they are misclassified, (B,): just across the boundary.
+
+    Tried in turn: the negative, black, white, uniform noise, and last, for it makes an example depend on its batch, the other
+    images there. Then the way from x is halved. To be called inside :func:`~trainables.attacks.building_blocks.gradient.frozen`.
+    """
+    start, found = x.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
+
+    def attempt(candidate: Tensor) -> None:
+        better = errs(network(candidate).logits, y) & ~found
+        start[better] = candidate[better]
+        found.logical_or_(better)
+
+    for candidate in (1 - x, torch.zeros_like(x), torch.ones_like(x)):
+        attempt(candidate)
+    for _ in range(TRIES):
+        attempt(torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype))
+    for shift in range(1, min(len(x), TRIES)):
+        if found.all():
+            break
+        attempt(x.roll(shift, 0))
+
+    near, far = torch.zeros(len(x), device=x.device, dtype=x.dtype), torch.ones(len(x), device=x.device, dtype=x.dtype)
+    for _ in range(HALVINGS):
+        middle = (near + far) / 2
+        is_adv = errs(network(torch.lerp(x, start, middle[:, None, None, None])).logits, y)
+        near, far = torch.where(is_adv, near, middle), torch.where(is_adv, middle, far)
+    across = torch.where((far < 1)[:, None, None, None], torch.lerp(x, start, far[:, None, None, None]), start)
+    return across, found

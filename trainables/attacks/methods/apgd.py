@@ -1,0 +1,98 @@
+"""Auto-PGD (Croce & Hein, ICML 2020, section 3 and algorithm 1)."""
+
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trainables.attacks.building_blocks.ball import BALLS
+from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, frozen, slope
+from trainables.attacks.building_blocks.harm import Harm, most_harmful
+from trainables.attacks.building_blocks.surrogate import Judge
+
+#: The share alpha of a step that is the gradient's, the rest being momentum.
+ALPHA = 0.75
+
+#: The share rho of steps that must have succeeded for a step size to stay.
+RHO = 0.75
+
+
+def checkpoints(iterations: int) -> list[int]:
+    """The iterations w_j = ceil(p_j N) at which step sizes may be halved, from w_0 = 0 on.
+
+    p_0 = 0, p_1 = 0.22, p_(j+1) = p_j + max(p_j - p_(j-1) - 0.03, 0.06). In hundredths, which are whole numbers.
+    """
+    p = [0, 22]
+    while (following := p[-1] + max(p[-1] - p[-2] - 3, 6)) <= 100:
+        p.append(following)
+    return sorted({-(-hundredths * iterations // 100) for hundredths in p})
+
+
+def apgd(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    iterations: int,
+    objective: Objective,
+    generator: Generator,
+    norm: Literal["linf", "l2"] = "linf",
+    over: Expectation = ONCE,
+    judge: Judge | None = None,
+) -> Tensor:
+    """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in ``norm``: the best seen, not the last.
+
+    Each example has its own step size, first 2 eps. At a checkpoint it is halved, and the search goes on from the best
+    point, if fewer than rho of the steps since the last checkpoint raised the objective, or if neither the step size nor the
+    best value has changed since then.
+
+    Args:
+        model: returns :class:`~trainables.outputs.Outputs`; called without labels, in evaluation mode.
+        x: images (B, channels, size, size) in [0, 1].
+        y: labels (B,).
+        eps: largest change, of a pixel in [0, 1] or of all.
+        iterations: gradient steps.
+        objective: what is maximised.
+        generator: of the uniform start, on x's device.
+        norm: of the ball and of the steepest ascent.
+        over: what each gradient, and each value, is the mean of.
+        judge: of what is misclassified. With one, a misclassified point is the best wherever there was one: what an
+            evaluation counts. The search itself goes by the objective alone, with and without.
+    """
+    ball = BALLS[norm](x, eps)
+
+    def choose(where: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        return torch.where(where[:, None, None, None], one, other)
+
+    with frozen(model):
+        x_adv = x_before = x_best = ball.start("uniform", generator)
+        outputs, value, gradient = slope(model, x_adv, y, objective, over)
+        worst = Harm(x_adv, judge(x_adv, outputs, y), value) if judge else None
+        value_best, gradient_best = value, gradient
+        eta = eta_then = torch.full((len(x), 1, 1, 1), 2 * eps, device=x.device, dtype=x.dtype)
+        value_then = value_best
+        rises = torch.zeros(len(x), device=x.device)
+        window = checkpoints(iterations)
+        for k in range(1, iterations + 1):
+            z = ball.step(x_adv, gradient, eta)
+            momentum = ALPHA * (z - x_adv) + (1 - ALPHA) * (x_adv - x_before) if k > 1 else z - x_adv
+            x_before, x_adv = x_adv, ball.project(x_adv + momentum)
+            outputs, value_now, gradient = slope(model, x_adv, y, objective, over)
+            if judge and worst:
+                worst = most_harmful(worst, Harm(x_adv, judge(x_adv, outputs, y), value_now))
+            rises += value_now > value
+            value = value_now
+
+            better = value > value_best
+            x_best, gradient_best = choose(better, x_adv, x_best), choose(better, gradient, gradient_best)
+            value_best = torch.where(better, value, value_best)
+
+            if k in window:
+                length = k - window[window.index(k) - 1]
+                stuck = (rises < RHO * length) | ((eta == eta_then)[:, 0, 0, 0] & (value_best == value_then))
+                eta_then, value_then, rises = eta, value_best, torch.zeros_like(rises)
+                eta = choose(stuck, eta / 2, eta)
+                x_adv, gradient = choose(stuck, x_best, x_adv), choose(stuck, gradient_best, gradient)
+                value = torch.where(stuck, value_best, value)
+    return worst.images if worst else x_best

@@ -1,0 +1,34 @@
+"""Uniform noise: what an attacker does who knows nothing."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trainables.attacks.building_blocks.ball import BALLS
+from trainables.attacks.building_blocks.gradient import frozen
+from trainables.attacks.building_blocks.harm import Harm, most_harmful
+from trainables.attacks.building_blocks.losses import margin
+from trainables.attacks.building_blocks.surrogate import errs
+from trainables.config import Norm
+
+
+def noise(
+    network: nn.Module, x: Tensor, y: Tensor, *, eps: float, norm: Norm, generator: Generator, restarts: int = 1
+) -> Tensor:
+    """Uniform points (B, channels, size, size) of the ball of radius ``eps`` around x, clipped to [0, 1].
+
+    Of several, each example keeps a misclassified one, where there is one, and among equals that with the largest margin.
+    """
+    ball = BALLS[norm](x, eps)
+
+    def draw() -> Harm:
+        images = ball.start("uniform", generator)
+        logits = network(images).logits
+        return Harm(images, errs(logits, y), margin(logits, y))
+
+    with frozen(network), torch.no_grad():
+        if restarts == 1:
+            return ball.start("uniform", generator)
+        worst = draw()
+        for _ in range(restarts - 1):
+            worst = most_harmful(worst, draw())
+    return worst.images

@@ -1,0 +1,77 @@
+"""Projected gradient ascent (Madry et al., ICLR 2018)."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trainables.attacks.building_blocks.ascent import ascend
+from trainables.attacks.building_blocks.ball import BALLS, Ball, Start
+from trainables.attacks.building_blocks.gradient import ONCE, BatchNorm, Expectation, Objective, frozen
+from trainables.attacks.building_blocks.harm import Harm, most_harmful
+from trainables.attacks.building_blocks.surrogate import Judge, own_judge
+from trainables.attacks.building_blocks.watch import Watch
+from trainables.config import Norm
+
+
+def pgd(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    step: float,
+    iterations: int,
+    objective: Objective,
+    generator: Generator,
+    start: Start = "uniform",
+    norm: Norm = "linf",
+    bn: BatchNorm = "eval",
+    restarts: int = 1,
+    over: Expectation = ONCE,
+    judge: Judge = own_judge,
+    watch: Watch | None = None,
+) -> Tensor:
+    """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in ``norm``: in every pixel, in length, or in sum.
+
+    Of several restarts each example keeps the most harmful end point; see :mod:`trainables.attacks.building_blocks.harm`.
+
+    Args:
+        model: returns :class:`~trainables.outputs.Outputs`; called without labels, in evaluation mode but for ``bn``.
+        x: images (B, channels, size, size) in [0, 1].
+        y: labels (B,).
+        eps: largest change, of a pixel in [0, 1] or of all.
+        step: change in one iteration, before it is brought back into the ball.
+        iterations: gradient steps; the last point is returned, not the best.
+        objective: what is maximised.
+        generator: of random starts, on x's device.
+        start: a ``uniform`` point of the ball, x itself (``zero``), or x and 0.001 times normal noise (``gaussian``).
+        norm: of the ball and of the steepest ascent; see :mod:`trainables.attacks.building_blocks.ball`.
+        bn: batch norms' statistics: the running ones, or those of the attacked batch, which are not recorded.
+        restarts: independent starts.
+        over: what each gradient is the mean of.
+        judge: of what is misclassified.
+        watch: learns which examples are broken on the way. Where it lets them go, of several restarts the last end point is
+            left of the others, for there is no more to be counted.
+    """
+    ball = BALLS[norm](x, eps)
+
+    def move(ball: Ball, x_adv: Tensor, gradient: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return ball.step(x_adv, gradient, step), memory
+
+    def end() -> Tensor:
+        x_adv = ball.start(start, generator)
+        return ascend(model, x_adv, y, ball, move, iterations=iterations, objective=objective, over=over, watch=watch)
+
+    def harm(x_adv: Tensor) -> Harm:
+        with torch.no_grad():
+            outputs = model(x_adv)
+            return Harm(x_adv, judge(x_adv, outputs, y), objective(outputs, y))
+
+    with frozen(model, bn):
+        if restarts == 1:
+            return end()
+        if watch and watch.leave:
+            return [end() for _ in range(restarts)][-1]
+        worst = harm(end())
+        for _ in range(restarts - 1):
+            worst = most_harmful(worst, harm(end()))
+    return worst.images

@@ -1,0 +1,30 @@
+"""Adversarial Interpolation (Zhang & Xu, 2020): images and labels, each perturbed towards or away from another's.
+
+Each image's other is its mirror in the batch: the last one's for the first. The one in the middle of an odd batch is its own.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainables.attacks.building_blocks.gradient import Objective
+from trainables.outputs import Outputs
+
+
+def similarity_to_mirror(clean: Outputs) -> Objective:
+    """cos(f(x'), f(x_t)), (B,), of pooled features f (B, C) and the mirrored clean ones: 1 less what the paper minimises."""
+    target = clean.features.flip(0)
+
+    def objective(outputs: Outputs, y: Tensor) -> Tensor:
+        return F.cosine_similarity(outputs.features, target, dim=1)
+
+    return objective
+
+
+def interpolated_labels(y: Tensor, classes: int, *, eps_y: float) -> Tensor:
+    """(1 - eps_y) y + eps_y (1 - y_t) / (classes - 1), (B, classes), each row of sum 1; from labels (B,).
+
+    While the image moves towards x_t, its label moves to every class but y_t.
+    """
+    one_hot = torch.zeros(len(y), classes, device=y.device).scatter(1, y[:, None], 1)
+    return (1 - eps_y) * one_hot + eps_y * (1 - one_hot.flip(0)) / (classes - 1)

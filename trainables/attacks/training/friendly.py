@@ -1,0 +1,52 @@
+"""Early-stopped PGD of Friendly Adversarial Training (Zhang et al., ICML 2020, algorithm 1)."""
+
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trainables.attacks.building_blocks.ball import Linf
+from trainables.attacks.building_blocks.gradient import Objective, frozen, slope
+
+
+def friendly(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    step: float,
+    iterations: int,
+    tau: int,
+    objective: Objective,
+    generator: Generator,
+    start: Literal["uniform", "gaussian"] = "uniform",
+) -> Tensor:
+    """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel.
+
+    An example makes at most ``tau`` steps from misclassified points: with 0 it ends at its first one, with ``iterations`` or
+    more it is PGD's. The paper's public code starts from a ``uniform`` point, and with TRADES' divergence as objective from
+    a ``gaussian`` one. The whole batch is in every pass, stopped examples too: leaving them out would make the host wait.
+
+    Args:
+        model: returns :class:`~trainables.outputs.Outputs`; called without labels, in evaluation mode.
+        x: images (B, channels, size, size) in [0, 1].
+        y: labels (B,).
+        eps: largest change of a pixel, in [0, 1].
+        step: change of a pixel in one iteration.
+        iterations: gradient steps at most.
+        tau: steps from misclassified points; by the final prediction.
+        objective: what is maximised.
+        generator: of random starts, on x's device.
+        start: as in :func:`~trainables.attacks.methods.pgd.pgd`.
+    """
+    ball = Linf(x, eps)
+    left = torch.full_like(y, tau)
+    with frozen(model):
+        x_adv = ball.start(start, generator)
+        for _ in range(iterations):
+            outputs, _, gradient = slope(model, x_adv, y, objective)
+            left -= (outputs.logits.argmax(1) != y).to(left.dtype)
+            goes_on = (left >= 0)[:, None, None, None]
+            x_adv = torch.where(goes_on, ball.step(x_adv, gradient, step), x_adv)
+    return x_adv

@@ -1,0 +1,60 @@
+"""The InfoFeature attack (Yan & Yeung, "Improving Adversarial Training with Informative Feature-based Attack")."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainables.attacks.building_blocks.gradient import Objective
+from trainables.outputs import Outputs
+
+
+def cam(maps: Tensor, weight: Tensor, y: Tensor) -> Tensor:
+    """The class activation maps of the classes ``y`` (B,) without what is negative, (B, H, W): sum_k max(w_yk A_k, 0), eq. 6.
+
+    ``maps``: A, (B, C, H, W), the features before pooling. ``weight``: w, (classes, C), of the last linear layer. The paper
+    does not say which class's map it takes; here it is the true one, that the cross-entropy beside it is about.
+    """
+    w = weight.detach()[y][:, :, None, None]
+    return (w * maps).clamp(min=0).sum(1)
+
+
+def _l2(one: Tensor, other: Tensor) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm((one - other).flatten(1), dim=1)  # torch's gradient at 0 is 0
+    return length
+
+
+def _l1(one: Tensor, other: Tensor) -> Tensor:
+    return (one - other).abs().flatten(1).sum(1)
+
+
+def _cosine(one: Tensor, other: Tensor) -> Tensor:
+    return 1 - F.cosine_similarity(one.flatten(1), other.flatten(1), dim=1)
+
+
+#: Between two maps (B, H, W): (B,). The paper uses L2, and does not say whether it sums or averages: a norm sums.
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2": _l2, "l1": _l1, "cosine": _cosine}
+
+
+def infofeature(base: Objective, clean: Outputs, weight: Tensor, y: Tensor, *, lam: float, distance: str) -> Objective:
+    """``base`` + lam D(CAM(x), CAM(x + d)), eq. 7; ``base`` itself with lam = 0.
+
+    No distance has a gradient at d = 0, so the ascent on this needs a random start.
+
+    Args:
+        base: L_PGD.
+        clean: the outputs at x.
+        weight: of the network's last linear layer, (classes, C).
+        y: labels (B,).
+        lam: the weight of the distance.
+        distance: one of ``DISTANCES``.
+    """
+    if lam == 0:
+        return base
+    reference = cam(clean.maps, weight, y)
+
+    def objective(outputs: Outputs, y: Tensor) -> Tensor:
+        return base(outputs, y) + lam * DISTANCES[distance](reference, cam(outputs.maps, weight, y))
+
+    return objective
