@@ -128,7 +128,7 @@ def main() -> None:
             print(f"{'beta_atk':10}{'plain':>9}{'ours':>9}{'plain':>11}{'ours':>9}{'':8}{'plain, s':>11}{'ours, s':>9}")
             every = []
             for beta in BETA_ATK if module.predicts else ("0",):
-                weights = attack_weights(beta, module)
+                weights = attack_weights(config.Aim.parse(beta), module)
                 attack = config.PGD(eps=eps, step=eps / 10, iterations=arguments.iterations, beta_atk=beta)
                 costs = []
                 for way in (plain, ours):

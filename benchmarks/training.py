@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +21,8 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from trainables import config
-from trainables.data import LOADERS, Examples
+from trainables.config.registry import DATA
+from trainables.data import DataSource, Examples
 from trainables.models import build_model
 from trainables.trial import Trial
 
@@ -159,7 +161,7 @@ def main() -> None:
     if unknown := set(only) - set(DEFENSES):
         parser.error(f"--only: no such defense: {', '.join(sorted(unknown))}; allowed: {', '.join(DEFENSES)}")
 
-    LOADERS["cifar10"] = noise
+    DATA.add(replace(DATA.entries["cifar10"], implementation=DataSource(noise)))
     names = dict.fromkeys(["AT", *(only or DEFENSES)])
     lines = {} if only else {"plain loop": plain(arguments), "AT, fp32": line("AT", "fp32", arguments)}
     lines |= {name: line(name, arguments.precision, arguments) for name in names}

@@ -40,7 +40,7 @@ class Found(NamedTuple):
     image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that look for it. Accuracy
     at any eps is the share of distances above it; at the attack's own it is that of final ranks 0, too. ``broken``: the
     gradient steps over all restarts after which each example was first broken, (N,), and
-    :data:`~trainables.attacks.building_blocks.watch.NEVER`; None for attacks that do not count them, and for networks that draw.
+    :data:`~trainables.attacks.NEVER`; None for attacks that do not count them, and for networks that draw.
     """
 
     ranks: tuple[NDArray[np.uint16], ...]
@@ -114,7 +114,7 @@ def _batch(
     if found.broken is None:
         return ranked, found.distance, None
     ranked[0] = torch.where(found.broken < NEVER, ranked[0].clamp(min=1), ranked[0])
-    steps = config.gradient_steps(attack)
+    steps = attack.gradient_steps
     if steps is None:
         return ranked, found.distance, None
     # A number that is rounded otherwise in another batch may change sides between the attack's last look and this one.

@@ -1,11 +1,12 @@
 """Losses over several predictions: which head of the network counts how much."""
 
 from collections.abc import Callable
+from math import isinf
 
 from torch import Tensor
 
 from trainables import config
-from trainables.modules import MODULES
+from trainables.config.registry import MODULE
 from trainables.outputs import Outputs, heads
 
 #: One weight for the final prediction and one for each inserted module's, in forward order.
@@ -16,30 +17,36 @@ def training_weights(module: config.Module) -> Weights:
     """The heads' weights in the loss that a network with ``module`` is trained with: each method's own equation."""
     if isinstance(module, config.NoModule):
         return (1.0,)
-    return MODULES[module.name].head_weights(module)
+    weights: Weights = MODULE.load(module.name).head_weights(module)
+    return weights
 
 
-def attack_weights(beta_atk: str, module: config.Module) -> Weights:
+def attack_weights(aim: config.Aim | None, module: config.Module) -> Weights:
     """The heads' weights in the loss that an adaptive attacker maximises (CIFS, section 4.1).
 
-    ``beta_atk``: a number b weighs as eq. 3 of CIFS does with beta = b; ``inf`` aims at all modules alike, ``inf-2`` at the
-    second alone; ``own`` is the training loss. Without modules there is the final prediction only.
+    ``aim``: a number b weighs as eq. 3 of CIFS does with beta = b; ``inf`` aims at all modules alike, ``inf-2`` at the
+    second alone; ``own``, or None, is the training loss. Without modules there is the final prediction only.
 
     Raises:
-        ValueError: ``beta_atk`` aims at a module that is not there.
+        ValueError: ``aim`` is at a module that is not there.
     """
     S = len(config.heads(module)) - 1
-    if beta_atk == "own":
+    if aim is None or aim.beta is None:
         return training_weights(module)
-    if beta_atk.startswith("inf"):
-        aims = {int(beta_atk[4:])} if beta_atk[4:] else set(range(1, S + 1))
+    if isinf(aim.beta):
+        aims = {aim.module} if aim.module else set(range(1, S + 1))
         if not aims or max(aims) > S:
-            raise ValueError(f"beta_atk={beta_atk} aims at a module that is not there: the network has {S}")
+            raise ValueError(f"beta_atk={aim} aims at a module that is not there: the network has {S}")
         return (0.0, *(float(s in aims) / len(aims) for s in range(1, S + 1)))
     if S == 0:
         return (1.0,)
-    b = float(beta_atk)
+    b = aim.beta
     return (1 / (1 + b), *(b / ((1 + b) * S) for _ in range(S)))
+
+
+def final_only(weights: Weights) -> Weights:
+    """All weight on the final prediction, of as many heads."""
+    return (1.0, *(0.0 for _ in weights[1:]))
 
 
 def joint(weights: Weights, term: Callable[..., Tensor], *outputs: Outputs) -> Tensor:

@@ -189,7 +189,7 @@ class Trial:
         return accuracy(config.Natural()), accuracy(spec.selection.attack)
 
     def _attack_weights(self, attack: config.Attack) -> tuple[float, ...]:
-        return attack_weights(getattr(attack, "beta_atk", "own"), self.spec.module)
+        return attack_weights(attack.aim, self.spec.module)
 
     def evaluate(
         self,
@@ -215,7 +215,7 @@ class Trial:
         """Look at a network with these weights, on the test set.
 
         Returns:
-            named arrays; :data:`trainables.measures.MEASURES` has the function that says which, and their shapes.
+            named arrays; the measure's function in :mod:`trainables.measures` says which, and their shapes.
 
         Raises:
             ValueError: the network or the data set has not what ``spec`` names.

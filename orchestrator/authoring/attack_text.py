@@ -9,7 +9,7 @@ from orchestrator.errors import BadInput
 from search_spaces.column import Column
 from search_spaces.factor import Eps, Settings
 from search_spaces.study import Picture
-from trainables.config import registry
+from trainables.config.registry import ATTACK
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -17,14 +17,8 @@ _DIVISOR = rf"(?=[\d.]*[1-9]){_NUMBER}"  # not 0
 _FRACTION = re.compile(rf"{_NUMBER}\s*/\s*{_DIVISOR}")
 _MULTIPLE = re.compile(rf"(?:{_NUMBER}\s*\*\s*)?eps(?:\s*/\s*{_DIVISOR})?")
 
-#: Attacks that have no eps, or whose eps is in the attack that they carry.
-_WITHOUT_EPS = frozenset({"natural", "as-training", "transfer"})
-
 #: Fields of a measure that are attacks.
 _ATTACKS = frozenset({"attack", "reference"})
-
-#: Attacks by steps of a fixed size, which is a tenth of eps unless it is given (CAS, CIFS and FSR's evaluations).
-_STEPPED = frozenset({"pgd", "cw", "mim", "di-fgsm", "avg-pgd"})
 
 
 def column(text: str) -> Column:
@@ -59,10 +53,11 @@ def attack(text: str) -> Settings:
     """The fields of an attack; values are JSON, fractions (8/255), multiples of eps (eps/4), other attacks, or words."""
     fields = _call("--attack", text, "pgd(iterations=100, restarts=5)")
     name = fields["name"]
-    has = registry.ATTACK.specs[name].model_fields if name in registry.ATTACK.specs else None
-    if fields.get("norm", "linf") == "linf" and (name not in _WITHOUT_EPS if has is None else "eps" in has):
+    has = ATTACK.infos[name].model_fields if name in ATTACK.infos else {}
+    if fields.get("norm", "linf") == "linf" and "eps" in has:
         fields.setdefault("eps", Eps())
-    if "eps" in fields and (name in _STEPPED if has is None else "step" in has and has["step"].is_required()):
+    # Of attacks by steps of one size that is a tenth of eps (CAS, CIFS and FSR's evaluations).
+    if "eps" in fields and "step" in has and has["step"].is_required():
         eps = fields["eps"]
         fields.setdefault("step", Eps(eps.times / 10) if isinstance(eps, Eps) else eps / 10)
     return fields

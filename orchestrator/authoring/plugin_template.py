@@ -17,40 +17,40 @@ from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import NATURAL, attacked, profiles
 from search_spaces.study import Arm, Study
 from torch import nn
-from trainables import extension as own
+from trainables import plugins
 from trainables.data.digits import digits
 
 # --- a module: what is inserted in the network --------------------------------------------------------------------------
 
 
-class Gate(own.Silent):  # or own.Predicting, with a beta, for a module that has a prediction of its own
+class Gate(plugins.Silent):  # or plugins.Predicting, with a beta, for a module that has a prediction of its own
     name: Literal["gate"] = "gate"
     positions: tuple[str, ...] = ("P1",)
     width: int = 8
 
 
-@own.module(Gate)
-class GateModule(own.InsertedModule):
+@plugins.module(Gate)
+class GateModule(plugins.InsertedModule):
     """Channels are weighed by a small network of their means (Hu et al., CVPR 2018)."""
 
     def __init__(self, spec: Gate, index: int, channels: int, classes: int) -> None:
         super().__init__(spec, index, channels, classes)
         self.net = nn.Sequential(nn.Linear(channels, spec.width), nn.ReLU(), nn.Linear(spec.width, channels), nn.Sigmoid())
 
-    def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> own.Insertion:
-        return own.Insertion(z * self.net(z.mean((2, 3)))[:, :, None, None], None)
+    def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> plugins.Insertion:
+        return plugins.Insertion(z * self.net(z.mean((2, 3)))[:, :, None, None], None)
 
 
 # --- an attack on trained networks --------------------------------------------------------------------------------------
 
 
-class Corners(own.Linf, own.Scored):  # or own.Expected for an attack by gradients of case.model
+class Corners(plugins.Linf, plugins.Scored):  # or plugins.Expected for an attack by gradients of case.model
     name: Literal["corners"] = "corners"
     iterations: int = 10
 
 
-@own.attack(Corners)
-def corners(spec: Corners, case: own.Case) -> torch.Tensor:
+@plugins.attack(Corners)
+def corners(spec: Corners, case: plugins.Case) -> torch.Tensor:
     """Random corners of the ball; of all that were tried, the one with the largest loss."""
     loss = case.objective(lambda logits, y: F.cross_entropy(logits, y, reduction="none"))
     worst, images = case.x.new_full((len(case.x),), -torch.inf), case.x
@@ -67,28 +67,28 @@ def corners(spec: Corners, case: own.Case) -> torch.Tensor:
 # --- an objective: what the weights minimise ----------------------------------------------------------------------------
 
 
-class Focal(own.Trained):
+class Focal(plugins.Trained):
     name: Literal["focal"] = "focal"
     gamma: float = 1.0
 
 
-@own.objective(Focal)
+@plugins.objective(Focal)
 def focal(spec, model, x, x_adv, y, weights):
     """Adversarial training that looks at what is wrong (Lin et al., ICCV 2017), at the final prediction alone."""
     outputs = model(x_adv, y)
     loss = F.cross_entropy(outputs.logits, y, reduction="none")
-    return own.Loss((1 - torch.exp(-loss.detach())) ** spec.gamma * loss, outputs)
+    return plugins.Loss((1 - torch.exp(-loss.detach())) ** spec.gamma * loss, outputs)
 
 
 # --- an attack while the weights are trained ----------------------------------------------------------------------------
 
 
-class OneStep(own.Joint):
+class OneStep(plugins.Joint):
     name: Literal["one-step"] = "one-step"
 
 
-@own.training_attack(OneStep)
-def one_step(spec: OneStep, batch: own.Batch) -> torch.Tensor:
+@plugins.training_attack(OneStep)
+def one_step(spec: OneStep, batch: plugins.Batch) -> torch.Tensor:
     """A single step from the image itself."""
     x = batch.x.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(batch.objective("ce")(batch.model(x), batch.y).sum(), x)
@@ -98,17 +98,17 @@ def one_step(spec: OneStep, batch: own.Batch) -> torch.Tensor:
 # --- a model ------------------------------------------------------------------------------------------------------------
 
 
-@own.model("two-layers", blocks=(1, 1))  # positions block1.1 and block2.1
-class TwoLayers(own.Network):
-    def __init__(self, model, info: own.DatasetInfo) -> None:
+@plugins.model("two-layers", blocks=(1, 1))  # positions block1.1 and block2.1
+class TwoLayers(plugins.Network):
+    def __init__(self, model, info: plugins.DatasetInfo) -> None:
         super().__init__(model)
         self.one = nn.Conv2d(info.channels, model.width, 3, padding=1)
         self.two = nn.Conv2d(model.width, 2 * model.width, 3, padding=1)
         self.channels = {"block1.1": model.width, "block2.1": 2 * model.width}
         self.fc = nn.Linear(2 * model.width, info.classes)
-        own.initialise(self)
+        plugins.initialise(self)
 
-    def extract(self, x: torch.Tensor, y: torch.Tensor | None, trace: own.Trace) -> torch.Tensor:
+    def extract(self, x: torch.Tensor, y: torch.Tensor | None, trace: plugins.Trace) -> torch.Tensor:
         z = self.visit("block1.1", F.relu(self.one(x)), y, trace)
         return self.visit("block2.1", F.relu(self.two(F.max_pool2d(z, 2))), y, trace)
 
@@ -116,10 +116,10 @@ class TwoLayers(own.Network):
 # --- a data set ---------------------------------------------------------------------------------------------------------
 
 
-@own.data("dark-digits", own.DatasetInfo(classes=10, channels=1, size=8, train=1437, test=360))
-def dark_digits(name: str, data_dir: str, download: bool) -> tuple[own.Examples, own.Examples]:
+@plugins.data("dark-digits", plugins.DatasetInfo(classes=10, channels=1, size=8, train=1437, test=360))
+def dark_digits(name: str, data_dir: str, download: bool) -> tuple[plugins.Examples, plugins.Examples]:
     """Handwritten digits with half the contrast."""
-    return tuple(own.Examples(part.images // 2, part.labels) for part in digits(name, data_dir, download))
+    return tuple(plugins.Examples(part.images // 2, part.labels) for part in digits(name, data_dir, download))
 
 
 # --- the study: any of them by its name ---------------------------------------------------------------------------------

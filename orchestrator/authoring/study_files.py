@@ -12,7 +12,7 @@ from orchestrator.plugins import shipping
 from search_spaces.catalog import STUDIES
 from search_spaces.factor import Settings
 from search_spaces.study import Study
-from trainables.config.registry import BadPart
+from trainables.config.registry import BadPlugin
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 
@@ -123,7 +123,7 @@ def _place(file: Path, error: BaseException) -> str:
 
 def _line(error: BaseException) -> str:
     """An error's kind and message in one line; a part says enough by its message."""
-    if isinstance(error, BadPart):
+    if isinstance(error, BadPlugin):
         return str(error)
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return ": ".join([type(error).__name__, *([" ".join(text.split())] if text else [])])

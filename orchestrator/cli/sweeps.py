@@ -115,7 +115,7 @@ def make_plan(
     """These studies' plan against a storage's record, and the record. ``more``: see :func:`orchestrator.planning.expansion.plan`."""
     from orchestrator.planning.expansion import plan as make
     from orchestrator.planning.settings import parse
-    from orchestrator.plugins.preflight import rehearse
+    from orchestrator.plugins.preflight import preflight
     from orchestrator.record.store import Store
 
     made = make(studies, profile, seeds=seeds, overrides=parse(settings or []), **more)
@@ -125,7 +125,7 @@ def make_plan(
         made.check_sources(store.index(made.sources))
     except OSError as error:
         raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
-    rehearse(made)
+    preflight(made)
     return made, store
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.cost.passes import FORWARD, evaluation_passes, measurement_passes, selection_passes, training_passes
+from orchestrator.cost.passes import evaluation_passes, measurement_passes, selection_passes, training_passes
 from orchestrator.cost.throughput import Network, Throughput, evaluating, measuring, network, training
 from orchestrator.planning.plan import Evaluation, Plan, PlannedTrial
 from trainables.config import SWA, TrialConfig, begins
+from trainables.config.passes import FORWARD
 
 #: What everything is taken for that was never timed itself: the passes of training, in the precision of evaluations.
 _PLAIN = training("fp32")
@@ -51,7 +52,7 @@ class Estimate:
 def estimate(plan: Plan, throughput: Throughput) -> Estimate:
     """What is left of a plan to do; at most, where patience may end trainings and both checkpoints may be one."""
     left = plan.to_run
-    begun = {trial.key for trials in plan.beginnings.values() for trial in trials}
+    begun = {trial.key for trials in plan.prefixes.values() for trial in trials}
     source = throughput.source
     if source and not all(map(throughput.knows, {network(t.config): t.config for t in left}.values())):
         # From small networks, whose time is not all arithmetic, to large ones that says too much.

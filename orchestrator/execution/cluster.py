@@ -15,7 +15,7 @@ from orchestrator.execution.signals import interrupt_deferred, terminate_as_inte
 from orchestrator.plugins.shipping import Bundle, bundle, unpack
 from orchestrator.record.store import Store
 from trainables.config import Runtime
-from trainables.config.registry import Part
+from trainables.config.registry import Entry
 
 CONNECT_SECONDS = 5.0
 
@@ -98,13 +98,13 @@ def resources(cpus: float | None, gpus: float | None, concurrent: int | None) ->
     return Resources(cpus, gpus, max(1, min(fit, concurrent or fit)))
 
 
-def find_data(datasets: list[str], runtime: Runtime, parts: Collection[Part] = ()) -> None:
-    """See on every node that it has the data, or fetch them, and that it knows these ``parts`` of one's own.
+def find_data(datasets: list[str], runtime: Runtime, plugins: Collection[Entry] = ()) -> None:
+    """See on every node that it has the data, or fetch them, and that it knows these ``plugins``.
 
     Raises:
         Unavailable: a node does not have them; the message names it.
     """
-    _on_every_node(_missing_data, datasets, runtime, bundle(parts))
+    _on_every_node(_missing_data, datasets, runtime, bundle(plugins))
 
 
 def see_storage(store: Store) -> None:
@@ -135,11 +135,11 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def _missing_data(datasets: list[str], runtime: Runtime, brought: Bundle) -> str:
+def _missing_data(datasets: list[str], runtime: Runtime, shipped: Bundle) -> str:
     from trainables.data import DataNotFound, fetch
 
     try:
-        unpack(brought)
+        unpack(shipped)
         for name in datasets:
             fetch(name, runtime)
     except (BadInput, DataNotFound) as error:

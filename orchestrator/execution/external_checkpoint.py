@@ -10,7 +10,8 @@ from orchestrator.errors import BadInput, Unavailable
 from orchestrator.planning.settings import configure, configure_attack, parse, resolve
 from search_spaces.column import BETA_ATK, Column
 from trainables.checkpoint import fit_weights, read_weights
-from trainables.config import BLOCKS, Attack, Module, Runtime, canonical_attack, heads
+from trainables.config import Attack, Module, Runtime, canonical_attack, heads
+from trainables.config.registry import MODEL
 from trainables.data import DataNotFound
 from trainables.trial import Trial
 
@@ -50,7 +51,7 @@ class Elsewhere:
         settings: Sequence[str],
         runtime: Runtime,
     ) -> None:
-        names = {re.sub(r"\W", "", name): name for name in BLOCKS}
+        names = {re.sub(r"\W", "", name): name for name in MODEL.entries}
         name = names.get(re.sub(r"\W", "", model.lower()), model)
         width = {"model.width": 160} if name.startswith("wrn") else {}
         self.config, _ = configure([{"model.name": name, **width, "data.dataset": dataset}, parse(settings)], {})

@@ -14,15 +14,15 @@ from analysis.schema import FAILED, STOPPED
 from orchestrator.planning.plan import Evaluation, Measurement, PlannedTrial
 from orchestrator.plugins.shipping import packed
 from orchestrator.record.store import Store
-from trainables.config import NUMERICS, Runtime, TrialConfig
-from trainables.config.registry import used
+from trainables.config import Runtime, TrialConfig, training_versions
+from trainables.config.registry import used_plugins
 
 
 @dataclass(frozen=True)
 class Job:
     """What an actor is asked to do: train this trial to the end, then run these evaluations and measurements.
 
-    ``beginnings``: trials that this one passes through, by key: their training is found in it.
+    ``prefixes``: trials that this one passes through, by key: their training is found in it.
     """
 
     storage: str
@@ -31,18 +31,18 @@ class Job:
     evaluations: tuple[Evaluation, ...]
     measurements: tuple[Measurement, ...]
     runtime: Runtime
-    beginnings: Mapping[str, TrialConfig] = field(default_factory=dict)
+    prefixes: Mapping[str, TrialConfig] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime, beginnings: Iterable[PlannedTrial] = ()) -> Self:
-        """The job that a planned trial leaves to do; ``beginnings``: what is trained on the way."""
-        through = {trial.key: trial.config for trial in beginnings}
+    def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime, prefixes: Iterable[PlannedTrial] = ()) -> Self:
+        """The job that a planned trial leaves to do; ``prefixes``: what is trained on the way."""
+        through = {trial.key: trial.config for trial in prefixes}
         return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime, through)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """With its parts of one's own: where it goes, nobody knows them yet."""
+        """With its plugins: where it goes, nobody knows them yet."""
         specs = (self.config, *(e.attack for e in self.evaluations), *(m.measure for m in self.measurements))
-        return packed(frozenset(used(specs)), Job, *(getattr(self, its.name) for its in fields(self)))
+        return packed(used_plugins(specs), Job, *(getattr(self, its.name) for its in fields(self)))
 
 
 def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str, reason: str) -> None:
@@ -55,7 +55,7 @@ def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str
         "reason": reason,
         "seed": job.config.seed,
         "config": job.config.model_dump_json(),
-        "versions": json.dumps(versions()),
+        "versions": json.dumps(versions(job.config)),
         "created": before["created"] if before else now,
         "updated": now,
         **{name: progress[name] for name in ("epochs", "best_epoch", "device", "seconds")},
@@ -78,11 +78,11 @@ def _write_end(store: Store, job: Job, status: str, reason: str) -> None:
     write_trial(store, job, progress, status, reason)
 
 
-def versions() -> dict[str, str]:
-    """What made the numbers."""
+def versions(config: TrialConfig) -> dict[str, Any]:
+    """What made a trial's numbers: versions of the libraries, and of all that trained it (``numerics``)."""
     return {
         "advsweep": version("advsweep"),
-        "numerics": str(NUMERICS),
+        "numerics": training_versions(config),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -25,7 +25,7 @@ from orchestrator.tracking.optuna_storage import default_url, open_storage
 from orchestrator.tracking.optuna_view import NumbersOf, OptunaView
 from orchestrator.tracking.tracker import Tracker
 from trainables.config import Runtime
-from trainables.config.registry import Part
+from trainables.config.registry import Entry
 
 
 class Outcome(NamedTuple):
@@ -63,7 +63,7 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
             return Outcome({}, {})
     with _at_work(plan, store, options) as place, _recorded(plan, store, options, shown, console) as trackers:
         first = plan.ready()
-        outcome = _run(first, store, place, trackers, console, plan.beginnings)
+        outcome = _run(first, store, place, trackers, console, plan.prefixes)
         # Attacks from trials that were just trained, and on those that others were trained through, come after them.
         if first.trials != plan.trials:
             rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
@@ -83,7 +83,7 @@ def search(
     """Run what a search asks for.
 
     ``begin``: makes it, once the storage is this process's alone. ``manifest``: what the storage is to say of it; it grows with
-    every cell. ``samples``: some cells, of every data set and with every part of one's own that any may have.
+    every cell. ``samples``: some cells, of every data set and with every plugin that any may have.
 
     Raises:
         BadInput, Unavailable: as :func:`sweep`.
@@ -105,12 +105,12 @@ def _run(
     place: "_Place",
     trackers: Sequence[Tracker],
     console: Console,
-    beginnings: Mapping[str, Sequence[PlannedTrial]] = MappingProxyType({}),
+    prefixes: Mapping[str, Sequence[PlannedTrial]] = MappingProxyType({}),
 ) -> Outcome:
-    """Run what the plan has left to do, told to whoever listens. ``beginnings``: see :class:`~orchestrator.planning.plan.Plan`."""
+    """Run what the plan has left to do, told to whoever listens. ``prefixes``: see :class:`~orchestrator.planning.plan.Plan`."""
     if not plan.to_run:
         return Outcome({}, {})
-    jobs = [Job.of(trial, store, place.runtime, beginnings.get(trial.key, ())) for trial in plan.to_run]
+    jobs = [Job.of(trial, store, place.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
     with Progress(plan.to_run, console) as progress:
         driver.run(driver.Queue(jobs), place.share, store, _Listeners(progress, trackers))
     if progress.done + len(progress.failures) < len(jobs):
@@ -168,8 +168,8 @@ def _at_work(plan: Plan, store: Store, options: Options) -> Iterator[_Place]:
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
-        parts = frozenset[Part]().union(*(t.parts for t in plan.to_run))
-        find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime, parts)
+        plugins = frozenset[Entry]().union(*(t.plugins for t in plan.to_run))
+        find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime, plugins)
         yield _Place(share, runtime)
 
 

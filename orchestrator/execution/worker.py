@@ -20,7 +20,7 @@ from orchestrator.planning.settings import explain
 from orchestrator.record.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import Attack, Transfer, TrialConfig, attack_key, begins, gradient_steps, measure_key
+from trainables.config import Attack, Transfer, TrialConfig, attack_key, begins, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
@@ -99,15 +99,15 @@ class Work:
         key, trial = self.job.key, self.trial
         # Weights, then the state that names them: a kill in between costs this epoch at most.
         self.store.write_weights(key, trial.epoch, pack_weights(trial.weights()))
-        self._leave_beginnings()
+        self._leave_prefixes()
         self.store.write_state(key, pack_state({"trial": trial.state_dict(), "history": self.history}))
         self._follow_state()
         self._write_trial()
         return training_passes(self.job.config)
 
-    def _leave_beginnings(self) -> None:
+    def _leave_prefixes(self) -> None:
         """Write the record of the trials that end with this epoch, as if each had been trained alone."""
-        for key, config in self.job.beginnings.items():
+        for key, config in self.job.prefixes.items():
             if config.training.epochs == self.trial.epoch:
                 for epoch in {self.trial.epoch, self.trial.best_epoch}:
                     self.store.write_weights(key, epoch, self.store.read_weights(self.job.key, epoch))
@@ -151,7 +151,7 @@ class Work:
         if found.broken is not None and not complete:
             served += [e for e in there if not e.complete and begins(e.attack, attack)]
         for evaluation in served:
-            steps = gradient_steps(evaluation.attack)
+            steps = evaluation.attack.gradient_steps
             part = found if evaluation.attack == attack or steps is None else found.after(steps)
             self.rows += self._evaluation_rows(evaluation, part, epoch, complete, seconds)
         self.store.write_evaluations(self.job.key, self.part, self.rows)
@@ -192,7 +192,7 @@ class Work:
         """The next attack: the first one, or what it is but the beginning of."""
         first = there[0]
         longer = [] if first.complete else [e.attack for e in there if not e.complete and begins(first.attack, e.attack)]
-        return max(longer, key=lambda attack: gradient_steps(attack) or 0, default=first.attack)
+        return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
 
     def _evaluation_rows(
         self, evaluation: Evaluation, found: Evaluated, epoch: int, complete: bool, seconds: float

@@ -23,9 +23,9 @@ from trainables.config import (
     NoModule,
     TrialConfig,
     attack_key,
-    course,
     measure_key,
     measurement_key,
+    prefix_family,
     trial_key,
 )
 
@@ -167,7 +167,7 @@ class _Demand:
                 tuple(Evaluation.of(key, a, c, label, complete) for (_, c), (a, label, complete) in wanted.attacks.items()),
                 tuple(Measurement(measurement_key(key, c, m), c, m) for (_, c), m in wanted.measures.items()),
                 Recorded(),
-                course(wanted.config),
+                prefix_family(wanted.config),
             )
             for key, wanted in self._trials.items()
         ]

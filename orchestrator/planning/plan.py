@@ -8,7 +8,7 @@ from analysis.schema import FAILED, FINISHED, Manifest
 from orchestrator.errors import BadInput
 from orchestrator.record.store import Recorded
 from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key
-from trainables.config.registry import Part, used
+from trainables.config.registry import Entry, used_plugins
 
 CHECKPOINTS = ("last", "best")
 
@@ -60,7 +60,7 @@ class PlannedTrial:
     evaluations: tuple[Evaluation, ...]
     measurements: tuple[Measurement, ...]
     recorded: Recorded
-    course: str | None = None  # trainings of one course are beginnings of each other
+    family: str | None = None  # trainings of one family are prefixes of each other
 
     @property
     def label(self) -> str:
@@ -81,10 +81,9 @@ class PlannedTrial:
         return tuple(m for m in self.measurements if m.key not in self.recorded.measurements)
 
     @property
-    def parts(self) -> frozenset[Part]:
-        """The registered parts in what is left to do."""
-        left = (self.config, *(e.attack for e in self.missing), *(m.measure for m in self.unmeasured))
-        return frozenset(used(left))
+    def plugins(self) -> frozenset[Entry]:
+        """The plugins in what is left to do."""
+        return used_plugins((self.config, *(e.attack for e in self.missing), *(m.measure for m in self.unmeasured)))
 
     @property
     def known(self) -> bool:
@@ -123,14 +122,14 @@ class Plan:
         )
 
     @property
-    def beginnings(self) -> Mapping[str, tuple[PlannedTrial, ...]]:
+    def prefixes(self) -> Mapping[str, tuple[PlannedTrial, ...]]:
         """Trials that are trained on the way, by the key of the longest training that passes through them."""
-        courses: dict[str, list[PlannedTrial]] = {}
+        families: dict[str, list[PlannedTrial]] = {}
         for trial in self.to_run:
-            if trial.course is not None and not trial.trained:
-                courses.setdefault(trial.course, []).append(trial)
+            if trial.family is not None and not trial.trained:
+                families.setdefault(trial.family, []).append(trial)
         found = {}
-        for trials in courses.values():
+        for trials in families.values():
             longest = max(trials, key=lambda t: t.config.training.epochs)
             ahead = range(longest.recorded.epochs + 1, longest.config.training.epochs)
             if on_the_way := tuple(t for t in trials if t.config.training.epochs in ahead):
@@ -172,14 +171,14 @@ class Plan:
         def is_ready(evaluation: Evaluation) -> bool:
             return not isinstance(evaluation.attack, Transfer) or evaluation.attack.source not in unfinished
 
-        waiting = {trial.key for trials in self.beginnings.values() for trial in trials}
+        waiting = {trial.key for trials in self.prefixes.values() for trial in trials}
         there = (trial for trial in self.trials if trial.key not in waiting)
         trials = (replace(t, evaluations=tuple(e for e in t.evaluations if is_ready(e))) for t in there)
         return replace(self, trials=tuple(trials))
 
     def counts(self) -> dict[str, int]:
         """The plan in numbers, as ``--json`` prints it. ``trials_begun``: of those to run, what others train on their way."""
-        begun = sum(map(len, self.beginnings.values()))
+        begun = sum(map(len, self.prefixes.values()))
         return {
             "trials_requested": self.requested,
             "trials_unique": len(self.trials),

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from orchestrator.errors import BadInput
 from search_spaces.factor import Eps, Settings
-from trainables.config import Attack, Measure, TrialConfig, registry
+from trainables.config import Attack, Measure, TrialConfig
 from trainables.config.parsing import ATTACK, MEASURE
+from trainables.config.registry import KINDS, OneOf, Version
 
 Tree = dict[str, Any]
 T = TypeVar("T")
@@ -210,32 +211,27 @@ def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     return fields
 
 
-#: Where a trial has parts of each kind that registered ones may be.
-_PLACES = {
-    "module": registry.MODULE,
-    "objective": registry.OBJECTIVE,
-    "attack": registry.TRAINING_ATTACK,
-    "selection.attack": registry.ATTACK,
-}
-
-
 def _every_field() -> frozenset[str]:
     """Every dotted field that some trial has, whatever its variants; the seed is not for settings."""
-    registered = ((f"{place}.", spec) for place, kind in _PLACES.items() for spec in kind.specs.values())
-    return _house_fields().union(*(_fields_of(spec, prefix) for prefix, spec in registered))
+    return _fields_by(tuple(entry.version for kind in KINDS for entry in kind.entries.values()))
 
 
-@cache
-def _house_fields() -> frozenset[str]:
+@lru_cache(maxsize=1)
+def _fields_by(registered: tuple[Version, ...]) -> frozenset[str]:
+    """The same, as long as nothing else is registered."""
     return frozenset(_fields_of(TrialConfig)) - {"seed"}
 
 
 def _fields_of(annotation: Any, prefix: str = "", within: tuple[type, ...] = ()) -> Iterator[str]:
-    """The dotted fields of every model in ``annotation``; an attack ``within`` one of its kind goes without."""
-    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+    """The dotted fields of every specification in ``annotation``; an attack ``within`` one of its kind goes without."""
+    if isinstance(annotation, OneOf):
+        for spec in annotation.specs:
+            yield from _fields_of(spec, prefix, within)
+    elif not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         for part in get_args(annotation):
             yield from _fields_of(part, prefix, within)
     elif annotation not in within:
         for name, field in annotation.model_fields.items():
             yield f"{prefix}{name}"
-            yield from _fields_of(field.annotation, f"{prefix}{name}.", (*within, annotation))
+            for mark in (field.annotation, *field.metadata):
+                yield from _fields_of(mark, f"{prefix}{name}.", (*within, annotation))

@@ -1,28 +1,28 @@
-"""A plan's registered parts, tried before a cluster is started."""
+"""A plan's plugins, each run on one batch before a cluster is started."""
 
 from orchestrator.errors import BadInput
 from orchestrator.planning.plan import Plan
-from trainables.config import Transfer, registry
-from trainables.config.registry import BadPart, Part
+from trainables.config import Transfer
+from trainables.config.registry import BadPlugin, Entry, plugins, used_plugins
 
 
-def rehearse(plan: Plan) -> None:
-    """Each part of one's own in the first trial that has it and has something left to do.
+def preflight(plan: Plan) -> None:
+    """Run a batch of noise through each plugin, in the first trial that has it and has something left to do.
 
     Raises:
         BadInput: it does not do what its kind promises.
     """
-    if not registry.every():  # and no torch
+    if not plugins():  # and no torch
         return
-    from trainables.plugins.preflight import rehearse as try_out
+    from trainables.plugins.preflight import preflight as run
 
-    tried: set[Part] = set()
+    tried: set[Entry] = set()
     for trial in plan.to_run:
         wanted = [trial.config.selection.attack, *(e.attack for e in trial.missing)]
         attacks = (attack.attack if isinstance(attack, Transfer) else attack for attack in wanted)
-        if trial.parts - tried:
+        if trial.plugins - tried:
             try:
-                try_out(trial.config, [attack for attack in dict.fromkeys(attacks) if {*registry.used(attack)} - tried])
-            except BadPart as error:
+                run(trial.config, [attack for attack in dict.fromkeys(attacks) if used_plugins(attack) - tried])
+            except BadPlugin as error:
                 raise BadInput(str(error)) from error
-            tried |= trial.parts
+            tried |= trial.plugins

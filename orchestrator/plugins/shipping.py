@@ -1,4 +1,4 @@
-"""Parts of one's own: read from study files and installed packages here, and taken along to where trials run."""
+"""Plugins: read from study files and installed packages here, and shipped to where trials run."""
 
 import atexit
 import hashlib
@@ -19,15 +19,15 @@ from trainables.config import registry
 from trainables.config.fingerprint import neighbours
 from trainables.config.parsing import reopen
 
-#: The entry point group of modules that register parts.
-GROUP = "advsweep.parts"
+#: The entry point group of modules that register plugins.
+GROUP = "advsweep.plugins"
 
 #: Names of modules that were made of files begin so.
 _PREFIX = "study_file_"
 
 
 class File(NamedTuple):
-    """A file of parts as it travels. ``module``: the name of the module that it became; ``texts``: by paths beside ``file``."""
+    """A file of plugins as it is shipped. ``module``: the name of the module that it became; ``texts``: by paths beside ``file``."""
 
     module: str
     file: str
@@ -35,13 +35,13 @@ class File(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """``files`` that a process has run, and the ``fingerprints`` of parts that another one is to have, theirs or packages'."""
+    """``files`` that a process has run, and the ``fingerprints`` of plugins that another one is to have, theirs or packages'."""
 
     files: tuple[File, ...] = ()
     fingerprints: tuple[tuple[str, str], ...] = ()
 
 
-#: Of the files that were run in this process: those that registered parts, by their modules.
+#: Of the files that were run in this process: those that registered plugins, by their modules.
 _FILES: dict[str, File] = {}
 
 
@@ -58,7 +58,7 @@ def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
         return sys.modules[name]
     module = ModuleType(name)
     module.__file__ = str(file.resolve())
-    restore = registry.settled()
+    restore = registry.restorable()
     sys.modules[name] = module  # where pydantic and pickle look
     try:
         with _importable(file.parent), redirect_stdout(sys.stderr):  # stdout is for tables and JSON
@@ -69,7 +69,7 @@ def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
         reopen()
         raise
     beside = neighbours(module)
-    if {part.module for part in registry.every()} & {name, *(other.__name__ for other in beside)}:
+    if {plugin.origin.module for plugin in registry.plugins() if plugin.origin} & {name, *(other.__name__ for other in beside)}:
         # As they are now: they may be edited before a worker asks for them.
         _FILES[name] = File(name, file.name, {**_texts(file.resolve().parent, beside), file.name: text})
     return module
@@ -84,7 +84,7 @@ def _texts(folder: Path, modules: Collection[ModuleType]) -> dict[str, str]:
 
 
 def registers(module: ModuleType) -> bool:
-    """Whether a file that was run registered a part, or one beside it that it imports."""
+    """Whether a file that was run registered a plugin, or one beside it that it imports."""
     return module.__name__ in _FILES
 
 
@@ -100,13 +100,13 @@ def _importable(folder: Path) -> Iterator[None]:
 
 @cache
 def load_installed() -> None:
-    """Import the modules of installed packages that register parts.
+    """Import the modules of installed packages that register plugins.
 
     Raises:
         BadInput: one cannot be imported; the message names its entry point and package.
     """
     for point in entry_points(group=GROUP):
-        restore = registry.settled()
+        restore = registry.restorable()
         try:
             with redirect_stdout(sys.stderr):
                 point.load()
@@ -117,21 +117,21 @@ def load_installed() -> None:
             raise BadInput(f"entry point {point.name} = {point.value}{package}: {type(error).__name__}: {error}") from error
 
 
-def bundle(parts: Collection[registry.Part]) -> Bundle:
-    """What this process knows, for another one that is to have these parts."""
-    return Bundle(tuple(_FILES.values()), tuple(sorted((str(part), part.fingerprint) for part in parts)))
+def bundle(plugins: Collection[registry.Entry]) -> Bundle:
+    """What this process knows, for another one that is to have these plugins."""
+    return Bundle(tuple(_FILES.values()), tuple(sorted((str(plugin), str(plugin.version)) for plugin in plugins)))
 
 
-def unpack(brought: Bundle) -> None:
+def unpack(shipped: Bundle) -> None:
     """Register here what another process has; what is there already stays.
 
     Raises:
         BadInput: a file needs what is not here, or a package is not installed here as it is there.
     """
     load_installed()
-    for file in brought.files:
+    for file in shipped.files:
         if file.module not in sys.modules:
-            folder = Path(tempfile.mkdtemp(prefix="advsweep-parts-"))
+            folder = Path(tempfile.mkdtemp(prefix="advsweep-plugins-"))
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
             for path, text in file.texts.items():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -140,22 +140,22 @@ def unpack(brought: Bundle) -> None:
                 execute(folder / file.file, file.texts[file.file], file.module)
             except Exception as error:
                 raise BadInput(f"{file.file} cannot be run here: {type(error).__name__}: {error}") from error
-    here = {str(part): part.fingerprint for part in registry.every()}
-    for part, fingerprint in brought.fingerprints:
-        if here.get(part) != fingerprint:
-            what = "is other code" if part in here else "is not there"
-            raise BadInput(f"{part} {what} on this node: the packages that it comes from must be the same on every one")
+    here = {str(plugin): str(plugin.version) for plugin in registry.plugins()}
+    for plugin, fingerprint in shipped.fingerprints:
+        if here.get(plugin) != fingerprint:
+            what = "is other code" if plugin in here else "is not there"
+            raise BadInput(f"{plugin} {what} on this node: the packages that it comes from must be the same on every one")
 
 
-def packed(parts: Collection[registry.Part], make: Any, *arguments: Any) -> tuple[Any, tuple[Bundle, bytes]]:
-    """For ``__reduce__``: ``make(*arguments)``, which have these ``parts``, in another process that may not know them yet.
+def packed(plugins: Collection[registry.Entry], make: Any, *arguments: Any) -> tuple[Any, tuple[Bundle, bytes]]:
+    """For ``__reduce__``: ``make(*arguments)``, which have these ``plugins``, in another process that may not know them yet.
 
-    The arguments are pickled on their own, because the classes of parts can be found there only then.
+    The arguments are pickled on their own, because the classes of plugins can be found there only then.
     """
-    return _unpacked, (bundle(parts), pickle.dumps((make, arguments)))
+    return _unpacked, (bundle(plugins), pickle.dumps((make, arguments)))
 
 
-def _unpacked(brought: Bundle, data: bytes) -> Any:
-    unpack(brought)
+def _unpacked(shipped: Bundle, data: bytes) -> Any:
+    unpack(shipped)
     make, arguments = pickle.loads(data)
     return make(*arguments)

@@ -1,14 +1,14 @@
 """Small cases of whatever the configuration and the tables of names hold: a new name needs no new test."""
 
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from trainables import config
+from trainables.config.registry import MODULE, OneOf
 from trainables.joint import Weights, training_weights
 from trainables.models import Network, build_model
-from trainables.modules import MODULES
 from trainables.objectives import loss
 
 DIGITS = config.DATASETS["digits"]
@@ -19,8 +19,9 @@ REQUIRED = {"eps": 0.1, "step": 0.03, "iterations": 4}
 
 
 def specs(union: Any) -> dict[str, type[config.Spec]]:
-    """The configurations in one of config's discriminated unions, by name."""
-    return {cls.model_fields["name"].default: cls for cls in get_args(get_args(union)[0])}
+    """The specifications that a field like ``config.Attack`` takes, by name."""
+    (mark,) = (mark for mark in union.__metadata__ if isinstance(mark, OneOf))
+    return {spec.model_fields["name"].default: spec for spec in mark.specs}
 
 
 def spec(union: Any, name: str, **settings: Any) -> Any:
@@ -76,4 +77,4 @@ def draws(network: Network) -> bool:
     return not torch.equal(generator.get_state(), before)
 
 
-EVERY_MODULE = ["none", *MODULES]
+EVERY_MODULE = list(MODULE.entries)

@@ -90,7 +90,7 @@ def _attacks() -> Iterator[tuple[str, dict[str, Any]]]:
                     elif beta != "own":
                         continue
                     ours.draw_from(torch.Generator().manual_seed(2))
-                    weights = attack_weights(beta, inserted)
+                    weights = attack_weights(config.Aim.parse(beta), inserted)
                     generator = torch.Generator().manual_seed(3)
                     found = run_attack(attack, ours, x, y, weights, generator, complete=complete)
                     ours.draw_from(torch.Generator().manual_seed(4))

@@ -18,14 +18,26 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def text(spec: Any, sources: dict[str, str]) -> str:
+    """A specification as JSON in the order of its fields' names, sources named by what they are and not by their keys."""
+
+    def named(tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return tree
+        return {name: sources.get(value, value) if name == "source" else named(value) for name, value in tree.items()}
+
+    return json.dumps(named(json.loads(spec.model_dump_json())), sort_keys=True)
+
+
 def expanded(study: Study, profile: str) -> dict[str, list[str]]:
     """Lines that say what a study comes to: its trials, attacks, measures and manifest."""
     made = plan([study], profile)
     (manifest,) = made.manifests
-    configs = {trial.key: trial.config.model_dump_json() for trial in made.trials}
-    attacks = {attack_key(e.attack): e.attack.model_dump_json() for t in made.trials for e in t.evaluations}
-    measures = {measure_key(m.measure): m.measure.model_dump_json() for t in made.trials for m in t.measurements}
-    names = {key: digest(text) for key, text in {**configs, **attacks, **measures}.items()} | {"": ""}
+    configs = {trial.key: text(trial.config, {}) for trial in made.trials}
+    sources = {key: digest(config) for key, config in configs.items()}
+    attacks = {attack_key(e.attack): text(e.attack, sources) for t in made.trials for e in t.evaluations}
+    measures = {measure_key(m.measure): text(m.measure, sources) for t in made.trials for m in t.measurements}
+    names = {key: digest(content) for key, content in {**configs, **attacks, **measures}.items()} | {"": ""}
     rows = [
         {
             "labels": arm.labels,
@@ -43,12 +55,12 @@ def expanded(study: Study, profile: str) -> dict[str, list[str]]:
     return {
         "trials": [f"{configs[t.key]} {dict(t.arms)}" for t in made.trials],
         "attacks": [
-            f"{names[t.key]} {e.checkpoint} {e.complete} {e.label} {e.attack.model_dump_json()}"
+            f"{names[t.key]} {e.checkpoint} {e.complete} {e.label} {text(e.attack, sources)}"
             for t in made.trials
             for e in t.evaluations
         ],
         "measures": [
-            f"{names[t.key]} {m.checkpoint} {m.measure.model_dump_json()}" for t in made.trials for m in t.measurements
+            f"{names[t.key]} {m.checkpoint} {text(m.measure, sources)}" for t in made.trials for m in t.measurements
         ],
         "manifest": [json.dumps(value) for value in (manifest.factors, columns, printed, manifest.selection, *rows)],
     }

@@ -34,7 +34,7 @@ from trainables.config.parsing import reopen
 ROOT = Path(__file__).parents[2]
 
 #: Where the module is registered.
-LINE = PARTS.splitlines().index("@registry.module(Gate)") + 1
+LINE = PARTS.splitlines().index("@plugins.module(Gate)") + 1
 
 #: Fields of a trial that takes a second.
 TINY = {
@@ -316,12 +316,12 @@ def test_what_is_not_known_does_not_count_in_an_estimate(file, store):
     [
         ('"gate"] = "gate"', '"cas"] = "cas"', "module 'cas': the name is one of the house's; choose another"),
         (
-            "own.InsertedModule",
+            "plugins.InsertedModule",
             "nn.Module",
             "module 'gate': must be a class of InsertedModule, and is the class",
         ),
-        ("own.Silent", "own.Trained", "module Gate: its configuration must derive from Silent or Predicting"),
-        ("own.module(Gate)", "own.modul(Gate)", "AttributeError: module 'trainables.plugins.registration' has no attri"),
+        ("plugins.Silent", "plugins.Trained", "module Gate: its configuration must derive from Silent or Predicting"),
+        ("plugins.module(Gate)", "plugins.modul(Gate)", "AttributeError: module 'trainables.plugins' has no attri"),
     ],
 )
 def test_mistakes_name_file_and_line_and_leave_nothing(file, old, new, message):
@@ -345,7 +345,7 @@ def test_a_name_that_another_file_has(file):
 
 def test_the_same_name_twice_in_a_file(file):
     file.write_text(
-        PARTS + "\n\n@registry.training_attack(OneStep)\ndef other(spec, batch):\n    return batch.x\n", encoding="utf-8"
+        PARTS + "\n\n@plugins.training_attack(OneStep)\ndef other(spec, batch):\n    return batch.x\n", encoding="utf-8"
     )
     with pytest.raises(
         BadInput, match=r"own\.py, line \d+: training attack 'one-step': is registered twice, with different contents$"

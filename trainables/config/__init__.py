@@ -4,24 +4,28 @@ A :class:`TrialConfig` is a frozen value; :func:`trial_key` and :func:`evaluatio
 This package imports no torch, so that a plan of thousands of trials is made at once.
 """
 
-from trainables.config.attacks import Attack, gradient_steps
-from trainables.config.attacks.base import Natural, Norm, View
+from trainables.config.aim import Aim
+from trainables.config.architecture import Architecture, Place
+from trainables.config.attacks import Attack
+from trainables.config.attacks.base import AttackSpec, Natural, Norm, Sees, View
 from trainables.config.attacks.black_box import NAttack, Noise, Square
 from trainables.config.attacks.composite import AsTraining, AutoAttack, Transfer
 from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
 from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
+from trainables.config.canonical import canonical_attack, heads
 from trainables.config.data import DATASETS, Data, DatasetInfo
 from trainables.config.identity import (
-    NUMERICS,
     attack_key,
+    attack_versions,
     begins,
-    canonical_attack,
     canonical_measure,
     evaluation_key,
     evaluation_stream,
-    heads,
     measure_key,
     measurement_key,
+    measurement_stream,
+    older_keys,
+    training_versions,
     trial_key,
 )
 from trainables.config.measure import (
@@ -34,10 +38,11 @@ from trainables.config.measure import (
     Sensitivity,
     Soundness,
 )
-from trainables.config.model import BLOCKS, Model
+from trainables.config.model import Model
 from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule, Sigmoid, Softmax, Softplus
 from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
-from trainables.config.prefix import course
+from trainables.config.parsing import reopen
+from trainables.config.prefix import prefix_family
 from trainables.config.runtime import Runtime
 from trainables.config.spec import Count, NonNegative, Positive, Spec
 from trainables.config.training import EMA, SWA, Cosine, MultiStep, OneCycle, Precision, Selection, Training
@@ -59,7 +64,6 @@ __all__ = [
     "ALP",
     "APGD",
     "AT",
-    "BLOCKS",
     "CAS",
     "CIFS",
     "CW",
@@ -76,7 +80,6 @@ __all__ = [
     "MART",
     "MD",
     "MIM",
-    "NUMERICS",
     "PCL",
     "PGD",
     "SAP",
@@ -85,8 +88,11 @@ __all__ = [
     "TSNE",
     "Activations",
     "AdversarialInterpolation",
+    "Aim",
+    "Architecture",
     "AsTraining",
     "Attack",
+    "AttackSpec",
     "AutoAttack",
     "AutoPGD",
     "AvgPGD",
@@ -118,9 +124,11 @@ __all__ = [
     "Objective",
     "OneCycle",
     "Perturbations",
+    "Place",
     "Positive",
     "Precision",
     "Runtime",
+    "Sees",
     "Selection",
     "Sensitivity",
     "Sigmoid",
@@ -137,15 +145,21 @@ __all__ = [
     "TrialConfig",
     "View",
     "attack_key",
+    "attack_versions",
     "begins",
     "canonical_attack",
     "canonical_measure",
-    "course",
     "evaluation_key",
     "evaluation_stream",
-    "gradient_steps",
     "heads",
     "measure_key",
     "measurement_key",
+    "measurement_stream",
+    "older_keys",
+    "prefix_family",
+    "training_versions",
     "trial_key",
 ]
+
+# The fields that take one of a kind were made before the last of their kind was registered.
+reopen()

@@ -1,11 +1,12 @@
 """Which examples a trial learns from."""
 
-from collections import ChainMap
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from trainables.config.registry import DATA, OpenNames
+from trainables.config.registry import DATA, Entry, NameOf
 from trainables.config.spec import Spec
 
 
@@ -19,18 +20,19 @@ class DatasetInfo(NamedTuple):
     test: int
 
 
-DATASETS: ChainMap[str, DatasetInfo] = ChainMap(
-    {
-        "cifar10": DatasetInfo(10, 3, 32, 50_000, 10_000),
-        "cifar100": DatasetInfo(100, 3, 32, 50_000, 10_000),
-        "svhn": DatasetInfo(10, 3, 32, 73_257, 26_032),
-        "mnist": DatasetInfo(10, 1, 28, 60_000, 10_000),
-        "fashion-mnist": DatasetInfo(10, 1, 28, 60_000, 10_000),
-        "tiny-imagenet": DatasetInfo(200, 3, 64, 100_000, 10_000),
-        "digits": DatasetInfo(10, 1, 8, 1_437, 360),
-    },
-    DATA.table("shapes"),
-)
+for _name, _implementation, _info in (
+    ("cifar10", "torchvision_sets:TORCHVISION", DatasetInfo(10, 3, 32, 50_000, 10_000)),
+    ("cifar100", "torchvision_sets:TORCHVISION", DatasetInfo(100, 3, 32, 50_000, 10_000)),
+    ("svhn", "torchvision_sets:TORCHVISION", DatasetInfo(10, 3, 32, 73_257, 26_032)),
+    ("mnist", "torchvision_sets:TORCHVISION", DatasetInfo(10, 1, 28, 60_000, 10_000)),
+    ("fashion-mnist", "torchvision_sets:TORCHVISION", DatasetInfo(10, 1, 28, 60_000, 10_000)),
+    ("tiny-imagenet", "tiny_imagenet:TINY_IMAGENET", DatasetInfo(200, 3, 64, 100_000, 10_000)),
+    ("digits", "digits:DIGITS", DatasetInfo(10, 1, 8, 1_437, 360)),
+):
+    DATA.add(Entry(DATA.title, _name, _info, f"trainables.data.{_implementation}", version=1))
+
+#: The shape of every data set by name.
+DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(DATA.infos)
 
 
 class Data(Spec):
@@ -43,9 +45,7 @@ class Data(Spec):
     ``examples``: use at most so many training and so many test examples (drawn once, the same for every seed).
     """
 
-    dataset: Annotated[
-        Literal["cifar10", "cifar100", "svhn", "mnist", "fashion-mnist", "tiny-imagenet", "digits"], OpenNames(DATA)
-    ] = "cifar10"
+    dataset: Annotated[str, NameOf(DATA)] = "cifar10"
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.02
     crop: Annotated[int, Field(ge=0)] = 4
     flip: bool = True

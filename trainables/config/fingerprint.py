@@ -10,6 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+#: This project's packages.
+OURS = frozenset({"advsweep", "orchestrator", "trainables", "search_spaces", "analysis"})
+
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _Import = ast.Import | ast.ImportFrom
 
@@ -36,6 +39,12 @@ def fingerprint(*things: Any, version: int = 0) -> str:
         _follow(module, {name}, found)
     # In an order that no other code, added or left out, changes.
     return hashlib.sha256("\n".join([str(version), *sorted(found)]).encode()).hexdigest()[:16]
+
+
+def fingerprint_of_file(file: Path, beside: str = "") -> str:
+    """16 hex digits over a whole file's code, without comments, docstrings and layout, and over the text ``beside`` it."""
+    text = ast.unparse(ast.Module(_parsed(file.read_text(encoding="utf-8")), []))
+    return hashlib.sha256(f"{beside}\n{text}".encode()).hexdigest()[:16]
 
 
 def neighbours(module: ModuleType) -> tuple[ModuleType, ...]:
@@ -86,13 +95,15 @@ def _follow(module: ModuleType, names: Iterable[str], found: set[str]) -> None:
         seen.add(name)
         for statement in _made(module).get(name, []):
             if isinstance(statement, _Import):
-                text = _brings(statement, name)
+                # Where our own code lies may change; what it computes has versions of its own.
+                text = "" if _is_ours(statement) else _brings(statement, name)
                 for other in beside(module, statement):
                     _all(other, found)
             else:
                 text = ast.unparse(statement)
                 left |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)} - seen
-            found.add(text)
+            if text:
+                found.add(text)
 
 
 def _all(module: ModuleType, found: set[str]) -> None:
@@ -108,6 +119,13 @@ def _brings(statement: _Import, name: str) -> str:
     aliases = [alias for alias in statement.names if (alias.asname or alias.name).partition(".")[0] in {name, "*"}]
     origin = "." * statement.level + (statement.module or "") if isinstance(statement, ast.ImportFrom) else ""
     return " ".join([origin, *(f"{alias.name} as {alias.asname}" for alias in aliases)])
+
+
+def _is_ours(statement: _Import) -> bool:
+    """Whether an import brings something of this project's packages."""
+    names = [statement.module or ""] if isinstance(statement, ast.ImportFrom) else [alias.name for alias in statement.names]
+    ours = isinstance(statement, ast.Import) or statement.level == 0
+    return ours and all(name.partition(".")[0] in OURS for name in names)
 
 
 def _statements(module: ModuleType) -> list[ast.stmt]:

@@ -1,51 +1,23 @@
-"""Who is who: keys made of contents, and the forms that make equal things equal."""
+"""Who is who: keys made of contents, and names of random streams."""
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
-from trainables.config.attacks import Attack
-from trainables.config.measure import Activations, Measure
-from trainables.config.module import Module
-from trainables.config.registry import used
+from trainables.config.attacks.base import AttackSpec, Differentiated
+from trainables.config.canonical import canonical_attack
+from trainables.config.measure import Activations, MeasureSpec
+from trainables.config.registry import Version, versions
 from trainables.config.spec import Spec
+from trainables.config.trial import TrialConfig
 
-if TYPE_CHECKING:
-    from trainables.config.trial import TrialConfig
-
-#: Version of the numerics, a part of every key. Raised by hand whenever the same configuration would train to other weights.
-NUMERICS = 1
-
-
-def heads(module: Module) -> list[str]:
-    """Names of the network's outputs: ``final``, then ``1``, ``2``, ... for the modules that predict, in forward order."""
-    predictions = len(module.positions) if module.predicts else 0
-    return ["final", *(str(i) for i in range(1, predictions + 1))]
+#: Versions of what every training, evaluation and measurement goes through, whatever its parts. Raised by hand, as a part's
+#: ``numerics``, when the same configuration would come to other numbers.
+TRAINING, EVALUATION, MEASUREMENT = 1, 1, 1
 
 
-def canonical_attack(attack: Attack, module: Module) -> Attack | None:
-    """``attack`` as it acts on a network with ``module``: the form that is hashed, so that equal attacks are equal.
-
-    ``own`` becomes the module's beta (CAS's eq. 5 is the CIFS eq. 3 of that beta times 1 + beta: the same direction, so the
-    same attack); without predicting modules every number is 0. A view that the module has no other face for is ``plain``.
-    A transferred attack is what it is on its source. None where ``attack`` aims at a module that is not there.
-    """
-    update = {}
-    if getattr(attack, "view", "plain") not in ("plain", *module.views):
-        update["view"] = "plain"
-    beta = getattr(attack, "beta_atk", None)
-    if beta is not None:
-        predictions = len(heads(module)) - 1
-        if beta.startswith("inf"):
-            if not predictions or int(beta[4:] or 1) > predictions:
-                return None
-        else:
-            number = 0.0 if not predictions else module.beta if beta == "own" else float(beta)
-            update["beta_atk"] = repr(number).removesuffix(".0")
-    return attack.model_copy(update=update) if update else attack
-
-
-def canonical_measure(measure: Measure, trial: "TrialConfig") -> Measure | None:
+def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec | None:
     """``measure`` as it acts on the network of ``trial``: the form that is hashed, so that equal measures are equal.
 
     Its attacks become canonical, and a paper's name of a position the network's own. None where an attack aims at a module
@@ -71,50 +43,77 @@ def canonical_measure(measure: Measure, trial: "TrialConfig") -> Measure | None:
     return measure.model_copy(update=update)
 
 
-def _key(*parts: object) -> str:
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def training_versions(config: TrialConfig) -> dict[str, Version]:
+    """Versions of all that trains a trial: the loop, and its parts; without the attack that selects the best epoch.
 
-
-def _content(kind: str, spec: Spec) -> str:
-    """The key of a configuration: its fields, the version of the numerics, and the code behind what was registered in it."""
-    own = {str(part): part.fingerprint for part in used(spec)}
-    return _key(kind, NUMERICS, spec.model_dump(mode="json"), *([own] if own else []))
-
-
-def trial_key(config: "TrialConfig") -> str:
-    """Identity of a training: 16 hex digits over the whole configuration and the version of the numerics.
-
-    Of a registered part, its code counts too, as far as :func:`trainables.config.fingerprint.fingerprint` sees it: what is
-    edited there trains anew. So it is with the keys of attacks and measures.
+    A change of that attack may make another epoch the best one, but never another weight.
     """
-    return _content("trial", config)
+    parts = (config.data, config.model, config.module, config.objective, config.attack)
+    return {"training": TRAINING, **versions(parts)}
 
 
-def attack_key(attack: Attack) -> str:
-    """Identity of an attack in its canonical form."""
-    return _content("attack", attack)
+def attack_versions(attack: AttackSpec) -> dict[str, Version]:
+    """Versions of all that an evaluation with an attack goes through."""
+    return {"evaluation": EVALUATION, **versions(attack)}
 
 
-def evaluation_stream(attack: Attack) -> str:
-    """Name of the stream of chance that an evaluation draws from; see :func:`trainables.rng.generator`.
+def trial_key(config: TrialConfig, numerics: Mapping[str, Version] | None = None) -> str:
+    """Identity of a training: 16 hex digits over the whole configuration and the versions of all that trains it.
 
-    Attacks that differ in ``iterations`` or ``restarts`` alone share it, so that one is the beginning of the other.
+    Of a plugin, its code counts, as far as :func:`trainables.config.fingerprint.fingerprint` sees it: what is edited there
+    trains anew. So it is with the keys of attacks and measures. ``numerics``: in place of the present versions.
     """
-    fewest = {field: 1 for field in ("iterations", "restarts") if hasattr(attack, field)}
-    return f"evaluation/{attack_key(attack.model_copy(update=fewest))}"
+    return _key("trial", config.model_dump(mode="json"), numerics or training_versions(config))
 
 
-#: Attacks whose steps do not depend on how many there will be, and that are seen at every step.
-_STEPWISE = frozenset({"pgd", "cw", "mim"})
+def attack_key(attack: AttackSpec, numerics: Mapping[str, Version] | None = None) -> str:
+    """Identity of an attack in its canonical form. ``numerics``: in place of the present versions."""
+    return _key("attack", attack.model_dump(mode="json"), numerics or attack_versions(attack))
 
 
-def begins(short: Attack, long: Attack) -> bool:
+def evaluation_key(trial: str, checkpoint: str, attack: AttackSpec, complete: bool = False) -> str:
+    """Identity of an evaluation: the trial, ``best`` or ``last``, the canonical attack, and whether it goes on to the end."""
+    return _key("evaluation", trial, checkpoint, attack_key(attack), complete)
+
+
+def measure_key(measure: MeasureSpec) -> str:
+    """Identity of a measure in its canonical form."""
+    return _key("measure", measure.model_dump(mode="json"), {"measurement": MEASUREMENT, **versions(measure)})
+
+
+def measurement_key(trial: str, checkpoint: str, measure: MeasureSpec) -> str:
+    """Identity of a measurement: the trial, ``best`` or ``last``, and the canonical measure."""
+    return _key("measurement", trial, checkpoint, measure_key(measure))
+
+
+def older_keys(spec: TrialConfig | AttackSpec) -> dict[str, tuple[str, ...]]:
+    """The keys that a trial or an attack had in older versions of built-ins, the newest first.
+
+    Returns:
+        by key, what was older then, such as ``objective 'afd'``.
+    """
+    if isinstance(spec, TrialConfig):
+        return {trial_key(spec, old): changed for old, changed in _older(training_versions(spec))}
+    return {attack_key(spec, old): changed for old, changed in _older(attack_versions(spec))}
+
+
+def _older(now: Mapping[str, Version]) -> Iterator[tuple[dict[str, Version], tuple[str, ...]]]:
+    """Every combination of versions of which one at least is older, and which those are."""
+    ranges: list[Sequence[Version]] = [
+        range(version, 0, -1) if isinstance(version, int) else [version] for version in now.values()
+    ]
+    for combination in product(*ranges):
+        old = dict(zip(now, combination, strict=True))
+        if changed := tuple(name for name, version in old.items() if version != now[name]):
+            yield old, changed
+
+
+def begins(short: AttackSpec, long: AttackSpec) -> bool:
     """Whether ``long`` passes through all of ``short``, so that it finds what that would have found.
 
-    PGD-20 is the beginning of PGD-100, and one restart that of five. Not on a network whose prediction is a matter of chance.
+    PGD-20 is the beginning of PGD-100, and one restart that of five. Not on a network whose prediction is random.
     """
-    if short.name != long.name or short.name not in _STEPWISE or getattr(long, "view", "plain") != "plain":
+    if short.name != long.name or not short.stepwise or (isinstance(long, Differentiated) and long.view != "plain"):
         return False
     # With the steps that a restart has, fewer restarts are the beginning; without any, fewer steps.
     field = "restarts" if getattr(long, "restarts", 1) > 1 else "iterations"
@@ -122,16 +121,26 @@ def begins(short: Attack, long: Attack) -> bool:
     return bool(less < getattr(long, field)) and short == long.model_copy(update={field: less})
 
 
-def evaluation_key(trial: str, checkpoint: str, attack: Attack, complete: bool = False) -> str:
-    """Identity of an evaluation: the trial, ``best`` or ``last``, the canonical attack, and whether it goes on to the end."""
-    return _key("evaluation", trial, checkpoint, attack_key(attack), complete)
+def evaluation_stream(attack: AttackSpec) -> str:
+    """Name of the random stream that an evaluation draws from; see :func:`trainables.rng.generator`.
+
+    It hangs on the attack's fields and on no version. Attacks that differ in ``iterations`` or ``restarts`` alone share it, so
+    that one is the beginning of the other.
+    """
+    fewest = {field: 1 for field in ("iterations", "restarts") if hasattr(attack, field)}
+    return f"evaluation/{_stream('attack', attack.model_copy(update=fewest))}"
 
 
-def measure_key(measure: Measure) -> str:
-    """Identity of a measure in its canonical form."""
-    return _content("measure", measure)
+def measurement_stream(measure: MeasureSpec) -> str:
+    """Name of the random stream that a network draws from while it is measured."""
+    return f"measure/{_stream('measure', measure)}"
 
 
-def measurement_key(trial: str, checkpoint: str, measure: Measure) -> str:
-    """Identity of a measurement: the trial, ``best`` or ``last``, and the canonical measure."""
-    return _key("measurement", trial, checkpoint, measure_key(measure))
+def _stream(kind: str, spec: Spec) -> str:
+    # The 1 has been there since streams had their names from keys; without it every random number would be another one.
+    return _key(kind, 1, spec.model_dump(mode="json"))
+
+
+def _key(*parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

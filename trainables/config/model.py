@@ -1,28 +1,13 @@
 """The network, and the names of the places in it."""
 
 import re
-from collections import ChainMap
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.registry import MODEL, OpenNames
+from trainables.config.architecture import Architecture
+from trainables.config.registry import MODEL, NameOf
 from trainables.config.spec import Count, Positive, Spec
-
-#: Blocks in each stage, convolutions for those without blocks. Positions are ``block<stage>.<block>``, both counted from 1.
-BLOCKS: ChainMap[str, tuple[int, ...]] = ChainMap(
-    {
-        "resnet-10": (1, 1, 1, 1),
-        "resnet-18": (2, 2, 2, 2),
-        "resnet-50": (3, 4, 6, 3),
-        "wrn-28": (4, 4, 4),
-        "wrn-34": (5, 5, 5),
-        "vgg-16": (2, 2, 3, 3, 3),
-        "vgg-16-bn": (2, 2, 3, 3, 3),
-        "lenet": (1, 1),
-    },
-    MODEL.table("blocks"),
-)
 
 
 class Model(Spec):
@@ -35,9 +20,7 @@ class Model(Spec):
     same everywhere: InfoFeature's 16/255 of a range twice as long.
     """
 
-    name: Annotated[
-        Literal["resnet-10", "resnet-18", "resnet-50", "wrn-28", "wrn-34", "vgg-16", "vgg-16-bn", "lenet"], OpenNames(MODEL)
-    ] = "resnet-18"
+    name: Annotated[str, NameOf(MODEL)] = "resnet-18"
     width: Count = 64
     normalise: bool = False
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.5,)
@@ -49,9 +32,15 @@ class Model(Spec):
             raise ValueError(f"mean = {list(self.mean)}, std = {list(self.std)}: need normalise=true")
         return self
 
+    @property
+    def architecture(self) -> Architecture:
+        """What is known of the network's name."""
+        found: Architecture = MODEL.infos[self.name]
+        return found
+
     def positions(self) -> list[str]:
         """Every place where a module can be inserted, in the order of the forward pass."""
-        return [f"block{stage}.{block}" for stage, n in enumerate(BLOCKS[self.name], 1) for block in range(1, n + 1)]
+        return [f"block{stage}.{block}" for stage, n in enumerate(self.architecture.blocks, 1) for block in range(1, n + 1)]
 
     def resolve(self, position: str) -> list[str]:
         """A paper's name as positions: ``block4`` is each block of stage 4, ``P1`` the last block, ``P2`` the one before.
@@ -71,7 +60,7 @@ class Model(Spec):
         else:
             found = [p for p in every if p == position or p.startswith(f"{position}.")]
         if not found:
-            stages = [f"block{s}" for s in range(1, len(BLOCKS[self.name]) + 1)]
+            stages = [f"block{s}" for s in range(1, len(self.architecture.blocks) + 1)]
             allowed = ", ".join([*stages, *every, "P1", "P2", "all"])
             raise ValueError(f"positions: {position!r} is none of {self.name}; allowed: {allowed}")
         return found

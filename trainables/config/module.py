@@ -1,56 +1,85 @@
 """What is inserted in the network."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.config.registry import MODULE, Open
-from trainables.config.spec import Count, NonNegative, Positive, Spec
+from trainables.config.architecture import Place, convolution
+from trainables.config.registry import MODULE, OneOf
+from trainables.config.spec import Count, Named, NonNegative, Positive, Spec
+
+#: Channels inside FSR's nets, and hidden units of CIFS's probe.
+FSR_CHANNELS, CIFS_HIDDEN = 64, 128
 
 
-class _Inserted(Spec):
-    @property
-    def draws(self) -> bool:
-        """Whether the prediction, of a trained network seen as it is, is a matter of chance."""
-        return False
+class Inserted(Named):
+    """What every module is: it stands at the ``positions`` of its network, a field or a constant.
 
-
-class Silent(_Inserted):
-    """What makes no prediction of its own: an attacker has the final one only to aim at."""
-
-    predicts: ClassVar[bool] = False
-    beta: ClassVar[float] = 0.0
-    views: ClassVar[tuple[str, ...]] = ("soft",)
-
-
-class Predicting(_Inserted):
-    """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has.
-
-    ``views``: besides ``plain``, those that show an attacker something else; see :mod:`trainables.attacks.building_blocks.surrogate`.
+    Attributes:
+        predicts: whether it makes a prediction of its own, at which an attacker can aim.
+        views: besides ``plain``, those that show an attacker something else; see
+            :mod:`trainables.attacks.building_blocks.surrogate`.
     """
 
-    predicts: ClassVar[bool] = True
+    predicts: ClassVar[bool] = False
     views: ClassVar[tuple[str, ...]] = ("soft",)
 
+    if TYPE_CHECKING:  # fields of some modules, constants of others
 
+        @property
+        def positions(self) -> tuple[str, ...]: ...
+
+        @property
+        def beta(self) -> float: ...
+
+    @property
+    def draws(self) -> bool:
+        """Whether the prediction, of a trained network seen as it is, is random."""
+        return False
+
+    def multiply_adds(self, place: Place, classes: int) -> int | None:
+        """What it adds to one forward pass of one image at ``place``; None where only counting tells. Masks alone add none."""
+        return None
+
+
+class Silent(Inserted):
+    """What makes no prediction of its own: an attacker has the final one only to aim at."""
+
+    beta: ClassVar[float] = 0.0
+
+
+class Predicting(Inserted):
+    """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has."""
+
+    predicts = True
+
+
+@MODULE.built_in
 class NoModule(Silent):
     """The network as it is ("vanilla")."""
 
-    name: Literal["none"] = "none"
-    views: ClassVar[tuple[str, ...]] = ()
+    views = ()
     positions: ClassVar[tuple[str, ...]] = ()
 
+    name: Literal["none"] = "none"
 
+
+@MODULE.built_in
 class CAS(Predicting):
     """Channel-wise Activation Suppressing (Bai et al., ICLR 2021); see :mod:`trainables.modules.cas`.
 
     ``suppression=False`` leaves the auxiliary heads without their masks (the paper's Table 2).
     """
 
+    implementation = "trainables.modules.cas:CASModule"
+
     name: Literal["cas"] = "cas"
     positions: tuple[str, ...] = ("block4",)
     beta: NonNegative = 2.0
     suppression: bool = True
+
+    def multiply_adds(self, place: Place, classes: int) -> int:
+        return place.channels * classes
 
 
 class Sigmoid(Spec):
@@ -74,12 +103,15 @@ class Softmax(Spec):
     T: Positive = 1.0
 
 
+@MODULE.built_in
 class CIFS(Predicting):
     """Channel-wise Importance-based Feature Selection (Yan et al., ICML 2021); see :mod:`trainables.modules.cifs`.
 
     ``probes``: one a position, in the positions' order; a single one stands for all.
     ``top_k``: how many logits the channels' relevance is taken from, at most the number of classes.
     """
+
+    implementation = "trainables.modules.cifs:CIFSModule"
 
     name: Literal["cifs"] = "cifs"
     positions: tuple[str, ...] = ("P2", "P1")
@@ -88,7 +120,14 @@ class CIFS(Predicting):
     imgf: Annotated[Sigmoid | Softplus | Softmax, Field(discriminator="name")] = Softmax()
     beta: NonNegative = 2.0
 
+    def multiply_adds(self, place: Place, classes: int) -> int:
+        if self.probes[self.positions.index(place.position)] == "linear":
+            return place.channels * classes
+        # The probe, and its slope and relevance, which take the hidden units once more each way.
+        return 3 * place.channels * CIFS_HIDDEN + CIFS_HIDDEN * classes
 
+
+@MODULE.built_in
 class FSR(Predicting):
     """Feature Separation and Recalibration (Kim et al., CVPR 2023); see :mod:`trainables.modules.fsr`.
 
@@ -98,9 +137,10 @@ class FSR(Predicting):
     ``tau`` and ``mask`` are of the learned separation only.
     """
 
+    implementation = "trainables.modules.fsr:FSRModule"
+    views = ("soft", "train")
     #: FSR is trained against attacks on the final prediction alone.
     beta: ClassVar[float] = 0.0
-    views: ClassVar[tuple[str, ...]] = ("soft", "train")
 
     name: Literal["fsr"] = "fsr"
     positions: tuple[str, ...] = ("P1",)
@@ -116,23 +156,37 @@ class FSR(Predicting):
         """A random mask is drawn in every forward pass."""
         return self.separation == "random"
 
+    def multiply_adds(self, place: Place, classes: int) -> int:
+        first, inner = (convolution(c, FSR_CHANNELS, 3, place.size) for c in (place.channels, FSR_CHANNELS))
+        nets = 2 if self.separation == "learned" else 1
+        return nets * (2 * first + inner) + 3 * place.channels * classes
 
+
+@MODULE.built_in
 class KWTA(Silent):
     """k-Winners-Take-All (Xiao et al., ICLR 2020); see :mod:`trainables.modules.kwta`.
 
     ``ratio``: the share of each example's activations that is kept; 0.2 in CAS's Table 1.
     """
 
+    implementation = "trainables.modules.kwta:KWTAModule"
+
     name: Literal["kwta"] = "kwta"
     positions: tuple[str, ...] = ("all",)
     ratio: Annotated[float, Field(gt=0, le=1)] = 0.2
 
+    def multiply_adds(self, place: Place, classes: int) -> int:
+        return 0
 
+
+@MODULE.built_in
 class SAP(Silent):
     """Stochastic Activation Pruning (Dhillon et al., ICLR 2018); see :mod:`trainables.modules.sap`.
 
     ``ratio``: draws, with replacement, for each activation there is; above 1 fewer of them are pruned.
     """
+
+    implementation = "trainables.modules.sap:SAPModule"
 
     name: Literal["sap"] = "sap"
     positions: tuple[str, ...] = ("all",)
@@ -143,5 +197,9 @@ class SAP(Silent):
         """What is pruned is drawn in every forward pass."""
         return True
 
+    def multiply_adds(self, place: Place, classes: int) -> int:
+        return 0
 
-Module = Annotated[NoModule | CAS | CIFS | FSR | KWTA | SAP, Open(MODULE)]
+
+#: Any module.
+Module = Annotated[Inserted, OneOf(MODULE)]

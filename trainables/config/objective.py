@@ -4,73 +4,107 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.config.registry import OBJECTIVE, Open
-from trainables.config.spec import Count, NonNegative, Positive, Spec
+from trainables.config.passes import FORWARD, WEIGHTS
+from trainables.config.registry import OBJECTIVE, OneOf
+from trainables.config.spec import Count, Named, NonNegative, Positive
 
 #: Probability taken from the true class and shared out evenly among the others, as Feature Scattering does (its public code).
 LabelSmoothing = Annotated[float, Field(ge=0, le=0.5)]
 
 
-class Trained(Spec):
+class Trained(Named):
     """What every objective is.
 
-    ``attacked``: whether it trains on adversarial examples; None where it may do without.
+    Attributes:
+        attacked: whether it trains on adversarial examples; None where it may do without.
+        paired: whether it learns from natural and adversarial images, so that each image is learnt from twice.
+        takes_targets: whether it can learn distributions over the classes in place of labels.
     """
 
     attacked: ClassVar[bool | None] = True
+    paired: ClassVar[bool] = True
+    takes_targets: ClassVar[bool] = False
+
+    def passes(self, attacked: bool) -> float:
+        """Passes in which the weights learn from one image, without its attack; ``attacked``: whether there is one."""
+        return 2 * WEIGHTS if self.paired and attacked else WEIGHTS
 
 
+@OBJECTIVE.built_in
 class Standard(Trained):
     """Cross-entropy on natural examples."""
 
-    attacked: ClassVar[bool | None] = False
+    implementation = "trainables.objectives.standard:standard"
+    paired = False
+    attacked = False
 
     name: Literal["standard"] = "standard"
     label_smoothing: LabelSmoothing = 0.0
 
 
+@OBJECTIVE.built_in
 class AT(Trained):
     """Adversarial training (Madry et al., ICLR 2018): cross-entropy on adversarial examples."""
+
+    implementation = "trainables.objectives.at:at"
+    paired = False
+    takes_targets = True
 
     name: Literal["at"] = "at"
     label_smoothing: LabelSmoothing = 0.0
 
 
+@OBJECTIVE.built_in
 class TRADES(Trained):
     """TRADES (Zhang et al., ICML 2019); ``lam``: the weight lambda of the divergence (the public code's beta)."""
+
+    implementation = "trainables.objectives.trades:trades"
 
     name: Literal["trades"] = "trades"
     lam: NonNegative = 6.0
 
 
+@OBJECTIVE.built_in
 class MART(Trained):
     """MART (Wang et al., ICLR 2020); ``lam``: the weight lambda of the misclassification-aware divergence."""
+
+    implementation = "trainables.objectives.mart:mart"
 
     name: Literal["mart"] = "mart"
     lam: NonNegative = 5.0
 
 
+@OBJECTIVE.built_in
 class ALP(Trained):
     """Adversarial Logit Pairing (Kannan et al., 2018); ``weight``: of the pairing (InfoFeature's paper takes 0.1)."""
+
+    implementation = "trainables.objectives.alp:alp"
 
     name: Literal["alp"] = "alp"
     weight: NonNegative = 0.1
 
 
+@OBJECTIVE.built_in
 class FeatureMatching(Trained):
     """Adversarial Feature Matching (Li et al., IEEE Access 2020); ``weight``: of both pairings, logits and Grad-CAM."""
+
+    implementation = "trainables.objectives.feature_matching:feature_matching"
 
     name: Literal["feature-matching"] = "feature-matching"
     weight: NonNegative = 10.0
 
 
+@OBJECTIVE.built_in
 class L2Matching(Trained):
     """Matching of representations (AFD, section 3.4 and Fig. A3); ``weight``: of the distance; the paper has no figure."""
+
+    implementation = "trainables.objectives.l2_matching:l2_matching"
 
     name: Literal["l2-matching"] = "l2-matching"
     weight: NonNegative = 1.0
 
 
+@OBJECTIVE.built_in
 class PCL(Trained):
     """Prototype Conformity Loss (Mustafa et al., ICCV 2019); see :mod:`trainables.objectives.pcl`.
 
@@ -78,7 +112,8 @@ class PCL(Trained):
     authors' code has weight 1). ``lr``: of the prototypes, at the start; it follows the training's schedule.
     """
 
-    attacked: ClassVar[bool | None] = None
+    implementation = "trainables.objectives.pcl:PCLLearner"
+    attacked = None
 
     name: Literal["pcl"] = "pcl"
     weight: NonNegative = 1.0
@@ -86,6 +121,7 @@ class PCL(Trained):
     lr: Positive = 0.5
 
 
+@OBJECTIVE.built_in
 class AFD(Trained):
     """Adversarial Feature Desensitization (Bashivan et al.); see :mod:`trainables.objectives.afd`.
 
@@ -96,6 +132,8 @@ class AFD(Trained):
     classification step has the training's own ``lr``.
     """
 
+    implementation = "trainables.objectives.afd:AFDLearner"
+
     name: Literal["afd"] = "afd"
     discriminator: Literal["FC1-PD", "FC3", "FC3-PD"] = "FC3-PD"
     hidden: Count = 512
@@ -103,5 +141,10 @@ class AFD(Trained):
     lr_encoder: Positive = 0.5
     lr_discriminator: Positive = 0.1
 
+    def passes(self, attacked: bool) -> float:
+        """The natural image, once more for the discriminator, and the adversarial one."""
+        return 2 * WEIGHTS + FORWARD
 
-Objective = Annotated[Standard | AT | TRADES | MART | ALP | FeatureMatching | L2Matching | PCL | AFD, Open(OBJECTIVE)]
+
+#: Any objective.
+Objective = Annotated[Trained, OneOf(OBJECTIVE)]

@@ -1,118 +1,185 @@
-"""Parts of one's own beside the house's: what was registered, by kind and name. Imports no torch.
+"""The one door by which built-ins and plugins enter: what is registered, by kind and name. Imports no torch.
 
-A registered configuration joins the union of its kind (:class:`Open`), so that fields, keys and error messages know it as they
-know the house's. :mod:`trainables.plugins.registration` is the door.
+A built-in's specification names its implementation and is decorated with its kind::
+
+    @ATTACK.built_in
+    class FGSM(Linf, Expected):
+        implementation = "trainables.attacks.methods.fgsm:attack"
+        name: Literal["fgsm"] = "fgsm"
+
+A plugin's comes by :mod:`trainables.plugins`, with its implementation at hand. From there on both are the same: fields of a
+configuration that take one of a kind (:class:`OneOf`, :class:`NameOf`) know it, and so do keys, error messages and commands.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-from trainables.config.spec import Spec
+from trainables.config.spec import Named, Spec
+
+N = TypeVar("N", bound=Named)
+
+#: The version of what an entry computes: a number that is raised by hand, or a plugin's fingerprint, 16 hex digits.
+Version = int | str
 
 
-class BadPart(ValueError):
-    """A part that cannot be registered, or that does not do what its kind promises; the message names it and says why."""
+class BadPlugin(ValueError):
+    """A plugin that cannot be registered, or that breaks the promises of its kind; the message names it and says why."""
 
 
-class Part(NamedTuple):
-    """A registered part. ``spec``: its configuration, None for models and data sets, which are a name in the house's.
+class Origin(NamedTuple):
+    """Where a plugin's code is: its ``file``, and the name of the ``module`` that it became."""
 
-    ``fingerprint``: of the code behind it; see :mod:`trainables.config.fingerprint`. ``file``, ``module``: where it is from.
+    file: str
+    module: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is registered under a name.
+
+    Attributes:
+        kind: title of its kind, such as ``attack``.
+        name: a single word of a-z, 0-9 and dashes.
+        info: its specification (a class), or, of models and data sets, what is known of them without torch.
+        implementation: ``package.module:name``, imported when it is first asked for, or the thing itself.
+        version: of its numerics; a part of every key that it is in.
+        origin: of a plugin; None of a built-in.
     """
 
     kind: str
     name: str
-    spec: type[Spec] | None
-    fingerprint: str
-    file: str
-    module: str
+    info: Any
+    implementation: Any = field(compare=False)
+    version: Version
+    origin: Origin | None = None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r}"
 
+    def load(self) -> Any:
+        """Import what does the work."""
+        if not isinstance(self.implementation, str):
+            return self.implementation
+        module, _, name = self.implementation.partition(":")
+        return getattr(import_module(module), name)
+
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """A kind of part. ``parts``: what was registered, by name; ``tables``: what the house's tables of names hold of it."""
+    """Everything that is registered of one kind, by name. ``infos``: of each entry its ``info``, for those who need no more."""
 
     title: str
-    parts: dict[str, Part] = field(default_factory=dict)
-    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    infos: dict[str, Any] = field(default_factory=dict)
 
-    def table(self, name: str) -> dict[str, Any]:
-        """What stands behind a table of the house, which looks here for names that it does not have."""
-        return self.tables.setdefault(name, {})
+    def built_in(self, spec: type[N]) -> type[N]:
+        """Register a specification of this repository; a decorator."""
+        name = spec.model_fields["name"].default
+        self.add(Entry(self.title, name, spec, spec.implementation, spec.numerics))
+        return spec
+
+    def add(self, entry: Entry) -> None:
+        """Register an entry in place of what had its name."""
+        self.entries[entry.name] = entry
+        self.infos[entry.name] = entry.info
+
+    def load(self, name: str) -> Any:
+        """The implementation of that name."""
+        return self.entries[name].load()
 
     @property
-    def specs(self) -> dict[str, type[Spec]]:
-        """The configurations by name."""
-        return {name: part.spec for name, part in self.parts.items() if part.spec is not None}
+    def built_ins(self) -> frozenset[str]:
+        """Names of what this repository brings."""
+        return frozenset(name for name, entry in self.entries.items() if entry.origin is None)
+
+    @property
+    def plugins(self) -> dict[str, Entry]:
+        """What came from outside, by name."""
+        return {name: entry for name, entry in self.entries.items() if entry.origin is not None}
 
 
 MODULE, OBJECTIVE, TRAINING_ATTACK = Kind("module"), Kind("objective"), Kind("training attack")
-ATTACK, MODEL, DATA = Kind("attack"), Kind("model"), Kind("data set")
-KINDS = (MODULE, OBJECTIVE, TRAINING_ATTACK, ATTACK, MODEL, DATA)
-
-
-def every() -> tuple[Part, ...]:
-    """Everything that was registered in this process."""
-    return tuple(part for kind in KINDS for part in kind.parts.values())
+ATTACK, MODEL, DATA, MEASURE = Kind("attack"), Kind("model"), Kind("data set"), Kind("measure")
+KINDS = (MODULE, OBJECTIVE, TRAINING_ATTACK, ATTACK, MODEL, DATA, MEASURE)
 
 
 @dataclass(frozen=True)
-class Open:
-    """Marks a union of configurations, told apart by their ``name``, that registered ones of a kind join."""
+class OneOf:
+    """Marks a field that takes a specification of a kind, by its ``name``: any, or those for which ``where`` holds."""
+
+    kind: Kind
+    where: Callable[[Any], bool] = bool
+
+    @property
+    def specs(self) -> tuple[type[Named], ...]:
+        """What the field takes."""
+        return tuple(spec for spec in self.kind.infos.values() if self.where(spec))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        members: Any = Union[self.specs]  # noqa: UP007  # of a tuple that is made here
+        return handler.generate_schema(Annotated[members, Field(discriminator="name")] if len(self.specs) > 1 else members)
+
+
+@dataclass(frozen=True)
+class NameOf:
+    """Marks a field that takes the name of an entry of a kind."""
 
     kind: Kind
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        members: Any = Union[(source, *self.kind.specs.values())]
-        return handler.generate_schema(Annotated[members, Field(discriminator="name")])
-
-
-@dataclass(frozen=True)
-class OpenNames:
-    """Marks a choice of names that registered ones of a kind join."""
-
-    kind: Kind
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        names: Any = Literal[(*get_args(source), *self.kind.parts)]
+        names: Any = Literal[(*self.kind.entries,)]
         return handler.generate_schema(names)
 
 
-def settled() -> Callable[[], None]:
-    """What brings everything back to as it is now: for files that break off on their way."""
-    before = [(dict(kind.parts), {name: dict(table) for name, table in kind.tables.items()}) for kind in KINDS]
-
-    def restore() -> None:
-        for kind, (parts, tables) in zip(KINDS, before, strict=True):
-            kind.parts.clear()
-            kind.parts.update(parts)
-            # In place: the house's tables look at these.
-            for name, table in kind.tables.items():
-                table.clear()
-                table.update(tables.get(name, {}))
-
-    return restore
+def plugins() -> tuple[Entry, ...]:
+    """Every plugin that was registered in this process."""
+    return tuple(entry for kind in KINDS for entry in kind.plugins.values())
 
 
-def used(spec: Any) -> Iterator[Part]:
-    """The registered parts in a configuration, or in several, wherever they are in them."""
-    if not any(kind.parts for kind in KINDS):
-        return
+def used(spec: Any) -> Iterator[Entry]:
+    """The entries in a specification, or in several, wherever they are in them; one that occurs twice comes twice."""
     if isinstance(spec, tuple):
         for one in spec:
             yield from used(one)
     if isinstance(spec, Spec):
-        yield from (part for part in every() if part.spec is type(spec))
+        yield from (kind.entries[name] for kind in KINDS for name, info in kind.infos.items() if info is type(spec))
+        yield from used(getattr(spec, "parts", ()))
         for name, info in type(spec).model_fields.items():
             value = getattr(spec, name)
-            for mark in info.metadata:
-                if isinstance(mark, OpenNames) and value in mark.kind.parts:
-                    yield mark.kind.parts[value]
+            yield from (mark.kind.entries[value] for mark in info.metadata if isinstance(mark, NameOf))
             yield from used(value)
+
+
+def used_plugins(spec: Any) -> frozenset[Entry]:
+    """The plugins in a specification, or in several."""
+    return frozenset(entry for entry in used(spec) if entry.origin is not None) if plugins() else frozenset()
+
+
+def versions(spec: Any) -> dict[str, Version]:
+    """The version of everything in a specification, by kind and name: ``{"attack 'pgd'": 1}``."""
+    return {str(entry): entry.version for entry in used(spec)}
+
+
+def restorable() -> Callable[[], None]:
+    """Remember what is registered now; calling the result brings it back, for a file that breaks off on its way."""
+    before = [(dict(kind.entries), dict(kind.infos)) for kind in KINDS]
+
+    def restore() -> None:
+        for kind, (entries, infos) in zip(KINDS, before, strict=True):
+            # In place: others hold on to these.
+            kind.entries.clear()
+            kind.entries.update(entries)
+            kind.infos.clear()
+            kind.infos.update(infos)
+
+    return restore
+
+
+def renumbered(entry: Entry, version: Version) -> Entry:
+    """The same entry in another version."""
+    return replace(entry, version=version)

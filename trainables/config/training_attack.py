@@ -4,19 +4,30 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.registry import TRAINING_ATTACK, Open
-from trainables.config.spec import Count, NonNegative, Positive, Spec
+from trainables.config.passes import FORWARD, counted_by_fields
+from trainables.config.registry import TRAINING_ATTACK, OneOf
+from trainables.config.spec import Count, Named, NonNegative, Positive
 
 #: Which batch statistics the network has during the attack: its running ones, or those of the attacked batch.
 BatchNorm = Literal["eval", "train"]
 
 
-class Bounded(Spec):
-    """``eps``: the largest change of a pixel, in [0, 1]. ``labels``: whether it makes labels of its own, for AT to learn."""
+class Bounded(Named):
+    """What every training attack is. ``eps``: the largest change of a pixel, in [0, 1].
+
+    Attributes:
+        labels: whether it makes labels of its own, for AT to learn.
+        epochs_matter: whether what it does depends on the epoch of the training.
+    """
 
     labels: ClassVar[bool] = False
+    epochs_matter: ClassVar[bool] = False
 
     eps: Annotated[float, Field(ge=0, le=1)]
+
+    def passes(self) -> float:
+        """Passes of one image; attacks that compare with the clean prediction make it once."""
+        return counted_by_fields(self)
 
 
 class Joint(Bounded):
@@ -25,6 +36,7 @@ class Joint(Bounded):
     beta_atk: Literal["own", "0"] = "own"
 
 
+@TRAINING_ATTACK.built_in
 class TrainingPGD(Joint):
     """Projected gradient ascent; see :mod:`trainables.attacks.methods.pgd`.
 
@@ -32,6 +44,8 @@ class TrainingPGD(Joint):
     ``start``: a ``uniform`` point of the ball, the image itself (``zero``), or ``gaussian``: the image and 0.001 times normal
     noise (TRADES). ``norm``: of ``eps`` and ``step``; with ``l2`` both are lengths over the whole image.
     """
+
+    implementation = "trainables.attacks.training.pgd:attack"
 
     name: Literal["pgd"] = "pgd"
     eps: NonNegative
@@ -50,21 +64,33 @@ class TrainingPGD(Joint):
             raise ValueError("start must not be zero with loss=kl, which has no gradient at the image itself")
         return self
 
+    def passes(self) -> float:
+        return self.iterations + (FORWARD if self.loss == "kl" else 0)
 
+
+@TRAINING_ATTACK.built_in
 class FGSMRS(Joint):
     """FGSM from a random start (Wong et al., ICLR 2020): one step of ``alpha`` eps from a uniform point, clipped."""
+
+    implementation = "trainables.attacks.training.fgsm_rs:attack"
 
     name: Literal["fgsm-rs"] = "fgsm-rs"
     alpha: Positive = 1.25
     bn: BatchNorm = "eval"
 
+    def passes(self) -> float:
+        return 1
 
+
+@TRAINING_ATTACK.built_in
 class InfoFeature(Joint):
     """PGD on the cross-entropy and ``lam`` times the change of the class activation map, in ``distance``.
 
-    From a uniform start, the map having no gradient at the image itself. See :mod:`trainables.attacks.training.infofeature`. With
-    ``cosine`` a map of a single place, as small images have it in deep networks, cannot change.
+    From a uniform start, the map having no gradient at the image itself. With ``cosine`` a map of a single place, as small
+    images have it in deep networks, cannot change. See :mod:`trainables.attacks.training.infofeature`.
     """
+
+    implementation = "trainables.attacks.training.infofeature:attack"
 
     name: Literal["infofeature"] = "infofeature"
     step: Positive
@@ -73,43 +99,71 @@ class InfoFeature(Joint):
     distance: Literal["l2", "l1", "cosine"] = "l2"
     bn: BatchNorm = "eval"
 
+    def passes(self) -> float:
+        return self.iterations + FORWARD
 
+
+@TRAINING_ATTACK.built_in
 class FeatureScattering(Joint):
-    """One step of size eps away from the clean batch in optimal transport; see :mod:`trainables.attacks.training.feature_scattering`.
+    """One step of size eps away from the clean batch in optimal transport.
+
+    See :mod:`trainables.attacks.training.feature_scattering`.
 
     ``regularisation`` and ``sinkhorn`` iterations of Sinkhorn's algorithm.
     """
+
+    implementation = "trainables.attacks.training.feature_scattering:attack"
 
     name: Literal["feature-scattering"] = "feature-scattering"
     regularisation: Positive = 0.01
     sinkhorn: Count = 100
 
+    def passes(self) -> float:
+        return 1 + FORWARD
 
+
+@TRAINING_ATTACK.built_in
 class AdversarialInterpolation(Bounded):
-    """One step of size eps towards another image's features; see :mod:`trainables.attacks.training.adversarial_interpolation`.
+    """One step of size eps towards another image's features.
+
+    See :mod:`trainables.attacks.training.adversarial_interpolation`.
 
     ``eps_y``: how far the labels move away from the other image's.
     """
 
-    labels: ClassVar[bool] = True
+    implementation = "trainables.attacks.training.adversarial_interpolation:attack"
+    labels = True
 
     name: Literal["adversarial-interpolation"] = "adversarial-interpolation"
     eps_y: Annotated[float, Field(ge=0, le=1)] = 0.5
 
+    def passes(self) -> float:
+        return 1 + FORWARD
 
+
+@TRAINING_ATTACK.built_in
 class APGD(Joint):
     """Auto-PGD on the cross-entropy, without a step size to choose; see :mod:`trainables.attacks.methods.apgd`."""
+
+    implementation = "trainables.attacks.training.apgd:attack"
 
     name: Literal["apgd"] = "apgd"
     iterations: Count = 20
 
+    def passes(self) -> float:
+        return self.iterations + 1
 
+
+@TRAINING_ATTACK.built_in
 class Friendly(Joint):
     """Early-stopped PGD: an example stops once it has been misclassified more than tau times.
 
     ``taus``: one for each part of the training; ``milestones``: the epochs, counted from 1, that begin the later parts.
     See :mod:`trainables.attacks.training.friendly`.
     """
+
+    implementation = "trainables.attacks.training.friendly:attack"
+    epochs_matter = True
 
     name: Literal["friendly"] = "friendly"
     step: Positive
@@ -131,8 +185,9 @@ class Friendly(Joint):
         """The tau of an epoch, counted from 1."""
         return self.taus[sum(epoch >= milestone for milestone in self.milestones)]
 
+    def passes(self) -> float:
+        return self.iterations + (FORWARD if self.loss == "kl" else 0)
 
-TrainingAttack = Annotated[
-    TrainingPGD | FGSMRS | InfoFeature | FeatureScattering | AdversarialInterpolation | APGD | Friendly,
-    Open(TRAINING_ATTACK),
-]
+
+#: Any attack of a training.
+TrainingAttack = Annotated[Bounded, OneOf(TRAINING_ATTACK)]

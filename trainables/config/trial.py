@@ -5,8 +5,8 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trainables.config.attacks.composite import Transfer
+from trainables.config.canonical import canonical_attack, heads
 from trainables.config.data import Data
-from trainables.config.identity import canonical_attack, heads
 from trainables.config.model import Model
 from trainables.config.module import CIFS, Module, NoModule
 from trainables.config.objective import AT, PCL, Objective

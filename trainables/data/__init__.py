@@ -1,24 +1,19 @@
-"""The data sets, by the names in ``config.Data``, as tensors on the device, or streamed to it."""
+"""The data sets as tensors on the device, or streamed to it; where each is read is a file. Read ``examples`` first."""
 
-from collections import ChainMap
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 
 from trainables import config
-from trainables.config import registry
+from trainables.config.registry import DATA
 from trainables.data.augment import augment
 from trainables.data.batches import batches_per_epoch, evaluation_batches, training_batches
-from trainables.data.digits import digits
-from trainables.data.examples import DataNotFound, Examples
+from trainables.data.examples import DataNotFound, DataSource, Examples
 from trainables.data.splits import Splits, sample, split
-from trainables.data.tiny_imagenet import tiny_imagenet, tiny_imagenet_exists
-from trainables.data.torchvision_sets import SETS, files_exist, torchvision_set
 
 __all__ = [
-    "LOADERS",
     "DataNotFound",
+    "DataSource",
     "Examples",
     "Splits",
     "augment",
@@ -30,25 +25,6 @@ __all__ = [
     "sample",
     "training_batches",
 ]
-
-#: ``(name, data_dir, download) -> (train, test)`` for each name, on the CPU.
-LOADERS: ChainMap[str, Callable[[str, str, bool], tuple[Examples, Examples]]] = ChainMap(
-    {
-        "digits": digits,
-        "tiny-imagenet": tiny_imagenet,
-        **dict.fromkeys(SETS, torchvision_set),
-    },
-    registry.DATA.table("loaders"),
-)
-
-#: ``(name, data_dir) -> bool``: whether its files are there, for each name that has any.
-FILES: ChainMap[str, Callable[[str, str], bool]] = ChainMap(
-    {
-        "tiny-imagenet": tiny_imagenet_exists,
-        **dict.fromkeys(SETS, files_exist),
-    },
-    registry.DATA.table("files"),
-)
 
 
 @lru_cache(maxsize=1)  # the trials of a sweep that one process runs mostly have the same data, and never change them
@@ -62,7 +38,7 @@ def load(data: config.Data, runtime: config.Runtime, device: torch.device | str)
         DataNotFound: the files are not in ``runtime.data_dir``, or could not be downloaded.
         ValueError: ``data`` leaves nothing to train on.
     """
-    train, test = LOADERS[data.dataset](data.dataset, runtime.data_dir, runtime.download)
+    train, test = _source(data.dataset).load(data.dataset, runtime.data_dir, runtime.download)
     device = torch.device(device)
     parts = split(train, test, data)
     size = sum(part.images.nbytes for part in parts)
@@ -72,7 +48,8 @@ def load(data: config.Data, runtime: config.Runtime, device: torch.device | str)
 
 def available(data: config.Data, runtime: config.Runtime) -> bool:
     """Whether the data set's files are there; they are not read, so they may still prove damaged."""
-    return data.dataset not in FILES or FILES[data.dataset](data.dataset, runtime.data_dir)
+    exists = _source(data.dataset).exists
+    return exists is None or exists(data.dataset, runtime.data_dir)
 
 
 def fetch(name: str, runtime: config.Runtime) -> None:
@@ -81,5 +58,11 @@ def fetch(name: str, runtime: config.Runtime) -> None:
     Raises:
         DataNotFound: they are not, or could not be downloaded.
     """
-    if name in FILES and not FILES[name](name, runtime.data_dir):
-        LOADERS[name](name, runtime.data_dir, runtime.download)
+    source = _source(name)
+    if source.exists is not None and not source.exists(name, runtime.data_dir):
+        source.load(name, runtime.data_dir, runtime.download)
+
+
+def _source(name: str) -> DataSource:
+    source: DataSource = DATA.load(name)
+    return source

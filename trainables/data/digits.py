@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from trainables.data.examples import Examples
+from trainables.data.examples import DataSource, Examples
 from trainables.data.splits import stratified_order
 
 TRAIN = 1_437
@@ -18,3 +18,7 @@ def digits(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples
     examples = Examples(torch.from_numpy(shades), torch.from_numpy(labels.astype(np.int64)))
     order = stratified_order(examples.labels, seed=0)
     return examples[order[:TRAIN]], examples[order[TRAIN:]]
+
+
+#: What :class:`trainables.config.Data` names.
+DIGITS = DataSource(digits)

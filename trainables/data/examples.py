@@ -1,7 +1,8 @@
 """Labelled images in memory, and where they cannot be found."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,3 +60,15 @@ class Examples:
         batch = torch.empty((len(indices), *self.images.shape[1:]), dtype=self.images.dtype, pin_memory=pinned)
         torch.index_select(self.images, 0, indices, out=batch)
         return batch.to(self.device, non_blocking=True)
+
+
+class DataSource(NamedTuple):
+    """What reads a data set.
+
+    Attributes:
+        load: ``(name, data_dir, download) -> (train, test)``, on the CPU; raises :class:`DataNotFound`.
+        exists: ``(name, data_dir)`` to whether its files are there, without reading them; None where there are no files.
+    """
+
+    load: Callable[[str, str, bool], tuple[Examples, Examples]]
+    exists: Callable[[str, str], bool] | None = None

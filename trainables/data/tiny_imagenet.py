@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainables import config
-from trainables.data.examples import DataNotFound, Examples
+from trainables.data.examples import DataNotFound, DataSource, Examples
 
 FOLDER = "tiny-imagenet-200"
 
@@ -122,3 +122,7 @@ def _write_cache(file: Path, arrays: Arrays) -> None:
     except OSError:  # read-only, or full
         with suppress(OSError):
             temporary.unlink()
+
+
+#: What :class:`trainables.config.Data` names.
+TINY_IMAGENET = DataSource(tiny_imagenet, tiny_imagenet_exists)

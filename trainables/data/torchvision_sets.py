@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from trainables.data.examples import DataNotFound, Examples
+from trainables.data.examples import DataNotFound, DataSource, Examples
 
 _IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -56,3 +56,7 @@ def _examples(dataset: Any) -> Examples:
         images = images.permute(0, 3, 1, 2)
     labels = dataset.labels if hasattr(dataset, "labels") else dataset.targets
     return Examples(images.contiguous(), torch.as_tensor(labels, dtype=torch.int64))
+
+
+#: What :class:`trainables.config.Data` names.
+TORCHVISION = DataSource(torchvision_set, files_exist)

@@ -1,33 +1,16 @@
-"""What the papers plot or tabulate of a trained network, and whether to believe it, by the names in ``config.Measure``."""
+"""What the papers plot or tabulate of a trained network, and whether to believe it, one measure a file.
 
-from collections.abc import Callable
-from typing import Any
+A measure is a function ``(spec, subject)`` to named arrays. Read ``subject`` first.
+"""
 
 from trainables import config
 from trainables.attacks.building_blocks.gradient import frozen
+from trainables.config.registry import MEASURE
 from trainables.measures.accuracy import class_accuracy, top_k_accuracy
-from trainables.measures.activations import activations
-from trainables.measures.class_gradients import class_gradients
-from trainables.measures.dimensions import dimensions
-from trainables.measures.perturbations import perturbations
-from trainables.measures.sensitivity import sensitivity
-from trainables.measures.soundness import soundness
 from trainables.measures.subject import Array, Subject
-from trainables.measures.tsne import tsne
 from trainables.rng import generator
 
-__all__ = ["MEASURES", "Array", "Subject", "class_accuracy", "run_measure", "top_k_accuracy"]
-
-#: ``(spec, subject) -> arrays`` for each name.
-MEASURES: dict[str, Callable[[Any, Subject], dict[str, Array]]] = {
-    "activations": activations,
-    "sensitivity": sensitivity,
-    "class-gradients": class_gradients,
-    "dimensions": dimensions,
-    "perturbations": perturbations,
-    "t-sne": tsne,
-    "soundness": soundness,
-}
+__all__ = ["Array", "Subject", "class_accuracy", "run_measure", "top_k_accuracy"]
 
 
 def run_measure(spec: config.Measure, subject: Subject) -> dict[str, Array]:
@@ -42,9 +25,10 @@ def run_measure(spec: config.Measure, subject: Subject) -> dict[str, Array]:
     """
     network = subject.network
     # Not what attacks draw from: they draw the same whatever else the network is asked meanwhile.
-    before = network.draw_from(generator(subject.seed, f"measure/{config.measure_key(spec)}", subject.examples.device))
+    before = network.draw_from(generator(subject.seed, config.measurement_stream(spec), subject.examples.device))
     try:
         with frozen(network):
-            return MEASURES[spec.name](spec, subject)
+            found: dict[str, Array] = MEASURE.load(spec.name)(spec, subject)
+            return found
     finally:
         network.draw_from(before)

@@ -75,7 +75,7 @@ class ResNet(Network):
         self.bn1 = nn.BatchNorm2d(model.width)
         self.blocks = nn.ModuleList()
         before = model.width
-        for stage, n in enumerate(config.BLOCKS[model.name], 1):
+        for stage, n in enumerate(model.architecture.blocks, 1):
             for place in range(1, n + 1):
                 channels = model.width * 2 ** (stage - 1)
                 self.blocks.append(block(before, channels, 2 if stage > 1 and place == 1 else 1))
@@ -89,3 +89,8 @@ class ResNet(Network):
         for position, block in zip(self.channels, self.blocks, strict=True):
             z = self.visit(position, block(z), y, trace)
         return z
+
+
+def resnet_of_bottlenecks(model: config.Model, info: config.DatasetInfo) -> ResNet:
+    """A ResNet whose blocks are bottlenecks."""
+    return ResNet(model, info, block=Bottleneck)

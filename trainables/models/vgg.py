@@ -4,10 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables import config
+from trainables.config.architecture import VGG_WIDTHS as WIDTHS
 from trainables.models.network import Network, Trace, initialise
-
-#: Channels of the five stages, in widths.
-WIDTHS = (1, 2, 4, 8, 8)
 
 
 class VGG(Network):
@@ -23,13 +21,13 @@ class VGG(Network):
             take it away again. (torchvision keeps it: 4,224 parameters more that do nothing.)
     """
 
-    def __init__(self, model: config.Model, info: config.DatasetInfo, batch_norm: bool) -> None:
+    def __init__(self, model: config.Model, info: config.DatasetInfo, batch_norm: bool = False) -> None:
         super().__init__(model)
         self.convs = nn.ModuleList()
         self.bns = nn.ModuleList()
-        self.last = {f"block{stage}.{n}" for stage, n in enumerate(config.BLOCKS[model.name], 1)}
+        self.last = {f"block{stage}.{n}" for stage, n in enumerate(model.architecture.blocks, 1)}
         before = info.channels
-        for stage, n in enumerate(config.BLOCKS[model.name], 1):
+        for stage, n in enumerate(model.architecture.blocks, 1):
             after = model.width * WIDTHS[stage - 1]
             for conv in range(1, n + 1):
                 self.convs.append(nn.Conv2d(before, after, 3, padding=1, bias=not batch_norm))
@@ -46,3 +44,8 @@ class VGG(Network):
             if position in self.last and min(z.shape[2:]) > 1:
                 z = F.max_pool2d(z, 2)
         return z
+
+
+def vgg_with_batch_norms(model: config.Model, info: config.DatasetInfo) -> VGG:
+    """A VGG16 with batch normalisation behind each convolution."""
+    return VGG(model, info, batch_norm=True)

@@ -4,10 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables import config
+from trainables.config.architecture import STEM
 from trainables.models.network import Network, Trace, initialise
-
-#: Channels of the stem, whatever the width.
-STEM = 16
 
 
 class WideBlock(nn.Module):
@@ -40,7 +38,7 @@ class WideResNet(Network):
         self.blocks = nn.ModuleList()
         self.bns = nn.ModuleList()
         before = STEM
-        for stage, n in enumerate(config.BLOCKS[model.name], 1):
+        for stage, n in enumerate(model.architecture.blocks, 1):
             for block in range(1, n + 1):
                 after = model.width * 2 ** (stage - 1)
                 self.blocks.append(WideBlock(before, after, 2 if stage > 1 and block == 1 else 1))

@@ -5,10 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.config import CIFS, Sigmoid, Softplus
+from trainables.config.module import CIFS_HIDDEN as HIDDEN
 from trainables.modules.inserted import InsertedModule, Insertion
 
-#: Width and sharpness of the MLP probe's hidden layer, from the authors' code; the paper does not give them.
-HIDDEN = 128
 SHARPNESS = 5.0
 
 

@@ -7,11 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.config import FSR
+from trainables.config.module import FSR_CHANNELS as HIDDEN
 from trainables.modules.inserted import InsertedModule, Insertion
 from trainables.outputs import Outputs
-
-#: Channels inside the separation and the recalibration net; from the authors' code.
-HIDDEN = 64
 
 
 class Split(NamedTuple):

@@ -1,46 +1,20 @@
-"""What the weights minimise, by the names in ``config.Objective``."""
+"""What the weights minimise, one objective a file; read ``loss`` and ``learner`` first.
 
-from collections import ChainMap
-from collections.abc import Callable
-from typing import Any
+An objective is a function ``(spec, model, x, x_adv, y, weights) -> Loss``. It runs the forward passes that it needs itself, in
+the model's present mode and with the labels, and applies its terms to every head by its weight. One with weights or optimisers
+of its own is a class of :class:`Learner`. Which one a specification means stands in :mod:`trainables.config.objective`.
+"""
 
 from torch import Tensor
 
 from trainables import config
-from trainables.config import registry
-from trainables.joint import Weights, training_weights
+from trainables.config.registry import OBJECTIVE
+from trainables.joint import training_weights
 from trainables.models import Network
-from trainables.objectives.afd import AFDLearner
-from trainables.objectives.alp import alp
-from trainables.objectives.at import at
-from trainables.objectives.feature_matching import feature_matching
-from trainables.objectives.l2_matching import l2_matching
 from trainables.objectives.learner import Learner
 from trainables.objectives.loss import Loss, with_regulariser
-from trainables.objectives.mart import mart
-from trainables.objectives.pcl import PCLLearner
-from trainables.objectives.standard import standard
-from trainables.objectives.trades import trades
 
-__all__ = ["LEARNERS", "OBJECTIVES", "Learner", "Loss", "build_learner", "loss"]
-
-#: ``(spec, model, x, x_adv, y, weights) -> Loss`` for each name. An objective runs the forward passes that it needs itself,
-#: in the model's present mode and with the labels, and applies its terms to every head by its weight.
-OBJECTIVES: ChainMap[str, Callable[[Any, Network, Tensor, Tensor, Tensor, Weights], Loss]] = ChainMap(
-    {
-        "standard": standard,
-        "at": at,
-        "trades": trades,
-        "mart": mart,
-        "alp": alp,
-        "feature-matching": feature_matching,
-        "l2-matching": l2_matching,
-    },
-    registry.OBJECTIVE.table("functions"),
-)
-
-#: Objectives that are more than a function of the network: with weights or optimisers of their registry.
-LEARNERS: ChainMap[str, type[Learner]] = ChainMap({"pcl": PCLLearner, "afd": AFDLearner}, registry.OBJECTIVE.table("learners"))
+__all__ = ["Learner", "Loss", "build_learner", "loss"]
 
 
 def loss(
@@ -52,10 +26,10 @@ def loss(
     y: Tensor,
     targets: Tensor | None = None,
 ) -> Loss:
-    """The loss of each example of a batch: the objective's on every head, and the inserted module's registry.
+    """The loss of each example of a batch: the objective's on every head, and the inserted module's own.
 
     Args:
-        spec: one of :data:`OBJECTIVES`, and its settings.
+        spec: an objective that is a function, and its settings.
         module: what is inserted in the model.
         model: in training mode; its batch statistics are updated.
         x: natural images (B, channels, size, size) in [0, 1].
@@ -64,15 +38,13 @@ def loss(
         targets: distributions over the classes, (B, classes), that AT learns in their place.
     """
     weights = training_weights(module)
-    if isinstance(spec, config.AT):
-        result = at(spec, model, x, x_adv, y, weights, targets)
-    else:
-        result = OBJECTIVES[spec.name](spec, model, x, x_adv, y, weights)
+    more = {"targets": targets} if spec.takes_targets else {}
+    result: Loss = OBJECTIVE.load(spec.name)(spec, model, x, x_adv, y, weights, **more)
     return with_regulariser(module, result, y)
 
 
 class _FunctionLearner(Learner):
-    """Learns by one of :data:`OBJECTIVES`."""
+    """Learns by an objective that is a function."""
 
     def loss(self, x: Tensor, x_adv: Tensor, y: Tensor, targets: Tensor | None) -> Loss:
         return loss(self.trial.objective, self.trial.module, self.network, x, x_adv, y, targets)
@@ -80,4 +52,6 @@ class _FunctionLearner(Learner):
 
 def build_learner(trial: config.TrialConfig, network: Network, steps_per_epoch: int) -> Learner:
     """What trains ``network``, which is on its device already, from the start."""
-    return LEARNERS.get(trial.objective.name, _FunctionLearner)(trial, network, steps_per_epoch)
+    made = OBJECTIVE.load(trial.objective.name)
+    learner: type[Learner] = made if isinstance(made, type) else _FunctionLearner
+    return learner(trial, network, steps_per_epoch)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainables import config
-from trainables.modules import MODULES
+from trainables.config.registry import MODULE
 from trainables.outputs import Outputs
 
 
@@ -22,7 +22,9 @@ class Loss(NamedTuple):
 
 def with_regulariser(module: config.Module, result: Loss, y: Tensor) -> Loss:
     """The same with the inserted module's own loss of the outputs added, if it has one."""
-    own = None if isinstance(module, config.NoModule) else MODULES[module.name].regulariser(module, result.outputs, y)
+    if isinstance(module, config.NoModule):
+        return result
+    own = MODULE.load(module.name).regulariser(module, result.outputs, y)
     return result if own is None else Loss(result.value + own, result.outputs)
 
 

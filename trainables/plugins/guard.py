@@ -1,4 +1,4 @@
-"""Attacks from elsewhere, held to what attacks promise."""
+"""Plugins' attacks, held to what attacks promise."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import frozen
-from trainables.attacks.run import Case
-from trainables.attacks.training.run import Adversarial, Batch
-from trainables.config.registry import BadPart
+from trainables.attacks.case import Case
+from trainables.attacks.training.batch import Adversarial, Batch
+from trainables.config.registry import BadPlugin
 
 #: How far beyond eps rounding may lead, in shares of it.
 SLACK = 1e-3
@@ -23,7 +23,7 @@ def guarded(function: Callable[[Any, Case], Tensor | Attacked]) -> Callable[[Any
     From images alone, what the network misclassifies as it is stays broken whatever comes out.
 
     Raises:
-        BadPart: images of another shape, with a pixel outside [0, 1], or beyond the attack's ``eps``.
+        BadPlugin: images of another shape, with a pixel outside [0, 1], or beyond the attack's ``eps``.
     """
 
     @wraps(function)
@@ -43,7 +43,7 @@ def guarded_training(function: Callable[[Any, Batch], Tensor | Adversarial]) -> 
     """A training's attack in a frozen network. Its images are not looked at: the host would wait for the device.
 
     Raises:
-        BadPart: labels of its own, though its configuration does not say so.
+        BadPlugin: labels of its own, though its configuration does not say so.
     """
 
     @wraps(function)
@@ -52,7 +52,7 @@ def guarded_training(function: Callable[[Any, Batch], Tensor | Adversarial]) -> 
             found = function(spec, batch)
         images, targets = found if isinstance(found, Adversarial) else (found, None)
         if targets is not None and not spec.labels:
-            raise BadPart(f"training attack {spec.name!r}: makes labels of its own; its configuration must say labels = True")
+            raise BadPlugin(f"training attack {spec.name!r}: makes labels of its own; its specification must say labels = True")
         return Adversarial(images.detach(), targets)
 
     return attack
@@ -61,13 +61,13 @@ def guarded_training(function: Callable[[Any, Batch], Tensor | Adversarial]) -> 
 def _check(spec: Any, x: Tensor, images: Any) -> None:
     if not isinstance(images, Tensor) or images.shape != x.shape:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise BadPart(f"attack {spec.name!r}: must return images of the shape {tuple(x.shape)}, and returned {shape}")
+        raise BadPlugin(f"attack {spec.name!r}: must return images of the shape {tuple(x.shape)}, and returned {shape}")
     if not bool(((images >= 0) & (images <= 1)).all()):
-        raise BadPart(f"attack {spec.name!r}: must return images in [0, 1]; a pixel is not")
+        raise BadPlugin(f"attack {spec.name!r}: must return images in [0, 1]; a pixel is not")
     eps = getattr(spec, "eps", None)
     if eps is None:
         return
     p = {"linf": torch.inf, "l2": 2, "l1": 1}[getattr(spec, "norm", "linf")]
     farthest = float(torch.linalg.vector_norm((images - x).detach().flatten(1), p, dim=1).max())
     if farthest > eps * (1 + SLACK) + 1e-6:
-        raise BadPart(f"attack {spec.name!r}: must stay within eps = {eps:g}, and went to {farthest:g}")
+        raise BadPlugin(f"attack {spec.name!r}: must stay within eps = {eps:g}, and went to {farthest:g}")

@@ -1,4 +1,4 @@
-"""One small batch of noise through the registered parts of a trial: what breaks there would break hours later."""
+"""One small batch of noise through the plugins of a trial: what breaks there would break hours later."""
 
 import traceback
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from trainables import config
 from trainables.attacks import run_attack, training_attack
 from trainables.attacks.building_blocks.surrogate import draws
 from trainables.config import registry
-from trainables.config.registry import BadPart, Kind, Part
+from trainables.config.registry import BadPlugin, Entry, Kind
 from trainables.joint import attack_weights, training_weights
 from trainables.models import Network, build_model
 from trainables.objectives import build_learner
@@ -27,7 +27,7 @@ BATCH = 4
 _OFTEN = ("iterations", "restarts", "queries", "samples", "eot")
 
 
-def rehearse(spec: config.TrialConfig, attacks: Iterable[config.Attack]) -> None:
+def preflight(spec: config.TrialConfig, attacks: Iterable[config.Attack]) -> None:
     """Build the network, attack it, learn once, and attack it again, on the CPU.
 
     Args:
@@ -35,30 +35,30 @@ def rehearse(spec: config.TrialConfig, attacks: Iterable[config.Attack]) -> None
         attacks: of its evaluations, those that are to be tried; not transferred ones.
 
     Raises:
-        BadPart: a part does not do what its kind promises; the message names it and says what.
+        BadPlugin: a plugin does not do what its kind promises; the message names it and says what.
     """
-    # A part that cannot be read from the record would be lost with it, and one without a hash has no place in a plan.
+    # A plugin that cannot be read from the record would be lost with it, and one without a hash has no place in a plan.
     with _blamed(spec):
         hash(spec)
         if config.TrialConfig.model_validate_json(spec.model_dump_json()) != spec:
-            raise BadPart("a configuration must come back from JSON as it was")
-    chance = torch.Generator().manual_seed(0)
+            raise BadPlugin("a configuration must come back from JSON as it was")
+    generator = torch.Generator().manual_seed(0)
     before = torch.get_rng_state()
     info = spec.data.info
-    x = torch.rand(BATCH, info.channels, info.size, info.size, generator=chance)
-    y = torch.randint(info.classes, (BATCH,), generator=chance)
+    x = torch.rand(BATCH, info.channels, info.size, info.size, generator=generator)
+    y = torch.randint(info.classes, (BATCH,), generator=generator)
     with _blamed(spec, registry.MODEL, registry.MODULE):
         network = _network(spec)
-        network.draw_from(chance)
+        network.draw_from(generator)
         _look(spec, network.train(), x, y)
         if not isinstance(spec.module, config.NoModule):
             said, done = spec.module.draws, draws(network.eval())
             _check(said == done, f"draws is {said} in its configuration, and {done} in the network")
             network.train()
     x_adv, targets = x, None
-    if spec.attack is not None and [*registry.used(spec.attack)]:
+    if spec.attack is not None and registry.used_plugins(spec.attack):
         with _blamed(spec, registry.TRAINING_ATTACK), _untouched(network):
-            x_adv, targets = training_attack(_short(spec.attack), spec.module, network, x, y, chance, epoch=1)
+            x_adv, targets = training_attack(_short(spec.attack), spec.module, network, x, y, generator, epoch=1)
             _check_images(x, x_adv, spec.attack)
     with _blamed(spec, registry.OBJECTIVE, registry.MODULE, registry.MODEL):
         learner = build_learner(spec, network, steps_per_epoch=1)
@@ -70,12 +70,12 @@ def rehearse(spec: config.TrialConfig, attacks: Iterable[config.Attack]) -> None
     network.eval()
     for attack in attacks:
         with _blamed(attack, registry.ATTACK, registry.TRAINING_ATTACK), _untouched(network):
-            weights = attack_weights(getattr(attack, "beta_atk", "own"), spec.module)
-            run_attack(_short(attack), network, x, y, weights, chance)
+            weights = attack_weights(attack.aim, spec.module)
+            run_attack(_short(attack), network, x, y, weights, generator)
     if not torch.equal(torch.get_rng_state(), before):
         torch.set_rng_state(before)
         names = _names(spec, *attacks)
-        raise BadPart(f"{names}: must draw from the generator that is given, and drew from torch's global one")
+        raise BadPlugin(f"{names}: must draw from the generator that is given, and drew from torch's global one")
 
 
 def _network(spec: config.TrialConfig) -> Network:
@@ -107,28 +107,29 @@ def _check_images(x: Tensor, x_adv: Tensor, attack: config.TrainingAttack) -> No
 
 def _check(holds: bool, reason: str) -> None:
     if not holds:
-        raise BadPart(reason)
+        raise BadPlugin(reason)
 
 
 @contextmanager
 def _blamed(spec: Any, *kinds: Kind) -> Iterator[None]:
-    """Errors as the registered parts' of these kinds, the first there are; of any kind without."""
+    """Raise errors as those of the plugins of these kinds, of the first kind that there are; of any kind without."""
     try:
         yield
     except Exception as error:
-        parts = [*registry.used(spec)]
-        blamed = [part for kind in kinds for part in parts if part.kind == kind.title] or parts
+        plugins = sorted(registry.used_plugins(spec), key=str)
+        blamed = [plugin for kind in kinds for plugin in plugins if plugin.kind == kind.title] or plugins
         if not blamed:
             raise
-        reason = str(error) if isinstance(error, BadPart) else f"{type(error).__name__}: {error}{_line(error, blamed[0])}"
+        reason = str(error) if isinstance(error, BadPlugin) else f"{type(error).__name__}: {error}{_line(error, blamed[0])}"
         name = str(blamed[0])
-        raise BadPart(reason if reason.startswith(name) else f"{name}: {reason}") from error
+        raise BadPlugin(reason if reason.startswith(name) else f"{name}: {reason}") from error
 
 
-def _line(error: Exception, part: Part) -> str:
-    """The last line of the part's file that an error came through."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == Path(part.file).resolve()]
-    return f" ({Path(part.file).name}, line {frames[-1].lineno})" if frames else ""
+def _line(error: Exception, plugin: Entry) -> str:
+    """The last line of the plugin's file that an error came through."""
+    file = plugin.origin.file if plugin.origin else ""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == Path(file).resolve()]
+    return f" ({Path(file).name}, line {frames[-1].lineno})" if frames else ""
 
 
 @contextmanager
@@ -155,4 +156,4 @@ def _short(attack: Any) -> Any:
 
 
 def _names(*specs: Any) -> str:
-    return ", ".join(dict.fromkeys(str(part) for spec in specs for part in registry.used(spec)))
+    return ", ".join(sorted({str(plugin) for spec in specs for plugin in registry.used_plugins(spec)}))

@@ -18,8 +18,8 @@ class Attacked(NamedTuple):
     ``images``: (B, channels, size, size) in [0, 1], within the attack's eps. ``distance``: float32 (B,), of the nearest
     misclassified image that was found, however far: 0 where the image itself is one, inf where none was found; None for an
     attack that looks within eps only. ``broken``: int64 (B,), the gradient steps over all restarts after which each example was
-    first misclassified (:class:`~trainables.attacks.building_blocks.watch.Watch`), or, for an attack without such steps, 0 where it is as it
-    is; None where nobody looked on the way.
+    first misclassified (:class:`~trainables.attacks.building_blocks.watch.Watch`), or, for an attack without such steps, 0
+    where it is as it is; None where nobody looked on the way.
     """
 
     images: Tensor

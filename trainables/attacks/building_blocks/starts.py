@@ -14,7 +14,7 @@ def misclassified_starts(network: nn.Module, x: Tensor, y: Tensor, generator: Ge
     """Images (B, channels, size, size), and where they are misclassified, (B,): just across the boundary.
 
     Tried in turn: the negative, black, white, uniform noise, and last, for it makes an example depend on its batch, the other
-    images there. Then the way from x is halved. To be called inside :func:`~trainables.attacks.building_blocks.gradient.frozen`.
+    images there. Then the way from x is halved. To be called inside :func:`.gradient.frozen`.
     """
     start, found = x.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
 

@@ -1,14 +1,20 @@
 """Auto-PGD (Croce & Hein, ICML 2020, section 3 and algorithm 1)."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
+from trainables import config
 from trainables.attacks.building_blocks.ball import BALLS
-from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, frozen, slope
+from trainables.attacks.building_blocks.closest import Attacked
+from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, clean_outputs, frozen, slope
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
+from trainables.attacks.building_blocks.losses import cross_entropy, dlr, targeted_dlr
 from trainables.attacks.building_blocks.surrogate import Judge
+from trainables.attacks.case import Case
 
 #: The share alpha of a step that is the gradient's, the rest being momentum.
 ALPHA = 0.75
@@ -96,3 +102,29 @@ def apgd(
                 x_adv, gradient = choose(stuck, x_best, x_adv), choose(stuck, gradient_best, gradient)
                 value = torch.where(stuck, value_best, value)
     return worst.images if worst else x_best
+
+
+def attack(spec: config.AutoPGD, c: Case) -> Attacked:
+    """Run APGD as a specification says, every restart and every target on what those before it left right."""
+
+    def run(rank: int, x: Tensor, y: Tensor) -> Tensor:
+        term: Callable[[Tensor, Tensor], Tensor] = cross_entropy if spec.loss == "ce" else dlr
+        if spec.loss == "targeted-dlr":
+            wrong = clean_outputs(c.network, x).logits.scatter(1, y[:, None], -torch.inf)
+            term = targeted_dlr(wrong.topk(rank + 1, dim=1).indices[:, rank])
+        return apgd(
+            c.model,
+            x,
+            y,
+            eps=spec.eps,
+            iterations=spec.iterations,
+            objective=c.objective(term),
+            generator=c.generator,
+            norm=spec.norm,
+            over=Expectation(spec.eot),
+            judge=c.judge,
+        )
+
+    classes = clean_outputs(c.network, c.x[:1]).logits.shape[1]
+    ranks = range(min(spec.targets, classes - 1) if spec.loss == "targeted-dlr" else 1)
+    return c.one_by_one([partial(run, rank) for rank in ranks for _ in range(spec.restarts)])

@@ -1,13 +1,17 @@
 """The fast adaptive boundary attack (Croce & Hein, ICML 2020), by pyautoattack."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from trainables import config
+from trainables.attacks.building_blocks.closest import Attacked, closest
 from trainables.attacks.building_blocks.global_generators import chance_from
 from trainables.attacks.building_blocks.gradient import frozen
+from trainables.attacks.case import Case
 from trainables.config import Norm
 
 #: Gradients in memory, in numbers: examples are attacked in parts where one for each class would be more.
@@ -65,3 +69,19 @@ def fab(
         aims = list(range(2, min(targets, classes - 1) + 2)) if targets else [0]
         parts = list(zip(torch.split(x, part), torch.split(y, part), strict=True))
         return [torch.cat([run(*some, aim, r) for some in parts]) for aim in aims for r in range(restarts)]
+
+
+def attack(spec: config.FAB, c: Case) -> Attacked:
+    """Run FAB as a specification says."""
+    run = partial(
+        fab,
+        c.network,
+        c.logits,
+        eps=spec.eps,
+        norm=spec.norm,
+        iterations=spec.iterations,
+        generator=c.generator,
+        targets=spec.targets,
+        restarts=spec.restarts,
+    )
+    return closest(c.network, c.x, c.y, eps=spec.eps, norm=spec.norm, search=run)

@@ -1,11 +1,18 @@
 """The fast gradient sign method (Goodfellow et al., ICLR 2015)."""
 
+from functools import partial
+from typing import Any
+
 from torch import Tensor, nn
 
+from trainables import config
 from trainables.attacks.building_blocks.ascent import ascend
 from trainables.attacks.building_blocks.ball import Ball, Linf
+from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, frozen
+from trainables.attacks.building_blocks.losses import cross_entropy
 from trainables.attacks.building_blocks.watch import Watch
+from trainables.attacks.case import Case
 
 
 def fgsm(
@@ -36,3 +43,9 @@ def fgsm(
     ball = Linf(x, eps)
     with frozen(model):
         return ascend(model, ball.x, y, ball, move, iterations=1, objective=objective, over=over, watch=watch)
+
+
+def attack(spec: config.FGSM, c: Case) -> Attacked:
+    """Run FGSM on the cross-entropy as a specification says."""
+    settings: dict[str, Any] = {"eps": spec.eps, "objective": c.objective(cross_entropy), "over": Expectation(spec.eot)}
+    return c.watched(partial(fgsm, c.model, c.x, c.y, **settings), first=False)

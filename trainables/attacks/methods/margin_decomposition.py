@@ -1,16 +1,20 @@
 """The margin decomposition attack (Jiang, Ma et al., "Imbalanced Gradients", 2020)."""
 
 import math
+from functools import partial
 
 from torch import Generator, Tensor, nn
 
+from trainables import config
 from trainables.attacks.building_blocks.ball import Linf
+from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, Expectation, frozen, slope
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
 from trainables.attacks.building_blocks.joint_objective import joint_objective
 from trainables.attacks.building_blocks.losses import best_other, margin, minus_true
 from trainables.attacks.building_blocks.surrogate import Judge, own_judge
 from trainables.attacks.building_blocks.watch import Watch
+from trainables.attacks.case import Case
 from trainables.joint import Weights
 
 
@@ -76,3 +80,22 @@ def md(
             if watch:
                 images = watch.end(x_adv, iterations)
     return worst.images if worst else images
+
+
+def attack(spec: config.MD, c: Case) -> Attacked:
+    """Run MD as a specification says."""
+    attack = partial(
+        md,
+        c.model,
+        c.x,
+        c.y,
+        eps=spec.eps,
+        iterations=spec.iterations,
+        first=spec.first,
+        weights=c.weights,
+        generator=c.generator,
+        restarts=spec.restarts,
+        over=Expectation(spec.eot),
+        judge=c.judge,
+    )
+    return c.watched(attack)

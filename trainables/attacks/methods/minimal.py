@@ -1,43 +1,44 @@
 """Searches for the smallest change, by foolbox: DDN, DeepFool, Carlini & Wagner, Boundary, Brendel & Bethge.
 
-Each maps images (B, channels, size, size) in [0, 1] that are classified right, and labels (B,), to images, misclassified
+Each search maps images (B, channels, size, size) in [0, 1] that are classified right, and labels (B,), to images, misclassified
 or not. ``network``: whose final prediction decides. ``logits``: images to the logits (B, classes) that are differentiated.
 """
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
 from trainables import config
+from trainables.attacks.building_blocks.closest import Attacked, closest
 from trainables.attacks.building_blocks.global_generators import chance_from
 from trainables.attacks.building_blocks.gradient import frozen
 from trainables.attacks.building_blocks.starts import misclassified_starts
 from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.case import Case
 
 
-def ddn(spec: config.DDN, network: nn.Module, logits: nn.Module, x: Tensor, y: Tensor, generator: Generator) -> list[Tensor]:
+def ddn(spec: config.DDN, case: Case) -> Attacked:
     """Rony et al., CVPR 2019, algorithm 1. A gradient of 0 is replaced by noise."""
     from foolbox.attacks import DDNAttack
 
     attack = DDNAttack(init_epsilon=spec.initial, steps=spec.iterations, gamma=spec.gamma)
-    return [_run(attack, network, logits, x, y, generator)]
+    return _closest(spec, case, partial(_one, attack))
 
 
-def deepfool(
-    spec: config.DeepFool, network: nn.Module, logits: nn.Module, x: Tensor, y: Tensor, generator: Generator
-) -> list[Tensor]:
+def deepfool(spec: config.DeepFool, case: Case) -> Attacked:
     """Moosavi-Dezfooli et al., CVPR 2016, algorithm 2; of the ten best classes."""
     from foolbox import attacks
 
     kinds = {"linf": attacks.LinfDeepFoolAttack, "l2": attacks.L2DeepFoolAttack}
     attack = kinds[spec.norm](steps=spec.iterations, overshoot=spec.overshoot)
-    return [_run(attack, network, logits, x, y, generator)]
+    return _closest(spec, case, partial(_one, attack))
 
 
-def cw_l2(spec: config.CWL2, network: nn.Module, logits: nn.Module, x: Tensor, y: Tensor, generator: Generator) -> list[Tensor]:
+def cw_l2(spec: config.CWL2, case: Case) -> Attacked:
     """Carlini & Wagner, S&P 2017, section VI. No search is given up early: whether one is would depend on the whole batch."""
     from foolbox.attacks import L2CarliniWagnerAttack
 
@@ -49,21 +50,17 @@ def cw_l2(spec: config.CWL2, network: nn.Module, logits: nn.Module, x: Tensor, y
         initial_const=spec.initial,
         abort_early=False,
     )
-    return [_run(attack, network, logits, x, y, generator)]
+    return _closest(spec, case, partial(_one, attack))
 
 
-def boundary(
-    spec: config.Boundary, network: nn.Module, logits: nn.Module, x: Tensor, y: Tensor, generator: Generator
-) -> list[Tensor]:
+def boundary(spec: config.Boundary, case: Case) -> Attacked:
     """Brendel et al., ICLR 2018."""
     from foolbox.attacks import BoundaryAttack
 
-    return _from_starts(lambda n: BoundaryAttack(steps=spec.iterations), network, logits, x, y, generator)
+    return _closest(spec, case, partial(_from_starts, lambda n: BoundaryAttack(steps=spec.iterations)))
 
 
-def brendel_bethge(
-    spec: config.BrendelBethge, network: nn.Module, logits: nn.Module, x: Tensor, y: Tensor, generator: Generator
-) -> list[Tensor]:
+def brendel_bethge(spec: config.BrendelBethge, case: Case) -> Attacked:
     """Brendel et al., NeurIPS 2019. foolbox multiplies the steps' radius by the batch's size, which is taken back here."""
     from foolbox import attacks
 
@@ -72,7 +69,20 @@ def brendel_bethge(
         "l2": attacks.L2BrendelBethgeAttack,
         "l1": attacks.L1BrendelBethgeAttack,
     }
-    return _from_starts(lambda n: kinds[spec.norm](steps=spec.iterations, lr=spec.lr / n), network, logits, x, y, generator)
+    return _closest(spec, case, partial(_from_starts, lambda n: kinds[spec.norm](steps=spec.iterations, lr=spec.lr / n)))
+
+
+def _closest(spec: Any, case: Case, search: Callable[..., list[Tensor]]) -> Attacked:
+    """The nearest of what ``search`` finds for those that are classified right."""
+
+    def run(x: Tensor, y: Tensor) -> list[Tensor]:
+        return search(case.network, case.logits, x, y, case.generator)
+
+    return closest(case.network, case.x, case.y, eps=spec.eps, norm=spec.norm, search=run)
+
+
+def _one(attack: Any, network: nn.Module, logits: nn.Module, x: Tensor, y: Tensor, generator: Generator) -> list[Tensor]:
+    return [_run(attack, network, logits, x, y, generator)]
 
 
 def _from_starts(

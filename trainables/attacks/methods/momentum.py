@@ -1,15 +1,20 @@
 """The momentum iterative method (Dong et al., CVPR 2018), and diverse inputs (Xie et al., CVPR 2019)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from trainables import config
 from trainables.attacks.building_blocks.ascent import ascend
 from trainables.attacks.building_blocks.ball import Ball, Linf, Start
+from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, frozen
+from trainables.attacks.building_blocks.looks import diverse
+from trainables.attacks.building_blocks.losses import cross_entropy
 from trainables.attacks.building_blocks.watch import Watch
+from trainables.attacks.case import Case
 
 
 def mim(
@@ -58,32 +63,29 @@ def mim(
         return ascend(model, x_adv, y, ball, move, iterations=iterations, objective=objective, over=over, watch=watch)
 
 
-def diverse(generator: Generator, *, probability: float, smallest: float) -> Callable[[Tensor], Tensor]:
-    """Images (B, channels, size, size) to the same, each with ``probability`` shrunk and put somewhere on black.
-
-    One size for a batch, uniform from ``smallest`` times the images' own (rounded down, at most one pixel less than it) on;
-    the nearest pixels are taken. The paper enlarges 299 to 331 pixels; here the network sees its own size of image.
-    """
-
-    def look(x: Tensor) -> Tensor:
-        size = x.shape[-1]
-        draw = torch.rand(3, generator=generator, device=x.device).tolist()
-        chosen = torch.rand(len(x), generator=generator, device=x.device) < probability
-        lowest = min(int(smallest * size), size - 1)
-        small = max(1, lowest + int(draw[0] * (size - lowest)))
-        top, left = (int(u * (size - small + 1)) for u in draw[1:])
-        shrunk = F.interpolate(x, size=(small, small), mode="nearest")
-        padded = F.pad(shrunk, (left, size - small - left, top, size - small - top))
-        return torch.where(chosen[:, None, None, None], padded, x)
-
-    return look
+def attack(spec: config.MIM, c: Case) -> Attacked:
+    """Run MIM on the cross-entropy as a specification says."""
+    return _run(spec, c, None)
 
 
-def nearby(generator: Generator, *, radius: float) -> Callable[[Tensor], Tensor]:
-    """Images in [0, 1] to uniform points at most ``radius`` from them in every pixel, in [0, 1]."""
+def diverse_inputs(spec: config.DIFGSM, c: Case) -> Attacked:
+    """Run MIM on gradients at diverse inputs as a specification says."""
+    return _run(spec, c, diverse(c.generator, probability=spec.probability, smallest=spec.smallest))
 
-    def look(x: Tensor) -> Tensor:
-        u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return (x + radius * (2 * u - 1)).clamp(0, 1)
 
-    return look
+def _run(spec: config.MIM | config.DIFGSM, c: Case, look: Callable[[Tensor], Tensor] | None) -> Attacked:
+    attack = partial(
+        mim,
+        c.model,
+        c.x,
+        c.y,
+        eps=spec.eps,
+        step=spec.step,
+        iterations=spec.iterations,
+        decay=spec.decay,
+        objective=c.objective(cross_entropy),
+        generator=c.generator,
+        start=spec.start,
+        over=Expectation(spec.eot, look),
+    )
+    return c.watched(attack, look=look is not None, first=spec.start != "zero")

@@ -1,10 +1,16 @@
 """NAttack (Li et al., ICML 2019, algorithm 1): a distribution of adversarial images, learned from scores alone."""
 
+from functools import partial
+
 import torch
 from torch import Generator, Tensor, nn
 
+from trainables import config
+from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import Objective, frozen
+from trainables.attacks.building_blocks.losses import margin
 from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.case import Case
 
 #: Images in a forward pass, at most (but at least one example's samples).
 CHUNK = 4096
@@ -87,3 +93,19 @@ def _search(
         best_value[active[better]] = top[better]
         active = active[~broken]
     return best
+
+
+def attack(spec: config.NAttack, c: Case) -> Attacked:
+    """Run NAttack on the margin as a specification says."""
+    run = partial(
+        nattack,
+        c.network,
+        eps=spec.eps,
+        queries=spec.queries,
+        samples=spec.samples,
+        sigma=spec.sigma,
+        step=spec.step,
+        objective=c.objective(margin),
+        generator=c.generator,
+    )
+    return c.one_by_one([run])

@@ -1,13 +1,19 @@
 """Uniform noise: what an attacker does who knows nothing."""
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 
+from trainables import config
 from trainables.attacks.building_blocks.ball import BALLS
+from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import frozen
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
 from trainables.attacks.building_blocks.losses import margin
 from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.case import Case
 from trainables.config import Norm
 
 
@@ -32,3 +38,9 @@ def noise(
         for _ in range(restarts - 1):
             worst = most_harmful(worst, draw())
     return worst.images
+
+
+def attack(spec: config.Noise, c: Case) -> Attacked:
+    """Run noise as a specification says."""
+    settings: dict[str, Any] = {"eps": spec.eps, "norm": spec.norm, "generator": c.generator, "restarts": spec.restarts}
+    return c.blindly(partial(noise, c.network, c.x, c.y, **settings))

@@ -1,14 +1,22 @@
 """Projected gradient ascent (Madry et al., ICLR 2018)."""
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 
+from trainables import config
 from trainables.attacks.building_blocks.ascent import ascend
 from trainables.attacks.building_blocks.ball import BALLS, Ball, Start
+from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, BatchNorm, Expectation, Objective, frozen
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
+from trainables.attacks.building_blocks.looks import nearby
+from trainables.attacks.building_blocks.losses import cross_entropy, cw_margin, margin
 from trainables.attacks.building_blocks.surrogate import Judge, own_judge
 from trainables.attacks.building_blocks.watch import Watch
+from trainables.attacks.case import Case
 from trainables.config import Norm
 
 
@@ -75,3 +83,38 @@ def pgd(
         for _ in range(restarts - 1):
             worst = most_harmful(worst, harm(end()))
     return worst.images
+
+
+def attack(spec: config.PGD, c: Case) -> Attacked:
+    """Run PGD on the cross-entropy as a specification says."""
+    return _ascend(spec, c, objective=c.objective(cross_entropy), restarts=spec.restarts, over=Expectation(spec.eot))
+
+
+def cw(spec: config.CW, c: Case) -> Attacked:
+    """Run PGD on the Carlini & Wagner margin as a specification says."""
+    objective = c.objective(cw_margin(spec.confidence))
+    return _ascend(spec, c, objective=objective, restarts=spec.restarts, over=Expectation(spec.eot))
+
+
+def average(spec: config.AvgPGD, c: Case) -> Attacked:
+    """Run PGD on the margin, each gradient a mean of several, as a specification says."""
+    look = nearby(c.generator, radius=spec.radius * spec.eps) if spec.radius else None
+    return _ascend(spec, c, look is not None, objective=c.objective(margin), over=Expectation(spec.samples, look))
+
+
+def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, look: bool = False, **settings: Any) -> Attacked:
+    attack = partial(
+        pgd,
+        c.model,
+        c.x,
+        c.y,
+        eps=spec.eps,
+        step=spec.step,
+        iterations=spec.iterations,
+        generator=c.generator,
+        start=spec.start,
+        norm=spec.norm,
+        judge=c.judge,
+        **settings,
+    )
+    return c.watched(attack, look=look, first=spec.start != "zero")

@@ -1,13 +1,17 @@
 """The Square attack (Andriushchenko et al., ECCV 2020), by pyautoattack."""
 
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
+from trainables import config
+from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.global_generators import chance_from
 from trainables.attacks.building_blocks.gradient import Objective, frozen
 from trainables.attacks.building_blocks.losses import margin
+from trainables.attacks.case import Case
 
 
 def square(
@@ -54,3 +58,19 @@ def square(
         attack.init_hyperparam(x)
         found: Tensor = attack.attack_single_run(x, y)[1]
     return found
+
+
+def attack(spec: config.Square, c: Case) -> Attacked:
+    """Run Square on the margin as a specification says."""
+    run = partial(
+        square,
+        c.network,
+        eps=spec.eps,
+        norm=spec.norm,
+        queries=spec.queries,
+        p=spec.p,
+        rescale=spec.rescale,
+        objective=c.objective(margin),
+        generator=c.generator,
+    )
+    return c.one_by_one([run] * spec.restarts)

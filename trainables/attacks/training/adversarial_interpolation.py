@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainables.attacks.building_blocks.gradient import Objective
+from trainables import config
+from trainables.attacks.building_blocks.gradient import Objective, clean_outputs
+from trainables.attacks.training.batch import Adversarial, Batch
 from trainables.outputs import Outputs
 
 
@@ -28,3 +30,10 @@ def interpolated_labels(y: Tensor, classes: int, *, eps_y: float) -> Tensor:
     """
     one_hot = torch.zeros(len(y), classes, device=y.device).scatter(1, y[:, None], 1)
     return (1 - eps_y) * one_hot + eps_y * (1 - one_hot.flip(0)) / (classes - 1)
+
+
+def attack(spec: config.AdversarialInterpolation, b: Batch) -> Adversarial:
+    """Take one step of size eps towards the mirrored images, and move the labels away from theirs."""
+    clean = clean_outputs(b.model, b.x)
+    images, _ = b.ascend(similarity_to_mirror(clean), eps=spec.eps, step=spec.eps, iterations=1)
+    return Adversarial(images, interpolated_labels(b.y, clean.logits.shape[1], eps_y=spec.eps_y))

@@ -1,10 +1,16 @@
 """Feature Scattering (Zhang & Wang, NeurIPS 2019): no labels, and images of a batch that are moved together."""
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from trainables import config
+from trainables.attacks.building_blocks.gradient import clean_outputs
+from trainables.attacks.building_blocks.joint_objective import paired_objective
+from trainables.attacks.training.batch import Adversarial, Batch
 
 
 def cosine_cost(one: Tensor, other: Tensor) -> Tensor:
@@ -36,3 +42,10 @@ def transport(regularisation: float, iterations: int, clean: Tensor, logits: Ten
     """
     cost = cosine_cost(clean, logits)
     return (sinkhorn(cost, regularisation=regularisation, iterations=iterations) * cost).sum(0)
+
+
+def attack(spec: config.FeatureScattering, b: Batch) -> Adversarial:
+    """Take one step of size eps that moves the batch away from the clean one."""
+    term = partial(transport, spec.regularisation, spec.sinkhorn)
+    objective = paired_objective(b.weights, term, clean_outputs(b.model, b.x))
+    return b.ascend(objective, eps=spec.eps, step=spec.eps, iterations=1)

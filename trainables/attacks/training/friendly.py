@@ -5,8 +5,10 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor, nn
 
+from trainables import config
 from trainables.attacks.building_blocks.ball import Linf
 from trainables.attacks.building_blocks.gradient import Objective, frozen, slope
+from trainables.attacks.training.batch import Adversarial, Batch
 
 
 def friendly(
@@ -50,3 +52,20 @@ def friendly(
             goes_on = (left >= 0)[:, None, None, None]
             x_adv = torch.where(goes_on, ball.step(x_adv, gradient, step), x_adv)
     return x_adv
+
+
+def attack(spec: config.Friendly, b: Batch) -> Adversarial:
+    """Run PGD that stops early, as a specification says for the epoch."""
+    images = friendly(
+        b.model,
+        b.x,
+        b.y,
+        eps=spec.eps,
+        step=spec.step,
+        iterations=spec.iterations,
+        tau=spec.tau(b.epoch),
+        objective=b.objective(spec.loss),
+        generator=b.generator,
+        start=spec.start,
+    )
+    return Adversarial(images)

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainables.attacks.building_blocks.gradient import Objective
+from trainables import config
+from trainables.attacks.building_blocks.gradient import Objective, clean_outputs
+from trainables.attacks.training.batch import Adversarial, Batch
 from trainables.outputs import Outputs
 
 
@@ -58,3 +60,11 @@ def infofeature(base: Objective, clean: Outputs, weight: Tensor, y: Tensor, *, l
         return base(outputs, y) + lam * DISTANCES[distance](reference, cam(outputs.maps, weight, y))
 
     return objective
+
+
+def attack(spec: config.InfoFeature, b: Batch) -> Adversarial:
+    """Run PGD on the loss with the change of the class activation map."""
+    fc = b.model.get_submodule("fc").get_parameter("weight")
+    clean = clean_outputs(b.model, b.x, spec.bn)
+    objective = infofeature(b.objective("ce"), clean, fc, b.y, lam=spec.lam, distance=spec.distance)
+    return b.ascend(objective, eps=spec.eps, step=spec.step, iterations=spec.iterations, bn=spec.bn)

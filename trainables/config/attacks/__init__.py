@@ -9,26 +9,16 @@ by MD and APGD, which look at every point in any case. So it is with a network w
 end point's single draw decides, or an attack of more steps would have more chances.
 """
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Annotated
 
-from trainables.config.attacks.base import Natural
-from trainables.config.attacks.composite import Direct, Transfer
-from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AvgPGD
-from trainables.config.registry import ATTACK, Open
+from trainables.config.attacks.base import AttackSpec
+from trainables.config.registry import ATTACK, OneOf
 
-Attack = Annotated[Natural | Direct | Transfer, Open(ATTACK)]
+# Every file of this folder registers what is in it: for a new attack, a new file is enough.
+for _file in iter_modules(__path__, f"{__name__}."):
+    import_module(_file.name)
 
-
-def gradient_steps(attack: Attack) -> int | None:
-    """How many steps over all restarts an attack counts to tell when an example is broken; None if it counts none."""
-    match attack:
-        case FGSM():
-            return 1
-        case PGD() | CW():
-            return attack.iterations * attack.restarts
-        case AvgPGD() | MIM() | DIFGSM():
-            return attack.iterations
-        case MD():
-            return 2 * attack.iterations * attack.restarts
-        case _:
-            return None
+#: Any attack of an evaluation.
+Attack = Annotated[AttackSpec, OneOf(ATTACK)]

@@ -1,33 +1,80 @@
-"""No attack, and what attacks have in common: a ball, aims at predictions, ways to gradients."""
+"""What attacks have in common: what they promise, the images they are on, a ball, aims at predictions, ways to gradients."""
 
-from typing import Annotated, Literal, Self
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.spec import Count, NonNegative, Spec
+from trainables.config.aim import PATTERN, Aim
+from trainables.config.passes import FORWARD, counted_by_fields
+from trainables.config.registry import ATTACK
+from trainables.config.spec import Count, Named, NonNegative
 
 #: How a change is measured: its largest pixel, its Euclidean length, the sum of its pixels.
 Norm = Literal["linf", "l2", "l1"]
 
-#: How a network's inserted modules are looked at while the attack searches; see :mod:`trainables.attacks.building_blocks.surrogate`.
+#: How a network's inserted modules are looked at while the attack searches; see
+#: :mod:`trainables.attacks.building_blocks.surrogate`.
 View = Literal["plain", "soft", "train"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Tested(Spec):
-    """Which images are attacked.
+class Sees(StrEnum):
+    """What an attack is told of the network that it is on, from everything to nothing."""
+
+    GRADIENTS = "gradients"
+    SCORES = "scores"
+    DECISIONS = "decisions"
+    NOTHING = "nothing"
+
+
+class AttackSpec(Named):
+    """What every attack is: traits, which are constants of its class, and which images it is on, which are fields.
 
     ``split``: ``validation`` are those that were held out from the training set, to choose by; None are the test set's.
     ``examples``: at most so many of them, with the classes in the split's proportions; None for all. Which ones is the same for
     every trial and attack.
+
+    Attributes:
+        sees: what it is told of the network. Every attack must say so: the checklist of obfuscated gradients compares by it.
+        iterates: whether it takes many steps to make one image.
+        ensemble: whether it is made of attacks of several kinds, so that it is evidence for none of them.
+        stepwise: whether its steps do not depend on how many there will be and each is judged, so that fewer of them are its
+            beginning.
+        direct: whether it is made on the attacked network itself.
     """
+
+    sees: ClassVar[Sees]
+    iterates: ClassVar[bool] = False
+    ensemble: ClassVar[bool] = False
+    stepwise: ClassVar[bool] = False
+    direct: ClassVar[bool] = True
 
     split: Annotated[Literal["validation"] | None, Field(exclude_if=lambda split: split is None)] = None
     examples: Count | None = None
 
+    @property
+    def aim(self) -> Aim | None:
+        """Where it aims; None for attacks that know nothing of the network's predictions."""
+        return None
+
+    @property
+    def gradient_steps(self) -> int | None:
+        """How many steps over all restarts it counts to tell when an example is broken; None if it counts none."""
+        return None
+
+    @property
+    def least_classes(self) -> int:
+        """How many classes a data set must have for it."""
+        return 2
+
+    def passes(self, classes: int) -> float:
+        """Passes of one image that nothing breaks, among so many ``classes``; see :mod:`trainables.config.passes`."""
+        return counted_by_fields(self)
+
     def check_inner(self, path: str, why: str) -> None:
-        """That an attack which is a part of something, at ``path``, leaves its images to that.
+        """Check that an attack which is a part of something, at ``path``, leaves its images to that.
 
         Raises:
             ValueError: it does not; with ``why`` it should.
@@ -37,20 +84,28 @@ class Tested(Spec):
                 raise ValueError(f"{path}.{field} = {value}: must be null, for {why}")
 
 
-class Natural(Tested):
+@ATTACK.built_in
+class Natural(AttackSpec):
     """No attack: natural accuracy."""
+
+    implementation = "trainables.attacks.methods.natural:attack"
+    sees = Sees.NOTHING
+    direct = False
 
     name: Literal["natural"] = "natural"
 
+    def passes(self, classes: int) -> float:
+        return FORWARD
 
-class Linf(Tested):
+
+class Linf(AttackSpec):
     """``eps``: the largest change of a pixel, in [0, 1]."""
 
     eps: Share
     norm: Literal["linf"] = "linf"
 
 
-class Normed(Tested):
+class Normed(AttackSpec):
     """``eps``: the largest change in ``norm``: of a pixel, or over the whole image."""
 
     eps: NonNegative
@@ -63,7 +118,7 @@ class Normed(Tested):
         return self
 
 
-class Scored(Spec):
+class Scored(AttackSpec):
     """An attack on predictions, where inserted modules predict too.
 
     ``beta_atk``: the weight of the modules in the joint loss that is maximised (CIFS eq. 3): a number, ``inf`` (the modules
@@ -71,11 +126,17 @@ class Scored(Spec):
     an example is broken where the final prediction is wrong.
     """
 
-    beta_atk: Annotated[str, Field(pattern=r"^(own|\d+(\.\d+)?(e-?\d+)?|inf(-[1-9]\d*)?)$")] = "own"
+    beta_atk: Annotated[str, Field(pattern=PATTERN)] = "own"
+
+    @property
+    def aim(self) -> Aim:
+        return Aim.parse(self.beta_atk)
 
 
 class Differentiated(Scored):
     """An attack with gradients, taken through ``view``; what is broken is decided by the network as it is."""
+
+    sees = Sees.GRADIENTS
 
     view: View = "plain"
 

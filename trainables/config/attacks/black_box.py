@@ -4,23 +4,37 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.attacks.base import Linf, Normed, Scored
+from trainables.config.attacks.base import Linf, Normed, Scored, Sees
+from trainables.config.passes import FORWARD
+from trainables.config.registry import ATTACK
 from trainables.config.spec import Count, Positive
 
 
+@ATTACK.built_in
 class Noise(Normed):
     """Uniform points of the ball: of ``restarts`` draws one that is misclassified, where there is one."""
+
+    implementation = "trainables.attacks.methods.noise:attack"
+    sees = Sees.NOTHING
 
     name: Literal["noise"] = "noise"
     restarts: Count = 1
 
+    def passes(self, classes: int) -> float:
+        return FORWARD * self.restarts
 
+
+@ATTACK.built_in
 class Square(Normed, Scored):
     """Square attack (Andriushchenko et al., ECCV 2020): random squares that are kept if the margin falls.
 
     ``p``: the share of an image that the first squares change. It falls with the queries, along the paper's schedule for
     10,000 of them, which is compressed to ``queries`` unless ``rescale`` is false, as in AutoAttack.
     """
+
+    implementation = "trainables.attacks.methods.square:attack"
+    sees = Sees.SCORES
+    iterates = True
 
     name: Literal["square"] = "square"
     norm: Literal["linf", "l2"] = "linf"
@@ -29,12 +43,20 @@ class Square(Normed, Scored):
     rescale: bool = True
     restarts: Count = 1
 
+    def passes(self, classes: int) -> float:
+        return FORWARD * self.queries * self.restarts
 
+
+@ATTACK.built_in
 class NAttack(Linf, Scored):
     """NAttack (Li et al., ICML 2019): a distribution of adversarial images, learned from scores.
 
     At most ``queries`` an image, ``samples`` of them a step; ``sigma``: the distribution's width; ``step``: eta.
     """
+
+    implementation = "trainables.attacks.methods.nattack:attack"
+    sees = Sees.SCORES
+    iterates = True
 
     name: Literal["nattack"] = "nattack"
     queries: Count = 20_000
@@ -47,3 +69,6 @@ class NAttack(Linf, Scored):
         if self.samples > self.queries:
             raise ValueError(f"samples = {self.samples}: must be at most queries = {self.queries}")
         return self
+
+    def passes(self, classes: int) -> float:
+        return FORWARD * self.queries

@@ -4,15 +4,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.attacks.base import Differentiated, Normed, Tested
-from trainables.config.attacks.black_box import NAttack, Noise, Square
-from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, AutoPGD, AvgPGD
-from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
-from trainables.config.registry import ATTACK, Open
+from trainables.config.attacks.base import AttackSpec, Differentiated, Normed, Sees
+from trainables.config.attacks.black_box import Square
+from trainables.config.attacks.gradient import AutoPGD
+from trainables.config.attacks.minimal import FAB
+from trainables.config.registry import ATTACK, OneOf
 from trainables.config.spec import Count
-from trainables.config.training_attack import Friendly, TrainingAttack
+from trainables.config.training_attack import TrainingAttack
 
 
+@ATTACK.built_in
 class AutoAttack(Normed, Differentiated):
     """AutoAttack (Croce & Hein, ICML 2020): several attacks, each on what those before it left unbroken.
 
@@ -21,6 +22,10 @@ class AutoAttack(Normed, Differentiated):
     the network as it is, whatever the ``view``.
     """
 
+    implementation = "trainables.attacks.composites:autoattack"
+    iterates = True
+    ensemble = True
+
     name: Literal["autoattack"] = "autoattack"
     norm: Literal["linf", "l2"] = "linf"
     version: Literal["standard", "apgd-square", "rand"] = "standard"
@@ -28,6 +33,7 @@ class AutoAttack(Normed, Differentiated):
     queries: Count = 5000
     targets: Count = 9
 
+    @property
     def parts(self) -> tuple[AutoPGD | FAB | Square, ...]:
         """The attacks that it consists of, in their order."""
         aim: dict[str, Any] = {"eps": self.eps, "norm": self.norm, "beta_atk": self.beta_atk}
@@ -43,56 +49,58 @@ class AutoAttack(Normed, Differentiated):
             Square(**aim, queries=self.queries, rescale=False),
         )
 
+    @property
+    def least_classes(self) -> int:
+        return max(part.least_classes for part in self.parts)
 
-class AsTraining(Tested):
+    def passes(self, classes: int) -> float:
+        return sum(part.passes(classes) for part in self.parts)
+
+
+@ATTACK.built_in
+class AsTraining(AttackSpec):
     """A training attack on the test images. It may look at the other images of its batch; where it ends alone is judged."""
+
+    implementation = "trainables.attacks.composites:as_training"
+    sees = Sees.GRADIENTS
 
     name: Literal["as-training"] = "as-training"
     attack: TrainingAttack
 
     @model_validator(mode="after")
     def _no_epoch(self) -> Self:
-        if isinstance(self.attack, Friendly):
-            raise ValueError("attack.name must not be friendly, which depends on the epoch of a training")
+        if self.attack.epochs_matter:
+            raise ValueError(f"attack.name must not be {self.attack.name}, which depends on the epoch of a training")
         return self
 
-
-#: Whatever can be made on the attacked network itself.
-Direct = (
-    Noise
-    | FGSM
-    | PGD
-    | CW
-    | AvgPGD
-    | MIM
-    | DIFGSM
-    | MD
-    | AutoPGD
-    | FAB
-    | DDN
-    | DeepFool
-    | CWL2
-    | BrendelBethge
-    | Boundary
-    | Square
-    | NAttack
-    | AutoAttack
-    | AsTraining
-)
+    def passes(self, classes: int) -> float:
+        return self.attack.passes()
 
 
-class Transfer(Tested):
+@ATTACK.built_in
+class Transfer(AttackSpec):
     """``attack``, made on another network: on the ``best`` or ``last`` checkpoint of the trial with the key ``source``.
 
     ``own`` as the attack's ``beta_atk`` means the source's own.
     """
 
+    implementation = "trainables.attacks.composites:transfer"
+    sees = Sees.NOTHING
+    direct = False
+
     name: Literal["transfer"] = "transfer"
     source: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     checkpoint: Literal["best", "last"] = "last"
-    attack: Annotated[Direct, Open(ATTACK)]
+    attack: Annotated[AttackSpec, OneOf(ATTACK, lambda spec: spec.direct)]
 
     @model_validator(mode="after")
     def _once(self) -> Self:
         self.attack.check_inner("attack", "it is the transfer's, beside its attack")
         return self
+
+    @property
+    def least_classes(self) -> int:
+        return self.attack.least_classes
+
+    def passes(self, classes: int) -> float:
+        return self.attack.passes(classes)

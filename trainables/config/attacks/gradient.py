@@ -5,13 +5,24 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from trainables.config.attacks.base import Differentiated, Expected, Linf, Normed, Share
+from trainables.config.registry import ATTACK
 from trainables.config.spec import Count, NonNegative, Positive
 
 
+@ATTACK.built_in
 class FGSM(Linf, Expected):
     """Fast gradient sign method: one step of size eps from the image itself."""
 
+    implementation = "trainables.attacks.methods.fgsm:attack"
+
     name: Literal["fgsm"] = "fgsm"
+
+    @property
+    def gradient_steps(self) -> int:
+        return 1
+
+    def passes(self, classes: int) -> float:
+        return self.eot
 
 
 class _Ascent(Expected):
@@ -19,6 +30,9 @@ class _Ascent(Expected):
 
     Of several ``restarts`` the most harmful end point of each example is kept.
     """
+
+    iterates = True
+    stepwise = True
 
     step: Positive
     iterations: Count
@@ -31,26 +45,43 @@ class _Ascent(Expected):
             raise ValueError(f"restarts = {self.restarts}: must be 1 with start=zero, where every restart would be the same")
         return self
 
+    @property
+    def gradient_steps(self) -> int:
+        return self.iterations * self.restarts
 
+    def passes(self, classes: int) -> float:
+        return self.iterations * self.restarts * self.eot
+
+
+@ATTACK.built_in
 class PGD(Normed, _Ascent):
     """Projected gradient ascent on the cross-entropy, along the steepest ascent of ``norm``."""
+
+    implementation = "trainables.attacks.methods.pgd:attack"
 
     name: Literal["pgd"] = "pgd"
 
 
+@ATTACK.built_in
 class CW(Linf, _Ascent):
     """Projected gradient ascent on the Carlini & Wagner margin with a ``confidence`` (50 in CIFS and FSR)."""
+
+    implementation = "trainables.attacks.methods.pgd:cw"
 
     name: Literal["cw"] = "cw"
     confidence: NonNegative = 50.0
 
 
+@ATTACK.built_in
 class AvgPGD(Linf, Differentiated):
     """Projected gradient ascent on the margin, each gradient the mean over ``samples`` (Tramer et al., NeurIPS 2020).
 
     Each sample is another draw of a stochastic network, at a uniform point within ``radius`` eps of where the ascent is: the
     second is for networks that are not stochastic but jump, like kWTA's. CAS's Table 1 gives neither number.
     """
+
+    implementation = "trainables.attacks.methods.pgd:average"
+    iterates = True
 
     name: Literal["avg-pgd"] = "avg-pgd"
     step: Positive
@@ -59,22 +90,43 @@ class AvgPGD(Linf, Differentiated):
     samples: Count = 10
     radius: NonNegative = 0.5
 
+    @property
+    def gradient_steps(self) -> int:
+        return self.iterations
+
+    def passes(self, classes: int) -> float:
+        return self.iterations * self.samples
+
 
 class _Momentum(Linf, Expected):
     """Signed steps along gradients that are accumulated, each divided by its mean size; ``decay``: mu, what is kept of them."""
+
+    iterates = True
 
     step: Positive
     iterations: Count
     start: Literal["uniform", "zero"] = "zero"
 
+    @property
+    def gradient_steps(self) -> int:
+        return self.iterations
 
+    def passes(self, classes: int) -> float:
+        return self.iterations * self.eot
+
+
+@ATTACK.built_in
 class MIM(_Momentum):
     """Momentum iterative method (Dong et al., CVPR 2018)."""
+
+    implementation = "trainables.attacks.methods.momentum:attack"
+    stepwise = True
 
     name: Literal["mim"] = "mim"
     decay: NonNegative = 1.0
 
 
+@ATTACK.built_in
 class DIFGSM(_Momentum):
     """Diverse inputs: gradients of images that were shrunk and padded at random (Xie et al., CVPR 2019).
 
@@ -82,17 +134,23 @@ class DIFGSM(_Momentum):
     paper's M-DI2-FGSM.
     """
 
+    implementation = "trainables.attacks.methods.momentum:diverse_inputs"
+
     name: Literal["di-fgsm"] = "di-fgsm"
     decay: NonNegative = 0.0
     probability: Share = 0.5
     smallest: Annotated[float, Field(gt=0, le=1)] = 0.9
 
 
+@ATTACK.built_in
 class MD(Linf, Expected):
     """Margin decomposition (Jiang et al., 2020): the margin's two terms one at a time for ``first`` steps, then the margin.
 
     Every restart is made twice: once with each term first.
     """
+
+    implementation = "trainables.attacks.methods.margin_decomposition:attack"
+    iterates = True
 
     name: Literal["md"] = "md"
     iterations: Count = 50
@@ -105,7 +163,15 @@ class MD(Linf, Expected):
             raise ValueError(f"first = {self.first}: must be less than iterations = {self.iterations}")
         return self
 
+    @property
+    def gradient_steps(self) -> int:
+        return 2 * self.iterations * self.restarts
 
+    def passes(self, classes: int) -> float:
+        return 2 * (self.iterations + 1) * self.restarts * self.eot
+
+
+@ATTACK.built_in
 class AutoPGD(Normed, Expected):
     """Auto-PGD, without a step size to choose (Croce & Hein, ICML 2020), as AutoAttack has it.
 
@@ -113,9 +179,20 @@ class AutoPGD(Normed, Expected):
     classes in turn.
     """
 
+    implementation = "trainables.attacks.methods.apgd:attack"
+    iterates = True
+
     name: Literal["apgd"] = "apgd"
     norm: Literal["linf", "l2"] = "linf"
     iterations: Count = 100
     loss: Literal["ce", "dlr", "targeted-dlr"] = "ce"
     targets: Count = 9
     restarts: Count = 1
+
+    @property
+    def least_classes(self) -> int:
+        return {"ce": 2, "dlr": 3, "targeted-dlr": 4}[self.loss]
+
+    def passes(self, classes: int) -> float:
+        targets = min(self.targets, classes - 1) if self.loss == "targeted-dlr" else 1
+        return (self.iterations + 1) * targets * self.restarts * self.eot

@@ -1,0 +1,41 @@
+"""Attacks that are made of others: AutoAttack, transfer from another network, a training attack on test images."""
+
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from trainables import config
+from trainables.attacks.building_blocks.closest import Attacked
+from trainables.attacks.case import Case
+from trainables.attacks.run import run_attack
+from trainables.attacks.training.batch import Batch
+from trainables.config.registry import TRAINING_ATTACK
+from trainables.joint import attack_weights, final_only
+
+
+def autoattack(spec: config.AutoAttack, c: Case) -> Attacked:
+    """Run the parts of AutoAttack, each on what those before it left right."""
+
+    def run(part: Any, x: Tensor, y: Tensor) -> Tensor:
+        return run_attack(part, c.network, x, y, c.weights, c.generator, complete=c.complete).images
+
+    return c.one_by_one([partial(run, part) for part in spec.parts])
+
+
+def transfer(spec: config.Transfer, c: Case) -> Attacked:
+    """Run an attack on another network, and look at its images on this one."""
+    place = spec.source, spec.checkpoint
+    if place not in c.sources:
+        there = ", ".join("/".join(other) for other in c.sources) or "none"
+        raise ValueError(f"attack.source = {'/'.join(place)}: this network is not there to transfer from; there: {there}")
+    source = c.sources[place]
+    weights = attack_weights(spec.attack.aim, source.module)
+    return c.blindly(lambda: run_attack(spec.attack, source.network, c.x, c.y, weights, c.generator).images)
+
+
+def as_training(spec: config.AsTraining, c: Case) -> Attacked:
+    """Run a training attack on the images, as one batch of a first epoch."""
+    weights = final_only(c.weights) if getattr(spec.attack, "beta_atk", "own") == "0" else c.weights
+    batch = Batch(c.network, c.x, c.y, weights, c.generator, epoch=1)
+    return c.blindly(lambda: TRAINING_ATTACK.load(spec.attack.name)(spec.attack, batch).images)

@@ -1,0 +1,13 @@
+"""Auto-PGD while a network is trained."""
+
+from trainables import config
+from trainables.attacks.methods.apgd import apgd
+from trainables.attacks.training.batch import Adversarial, Batch
+
+
+def attack(spec: config.APGD, b: Batch) -> Adversarial:
+    """Run APGD on the cross-entropy as a specification says."""
+    images = apgd(
+        b.model, b.x, b.y, eps=spec.eps, iterations=spec.iterations, objective=b.objective("ce"), generator=b.generator
+    )
+    return Adversarial(images)

@@ -1,0 +1,17 @@
+"""PGD while a network is trained (Madry et al., ICLR 2018; TRADES: Zhang et al., ICML 2019)."""
+
+from trainables import config
+from trainables.attacks.training.batch import Adversarial, Batch
+
+
+def attack(spec: config.TrainingPGD, b: Batch) -> Adversarial:
+    """Run PGD on a batch as a specification says."""
+    return b.ascend(
+        b.objective(spec.loss, spec.bn),
+        eps=spec.eps,
+        step=spec.step,
+        iterations=spec.iterations,
+        start=spec.start,
+        norm=spec.norm,
+        bn=spec.bn,
+    )

@@ -1,0 +1,88 @@
+"""The built-in networks: their blocks, and what each computes on the way to every position. Imports no torch."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from trainables.config.data import DatasetInfo
+from trainables.config.registry import MODEL, Entry
+
+#: Channels of a wide ResNet's stem, and of VGG's stages in widths.
+STEM, VGG_WIDTHS = 16, (1, 2, 4, 8, 8)
+
+
+class Place(NamedTuple):
+    """What leads to a position ("" for none): multiply-adds, and the channels and side in pixels of the features there."""
+
+    position: str
+    work: int
+    channels: int
+    size: int
+
+
+class Architecture(NamedTuple):
+    """A network as planning knows it.
+
+    ``blocks``: in each stage, convolutions for networks without blocks. Positions are ``block<stage>.<block>``, both counted
+    from 1. ``places``: from its name, width and data set, every position in forward order, behind the last one the classifier's
+    features; None where only counting tells.
+    """
+
+    blocks: tuple[int, ...]
+    places: Callable[[str, int, DatasetInfo], Iterator[Place]] | None = None
+
+
+def convolution(before: int, after: int, kernel: int, size: int) -> int:
+    """Multiply-adds of a convolution; ``size``: side of its output in pixels."""
+    return before * after * kernel**2 * size**2
+
+
+def _resnet(name: str, width: int, info: DatasetInfo) -> Iterator[Place]:
+    wide, bottleneck = name.startswith("wrn"), name == "resnet-50"
+    before, size = STEM if wide else width, info.size
+    yield Place("", convolution(info.channels, before, 3, size), before, size)
+    for stage, blocks in enumerate(MODEL.infos[name].blocks, 1):
+        channels = width * 2 ** (stage - 1)
+        after = 4 * channels if bottleneck else channels
+        for block in range(1, blocks + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            fine, size = size, -(-size // stride)
+            if bottleneck:
+                work = convolution(before, channels, 1, fine) + convolution(channels, after, 1, size)
+            else:
+                work = convolution(before, channels, 3, size)
+            work += convolution(channels, channels, 3, size)
+            if stride > 1 or before != after:
+                work += convolution(before, after, 1, size)
+            yield Place(f"block{stage}.{block}", work, after, size)
+            before = after
+
+
+def _vgg(name: str, width: int, info: DatasetInfo) -> Iterator[Place]:
+    before, size = info.channels, info.size
+    for stage, convolutions in enumerate(MODEL.infos[name].blocks, 1):
+        after = width * VGG_WIDTHS[stage - 1]
+        for n in range(1, convolutions + 1):
+            yield Place(f"block{stage}.{n}", convolution(before, after, 3, size), after, size)
+            before = after
+        size = max(1, size // 2)
+
+
+def _lenet(name: str, width: int, info: DatasetInfo) -> Iterator[Place]:
+    first, second = width, max(1, width * 8 // 3)
+    half, quarter = info.size // 2, info.size // 4
+    yield Place("block1.1", convolution(info.channels, first, 5, info.size), first, info.size)
+    yield Place("block2.1", convolution(first, second, 5, half), second, half)
+    yield Place("", second * quarter**2 * 120 + 120 * 84, 84, 1)
+
+
+for _name, _implementation, _architecture in (
+    ("resnet-10", "trainables.models.resnet:ResNet", Architecture((1, 1, 1, 1), _resnet)),
+    ("resnet-18", "trainables.models.resnet:ResNet", Architecture((2, 2, 2, 2), _resnet)),
+    ("resnet-50", "trainables.models.resnet:resnet_of_bottlenecks", Architecture((3, 4, 6, 3), _resnet)),
+    ("wrn-28", "trainables.models.wide_resnet:WideResNet", Architecture((4, 4, 4), _resnet)),
+    ("wrn-34", "trainables.models.wide_resnet:WideResNet", Architecture((5, 5, 5), _resnet)),
+    ("vgg-16", "trainables.models.vgg:VGG", Architecture((2, 2, 3, 3, 3), _vgg)),
+    ("vgg-16-bn", "trainables.models.vgg:vgg_with_batch_norms", Architecture((2, 2, 3, 3, 3), _vgg)),
+    ("lenet", "trainables.models.lenet:LeNet", Architecture((1, 1), _lenet)),
+):
+    MODEL.add(Entry(MODEL.title, _name, _architecture, _implementation, version=1))
