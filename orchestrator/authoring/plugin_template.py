@@ -1,10 +1,10 @@
-"""What `advsweep new-study --parts` writes: a study with a part of every kind of one's own, under the name mine/beta."""
+"""What `advsweep new-study --plugins` writes: a study with a plugin of most kinds, under the name mine/beta."""
 
-PARTS = '''"""A study with parts of one's own: `advsweep run mine/beta --study-file THIS_FILE --profile demo`.
+PARTS = '''"""A study with plugins: `advsweep run mine/beta --study-file THIS_FILE --profile demo`.
 
-A part is a configuration, whose fields can be set like any other, and below it what does the work. Take out what is not needed.
-trainables/plugins/registration.py says what each kind promises, and the house's own parts are good models. Editing a part trains anew
-what has it. What else the file imports from its own folder is taken along to other nodes; data are not.
+A plugin is a specification, whose fields can be set like any other, and below it what does the work. Take out what is not needed.
+trainables/plugins/registration.py says what each kind promises, and the built-ins are good models. Editing a plugin trains or
+attacks anew what has it. What else the file imports from its own folder is shipped to other nodes with it; data are not.
 """
 
 from typing import Literal
@@ -45,6 +45,9 @@ class GateModule(plugins.InsertedModule):
 
 
 class Corners(plugins.Linf, plugins.Scored):  # or plugins.Expected for an attack by gradients of case.model
+    sees = plugins.Sees.SCORES
+    iterates = True
+
     name: Literal["corners"] = "corners"
     iterations: int = 10
 

@@ -112,7 +112,7 @@ def run(
 def make_plan(
     studies: "Sequence[Study]", profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
 ) -> "tuple[Plan, Store]":
-    """These studies' plan against a storage's record, and the record. ``more``: see :func:`orchestrator.planning.expansion.plan`."""
+    """These studies' plan against a storage's record, and the record. ``more``: see :func:`.expansion.plan`."""
     from orchestrator.planning.expansion import plan as make
     from orchestrator.planning.settings import parse
     from orchestrator.plugins.preflight import preflight

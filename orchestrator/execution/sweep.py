@@ -107,7 +107,7 @@ def _run(
     console: Console,
     prefixes: Mapping[str, Sequence[PlannedTrial]] = MappingProxyType({}),
 ) -> Outcome:
-    """Run what the plan has left to do, told to whoever listens. ``prefixes``: see :class:`~orchestrator.planning.plan.Plan`."""
+    """Run what the plan has left to do, told to whoever listens. ``prefixes``: see :class:`.Plan`."""
     if not plan.to_run:
         return Outcome({}, {})
     jobs = [Job.of(trial, store, place.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]

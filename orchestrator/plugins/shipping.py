@@ -27,7 +27,7 @@ _PREFIX = "study_file_"
 
 
 class File(NamedTuple):
-    """A file of plugins as it is shipped. ``module``: the name of the module that it became; ``texts``: by paths beside ``file``."""
+    """A file of plugins as it is shipped: the ``module`` that it became, and ``texts`` by their paths beside ``file``."""
 
     module: str
     file: str
@@ -35,7 +35,7 @@ class File(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """``files`` that a process has run, and the ``fingerprints`` of plugins that another one is to have, theirs or packages'."""
+    """``files`` that a process has run, and the ``fingerprints`` of plugins that another one is to have."""
 
     files: tuple[File, ...] = ()
     fingerprints: tuple[tuple[str, str], ...] = ()

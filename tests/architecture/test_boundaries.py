@@ -29,7 +29,7 @@ def test_the_contracts_hold() -> None:
         ("benchmarks/training.py", "import ray"),
         ("trainables/trial.py", "import analysis.schema"),
         ("search_spaces/study.py", "import pydantic"),
-        ("search_spaces/cas/space.py", "import trainables.config"),
+        ("search_spaces/papers/cas/space.py", "import trainables.config"),
         ("analysis/stats.py", "import torch"),
         ("analysis/load.py", "import orchestrator.record.store"),
         ("orchestrator/record/store.py", "import analysis.tables"),

@@ -12,9 +12,10 @@ import torch
 from cases import EVERY_MODULE, batch, draws, module_spec, network, spec, specs
 
 from trainables import config
+from trainables.config.registry import MEASURE
 from trainables.data import Examples
 from trainables.joint import attack_weights
-from trainables.measures import MEASURES, Subject, run_measure
+from trainables.measures import Subject, run_measure
 from trainables.trial import Trial
 
 NAMES = list(specs(config.Measure))
@@ -38,7 +39,7 @@ def subject(module, model=None, n=16, **settings):
     spec = module_spec(module)
     model = model or trained(module)
     examples = Examples((x * 255).to(torch.uint8), y)
-    return Subject(model, examples, lambda a: attack_weights(getattr(a, "beta_atk", "own"), spec), seed=0, **settings)
+    return Subject(model, examples, lambda a: attack_weights(a.aim, spec), seed=0, **settings)
 
 
 @functools.cache
@@ -53,7 +54,7 @@ every_module = pytest.mark.parametrize("module", EVERY_MODULE)
 
 
 def test_the_configuration_and_the_table_hold_the_same_names():
-    assert list(MEASURES) == NAMES
+    assert list(MEASURE.entries) == NAMES
 
 
 @every_measure
@@ -193,7 +194,8 @@ def test_the_images_are_those_of_the_evaluation(module, attack):
             seen.append((logits >= logits.gather(1, y[:, None])).sum(1) - 1)
         return {}
 
-    with patch.dict(MEASURES, {"sensitivity": record}):
+    stand_in = replace(MEASURE.entries["sensitivity"], implementation=record)
+    with patch.dict(MEASURE.entries, {"sensitivity": stand_in}):
         ours.measure(config.Sensitivity(attack=attack), weights)
     ranks = torch.cat(seen).numpy()
     # What was broken on the way is wrong, though it may be right at the end.

@@ -8,23 +8,23 @@ import torch
 from cases import DIGITS, EVERY_MODULE, RESNET, batch, module_spec, seeded, specs
 
 from trainables import config
+from trainables.config.registry import MODULE
 from trainables.joint import training_weights
 from trainables.models import build_model
-from trainables.modules import MODULES
 from trainables.objectives import loss
 
 WIDE = config.Model(name="wrn-28", width=4)
 PLACES = [(model, (p,)) for model in (RESNET, WIDE) for p in model.positions()]
 PLACES += [(model, tuple(model.positions())) for model in (RESNET, WIDE)]
 
-every_module = pytest.mark.parametrize("name", MODULES)
+every_module = pytest.mark.parametrize("name", EVERY_MODULE[1:])
 every_place = pytest.mark.parametrize(("model", "positions"), PLACES, ids=lambda v: getattr(v, "name", None) or "+".join(v))
 
 
 def build(name, chance=None, spec=None):
     """The module in evaluation mode: batch statistics tie examples together, and need more than one."""
     with torch.random.fork_rng(devices=()):
-        module = MODULES[name](spec or module_spec(name), 0, channels=6, classes=7).eval()
+        module = MODULE.load(name)(spec or module_spec(name), 0, channels=6, classes=7).eval()
     module.chance = chance
     return module
 

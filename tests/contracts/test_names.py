@@ -1,15 +1,27 @@
-"""Networks and data sets have the same names in the configuration and in the tables."""
+"""Whatever is registered can be loaded, says what its kind says, and keys pin its version."""
 
-from typing import get_args
+import pytest
 
-from trainables import config
-from trainables.data import LOADERS
-from trainables.models import MODELS
+from trainables.config.registry import ATTACK, KINDS, MODULE
 
-
-def test_models():
-    assert set(get_args(config.Model.model_fields["name"].annotation)) == config.BLOCKS.keys() == MODELS.keys()
+ENTRIES = [entry for kind in KINDS for entry in kind.entries.values()]
 
 
-def test_data_sets():
-    assert set(get_args(config.Data.model_fields["dataset"].annotation)) == config.DATASETS.keys() == LOADERS.keys()
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.name != "none"], ids=str)
+def test_an_implementation_is_there(entry):
+    assert callable(entry.load()) or entry.kind == "data set"
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=str)
+def test_a_built_in_has_a_version(entry):
+    assert isinstance(entry.version, int)
+    assert entry.version >= 1
+
+
+@pytest.mark.parametrize("spec", ATTACK.infos.values(), ids=lambda spec: spec.__name__)
+def test_an_attack_says_what_it_sees(spec):
+    assert spec.sees in {"gradients", "scores", "decisions", "nothing"}
+
+
+def test_the_network_as_it_is_needs_nothing():
+    assert MODULE.entries["none"].implementation == ""

@@ -7,9 +7,10 @@ from cases import DIGITS, batch
 from pydantic import ValidationError
 
 from trainables import config
-from trainables.models import MODELS, build_model
+from trainables.config.registry import MODEL
+from trainables.models import build_model
 
-every_model = pytest.mark.parametrize("name", MODELS)
+every_model = pytest.mark.parametrize("name", MODEL.entries)
 
 #: Data sets of different shapes.
 SHAPES = {info[:3]: dataset for dataset, info in config.DATASETS.items()}

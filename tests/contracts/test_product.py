@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from trainables import config
 from trainables.checkpoint import pack_state, unpack_state
+from trainables.config.registry import MODEL
 from trainables.trial import Trial
 
 ATTACKS = ["none", *specs(config.TrainingAttack)]
 OBJECTIVES = list(specs(config.Objective))
-MODELS = config.Model.model_fields["name"].annotation.__args__
+MODELS = list(MODEL.entries)
 
 #: The narrowest that has room for what a method counts: classes, top-k, winners.
 NARROW = {"lenet": 3}

@@ -112,8 +112,7 @@ def _trial(**settings: Any) -> Trial:
         "selection": selection,
         "seed": 3,
     }
-    trial = Trial(config.TrialConfig(**{**defaults, **settings}), RUNTIME)
-    return trial
+    return Trial(config.TrialConfig(**{**defaults, **settings}), RUNTIME)
 
 
 def _trainings() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -59,9 +59,7 @@ def expanded(study: Study, profile: str) -> dict[str, list[str]]:
             for t in made.trials
             for e in t.evaluations
         ],
-        "measures": [
-            f"{names[t.key]} {m.checkpoint} {text(m.measure, sources)}" for t in made.trials for m in t.measurements
-        ],
+        "measures": [f"{names[t.key]} {m.checkpoint} {text(m.measure, sources)}" for t in made.trials for m in t.measurements],
         "manifest": [json.dumps(value) for value in (manifest.factors, columns, printed, manifest.selection, *rows)],
     }
 

@@ -12,7 +12,7 @@ from search_spaces.factor import Eps, Settings
 from search_spaces.papers.cifs import CIFS
 from search_spaces.profiles import ATTACKS
 from trainables.attacks import run_attack
-from trainables.config import Natural, NoModule, Runtime, TrialConfig, heads
+from trainables.config import Aim, Natural, NoModule, Runtime, TrialConfig, heads
 from trainables.data import load
 from trainables.joint import attack_weights
 from trainables.models import Network, build_model
@@ -135,7 +135,7 @@ def strong(victim: Trained, source: Trained) -> dict[str, float]:
     for label, aim, attacked, inserted in routes:
         beta = "0" if aim in ("bare", "transfer") else aim
         spec = configure_attack(resolve({**ATTACKS[label], "iterations": 100, "beta_atk": beta}, PROFILE.eps))
-        x_adv = run_attack(spec, attacked, x, y, attack_weights(beta, inserted), generator(0, label)).images
+        x_adv = run_attack(spec, attacked, x, y, attack_weights(Aim.parse(beta), inserted), generator(0, label)).images
         with torch.no_grad():
             right[f"{label} {aim}"] = (network(x_adv).logits.argmax(1) == y).numpy()
     right["worst"] = np.logical_and.reduce(list(right.values()))

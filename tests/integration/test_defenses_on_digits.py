@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from defenses import DEFENSES, Trained, configuration, strong, train
 
-from trainables.attacks import TRAINING_ATTACKS
-from trainables.modules import MODULES
-from trainables.objectives import LEARNERS, OBJECTIVES
+from trainables.config.registry import MODULE, OBJECTIVE, TRAINING_ATTACK
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -74,6 +72,6 @@ def names(part: str) -> set[Any]:
 
 
 def test_no_defense_is_left_out() -> None:
-    assert names("module") == {"none", *MODULES}
-    assert names("objective") == {*OBJECTIVES, *LEARNERS}
-    assert names("attack") == {None, *TRAINING_ATTACKS}
+    assert names("module") == {*MODULE.entries}
+    assert names("objective") == {*OBJECTIVE.entries}
+    assert names("attack") == {None, *TRAINING_ATTACK.entries}

@@ -119,7 +119,7 @@ def recorded(name: str, network: Network, source: Network, examples: Examples) -
     for attack in attacks():
         sources = {(attack.source, attack.checkpoint): Source(source, NoModule())} if isinstance(attack, Transfer) else {}
         stream = evaluation_stream(attack)
-        ranks = evaluate(network, examples, attack, attack_weights("own", NoModule()), 0, stream, sources).ranks[0]
+        ranks = evaluate(network, examples, attack, attack_weights(None, NoModule()), 0, stream, sources).ranks[0]
         found = {"head": "final", "attack_spec": attack.model_dump_json(), "accuracy": (ranks == 0).mean(), "ranks": ranks}
         rows.append({**place, **found})
     (measurement,) = AT.measurements

@@ -1,20 +1,18 @@
 """Passes of a training, beside what torch counts while it runs."""
 
-from typing import get_args
-
 import pytest
 from tiny_study import RUNTIME, SETTINGS
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from orchestrator.cost.network_size import multiply_adds
-from orchestrator.cost.passes import objective_passes, selection_passes, training_attack_passes, training_passes
+from orchestrator.cost.passes import selection_passes, training_passes
 from orchestrator.planning.settings import configure, resolve
-from trainables.config import Data, Objective, Selection, TrainingAttack, TrialConfig
+from trainables.config import Data, Selection, TrialConfig
+from trainables.config.registry import OBJECTIVE, TRAINING_ATTACK
 from trainables.trial import Trial
 
-OBJECTIVES = [cls.model_fields["name"].default for cls in get_args(get_args(Objective)[0])]
-ATTACKS = [cls.model_fields["name"].default for cls in get_args(get_args(TrainingAttack)[0])]
+OBJECTIVES, ATTACKS = list(OBJECTIVE.entries), list(TRAINING_ATTACK.entries)
 
 #: What must be said of an attack beside its name.
 FIELDS = {
@@ -83,7 +81,8 @@ def test_so_does_an_epoch_of_their_variants(objective, attack, fields):
 
 
 def test_what_a_step_costs():
-    by_objective = {name: objective_passes(configuration(name, None if name == "standard" else "pgd")) for name in OBJECTIVES}
+    by_objective = {name: configuration(name, None).objective.passes(True) for name in ("standard",)}
+    by_objective |= {name: configuration(name).objective.passes(True) for name in OBJECTIVES if name != "standard"}
     assert by_objective == {
         "standard": 1.5,
         "at": 1.5,
@@ -95,7 +94,7 @@ def test_what_a_step_costs():
         "pcl": 3,
         "afd": 3.5,
     }
-    by_attack = {name: training_attack_passes(configuration(attack=name).attack) for name in ATTACKS}
+    by_attack = {name: configuration(attack=name).attack.passes() for name in ATTACKS}
     assert by_attack == {
         "pgd": 3,
         "fgsm-rs": 1,

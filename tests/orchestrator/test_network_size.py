@@ -5,7 +5,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from orchestrator.cost.network_size import multiply_adds
-from trainables.config import BLOCKS, DATASETS, Data, Model, NoModule, TrialConfig
+from trainables.config import DATASETS, Data, Model, NoModule, TrialConfig
+from trainables.config.registry import MODEL
 from trainables.models import build_model
 from trainables.rng import generator
 
@@ -23,7 +24,7 @@ def counted(model, module, dataset):
 
 
 @pytest.mark.parametrize("dataset", ["digits", "mnist", "cifar100", "tiny-imagenet"])
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", MODEL.entries)
 def test_a_network_computes_what_torch_counts(name, dataset):
     model = Model(name=name, width=WIDTHS.get(name, 8))
     assert multiply_adds(model, NoModule(), DATASETS[dataset]) == counted(model, NoModule(), dataset)

@@ -18,7 +18,7 @@ from orchestrator.authoring.study_files import load
 from orchestrator.cli import app
 from orchestrator.cli.options import find_studies
 from orchestrator.cost.network_size import multiply_adds
-from orchestrator.cost.passes import FORWARD, WEIGHTS, evaluation_passes, objective_passes, training_passes
+from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.cost.throughput import recorded
 from orchestrator.errors import AdvsweepError, BadInput
 from orchestrator.execution.job import Job
@@ -26,10 +26,11 @@ from orchestrator.execution.worker import SourceMissing, Work
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import check_fields, configure, configure_attack
 from orchestrator.plugins import shipping
-from orchestrator.plugins.preflight import rehearse
+from orchestrator.plugins.preflight import preflight
 from search_spaces.factor import Eps
 from trainables.config import DATASETS, Model, NoModule, registry, trial_key
 from trainables.config.parsing import reopen
+from trainables.config.passes import FORWARD, WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +53,7 @@ TINY = {
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
     """What a test registers is gone after it."""
-    restore, files = registry.settled(), dict(shipping._FILES)
+    restore, files = registry.restorable(), dict(shipping._FILES)
     yield
     restore()
     reopen()
@@ -71,9 +72,8 @@ def file(tmp_path) -> Path:
 def forget() -> None:
     """What this process would know without the file."""
     for kind in registry.KINDS:
-        kind.parts.clear()
-        for table in kind.tables.values():
-            table.clear()
+        for name in kind.plugins:
+            del kind.entries[name], kind.infos[name]
     reopen()
 
 
@@ -91,7 +91,7 @@ def tiny_plan_of(file, **overrides):
 
 def test_the_template_is_a_study_that_runs_to_its_end(file, store):
     made = tiny_plan_of(file)
-    rehearse(made)
+    preflight(made)
     assert [t.label for t in made.trials] == ["Vanilla seed 0", "Gate seed 0", "Gate and Focal seed 0"]
     names = {e.attack.name for t in made.trials for e in t.evaluations}
     assert names == {"natural", "pgd", "corners"}
@@ -117,16 +117,16 @@ def test_the_template_is_a_study_that_runs_to_its_end(file, store):
 )
 def test_the_other_parts_of_the_template_run_too(file, store, settings):
     made = tiny_plan_of(file, **{"module.name": "gate", **settings})
-    rehearse(made)
+    preflight(made)
     work = finish(tiny(made, store)[0])
     assert work.history[0]["natural_accuracy"] >= 0
-    assert len(set(map(str, registry.used(made.trials[0].config)))) >= 2
+    assert len(registry.used_plugins(made.trials[0].config)) >= 2
 
 
 def test_reading_a_file_again_changes_nothing(file):
-    first, parts_then = load([file]), registry.every()
+    first, parts_then = load([file]), registry.plugins()
     assert load([file, file]) == first
-    assert registry.every() == parts_then
+    assert registry.plugins() == parts_then
 
 
 def test_an_edited_file_is_read_anew_and_trains_anew(file):
@@ -191,7 +191,7 @@ def test_what_they_cost(file):
     house, _ = configure([TINY], {})
     assert evaluation_passes(house, attack) == 64 * 7
     mine, _ = configure([TINY, {"objective.name": "focal", "attack.name": "one-step", "attack.eps": 0.1}], {})
-    assert objective_passes(mine) == 2 * WEIGHTS
+    assert mine.objective.passes(True) == 2 * WEIGHTS
     assert training_passes(mine) == 64 * 0.75 * (1 + 2 * WEIGHTS)
     assert FORWARD == 0.5
 
@@ -257,9 +257,9 @@ def test_a_job_without_parts_needs_none(store, tmp_path):
 
 def test_another_version_of_a_package_is_told(file):
     load([file])
-    there = shipping.bundle([registry.MODULE.parts["gate"]])
+    there = shipping.bundle([registry.MODULE.entries["gate"]])
     shipping.unpack(there)
-    registry.MODULE.parts["gate"] = registry.MODULE.parts["gate"]._replace(fingerprint="another")
+    registry.MODULE.add(registry.renumbered(registry.MODULE.entries["gate"], "another"))
     with pytest.raises(BadInput, match=r"^module 'gate' is other code on this node: the packages that it comes from"):
         shipping.unpack(there)
     forget()
@@ -269,12 +269,12 @@ def test_another_version_of_a_package_is_told(file):
 
 def test_a_file_that_needs_what_another_node_has_not_is_told_there(file):
     load([file])
-    there = shipping.bundle(registry.every())
+    there = shipping.bundle(registry.plugins())
     forget()
     missing = there.files[0]._replace(module="study_file_elsewhere", texts={"own.py": f"import no_such_module\n{PARTS}"})
     with pytest.raises(BadInput, match=r"^own\.py cannot be run here: ModuleNotFoundError: No module named 'no_such_module'$"):
         shipping.unpack(there._replace(files=(missing,)))
-    assert not registry.every()
+    assert not registry.plugins()
 
 
 # --- what was recorded, without the file --------------------------------------------------------------------------------
@@ -325,12 +325,12 @@ def test_what_is_not_known_does_not_count_in_an_estimate(file, store):
     ],
 )
 def test_mistakes_name_file_and_line_and_leave_nothing(file, old, new, message):
-    before = registry.every()
+    before = registry.plugins()
     file.write_text(PARTS.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(BadInput) as error:
         load([file])
     assert str(error.value).replace(f"{file.parent}/", "").startswith(f"own.py, line {LINE}: {message}")
-    assert registry.every() == before
+    assert registry.plugins() == before
     file.write_text(PARTS, encoding="utf-8")
     assert load([file])
 
@@ -412,7 +412,7 @@ def test_an_installed_package_registers_its_parts(tmp_path):
     info = tmp_path / "gates-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gates\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[advsweep.parts]\ngates = gates.parts\n")
+    (info / "entry_points.txt").write_text("[advsweep.plugins]\ngates = gates.parts\n")
 
     def command(*arguments):
         program = "from orchestrator.cli import main; main()"

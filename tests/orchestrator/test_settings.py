@@ -195,7 +195,10 @@ MODULES = "'none', 'cas', 'cifs'"
         ("module.name=null", f"module.name = 'None': allowed: {MODULES}"),
         ("module.imgf.name=relu", "module.imgf.name = 'relu': allowed: 'sigmoid', 'softplus', 'softmax'"),
         ("attack.name=cw", "attack.name = 'cw': allowed: 'pgd'"),
-        ("selection.attack.name=bim", "selection.attack.name = 'bim': allowed: 'natural', 'noise', 'fgsm', 'pgd', 'cw', "),
+        (
+            "selection.attack.name=bim",
+            "selection.attack.name = 'bim': allowed: 'natural', 'noise', 'square', 'nattack', ",
+        ),
         ("model.name=vgg", "model.name = 'vgg': allowed: 'resnet-10', 'resnet-18', "),
         ("data.dataset=cifar", "data.dataset = 'cifar': allowed: 'cifar10', 'cifar100', 'svhn', 'mnist', 'fashion-mnist', "),
         ('training={"lr": 1, "foo": 2}', "training.foo = 2: there is no such field"),

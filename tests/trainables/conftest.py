@@ -31,7 +31,7 @@ def chance() -> torch.Generator:
 @pytest.fixture
 def forgotten():
     """What a test registers is gone after it."""
-    restore = registry.settled()
+    restore = registry.restorable()
     yield
     restore()
     reopen()

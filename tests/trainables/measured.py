@@ -31,7 +31,7 @@ def subject(module=None, model=RESNET, n=40, **settings):
         network.train()(images(data))
 
     def weights(attack):
-        return attack_weights(getattr(attack, "beta_atk", "own"), module)
+        return attack_weights(attack.aim, module)
 
     return Subject(network.eval(), data, weights, seed=3, **settings)
 

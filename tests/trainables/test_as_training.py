@@ -28,7 +28,7 @@ CAS = config.CAS(positions=("block4.1", "block3.1"))
 @pytest.mark.parametrize("module", [config.NoModule(), CAS], ids=["none", "cas"])
 def test_images_are_the_trainings(attack, module):
     ours, (x, y) = build_model(MODEL, module, config.DATASETS["digits"], seed=0), examples(20)
-    spec, weights = config.AsTraining(attack=attack), attack_weights("own", module)
+    spec, weights = config.AsTraining(attack=attack), attack_weights(None, module)
     found = run_attack(spec, ours, x, y, weights, torch.Generator().manual_seed(3)).images
     expected = training_attack(attack, module, ours, x, y, torch.Generator().manual_seed(3), epoch=1).images
     assert torch.equal(found, expected)

@@ -111,7 +111,7 @@ def found(monkeypatch):
             return ((images.to(dtype), labels) for images, labels in evaluation_batches(test, BATCH))
 
         monkeypatch.setattr(evaluation, "evaluation_batches", batches)
-        weights = attack_weights(getattr(attack, "beta_atk", "own"), module)
+        weights = attack_weights(attack.aim, module)
         sources = {("0" * 16, "last"): Source(network("none", dtype)[0], config.NoModule())}
         arguments = ours, test, attack, weights, 0, "stream", sources
         return ours, [evaluate(*arguments, complete=complete) for complete in (True, False)]
@@ -125,11 +125,11 @@ def same(attack, plain, cheap):
         assert (one is None) == (other is None)
     assert np.mean(plain.ranks[0] == 0) == np.mean(cheap.ranks[0] == 0)
     for each in (plain, cheap):
-        assert (each.broken is not None) == (config.gradient_steps(attack) is not None)
+        assert (each.broken is not None) == (attack.gradient_steps is not None)
         if each.broken is not None:
             assert each.broken.dtype == np.uint16
             assert ((each.broken == NEVER) == (each.ranks[0] == 0)).all()
-            assert each.broken[each.broken != NEVER].max() <= config.gradient_steps(attack)
+            assert each.broken[each.broken != NEVER].max() <= attack.gradient_steps
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=title)
@@ -288,7 +288,7 @@ def test_a_hidden_view_is_left_between_restarts():
     ours, module = network("cas")
     x, y = examples(100)
     spec = config.PGD(**STEP, iterations=3, restarts=4, view="soft")
-    weights = attack_weights("0", module)
+    weights = attack_weights(config.Aim(0.0), module)
     seen = []
     handle = ours.register_forward_pre_hook(lambda _, inputs: seen.append((len(inputs[0]), inputs[0].requires_grad)))
     run_attack(spec, ours, x, y, weights, torch.Generator(), complete=False)

@@ -63,7 +63,7 @@ def test_autoattack(training, record_property):
 
 
 def test_the_parts_are_the_papers():
-    standard = config.AutoAttack(eps=0.1, beta_atk="2", view="soft").parts()
+    standard = config.AutoAttack(eps=0.1, beta_atk="2", view="soft").parts
     assert [(p.name, p.eps, p.norm, p.beta_atk) for p in standard] == [
         (name, 0.1, "linf", "2") for name in ("apgd", "apgd", "fab", "square")
     ]
@@ -71,9 +71,9 @@ def test_the_parts_are_the_papers():
     assert [p.view for p in standard[:3]] == ["soft"] * 3
     assert (standard[1].targets, standard[2].targets, standard[3].queries) == (9, 9, 5000)
     assert {p.iterations for p in standard[:3]} == {100}
-    rand = config.AutoAttack(eps=1.0, norm="l2", version="rand").parts()
+    rand = config.AutoAttack(eps=1.0, norm="l2", version="rand").parts
     assert [(p.loss, p.eot, p.norm) for p in rand] == [("ce", 20, "l2"), ("dlr", 20, "l2")]
-    assert [p.name for p in config.AutoAttack(eps=0.1, version="apgd-square").parts()] == ["apgd", "square"]
+    assert [p.name for p in config.AutoAttack(eps=0.1, version="apgd-square").parts] == ["apgd", "square"]
 
 
 def test_apgd_finds_a_linear_models_optimum_in_one_step(chance):

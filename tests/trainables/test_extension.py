@@ -28,8 +28,8 @@ from pydantic import ValidationError
 from trainables import config
 from trainables.config import registry
 from trainables.config.parsing import ATTACK, reopen
-from trainables.modules import MODULES
-from trainables.plugins.registration import BadPart, Silent, attack, data, model, module, objective, training_attack
+from trainables.config.registry import MODULE
+from trainables.plugins.registration import BadPlugin, Silent, attack, data, model, module, objective, training_attack
 from trainables.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("forgotten")
@@ -58,16 +58,15 @@ def test_it_comes_back_from_the_record_complete_and_without_a_warning(kind, recw
     spec = registered(kind)
     assert config.TrialConfig.model_validate_json(spec.model_dump_json()) == spec
     assert not recwarn.list
-    assert list(registry.used(spec)) == list(registry.every())
+    assert registry.used_plugins(spec) == {*registry.plugins()}
 
 
 @every_part
 def test_without_it_nothing_is_known_of_it(kind):
     text = registered(kind).model_dump_json()
-    for kinds in registry.KINDS:
-        kinds.parts.clear()
-        for table in kinds.tables.values():
-            table.clear()
+    for kind in registry.KINDS:
+        for name in kind.plugins:
+            del kind.entries[name], kind.infos[name]
     reopen()
     with pytest.raises(ValueError, match=r"\b(half|small|dim|margin|twice|corner|blur)\b"):
         config.TrialConfig.model_validate_json(text)
@@ -83,7 +82,7 @@ def test_an_attack_of_ones_own_is_an_attack_everywhere():
     ]
     assert ATTACK.validate_json(nested[0].model_dump_json()) == nested[0]
     assert [type(spec).model_validate_json(spec.model_dump_json()) for spec in nested] == nested
-    assert all([*registry.used(spec)] == [*registry.every()] for spec in nested)
+    assert all(registry.used_plugins(spec) == {*registry.plugins()} for spec in nested)
     training_attack(Corner)(corner)
     inner = config.AsTraining(attack=Corner(eps=0.1))
     assert ATTACK.validate_json(inner.model_dump_json()) == inner
@@ -186,18 +185,18 @@ class OtherDim(Silent):
     ],
 )
 def test_what_cannot_be_registered_says_why(register, message):
-    with pytest.raises(BadPart) as error:
+    with pytest.raises(BadPlugin) as error:
         register()
     assert str(error.value).startswith(message)
-    assert not registry.every() or message.endswith("with different")
+    assert not registry.plugins() or message.endswith("with different")
 
 
 def test_registering_the_same_again_changes_nothing():
     module(Dim)(DimModule)
-    before = registry.every()
+    before = registry.plugins()
     module(Dim)(DimModule)
-    assert registry.every() == before
-    assert MODULES["dim"] is DimModule
+    assert registry.plugins() == before
+    assert MODULE.load("dim") is DimModule
 
 
 def test_objectives_say_whether_they_are_attacked():
@@ -214,5 +213,5 @@ def test_what_it_looks_at_is_not_known_so_that_no_training_is_the_beginning_of_a
     spec = registered(kind)
     stepwise = spec.model_copy(update={"training": config.Training(epochs=2, batch_size=16)})
     without = config.TrialConfig(training=stepwise.training)
-    assert config.course(without) is not None
-    assert config.course(stepwise) is None
+    assert config.prefix_family(without) is not None
+    assert config.prefix_family(stepwise) is None

@@ -13,7 +13,7 @@ from brought import PARTS, Blur, DimModule, blur, registered, tiny
 from trainables import config
 from trainables.config import registry
 from trainables.config.parsing import reopen
-from trainables.plugins.registration import BadPart, Silent, attack, module
+from trainables.plugins.registration import BadPlugin, Silent, attack, module
 
 pytestmark = pytest.mark.usefixtures("forgotten")
 
@@ -25,8 +25,8 @@ def test_the_keys_of_the_houses_parts_stay_whatever_is_registered():
         return [make(spec) for make, spec in zip((config.trial_key, config.attack_key, config.measure_key), SPECS, strict=True)]
 
     texts = [
-        json.dumps([kind, config.NUMERICS, spec.model_dump(mode="json")], **COMPACT)
-        for kind, spec in zip(KINDS, SPECS, strict=True)
+        json.dumps([kind, spec.model_dump(mode="json"), dict(versions)], **COMPACT)
+        for kind, spec, versions in zip(KINDS, SPECS, VERSIONS, strict=True)
     ]
     pinned = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts]
     assert keys() == pinned
@@ -37,6 +37,12 @@ def test_the_keys_of_the_houses_parts_stay_whatever_is_registered():
 
 KINDS = ("trial", "attack", "measure")
 SPECS = (config.TrialConfig(), config.PGD(eps=0.1, step=0.1, iterations=3), config.Sensitivity(attack=config.FGSM(eps=0.1)))
+TRAINED = ("data set 'cifar10'", "model 'resnet-18'", "module 'none'", "objective 'at'", "training attack 'pgd'")
+VERSIONS = (
+    dict.fromkeys(("training", *TRAINED), 1),
+    {"evaluation": 1, "attack 'pgd'": 1},
+    {"measurement": 1, "measure 'sensitivity'": 1, "attack 'fgsm'": 1},
+)
 COMPACT = {"sort_keys": True, "separators": (",", ":")}
 
 
@@ -73,7 +79,7 @@ class FadeModule(InsertedModule):
 def key(tmp_path, monkeypatch):
     """The key of a trial with the module of a file like SOURCE, after editing it."""
     monkeypatch.syspath_prepend(tmp_path)
-    restore = registry.settled()
+    restore = registry.restorable()
 
     def of(old: str = "", new: str = "", beside: str = "DEPTH = 1\n", *, source: str = SOURCE) -> str:
         assert old in source
@@ -143,7 +149,7 @@ def test_what_a_part_uses_of_the_file_beside_it_is_a_part_of_its_key(key):
 def test_an_attack_that_is_edited_is_another_one_and_trains_nothing_anew():
     attack(Blur)(blur)
     trial, one = config.trial_key(tiny({})), config.attack_key(Blur(eps=0.1))
-    registry.ATTACK.parts["blur"] = registry.ATTACK.parts["blur"]._replace(fingerprint="another")
+    registry.ATTACK.add(registry.renumbered(registry.ATTACK.entries["blur"], "another"))
     assert config.attack_key(Blur(eps=0.1)) != one
     assert config.attack_key(config.Transfer(source="0" * 16, attack=Blur(eps=0.1))) != one
     assert config.trial_key(tiny({})) == trial
@@ -156,5 +162,5 @@ class OtherFade(Silent):
 
 def test_a_name_that_another_file_has(key):
     key()
-    with pytest.raises(BadPart, match=r"^module 'fade': the name is taken by .*part_of_test_extension\.py$"):
+    with pytest.raises(BadPlugin, match=r"^module 'fade': the name is taken by .*part_of_test_extension\.py$"):
         module(OtherFade)(DimModule)

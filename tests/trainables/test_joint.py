@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainables.config import CAS, CIFS, FSR, KWTA, SAP, NoModule
+from trainables.config import CAS, CIFS, FSR, KWTA, SAP, Aim, NoModule
 from trainables.joint import attack_weights, joint, training_weights
 from trainables.outputs import Outputs, heads
 
@@ -29,7 +29,7 @@ def test_training_weights_are_the_papers_equations():
     ],
 )
 def test_attack_weights(module, beta_atk, expected):
-    assert attack_weights(beta_atk, module) == pytest.approx(expected)
+    assert attack_weights(Aim.parse(beta_atk), module) == pytest.approx(expected)
 
 
 EVERY = [NoModule(), CAS(positions=TWO, beta=3.0), CIFS(positions=TWO, beta=3.0), FSR(positions=TWO), KWTA(positions=TWO)]
@@ -37,15 +37,15 @@ EVERY = [NoModule(), CAS(positions=TWO, beta=3.0), CIFS(positions=TWO, beta=3.0)
 
 @pytest.mark.parametrize("module", EVERY, ids=lambda m: m.name)
 def test_own_is_the_training_loss_and_the_number_that_it_stands_for(module):
-    own = attack_weights("own", module)
+    own = attack_weights(Aim.parse("own"), module)
     assert own == training_weights(module)
-    number = attack_weights(str(module.beta), module)
+    number = attack_weights(Aim(module.beta), module)
     assert [w * sum(number) / sum(own) for w in own] == pytest.approx(number)  # the same up to a positive factor
 
 
 @pytest.mark.parametrize("module", [NoModule(), KWTA(positions=TWO), SAP(positions=TWO)], ids=lambda m: m.name)
 def test_without_predicting_modules_only_the_final_prediction_counts(module):
-    assert attack_weights("0", module) == attack_weights("7", module) == (1,)
+    assert attack_weights(Aim(0.0), module) == attack_weights(Aim(7.0), module) == (1,)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_without_predicting_modules_only_the_final_prediction_counts(module):
 )
 def test_a_missing_module_is_no_aim(beta_atk, module):
     with pytest.raises(ValueError, match=f"beta_atk={beta_atk} .* the network has"):
-        attack_weights(beta_atk, module)
+        attack_weights(Aim.parse(beta_atk), module)
 
 
 def outputs(chance, n):

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from trainables.config import CAS, CIFS, DATASETS, Model, NoModule, TrialConfig
+from trainables.config.registry import OBJECTIVE
 from trainables.joint import joint, training_weights
 from trainables.models import build_model
 from trainables.modules.inserted import Insertion
-from trainables.objectives import OBJECTIVES
 
 SMALL = [
     Model(name="resnet-10", width=4),
@@ -133,7 +133,7 @@ def train(config, steps, chance):
     for _ in range(steps):
         x, y = torch.rand(8, 1, 8, 8, generator=chance), torch.randint(10, (8,), generator=chance)
         optimiser.zero_grad()
-        OBJECTIVES[config.objective.name](
+        OBJECTIVE.load(config.objective.name)(
             config.objective, network, x, x, y, training_weights(config.module)
         ).value.mean().backward()
         optimiser.step()

@@ -9,7 +9,7 @@ from trainables.attacks import run_attack
 from trainables.data import augment
 from trainables.joint import attack_weights, training_weights
 from trainables.models import build_model
-from trainables.objectives import OBJECTIVES
+from trainables.objectives.at import at
 
 MODULES = [
     config.NoModule(),
@@ -36,8 +36,8 @@ def test_a_training_step_never_waits_for_the_device(module, attack):
         network = build_model(config.Model(name="resnet-10", width=4), module, config.DATASETS["digits"], seed=0)
         network.draw_from(torch.Generator())
         x, y = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
-        x_adv = run_attack(attack, network, x, y, attack_weights("own", module), torch.Generator()).images
-        OBJECTIVES[config.AT().name](config.AT(), network, x, x_adv, y, training_weights(module)).value.mean().backward()
+        x_adv = run_attack(attack, network, x, y, attack_weights(None, module), torch.Generator()).images
+        at(config.AT(), network, x, x_adv, y, training_weights(module)).value.mean().backward()
         with pytest.raises(DataDependentOutputException):
             x.sum().item()
 

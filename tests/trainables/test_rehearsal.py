@@ -19,10 +19,10 @@ from brought import (
 )
 
 from trainables.objectives.loss import cross_entropy
-from trainables.plugins.preflight import rehearse
+from trainables.plugins.preflight import preflight
 from trainables.plugins.registration import (
     Adversarial,
-    BadPart,
+    BadPlugin,
     Insertion,
     Loss,
     attack,
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("forgotten")
 @every_part
 def test_a_rehearsal_passes(kind):
     spec = registered(kind)
-    rehearse(spec, [spec.selection.attack])
+    preflight(spec, [spec.selection.attack])
 
 
 def a_module(**methods):
@@ -74,15 +74,15 @@ def global_chance(self, z, y=None):
 )
 def test_a_module_that_breaks_its_promise(forward, message):
     module(Dim)(a_module(forward=forward))
-    with pytest.raises(BadPart) as error:
-        rehearse(tiny({"module": {"name": "dim"}}), [])
+    with pytest.raises(BadPlugin) as error:
+        preflight(tiny({"module": {"name": "dim"}}), [])
     assert str(error.value).startswith(message)
 
 
 def test_a_module_that_hides_its_chance():
     module(Dim)(a_module(draws=property(lambda self: True)))
-    with pytest.raises(BadPart, match=r"^module 'dim': draws is False in its configuration, and True in the network$"):
-        rehearse(tiny({"module": {"name": "dim"}}), [])
+    with pytest.raises(BadPlugin, match=r"^module 'dim': draws is False in its configuration, and True in the network$"):
+        preflight(tiny({"module": {"name": "dim"}}), [])
 
 
 def outside(spec, case):
@@ -119,15 +119,15 @@ def broken(spec, case):
 )
 def test_an_attack_that_breaks_its_promise(function, message):
     attack(Blur)(function)
-    with pytest.raises(BadPart) as error:
-        rehearse(tiny({}), [Blur(eps=0.1)])
+    with pytest.raises(BadPlugin) as error:
+        preflight(tiny({}), [Blur(eps=0.1)])
     assert str(error.value).startswith(message)
 
 
 def test_an_attack_that_breaks_it_in_a_trial_fails_there_too():
     attack(Blur)(beyond)
     trial = Trial(tiny({}), RUNTIME)
-    with pytest.raises(BadPart, match=r"^attack 'blur': must stay within eps = 0\.1, and went to 0\.2"):
+    with pytest.raises(BadPlugin, match=r"^attack 'blur': must stay within eps = 0\.1, and went to 0\.2"):
         trial.evaluate(Blur(eps=0.1), trial.weights())
 
 
@@ -137,8 +137,8 @@ def with_labels(spec, batch):
 
 def test_labels_of_its_own_must_be_announced():
     training_attack(Corner)(with_labels)
-    with pytest.raises(BadPart, match=r"^training attack 'corner': makes labels of its own; its configuration must say"):
-        rehearse(tiny({"attack": {"name": "corner", "eps": 0.1}}), [])
+    with pytest.raises(BadPlugin, match=r"^training attack 'corner': makes labels of its own; its specification must say"):
+        preflight(tiny({"attack": {"name": "corner", "eps": 0.1}}), [])
 
 
 def flat(spec, model, x, x_adv, y, weights):
@@ -160,18 +160,18 @@ def mean(spec, model, x, x_adv, y, weights):
 )
 def test_an_objective_that_breaks_its_promise(function, message):
     objective(Margin)(function)
-    with pytest.raises(BadPart) as error:
-        rehearse(tiny({"objective": {"name": "margin"}}), [])
+    with pytest.raises(BadPlugin) as error:
+        preflight(tiny({"objective": {"name": "margin"}}), [])
     assert str(error.value).startswith(message)
 
 
 def test_a_model_whose_positions_are_others():
     model("small", (2, 1))(Small)
-    with pytest.raises(BadPart, match=r"^model 'small': channels has the positions block1\.1, block2\.1"):
-        rehearse(tiny({"model": {"name": "small"}}), [])
+    with pytest.raises(BadPlugin, match=r"^model 'small': channels has the positions block1\.1, block2\.1"):
+        preflight(tiny({"model": {"name": "small"}}), [])
 
 
 def test_a_data_set_of_another_shape():
     data("half", INFO._replace(test=60))(half)
-    with pytest.raises(BadPart, match=r"^data set 'half': test images must be \(60, 1, 8, 8\)"):
+    with pytest.raises(BadPlugin, match=r"^data set 'half': test images must be \(60, 1, 8, 8\)"):
         Trial(tiny({"data": {"dataset": "half", "validation": 0.2}}), RUNTIME)

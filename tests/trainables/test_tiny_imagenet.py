@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from trainables.config import DATASETS, Data, DatasetInfo, Runtime
-from trainables.data import LOADERS, DataNotFound, available, fetch, load
+from trainables.data import DataNotFound, available, fetch, load
+from trainables.data.tiny_imagenet import tiny_imagenet
 
 NAME = "tiny-imagenet"
 DATA = Data(dataset=NAME, validation=0.25)
@@ -49,7 +50,7 @@ def root(tmp_path, monkeypatch):
 
 
 def read(root):
-    return LOADERS[NAME](NAME, str(root), False)
+    return tiny_imagenet(NAME, str(root), False)
 
 
 def shown(mode, value):

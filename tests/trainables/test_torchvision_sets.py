@@ -12,8 +12,8 @@ import torch
 import torchvision.datasets
 
 from trainables.config import DATASETS, Data, Runtime
-from trainables.data import LOADERS, DataNotFound, available, load
-from trainables.data.torchvision_sets import SETS
+from trainables.data import DataNotFound, available, load
+from trainables.data.torchvision_sets import SETS, torchvision_set
 
 TRAIN, TEST = 40, 20
 NAMES = list(SETS)
@@ -95,7 +95,7 @@ def write(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_images_and_labels_are_what_the_files_hold(name, write):
     runtime, parts = write(name)
-    for ours, (images, labels) in zip(LOADERS[name](name, runtime.data_dir, False), parts, strict=True):
+    for ours, (images, labels) in zip(torchvision_set(name, runtime.data_dir, False), parts, strict=True):
         assert ours.images.dtype == torch.uint8
         assert ours.images.is_contiguous()
         assert ours.labels.dtype == torch.int64

@@ -8,9 +8,10 @@ import torch
 
 from trainables import config
 from trainables.config import ALP, AT, CAS, CIFS, DATASETS, MART, TRADES, FeatureMatching, L2Matching, Model, NoModule, Standard
+from trainables.config.registry import OBJECTIVE
 from trainables.joint import training_weights
 from trainables.models import build_model
-from trainables.objectives import OBJECTIVES, loss
+from trainables.objectives import loss
 from trainables.objectives.feature_matching import grad_cam
 from trainables.objectives.loss import cross_entropy as torch_cross_entropy
 from trainables.objectives.mart import boosted_cross_entropy
@@ -144,7 +145,8 @@ def double_network(module):
 
 
 def test_every_objective_has_its_equation():
-    assert EQUATIONS.keys() == OBJECTIVES.keys() == {spec.name for spec in SPECS}
+    functions = {name for name in OBJECTIVE.entries if not isinstance(OBJECTIVE.load(name), type)}
+    assert EQUATIONS.keys() == functions == {spec.name for spec in SPECS}
 
 
 @every_module
@@ -152,7 +154,7 @@ def test_every_objective_has_its_equation():
 def test_the_loss_is_the_papers(spec, module, over_heads, images):
     x, x_adv, y = images
     model = double_network(module)
-    value, outputs = OBJECTIVES[spec.name](spec, model, x, x_adv, y, training_weights(module))
+    value, outputs = OBJECTIVE.load(spec.name)(spec, model, x, x_adv, y, training_weights(module))
     term, extra = EQUATIONS[spec.name]
     with torch.no_grad():
         out, out_adv = model(x, y), model(x_adv, y)
@@ -212,7 +214,7 @@ def test_each_image_goes_through_the_network_once(spec, images):
     model = double_network(NoModule())
     seen = Counter()
     model.register_forward_pre_hook(lambda _, args: seen.update(["clean" if args[0] is x else "adversarial"]))
-    OBJECTIVES[spec.name](spec, model, x, x_adv, y, (1.0,)).value.mean().backward()
+    OBJECTIVE.load(spec.name)(spec, model, x, x_adv, y, (1.0,)).value.mean().backward()
     kinds = {"standard": ["clean"], "at": ["adversarial"]}.get(spec.name, ["clean", "adversarial"])
     assert seen == Counter(kinds)
     assert list(seen) == kinds  # natural images first

@@ -22,11 +22,11 @@ EVERY = [CAS, CIFS, FSR, KWTA, SAP]
 
 def module(spec):
     """The module of ``spec``, with weights far from 0, and features (5, 8, 3, 3)."""
-    from trainables.modules import MODULES
+    from trainables.config.registry import MODULE
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        ours = MODULES[spec.name](spec, 0, 8, 4).double().eval()
+        ours = MODULE.load(spec.name)(spec, 0, 8, 4).double().eval()
         for p in ours.parameters():
             p.data.mul_(3)
         z = torch.rand(5, 8, 3, 3, dtype=torch.float64)
