@@ -3,13 +3,13 @@
 from typing import get_args
 
 import pytest
-from tiny_study import RUNTIME, SETTINGS
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import objective_passes, selection_passes, training_attack_passes, training_passes
 from orchestrator.planning.settings import configure, resolve
+from tests.support.tiny_study import RUNTIME, SETTINGS
 from trainables.config import Data, Objective, Selection, TrainingAttack, TrialConfig
 from trainables.trial import Trial
 
