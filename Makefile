@@ -2,14 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test test-all check format clean
 
 demo: .venv/installed
 	$(BIN)/advsweep run cifs/robustness --profile demo
 
+# First what may run side by side, then what needs the machine for itself. See tests/README.md.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=10
+
 test: .venv/installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/integration
-	$(BIN)/python -m pytest --durations=12 tests/integration
+	$(PYTEST) -n auto --dist loadgroup -m "not slow and not alone"
+	$(PYTEST) -m "alone and not slow"
+
+test-all: .venv/installed-test
+	$(PYTEST) -n auto --dist loadgroup -m "not alone"
+	$(PYTEST) -m alone
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

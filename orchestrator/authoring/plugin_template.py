@@ -4,7 +4,8 @@ PARTS = '''"""A study with plugins: `advsweep run mine/beta --study-file THIS_FI
 
 A plugin is a specification, whose fields can be set like any other, and below it what does the work. Take out what is not
 needed. trainables/plugins/registration.py says what each kind promises, and the built-ins are good models. Editing a plugin
-trains or attacks anew what has it. What else the file imports from its own folder is shipped to other nodes with it; data are not.
+trains or attacks anew what has it. What else the file imports from its own folder is shipped to other nodes with it; data
+are not.
 """
 
 from typing import Literal

@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from handmade import Storage
+
+from tests.support.handmade_record import Storage
 
 
 @pytest.fixture

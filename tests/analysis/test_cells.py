@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from handmade import NATURAL, PGD, Storage, manifest, share
 
 from analysis.schema import EPOCHS, ManifestArm, ManifestColumn
 from analysis.tables import Table, build
+from tests.support.handmade_record import NATURAL, PGD, Storage, manifest, share
 
 
 def table(storage: Storage, reads: dict[str, dict[str, str]], *columns: ManifestColumn, over_beta: str = "minimum") -> Table:
     arm = ManifestArm(("CAS",), {"0": "c0"}, reads)
     study = manifest(arm, columns=columns)
-    return build(storage.load(), study, checkpoint="last", over_beta=over_beta)  # type: ignore[arg-type]
+    return build(storage.load(), study, checkpoint="last", over_beta=over_beta)
 
 
 def only(made: Table) -> list[float | None]:
@@ -86,7 +86,7 @@ def test_costs_are_seconds(storage: Storage) -> None:
 def test_what_is_not_there_yet_is_a_note(storage: Storage, kind: str) -> None:
     storage.trial("c0")
     storage.evaluation("c0", "natural", share(9))
-    column = ManifestColumn("new", False, kind=kind, array="units")  # type: ignore[arg-type]
+    column = ManifestColumn("new", False, kind=kind, array="units")
     reads = {"Natural": {"": "natural"}, "new": {"0.0": "natural", "0.1": "PGD"} if kind == "area" else {"": "PGD"}}
     ((row,),) = (block.rows for block in table(storage, reads, NATURAL, column).blocks)
     assert row.notes == ("seed 0: trained, 1 of 2 columns not evaluated yet",)

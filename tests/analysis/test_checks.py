@@ -1,11 +1,11 @@
 """The checklist: each item passes, fails and is not run where it should be, and marks the rows of tables."""
 
 import pytest
-from handmade import Storage, arm, manifest, share
 
 from analysis.checks import ITEMS, SMALLEST, SOUNDNESS, Item, check
 from analysis.render import to_csv, to_html, to_latex, to_markdown, to_text
 from analysis.tables import build
+from tests.support.handmade_record import Storage, arm, manifest, share
 
 EPS = 8 / 255
 PGD = {"name": "pgd", "eps": EPS, "norm": "linf", "step": EPS / 4, "iterations": 20, "beta_atk": "0", "view": "plain"}

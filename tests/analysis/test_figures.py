@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from handmade import Storage, arm, manifest
 
 from analysis.figures import frames
 from analysis.schema import EPOCHS, NEVER
+from tests.support.handmade_record import Storage, arm, manifest
 
 
 def test_epochs_of_every_trial(storage: Storage) -> None:

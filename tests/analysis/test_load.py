@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from handmade import Storage, arm, manifest, ranks, share
 
 from analysis.load import BrokenRecordError, ManifestNotFoundError, StorageNotFoundError, array, find_manifest, load, manifests
 from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
+from tests.support.handmade_record import Storage, arm, manifest, ranks, share
 
 
 def test_everything_that_was_written_is_read(storage: Storage) -> None:

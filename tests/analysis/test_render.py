@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from handmade import Storage, arm, manifest, number
 from rich.console import Console
 
 from analysis.render import to_csv, to_html, to_latex, to_markdown, to_rich, to_text
 from analysis.tables import Table, build
+from tests.support.handmade_record import Storage, arm, manifest, number
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from handmade import FGSM, NATURAL, PGD, Storage, arm, manifest, number, share
 
 from analysis.load import BrokenRecordError
 from analysis.render import to_csv, to_text
 from analysis.schema import Manifest, ManifestArm, ManifestColumn
 from analysis.tables import Cell, Checkpoint, OverBeta, Row, Table, build
+from tests.support.handmade_record import FGSM, NATURAL, PGD, Storage, arm, manifest, number, share
 
 
 def table(storage: Storage, study: Manifest, checkpoint: Checkpoint = "last", over_beta: OverBeta = "minimum") -> Table:
@@ -22,7 +22,7 @@ def rows(made: Table, block: int = 0) -> dict[tuple[str, ...], Row]:
 
 
 def means(row: Row) -> list[float | None]:
-    return [cell and cell.mean for cell in row.cells]
+    return [None if cell is None else cell.mean for cell in row.cells]
 
 
 @pytest.fixture
@@ -101,7 +101,10 @@ def test_rows_by_beta_whatever_is_asked(storage: Storage, cas: ManifestArm) -> N
     printed = (number("CAS|0", "Natural", 86.73), number("CAS|inf", "PGD-20", 47.06))
     made = table(storage, manifest(cas, rows_by_beta=True, profile="paper", printed=printed))
     assert made.over_beta == "each"
-    papers = {labels: [cell and cell.paper and cell.paper.value for cell in row.cells] for labels, row in rows(made).items()}
+    papers = {
+        labels: [None if cell is None or cell.paper is None else cell.paper.value for cell in row.cells]
+        for labels, row in rows(made).items()
+    }
     assert papers == {("CAS", "0"): [86.73, None, None], ("CAS", "inf"): [None, None, 47.06]}
 
 
@@ -211,7 +214,7 @@ def test_printed_numbers_only_beside_the_papers_own_profile(storage: Storage, va
 
     def papers(profile: str) -> list[float | None]:
         row = rows(table(storage, manifest(vanilla, profile=profile, printed=printed)))["Vanilla",]
-        return [cell and cell.paper and cell.paper.value for cell in row.cells]
+        return [None if cell is None or cell.paper is None else cell.paper.value for cell in row.cells]
 
     assert papers("paper") == [None, 55.11, None]
     assert papers("demo") == [None, None, None]

@@ -1,15 +1,5 @@
-import os
-
 import pytest
 import torch
-
-# Numba compiles Brendel & Bethge's attack for half a minute, and a third less without optimising what runs for a moment.
-os.environ.setdefault("NUMBA_OPT", "0")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

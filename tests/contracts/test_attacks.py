@@ -9,8 +9,9 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from cases import EVERY_MODULE, batch, draws, module_spec, network, seeded, spec, specs
 
+from tests.support.contract_cases import EVERY_MODULE, batch, draws, module_spec, network, seeded, spec, specs
+from tests.support.pairwise import pairwise_product
 from trainables import config
 from trainables.attacks import Source, run_attack
 from trainables.attacks.building_blocks.ball import length
@@ -106,7 +107,8 @@ EVERY_CASE = [
 every_module = pytest.mark.parametrize("module", EVERY_MODULE)
 
 #: With a mask and heads; with noise in training and batch norms; with noise and no heads.
-some_modules = pytest.mark.parametrize("module", ["cas", "fsr", "sap"])
+SOME_MODULES = ["cas", "fsr", "sap"]
+some_modules = pytest.mark.parametrize("module", SOME_MODULES)
 
 
 @pytest.mark.parametrize(("name", "norm", "module", "n"), EVERY_CASE)
@@ -151,9 +153,7 @@ def test_it_harms(name, module):
         assert value(x_adv) > value(x) + 1e-3
 
 
-@every_attack
-@some_modules
-@pytest.mark.parametrize("fails", [False, True])
+@pairwise_product("name, module, fails", [*ATTACKS], SOME_MODULES, [False, True])
 def test_nothing_else_is_changed(name, module, fails):
     """Modes, gradients, statistics and global generators; after an error in the model too."""
     model, weights = trained(module)

@@ -4,10 +4,10 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from cases import DIGITS, EVERY_MODULE, RESNET, batch, module_spec, seeded, spec, specs
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from tests.support.contract_cases import DIGITS, EVERY_MODULE, RESNET, batch, module_spec, seeded, spec, specs
 from trainables import config
 from trainables.checkpoint import pack_state, unpack_state
 from trainables.models import build_model

@@ -9,8 +9,9 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from cases import EVERY_MODULE, batch, draws, module_spec, network, spec, specs
 
+from tests.support.contract_cases import EVERY_MODULE, batch, draws, module_spec, network, spec, specs
+from tests.support.pairwise import pairwise_product
 from trainables import config
 from trainables.config.registry import MEASURE
 from trainables.data import Examples
@@ -72,9 +73,7 @@ def test_arrays_are_finite_numbers_of_the_examples(name, module):
             assert np.isfinite(values).all()
 
 
-@every_measure
-@every_module
-@pytest.mark.parametrize("fails", [False, True])
+@pairwise_product("name, module, fails", NAMES, EVERY_MODULE, [False, True])
 def test_nothing_else_is_changed(name, module, fails):
     """Modes, gradients, statistics, sources of chance and global generators; after an error in the model too."""
     model = copy.deepcopy(trained(module)).train()
@@ -119,9 +118,7 @@ def test_the_seed_decides_every_bit(name, module):
     assert changed == (not attacks and not draws(trained(module)))
 
 
-@every_measure
-@every_module
-@pytest.mark.parametrize("batch_size", [1, 5, 16])
+@pairwise_product("name, module, batch_size", NAMES, EVERY_MODULE, [1, 5, 16])
 def test_the_batch_size_of_the_evaluation_does_not_matter(name, module, batch_size):
     if draws(trained(module)):
         pytest.skip("the numbers that the network draws for an example depend on how many come before it")

@@ -5,8 +5,8 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 import torch
-from cases import DIGITS, EVERY_MODULE, RESNET, batch, module_spec, seeded, specs
 
+from tests.support.contract_cases import DIGITS, EVERY_MODULE, RESNET, batch, module_spec, seeded, specs
 from trainables import config
 from trainables.config.registry import MODULE
 from trainables.joint import training_weights
@@ -14,7 +14,7 @@ from trainables.models import build_model
 from trainables.objectives import loss
 
 WIDE = config.Model(name="wrn-28", width=4)
-PLACES = [(model, (p,)) for model in (RESNET, WIDE) for p in model.positions()]
+PLACES: list[tuple[config.Model, tuple[str, ...]]] = [(model, (p,)) for model in (RESNET, WIDE) for p in model.positions()]
 PLACES += [(model, tuple(model.positions())) for model in (RESNET, WIDE)]
 
 every_module = pytest.mark.parametrize("name", EVERY_MODULE[1:])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from cases import DIGITS, batch
 from pydantic import ValidationError
 
+from tests.support.contract_cases import DIGITS, batch
 from trainables import config
 from trainables.config.registry import MODEL
 from trainables.models import build_model

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from cases import EVERY_MODULE, batch, draws, module_spec, network, spec, specs
 
+from tests.support.contract_cases import EVERY_MODULE, batch, draws, module_spec, network, spec, specs
 from trainables import config
 from trainables.config.registry import OBJECTIVE
 from trainables.joint import training_weights

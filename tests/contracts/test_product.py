@@ -1,12 +1,16 @@
-"""Every trial that the configuration allows: modules x objectives x training attacks on one network, and x models."""
+"""Trials that the configuration allows: modules x objectives x training attacks on one network, and modules x models.
+
+`make test` takes as many as let every two of them meet, `make test-all` every one.
+"""
 
 from itertools import product
 
 import pytest
 import torch
-from cases import EVERY_MODULE, spec, specs
 from pydantic import ValidationError
 
+from tests.support.contract_cases import EVERY_MODULE, spec, specs
+from tests.support.pairwise import pairwise
 from trainables import config
 from trainables.checkpoint import pack_state, unpack_state
 from trainables.config.registry import MODEL
@@ -66,9 +70,10 @@ def check(*names, **settings):
     assert not torch.equal(ours["fc.weight"], start(*names, seed=1, **settings).weights()["fc.weight"])
 
 
-@pytest.mark.parametrize(
-    ("module", "objective", "attack"), [case for case in product(EVERY_MODULE, OBJECTIVES, ATTACKS) if sensible(*case[1:])]
-)
+SENSIBLE = [case for case in product(EVERY_MODULE, OBJECTIVES, ATTACKS) if sensible(*case[1:])]
+
+
+@pairwise("module, objective, attack", SENSIBLE)
 def test_what_makes_sense_trains_and_goes_on(module, objective, attack):
     check(module, objective, attack)
 

@@ -7,9 +7,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from cases import DIGITS, EVERY_MODULE, RESNET, batch, draws, module_spec, network, seeded, spec, specs
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from tests.support.contract_cases import DIGITS, EVERY_MODULE, RESNET, batch, draws, module_spec, network, seeded, spec, specs
+from tests.support.pairwise import pairwise_product
 from trainables import config
 from trainables.attacks import Adversarial, training_attack
 from trainables.attacks.building_blocks.ball import Linf
@@ -40,9 +41,7 @@ def test_without_an_attack_the_images_come_back():
     assert training_attack(None, module_spec("none"), trained("none"), x, y, torch.Generator(), 1) == Adversarial(x, None)
 
 
-@every_attack
-@every_module
-@pytest.mark.parametrize("n", [1, 3, 8])
+@pairwise_product("name, module, n", NAMES, EVERY_MODULE, [1, 3, 8])
 def test_the_budget_and_the_range_are_kept(name, module, n):
     x, y = batch(n)
     x_adv, targets = run(name, module, trained(module), x, y)
@@ -54,9 +53,7 @@ def test_the_budget_and_the_range_are_kept(name, module, n):
         torch.testing.assert_close(targets.sum(1), torch.ones(n))
 
 
-@every_attack
-@every_module
-@pytest.mark.parametrize("fails", [False, True])
+@pairwise_product("name, module, fails", NAMES, EVERY_MODULE, [False, True])
 def test_nothing_else_is_changed(name, module, fails):
     """Modes, gradients, statistics and global generators; after an error in the model too."""
     model = network(module_spec(module))[0].train()

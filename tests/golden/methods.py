@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.contracts.cases import batch, module_spec, network, spec
+from tests.support.contract_cases import batch, module_spec, network, spec
 from trainables import config
 from trainables.attacks import run_attack
 from trainables.joint import attack_weights

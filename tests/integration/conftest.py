@@ -1,15 +1,23 @@
+import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from command import Ended, advsweep, sweep
+
+from tests.support.command_line import Ended, advsweep, sweep
+from tests.support.shared import once
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
+def undisturbed() -> tuple[Path, Ended]:
     """A sweep that nothing disturbed: its storage, which no test may change, and how it ended."""
-    storage = tmp_path_factory.mktemp("undisturbed") / "storage"
-    return storage, advsweep(*sweep(storage))
+
+    def run(folder: Path) -> None:
+        (folder / "ended.json").write_text(json.dumps(asdict(advsweep(*sweep(folder / "storage")))))
+
+    folder = once("undisturbed", run)
+    return folder / "storage", Ended(**json.loads((folder / "ended.json").read_text()))
 
 
 @pytest.fixture

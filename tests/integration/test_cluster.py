@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from command import (
+from ray._private.node import Node
+from ray.cluster_utils import Cluster
+
+from orchestrator.authoring.plugin_template import PARTS
+from tests.support.command_line import (
     STUDY,
     TINY,
     advsweep,
@@ -22,12 +26,8 @@ from command import (
     table,
     trials,
 )
-from ray._private.node import Node
-from ray.cluster_utils import Cluster
 
-from orchestrator.authoring.plugin_template import PARTS
-
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.ray, pytest.mark.alone, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

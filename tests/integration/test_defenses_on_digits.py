@@ -1,16 +1,13 @@
 """Every defense learns real digits and withstands PGD-20; where that is gradient masking, other attacks show it."""
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from defenses import DEFENSES, Trained, configuration, strong, train
 
+from tests.support.digit_defenses import DEFENSES, MORE_ITERATIONS, configuration, strong, trained
 from trainables.config.registry import MODULE, OBJECTIVE, TRAINING_ATTACK
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(600)
 
 ADVERSARIAL = [name for name in DEFENSES if name != "standard"]
 
@@ -19,51 +16,34 @@ ADVERSARIAL = [name for name in DEFENSES if name != "standard"]
 MASKED = {"CAS": 10.0}
 
 
-class Found(NamedTuple):
-    """A defense's training, and percent right under the strong attacks; none where PGD-20 is trusted."""
-
-    trained: Trained
-    strong: dict[str, float]
-
-
-@pytest.fixture(scope="session")
-def found() -> dict[str, Found]:
-    """Every defense, trained beside the others."""
-    workers = min(os.cpu_count() or 1, len(DEFENSES))
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        trained = dict(zip(DEFENSES, pool.map(train, DEFENSES), strict=True))
-        attacked = dict(zip(MASKED, pool.map(strong, [trained[n] for n in MASKED], [trained["AT"]] * len(MASKED)), strict=True))
-    return {name: Found(trained[name], attacked.get(name, {})) for name in DEFENSES}
-
-
 @pytest.mark.parametrize("name", DEFENSES)
-def test_digits_are_learnt(found: dict[str, Found], name: str) -> None:
-    assert found[name].trained.accuracy["Natural"] > 85
+def test_digits_are_learnt(name: str) -> None:
+    assert trained(name).accuracy["Natural"] > 85
 
 
-def test_standard_training_falls(found: dict[str, Found]) -> None:
-    assert found["standard"].trained.accuracy["PGD-20"] < 10
+def test_standard_training_falls() -> None:
+    assert trained("standard").accuracy["PGD-20"] < 10
 
 
-def test_adversarial_training_helps(found: dict[str, Found]) -> None:
-    assert found["AT"].trained.accuracy["PGD-20"] > found["standard"].trained.accuracy["PGD-20"] + 40
+def test_adversarial_training_helps() -> None:
+    assert trained("AT").accuracy["PGD-20"] > trained("standard").accuracy["PGD-20"] + 40
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
-def test_a_defense_helps(found: dict[str, Found], name: str) -> None:
-    assert found[name].trained.accuracy["PGD-20"] >= found["standard"].trained.accuracy["PGD-20"] + 20
+def test_a_defense_helps(name: str) -> None:
+    assert trained(name).accuracy["PGD-20"] >= trained("standard").accuracy["PGD-20"] + 20
 
 
-@pytest.mark.parametrize("name", ["standard", "AT"])
-def test_more_iterations_are_stronger(found: dict[str, Found], name: str) -> None:
-    accuracy = found[name].trained.accuracy
+@pytest.mark.parametrize("name", MORE_ITERATIONS)
+def test_more_iterations_are_stronger(name: str) -> None:
+    accuracy = trained(name).accuracy
     assert accuracy["PGD-100"] <= accuracy["PGD-20"] + 2
     assert accuracy["PGD-20"] <= accuracy["FGSM"] + 2
 
 
 @pytest.mark.parametrize("name", MASKED)
-def test_masked_gradients_are_seen_through(found: dict[str, Found], name: str) -> None:
-    assert found[name].trained.accuracy["PGD-20"] - found[name].strong["worst"] > MASKED[name]
+def test_masked_gradients_are_seen_through(name: str) -> None:
+    assert trained(name).accuracy["PGD-20"] - strong(trained(name), trained("AT"))["worst"] > MASKED[name]
 
 
 def names(part: str) -> set[Any]:

@@ -6,15 +6,16 @@ import shutil
 from io import StringIO
 
 import pytest
-from command import NO_RAY, STUDY, TINY, TRIALS, advsweep, epochs, evaluations, sweep, table
 
-MINUTES = pytest.mark.timeout(300)
+from tests.support.command_line import STUDY, TINY, TRIALS, advsweep, epochs, evaluations, here, sweep, table
+
+MINUTES = pytest.mark.timeout(600)
 ATTACK = "pgd(iterations=3, start=zero)"
 
 
-def attacked(storage, *attacks, **settings):
+def attacked(storage, *attacks, command=advsweep):
     asked = [part for attack in attacks for part in ("--attack", attack)]
-    return advsweep("evaluate", STUDY, *TINY, "--cpus-per-trial", "1", "--storage", storage, *asked, **settings)
+    return command("evaluate", STUDY, *TINY, "--cpus-per-trial", "1", "--storage", storage, *asked)
 
 
 def columns(storage):
@@ -22,6 +23,7 @@ def columns(storage):
 
 
 @MINUTES
+@pytest.mark.ray
 def test_an_attack_becomes_a_column_that_stays(copied):
     trained, before, before_columns = epochs(copied), evaluations(copied), columns(copied)
     done = attacked(copied, ATTACK, "noise(restarts=2)")
@@ -33,14 +35,15 @@ def test_an_attack_becomes_a_column_that_stays(copied):
     assert all(len(after[key]) > len(rows) for key, rows in before.items())
 
     # It is there already, and a run of the study itself does not take it away.
-    again = attacked(copied, ATTACK, **NO_RAY)
+    again = attacked(copied, ATTACK, command=here)
     assert (again.code, again.err) == (0, "")
     assert evaluations(copied) == after
-    assert advsweep(*sweep(copied), **NO_RAY).code == 0
+    assert here(*sweep(copied)).code == 0
     assert columns(copied) == before_columns | {ATTACK, "noise(restarts=2)"}
 
 
 @MINUTES
+@pytest.mark.ray
 def test_the_checklist_is_run_and_shown(copied):
     command = ("check", STUDY, *TINY, "--cpus-per-trial", "1", "--storage", copied, "--json")
     checked = advsweep(*command)
@@ -62,10 +65,10 @@ def test_the_checklist_is_run_and_shown(copied):
     transferred = [[row["attack_name"] for row in rows].count("transfer") for rows in evaluations(copied).values()]
     assert sorted(transferred) == [0, *[1] * (TRIALS - 1)]
     # All of it is there already.
-    again = advsweep(*command, **NO_RAY)
+    again = here(*command)
     assert (again.code, again.out) == (checked.code, checked.out)
     # What was run for it is no column of the table, but a failure is a mark in it, at the checkpoint that was checked.
-    text = advsweep("table", STUDY, "--checkpoint", "last", "--storage", copied).out
+    text = here("table", STUDY, "--checkpoint", "last", "--storage", copied).out
     assert "AutoAttack" not in text.split("Profile")[0]
     assert ("†" in text) == bool(failed)
 
@@ -73,7 +76,7 @@ def test_the_checklist_is_run_and_shown(copied):
 @MINUTES
 def test_nothing_trained_is_nothing_attacked(tmp_path):
     for command in (("evaluate", "--attack", "autoattack"), ("check",)):
-        done = advsweep(command[0], STUDY, *command[1:], *TINY, "--storage", tmp_path / "none", **NO_RAY)
+        done = here(command[0], STUDY, *command[1:], *TINY, "--storage", tmp_path / "none")
         assert done.code == 2
         assert "none of the 4 trials is trained" in done.err
         assert not (tmp_path / "none").exists()
@@ -91,7 +94,7 @@ def test_nothing_trained_is_nothing_attacked(tmp_path):
     ],
 )
 def test_an_attack_that_is_none_is_refused(copied, attack, words):
-    done = attacked(copied, attack, **NO_RAY)
+    done = attacked(copied, attack, command=here)
     assert done.code == 2
     assert words in done.err
     assert len(done.err.splitlines()) == 1
@@ -110,9 +113,9 @@ def weights(undisturbed, tmp_path):
     return shutil.copy(source, tmp_path / "mine.safetensors"), 100 * natural["accuracy"]
 
 
-def brought(*arguments, **settings):
+def brought(*arguments):
     demo = ("--set", "model.width=4", "--set", "model.normalise=true", "--set", "data.examples=64")
-    return advsweep("evaluate", "--dataset", "digits", "--eps", "1/8", *demo, *arguments, **settings, **NO_RAY)
+    return here("evaluate", "--dataset", "digits", "--eps", "1/8", *demo, *arguments)
 
 
 @MINUTES

@@ -6,13 +6,14 @@ import shutil
 from io import StringIO
 
 import pytest
-from command import (
-    NO_RAY,
+
+from tests.support.command_line import (
     STUDY,
     TINY,
     advsweep,
     epochs,
     evaluations,
+    here,
     numbers,
     runs,
     sweep,
@@ -23,9 +24,10 @@ from command import (
 REASON = "no readable checkpoint to go on from"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.ray
+@pytest.mark.timeout(600)
 def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
-    plan = json.loads(advsweep("plan", STUDY, *TINY, "--storage", copied, "--json").out)
+    plan = json.loads(here("plan", STUDY, *TINY, "--storage", copied, "--json").out)
     keys = {t["arms"][STUDY]: t["trial"] for t in plan["trials"]}
     broken, lost = keys["top-1"], keys["top-2"]
     folder = copied / "trials" / broken
@@ -49,11 +51,11 @@ def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
     assert runs(copied) == sorted((key, "FAILED" if key == broken else "FINISHED") for key in keys.values())
 
     # Its reason, wherever a user looks.
-    status = json.loads(advsweep("status", "--storage", copied, "--json").out)
+    status = json.loads(here("status", "--storage", copied, "--json").out)
     [failed] = status["failed"]
     assert (failed["trial"], failed["arm"]) == (broken, "top-1 seed 0")
     assert REASON in failed["reason"]
-    assert f"failed: {broken} top-1 seed 0: " in advsweep("status", "--storage", copied).out
+    assert f"failed: {broken} top-1 seed 0: " in here("status", "--storage", copied).out
     rows = list(csv.DictReader(StringIO(table(copied))))
     assert {row["top_k"] for row in rows if row["value"]} == {"Vanilla", "top-2", "top-3"}
     assert all(REASON in row["notes"] and row["finished"] == "0" for row in rows if row["top_k"] == "top-1")
@@ -62,7 +64,7 @@ def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
     assert any(line.startswith("[1] seed 0: ") and REASON in line for line in printed)
 
     # It is left alone until it is asked for.
-    again = advsweep(*sweep(copied), **NO_RAY)
+    again = here(*sweep(copied))
     assert again.code == 1
     assert again.out.splitlines()[0].endswith(
         "0 to train; 0 evaluations to run; 1 failed before (--retry-failed takes them up again)"

@@ -3,7 +3,8 @@
 import signal
 
 import pytest
-from command import (
+
+from tests.support.command_line import (
     EPOCHS,
     advsweep,
     assert_kept,
@@ -17,6 +18,8 @@ from command import (
     table,
     trials,
 )
+
+pytestmark = [pytest.mark.ray, pytest.mark.alone, pytest.mark.timeout(600)]
 
 SAID = "advsweep: stopped; finished work is kept. To go on, run the same command again\n"
 
@@ -33,7 +36,6 @@ def shown(storage):
     assert runs(storage) == [(key, {"unfinished": "KILLED", "finished": "FINISHED"}[statuses[key]]) for key in statuses]
 
 
-@pytest.mark.timeout(300)
 def test_a_stopped_sweep_goes_on(undisturbed, tmp_path):
     storage = tmp_path / "storage"
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from command import (
+
+from tests.support.command_line import (
     EPOCHS,
-    NO_RAY,
     Started,
-    advsweep,
     assert_kept,
     assert_once,
     epochs,
     evaluations,
+    here,
     numbers,
     runs,
     started,
@@ -24,7 +24,7 @@ from command import (
     trials,
 )
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.ray, pytest.mark.alone, pytest.mark.timeout(600)]
 
 
 def _half_a_database(storage: Path, command: Started) -> bool:
@@ -70,7 +70,7 @@ def test_a_driver_killed_at_several_moments_goes_on(undisturbed, tmp_path):
         assert_kept(before[1], evaluations(storage))
     assert re.search(r"^(\d) of \1 trials done, in", command.out, re.MULTILINE)
 
-    done = advsweep(*sweep(storage), **NO_RAY)
+    done = here(*sweep(storage))
     assert (done.code, done.err) == (0, "")
     assert_once(evaluations(storage))
     assert numbers(storage) == numbers(undisturbed[0])

@@ -5,9 +5,10 @@ import json
 from io import StringIO
 
 import pytest
-from command import (
+
+from search_spaces.catalog import STUDIES
+from tests.support.command_line import (
     EPOCHS,
-    NO_RAY,
     STUDY,
     TINY,
     TRIALS,
@@ -16,6 +17,7 @@ from command import (
     assert_once,
     epochs,
     evaluations,
+    here,
     runs,
     sweep,
     table,
@@ -24,9 +26,7 @@ from command import (
     trials,
 )
 
-from search_spaces.catalog import STUDIES
-
-MINUTES = pytest.mark.timeout(300)
+MINUTES = pytest.mark.timeout(600)
 
 
 def lines_of_tables(out: str) -> list[str]:
@@ -72,16 +72,16 @@ def test_optuna_has_every_cell_with_the_numbers_of_the_table(undisturbed):
 @MINUTES
 def test_optuna_is_told_elsewhere_and_later(copied):
     place = f"sqlite:///{copied}/studies.db"
-    done = advsweep("sync", "--optuna", place, "--storage", copied)
+    done = here("sync", "--optuna", place, "--storage", copied)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines() == [
         f"sqlite:///{copied}/mlflow.db: 0 runs brought up to date",
         f"{place}: {TRIALS} trials told to Optuna",
     ]
     assert told(copied, place).keys() == trials(copied).keys()
-    again = advsweep("sync", "--storage", copied, ADVSWEEP_OPTUNA=place)
+    again = here("sync", "--storage", copied, ADVSWEEP_OPTUNA=place)
     assert again.out.splitlines()[1] == f"{place}: 0 trials told to Optuna"
-    own = advsweep("sync", "--storage", copied, MLFLOW_TRACKING_URI="foo://bar")
+    own = here("sync", "--storage", copied, MLFLOW_TRACKING_URI="foo://bar")
     assert own.code == 2
     assert own.out.splitlines() == [f"{copied}/optuna.journal: 0 trials told to Optuna"], "one does not wait for the other"
     assert "MLFLOW_TRACKING_URI='foo://bar' cannot be reached" in own.err
@@ -90,7 +90,7 @@ def test_optuna_is_told_elsewhere_and_later(copied):
 @MINUTES
 def test_a_second_run_trains_nothing_and_starts_no_ray(undisturbed, copied):
     before = epochs(copied), evaluations(copied)
-    again = advsweep(*sweep(copied), **NO_RAY)
+    again = here(*sweep(copied))
     assert (again.code, again.err) == (0, "")
     assert again.out.splitlines()[0].endswith("4 there already, 0 to train; 0 evaluations to run")
     assert "trials done" not in again.out
@@ -100,10 +100,11 @@ def test_a_second_run_trains_nothing_and_starts_no_ray(undisturbed, copied):
 
 
 @MINUTES
+@pytest.mark.ray
 def test_studies_share_trials_and_a_new_attack_trains_nothing(copied):
     """Table 1 has two of Table 5's trials, under more attacks, and CAS; Table B.3 shows all of that by beta_atk."""
     trained, attacked = epochs(copied), evaluations(copied)
-    both = json.loads(advsweep("plan", STUDY, "cifs/table-1", *TINY, "--storage", copied, "--json").out)
+    both = json.loads(here("plan", STUDY, "cifs/table-1", *TINY, "--storage", copied, "--json").out)
     assert [both[f"trials_{name}"] for name in ("requested", "unique", "cached", "to_run")] == [7, 5, 4, 1]
     assert (both["device"], both["throughput_from"]) == (
         "cpu",
@@ -126,7 +127,7 @@ def test_studies_share_trials_and_a_new_attack_trains_nothing(copied):
     assert_once(evaluations(copied))
 
     before = epochs(copied), evaluations(copied)
-    second = advsweep(*sweep(copied, study="cifs/table-b3"), **NO_RAY)
+    second = here(*sweep(copied, study="cifs/table-b3"))
     assert (second.code, second.err) == (0, "")
     assert second.out.splitlines()[0].endswith("3 there already, 0 to train; 0 evaluations to run")
     assert (epochs(copied), evaluations(copied)) == before
@@ -148,7 +149,7 @@ def test_studies_share_trials_and_a_new_attack_trains_nothing(copied):
 
 
 def test_studies_as_json():
-    done = advsweep("studies", "cifs/*", "--profile", "demo", "--json")
+    done = here("studies", "cifs/*", "--profile", "demo", "--json")
     assert (done.code, done.err) == (0, "")
     found = {row["name"]: row for row in json.loads(done.out)}
     assert found.keys() == {name for name in STUDIES if name.startswith("cifs/")}
@@ -160,7 +161,7 @@ def test_studies_as_json():
 
 def test_a_plan_as_json_starts_nothing(tmp_path):
     storage = tmp_path / "storage"
-    done = advsweep("plan", "cifs/table-1", "cifs/table-b3", *TINY, "--storage", storage, "--json")
+    done = here("plan", "cifs/table-1", "cifs/table-b3", *TINY, "--storage", storage, "--json")
     assert (done.code, done.err) == (0, "")
     plan = json.loads(done.out)
     names = ("trials_requested", "trials_unique", "trials_cached", "trials_to_run")
@@ -170,7 +171,7 @@ def test_a_plan_as_json_starts_nothing(tmp_path):
 
 
 def test_status_as_json(undisturbed):
-    done = advsweep("status", "--storage", undisturbed[0], "--json")
+    done = here("status", "--storage", undisturbed[0], "--json")
     assert (done.code, done.err) == (0, "")
     status = json.loads(done.out)
     assert status["trials"] == {"finished": TRIALS, "unfinished": 0, "stopped": 0, "failed": 0}
@@ -185,11 +186,11 @@ def test_status_as_json(undisturbed):
 def test_a_table_in_every_format_and_in_a_file(undisturbed, tmp_path, form, start):
     arguments = ("table", STUDY, "--storage", undisturbed[0], "--format", form)
     file = tmp_path / "table"
-    to_file = advsweep(*arguments, "--output", file)
+    to_file = here(*arguments, "--output", file)
     assert (to_file.code, to_file.out, to_file.err) == (0, "", "")
     assert start in file.read_text()
     assert "top-3" in file.read_text()
-    to_terminal = advsweep(*arguments)
+    to_terminal = here(*arguments)
     assert (to_terminal.code, to_terminal.err) == (0, "")
     if form != "text":  # which goes by the terminal's width
         assert to_terminal.out.rstrip("\n") == file.read_text().rstrip("\n")
@@ -219,6 +220,7 @@ default = 4
 
 
 @MINUTES
+@pytest.mark.ray
 def test_a_training_that_another_passes_through_is_evaluated_and_not_run(tmp_path):
     file, storage = tmp_path / "stages.toml", tmp_path / "storage"
     file.write_text(STAGES, encoding="utf-8")

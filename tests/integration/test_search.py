@@ -6,10 +6,11 @@ from pathlib import Path
 
 import optuna
 import pytest
-from command import TINY, advsweep, assert_once, epochs, evaluations, runs, started, table, trials
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+
+from tests.support.command_line import TINY, advsweep, assert_once, epochs, evaluations, here, runs, started, table, trials
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -54,6 +55,8 @@ def told(storage: Path) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(storage=journal, study_name="own/search").get_trials()
 
 
+@pytest.mark.ray
+@pytest.mark.alone
 def test_a_killed_search_goes_on_and_trains_every_cell_once(tmp_path):
     storage = tmp_path / "storage"
     with started(*command(tmp_path, storage), folder=tmp_path) as search:
@@ -90,14 +93,14 @@ def test_a_killed_search_goes_on_and_trains_every_cell_once(tmp_path):
             assert (statuses[key], rows) == ("stopped", [])
         else:
             assert len(rows) == 3
-            assert trial.value == pytest.approx(100 * min(r["accuracy"] for r in rows))
+            assert trial.value == pytest.approx(100 * min(float(str(r["accuracy"])) for r in rows))
 
     # The best are a table on the test set; what was stopped is in none.
     best = sorted((t for t in once if t.state == TrialState.COMPLETE), key=lambda t: -t.value)[:FINALISTS]
     printed = table(storage, study="own/search")
     assert all(t.user_attrs["cell"] in printed for t in best)
     assert sum(t.user_attrs["cell"] in printed for t in once) == FINALISTS
-    status = json.loads(advsweep("status", "--storage", storage, "--json").out)
+    status = json.loads(here("status", "--storage", storage, "--json").out)
     assert status["trials"] == {
         "finished": CELLS - list(statuses.values()).count("stopped"),
         "unfinished": 0,
@@ -133,7 +136,7 @@ BAD = [
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
 def test_bad_input_is_told_before_ray_starts_and_makes_nothing(arguments, message, tmp_path):
-    done = advsweep("search", *arguments, "--profile", "demo", "--storage", tmp_path / "storage", RAY_TMPDIR="/proc")
+    done = here("search", *arguments, "--profile", "demo", "--storage", tmp_path / "storage")
     assert done.code == 2
     assert done.err.startswith(f"advsweep: {message}")
     assert not (tmp_path / "storage").exists()

@@ -1,16 +1,10 @@
 from pathlib import Path
 
 import pytest
-import torch
-from tiny_study import jobs, tiny_plan
 
 from orchestrator.execution.job import Job
 from orchestrator.record.store import Store
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    torch.set_num_threads(1)
+from tests.support.tiny_study import jobs, tiny_plan
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from tiny_study import DEFENSE, EPOCHS, STUDY, jobs, tiny_plan
 
 from analysis.schema import FINISHED
 from orchestrator.planning.baseline import from_baseline
 from orchestrator.record.store import Recorded
 from search_spaces.factor import Eps
+from tests.support.tiny_study import DEFENSE, EPOCHS, STUDY, jobs, tiny_plan
 from trainables.config import FGSM, Transfer, evaluation_key
 
 ATTACK = {"name": "fgsm", "eps": Eps(1 / 2)}

@@ -1,13 +1,13 @@
 """Passes of a training, beside what torch counts while it runs."""
 
 import pytest
-from tiny_study import RUNTIME, SETTINGS
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import selection_passes, training_passes
 from orchestrator.planning.settings import configure, resolve
+from tests.support.tiny_study import RUNTIME, SETTINGS
 from trainables.config import Data, Selection, TrialConfig
 from trainables.config.registry import OBJECTIVE, TRAINING_ATTACK
 from trainables.trial import Trial

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 
 from analysis.schema import FINISHED
 from orchestrator.cost.calibration import calibrate
@@ -18,6 +17,7 @@ from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import pgd
 from search_spaces.study import Picture
+from tests.support.tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 from trainables.config import SWA, Data, Runtime, TrialConfig
 
 VANILLA, CAS, CIFS = 0, 1, 2

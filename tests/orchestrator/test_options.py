@@ -36,7 +36,16 @@ def test_nothing_given_is_the_defaults():
 
 def test_what_is_given_arrives():
     where = ("--cpus-per-trial", "2", "--gpus-per-trial", "0.5", "--max-concurrent", "3", "--address", "auto")
-    how = ("--data-dir", "~/sets", "--download", "--layout", "contiguous", "--compile", "graphs", "--no-tracking")
+    how: tuple[str, ...] = (
+        "--data-dir",
+        "~/sets",
+        "--download",
+        "--layout",
+        "contiguous",
+        "--compile",
+        "graphs",
+        "--no-tracking",
+    )
     how += ("--optuna", "sqlite:///studies.db")
     runtime = Runtime(data_dir=str(Path.home() / "sets"), download=True, layout="contiguous", compile="graphs")
     assert given("a", *where, *how, "--last") == (

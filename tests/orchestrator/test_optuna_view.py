@@ -179,7 +179,7 @@ def test_values_are_those_of_the_table(storage, store, checkpoint):
     view(storage, store).sync(live=())
     table = build_table(store.uri, plain, "last" if checkpoint == "both" else checkpoint, "minimum")
     printed = {
-        key_of(*line.labels, seed): [cell.values[seed] for cell in line.cells]
+        key_of(line.labels[0], line.labels[1], seed): [cell.values[seed] for cell in line.cells]
         for line in table.blocks[0].rows
         for seed in line.seeds
     }

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_study import RUNTIME, finish, tiny_plan
 from typer.testing import CliRunner
 
 from orchestrator.authoring.attack_text import column
@@ -28,6 +27,7 @@ from orchestrator.planning.settings import check_fields, configure, configure_at
 from orchestrator.plugins import shipping
 from orchestrator.plugins.preflight import preflight
 from search_spaces.factor import Eps
+from tests.support.tiny_study import RUNTIME, finish, tiny_plan
 from trainables.config import DATASETS, Model, NoModule, registry, trial_key
 from trainables.config.parsing import reopen
 from trainables.config.passes import FORWARD, WEIGHTS
@@ -64,7 +64,7 @@ def _forgotten() -> Iterator[None]:
 @pytest.fixture
 def file(tmp_path) -> Path:
     """A study file with a part of every kind."""
-    path = tmp_path / "own.py"
+    path: Path = tmp_path / "own.py"
     path.write_text(PARTS, encoding="utf-8")
     return path
 

@@ -9,7 +9,6 @@ from typing import get_args
 
 import pytest
 from pydantic import BaseModel
-from tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 
 from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
@@ -22,6 +21,7 @@ from search_spaces.column import Column
 from search_spaces.factor import Eps, Level, choice
 from search_spaces.profiles import NATURAL
 from search_spaces.study import Picture, Profile
+from tests.support.tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 from trainables.config import (
     CIFS,
     CW,

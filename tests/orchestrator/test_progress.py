@@ -6,7 +6,6 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from tiny_study import EPOCHS, STUDY, tiny_plan
 
 from analysis.schema import FINISHED
 from orchestrator.cost.network_size import multiply_adds
@@ -16,6 +15,7 @@ from orchestrator.execution.progress import SHOWN, Progress
 from orchestrator.planning.expansion import plan
 from orchestrator.record.store import Recorded
 from search_spaces.study import Picture
+from tests.support.tiny_study import EPOCHS, STUDY, tiny_plan
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def clock(monkeypatch):
     class Clock:
         now = 100.0
 
-    monkeypatch.setattr(progress.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr("orchestrator.execution.progress.time.monotonic", lambda: Clock.now)
     return Clock
 
 

@@ -8,10 +8,10 @@ import ray.exceptions
 import torch
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
-from tiny_study import jobs, tiny_plan
 
 from analysis.schema import STOPPED
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyEnd, explain
+from tests.support.tiny_study import jobs, tiny_plan
 
 
 def as_task_error(cause):

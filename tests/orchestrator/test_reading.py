@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from tiny_study import DEFENSE, STUDY, tiny_plan
 
 from analysis.schema import FINISHED
 from orchestrator.planning.expansion import SOURCE_SEED
@@ -12,6 +11,7 @@ from search_spaces.column import Area, Column, Cost, Ensemble, Measured, Source
 from search_spaces.factor import Eps
 from search_spaces.profiles import NATURAL, pgd
 from search_spaces.study import Picture
+from tests.support.tiny_study import DEFENSE, STUDY, tiny_plan
 from trainables.config import Dimensions, Natural, NoModule, Perturbations, Transfer, attack_key, measure_key
 
 PGD = Column("PGD", pgd(2, step=Eps(1 / 2)), beta_atk=None)

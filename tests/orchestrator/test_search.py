@@ -8,7 +8,6 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
-from written import answer, write
 
 from analysis.schema import FAILED, STOPPED
 from orchestrator.errors import BadInput
@@ -21,6 +20,7 @@ from orchestrator.tracking.optuna_storage import open_storage
 from search_spaces.catalog import SPACES
 from search_spaces.factor import Level, choice
 from search_spaces.space import Space
+from tests.support.untrained_trials import answer, write
 
 CIFS = SPACES["cifs"]
 EPOCHS = CIFS.profiles["demo"].pins["training.epochs"]
@@ -290,6 +290,7 @@ def test_plain_optuna_search_repeats_cells_goes_on_for_ever_and_tells_ends_that_
         early = {"robust": 0.1, "epoch": 1, "training_iteration": 1}  # as ASHA leaves it: Tune tells no reason
         plain.on_trial_complete(str(i), early)
     assert len(set(seen)) < 48
+    assert plain._ot_study is not None
     assert {t.state for t in plain._ot_study.trials} == {TrialState.COMPLETE}
 
     search = run.begin(sampler="tpe", pruner="asha")

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 import torch
-from tiny_study import RUNTIME, finish, tiny_plan
 
 from analysis.load import array as loaded_array
 from analysis.load import load
@@ -24,6 +23,7 @@ from analysis.schema import EPOCHS, EVALUATIONS, FAILED, FINISHED, MEASURES, TRI
 from orchestrator.errors import Unavailable
 from orchestrator.execution.worker import Work
 from orchestrator.record.store import Recorded, Store, flatten
+from tests.support.tiny_study import RUNTIME, finish, tiny_plan
 from trainables.checkpoint import pack_weights, unpack_weights
 from trainables.config import TSNE, measurement_key
 from trainables.trial import Trial

@@ -16,11 +16,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from tiny_study import finish, jobs, tiny_plan
 
 from orchestrator.errors import Unavailable
 from orchestrator.execution.job import write_failure
@@ -29,6 +29,7 @@ from orchestrator.record.store import Store, flatten
 from orchestrator.tracking import mlflow_view
 from orchestrator.tracking.mlflow_view import View, connect, default_uri
 from orchestrator.tracking.tracker import Tracker
+from tests.support.tiny_study import finish, jobs, tiny_plan
 
 VANILLA, CAS, CIFS = (trial.key for trial in tiny_plan().trials)
 
@@ -161,7 +162,7 @@ def shown(client, store):
 
 def expected_metrics(store, key):
     """What the record says: name to (step, value)."""
-    metrics = {}
+    metrics: dict[str, Any] = {}
     for row in store.read_epochs(key):
         for name in ("lr", "train_loss", "train_accuracy", "natural_accuracy", "robust_accuracy", "images_per_second"):
             metrics.setdefault(name, []).append((row["epoch"], row[name]))

@@ -6,12 +6,12 @@ import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tiny_study import DEFENSE, EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 
 from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
@@ -25,6 +25,7 @@ from orchestrator.planning.plan import Evaluation, Measurement
 from orchestrator.record.store import Recorded, Store
 from search_spaces.factor import Level, choice
 from search_spaces.study import Picture
+from tests.support.tiny_study import DEFENSE, EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
 from trainables.config import (
     AFD,
@@ -111,7 +112,7 @@ def first_is_best(monkeypatch):
 
 def test_a_job_is_trained_and_evaluated_to_the_end(any_job):
     job = any_job
-    results = []
+    results: list[Any] = []
     work = Work(job)
     while not results or not results[-1]["done"]:
         results.append(work.advance())

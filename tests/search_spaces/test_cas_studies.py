@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from expanded import configured, named
 
 from orchestrator.planning.settings import resolve
 from search_spaces.catalog import STUDIES
@@ -12,6 +11,7 @@ from search_spaces.column import Column, Source
 from search_spaces.papers import cas
 from search_spaces.papers.cas.space import PROFILES as PROFILES_OF_CAS
 from search_spaces.profiles import ATTACKS, activations
+from tests.support.expanded_studies import configured, named
 from trainables.config import trial_key
 
 PROFILES = ("paper", "short", "demo")

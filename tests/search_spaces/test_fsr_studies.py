@@ -3,11 +3,11 @@
 from itertools import product
 
 import pytest
-from expanded import attacks, every_attack, named, trials
 
 from search_spaces.column import Column, Ensemble
 from search_spaces.papers import fsr
 from search_spaces.study import Study
+from tests.support.expanded_studies import attacks, every_attack, named, trials
 from trainables.config import Square, TrialConfig, begins, trial_key
 
 PROFILES = ("paper", "short", "demo")

@@ -1,10 +1,10 @@
 """InfoFeature's studies have what the paper says."""
 
 import pytest
-from expanded import configured, every_attack, measure, named, trials
 
 from search_spaces.column import Column, Measured, Source
 from search_spaces.papers import infofeature
+from tests.support.expanded_studies import configured, every_attack, measure, named, trials
 from trainables.config import Natural, TrialConfig, begins, trial_key
 
 PROFILES = ("paper", "short", "demo")

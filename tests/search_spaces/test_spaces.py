@@ -1,5 +1,7 @@
 """The spaces that a search draws from."""
 
+from typing import Any
+
 import pytest
 from optuna.distributions import CategoricalDistribution
 
@@ -36,12 +38,13 @@ def test_every_factor_has_a_range_that_holds_its_levels(space: Space) -> None:
         if isinstance(factor.distribution, CategoricalDistribution):
             assert list(factor.distribution.choices) == [level.label for level in factor.levels]
             continue
+        distribution: Any = factor.distribution
         (field,) = factor.fields  # what is drawn can only mean the one field
         for level in factor.levels:
             value = level.settings[field]
             drawn = value.times if isinstance(value, Eps) else value
             assert isinstance(value, Eps) == factor.of_eps
-            assert factor.distribution.low <= drawn <= factor.distribution.high
+            assert distribution.low <= drawn <= distribution.high
             # What is drawn at a level is that level.
             assert factor.level(drawn) == level
 

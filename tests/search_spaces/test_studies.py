@@ -4,13 +4,13 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from expanded import attacks, every_attack, measure, trials
 from optuna.distributions import CategoricalDistribution
 
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column, Ensemble, Measured
 from search_spaces.papers import afd, cas, cifs, fsr, infofeature
 from search_spaces.study import Profile, Study
+from tests.support.expanded_studies import attacks, every_attack, measure, trials
 from trainables.config import Natural, canonical_attack, canonical_measure, heads
 
 PAPERS = [pytest.param(paper, id=paper.__name__.rpartition(".")[2]) for paper in (cas, cifs, infofeature, afd, fsr)]
@@ -65,9 +65,10 @@ def test_attacks_are_valid_and_mean_something_in_some_row(study: Study, profile:
 def test_measures_are_valid_in_every_row(study: Study, profile: Profile) -> None:
     configs = trials(study, profile)
     for arm in study.arms(profile):
-        columns = [column for column in study.columns_of(arm, profile) if isinstance(column, Measured)]
-        for shown in (*columns, *study.pictures_of(arm, profile)):
-            assert canonical_measure(measure(shown.measure, profile), configs[arm.labels])
+        shown = [column.measure for column in study.columns_of(arm, profile) if isinstance(column, Measured)]
+        shown += [picture.measure for picture in study.pictures_of(arm, profile)]
+        for settings in shown:
+            assert canonical_measure(measure(settings, profile), configs[arm.labels])
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)

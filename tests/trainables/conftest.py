@@ -1,18 +1,8 @@
-import os
-
 import pytest
 import torch
 
 from trainables.config import registry
 from trainables.config.parsing import reopen
-
-# Numba compiles Brendel & Bethge's attack for half a minute, and a third less without optimising what runs for a moment.
-os.environ.setdefault("NUMBA_OPT", "0")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

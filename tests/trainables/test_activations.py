@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from measured import DIGITS, RESNET, images, outputs, subject
 
+from tests.support.measured_network import DIGITS, RESNET, images, outputs, subject
 from trainables import config
 from trainables.measures import run_measure
 from trainables.measures.activations import channel_activations

@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
-from small import examples, small
 
+from tests.support.small_network import examples, small
 from trainables.attacks.building_blocks.gradient import clean_outputs
 from trainables.attacks.methods.pgd import pgd
 from trainables.attacks.training.adversarial_interpolation import interpolated_labels, similarity_to_mirror

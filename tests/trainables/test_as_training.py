@@ -3,8 +3,8 @@
 import pytest
 import torch
 from pydantic import ValidationError
-from robust import MODEL, examples
 
+from tests.support.trained_digits import MODEL, examples
 from trainables import config
 from trainables.attacks import run_attack, training_attack
 from trainables.joint import attack_weights

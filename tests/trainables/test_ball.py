@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from linear import Linear
 
+from tests.support.linear_model import Linear
 from trainables.attacks import joint_objective
 from trainables.attacks.building_blocks.ball import L2, Linf
 from trainables.attacks.building_blocks.losses import cross_entropy

@@ -1,12 +1,14 @@
 """Square against pyautoattack, NAttack, Boundary, noise and transfer; and a network whose gradients are hidden."""
 
+from typing import Any
+
 import pytest
 import torch
-from linear import Linear, images
 from pyautoattack.square import SquareAttack
-from robust import EPS, TRAININGS, accuracy, every_training, examples, logits, robust, run
 from torch import nn
 
+from tests.support.linear_model import Linear, images
+from tests.support.trained_digits import EPS, TRAININGS, accuracy, every_training, examples, logits, robust, run
 from trainables import config
 from trainables.attacks import Source, run_attack
 from trainables.attacks.building_blocks.ball import length
@@ -114,7 +116,7 @@ def test_what_hides_its_gradients_is_found_out():
     step = {"step": 0.03, "iterations": 20}
     fooled = left(config.PGD(eps=EPS, **step, start="zero"))
     assert fooled > 80
-    specs = [
+    specs: list[Any] = [
         config.AutoPGD(eps=EPS, iterations=20, loss="dlr"),
         config.AutoPGD(eps=EPS, iterations=20, loss="targeted-dlr", targets=2),
         config.MD(eps=EPS, iterations=20, first=10),

@@ -1,13 +1,12 @@
 """Evaluations that stop at what is broken say what the plain way says: every example, every step, nothing skipped."""
 
-import functools
-
 import numpy as np
 import pytest
 import torch
-from robust import ATTACK, EPOCHS, EPS, MODEL, every_training, examples, robust, run
 from torch import nn
 
+from tests.support.shared import weights_once
+from tests.support.trained_digits import ATTACK, EPOCHS, EPS, MODEL, every_training, examples, robust, run
 from trainables import config, evaluation
 from trainables.attacks import NEVER, Source, run_attack
 from trainables.attacks.building_blocks.ball import BALLS
@@ -58,8 +57,7 @@ def title(attack):
     return f"{attack.name}-{getattr(attack, 'view', '')}-{getattr(attack, 'restarts', '')}-{getattr(attack, 'radius', '')}"
 
 
-@functools.cache
-def _trained(name):
+def _train(name):
     data = config.Data(dataset="digits", validation=0, crop=0, flip=False, examples=400)
     training = config.Training(epochs=3, batch_size=32, lr=0.1, schedule=config.OneCycle())
     selection = config.Selection(split="test", attack=config.Natural())
@@ -70,11 +68,12 @@ def _trained(name):
     trial = Trial(spec, config.Runtime(device="cpu", threads=1))
     while not trial.finished:
         trial.step()
-    return spec.module, trial.weights()
+    return trial.weights()
 
 
 def network(name, dtype=torch.float32):
-    module, weights = _trained(name)
+    weights = weights_once(f"cheap-{name}", lambda: _train(name))
+    module = config.TrialConfig(data=config.Data(dataset="digits"), model=MODEL, module=MODULES[name]).module
     ours = build_model(MODEL, module, config.DATASETS["digits"], seed=0)
     ours.load_state_dict(weights)
     return ours.to(dtype).eval(), module
@@ -104,6 +103,7 @@ def found(monkeypatch):
         attack = config.canonical_attack(attack, module)
         if attack is None:
             pytest.skip("it aims at a module that is not there")
+        sources = {("0" * 16, "last"): Source(network("none", dtype)[0], config.NoModule())}
         x, y = examples(N)
         test = Examples((255 * x).round().to(torch.uint8), y)
 
@@ -112,7 +112,6 @@ def found(monkeypatch):
 
         monkeypatch.setattr(evaluation, "evaluation_batches", batches)
         weights = attack_weights(attack.aim, module)
-        sources = {("0" * 16, "last"): Source(network("none", dtype)[0], config.NoModule())}
         arguments = ours, test, attack, weights, 0, "stream", sources
         return ours, [evaluate(*arguments, complete=complete) for complete in (True, False)]
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from linear import Linear, images
-from measured import images as pixels
-from measured import outputs, subject
 
+from tests.support.linear_model import Linear, images
+from tests.support.measured_network import images as pixels
+from tests.support.measured_network import outputs, subject
 from trainables import config
 from trainables.measures import run_measure
 from trainables.measures.class_gradients import LIKELIHOODS, class_means, gradient_norms

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from measured import outputs, subject
 from scipy.linalg import svdvals
 from sklearn.decomposition import PCA
 
+from tests.support.measured_network import outputs, subject
 from trainables import config
 from trainables.measures import run_measure
 from trainables.measures.dimensions import explained_variance, principal_dimensions, units

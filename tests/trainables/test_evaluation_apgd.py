@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from linear import Linear, images
 from pyautoattack import AutoAttack
 from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
-from robust import EPS, accuracy, every_training, examples, logits, robust, run
 from torch.nn.functional import cross_entropy
 
+from tests.support.linear_model import Linear, images
+from tests.support.trained_digits import EPS, accuracy, every_training, examples, logits, robust, run
 from trainables import config
 from trainables.attacks import run_attack
 from trainables.attacks.building_blocks.ball import BALLS

@@ -4,7 +4,9 @@ from typing import Literal
 
 import pytest
 import torch
-from brought import (
+from pydantic import ValidationError
+
+from tests.support.plugin_parts import (
     INFO,
     RUNTIME,
     Blur,
@@ -23,8 +25,6 @@ from brought import (
     registered,
     tiny,
 )
-from pydantic import ValidationError
-
 from trainables import config
 from trainables.config import registry
 from trainables.config.parsing import ATTACK, reopen

@@ -3,8 +3,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linprog
-from small import examples, small
 
+from tests.support.small_network import examples, small
 from trainables.attacks.building_blocks.gradient import clean_outputs
 from trainables.attacks.building_blocks.joint_objective import paired_objective
 from trainables.attacks.methods.pgd import pgd

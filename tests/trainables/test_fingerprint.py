@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Literal
 
 import pytest
-from brought import PARTS, Blur, DimModule, blur, registered, tiny
 
+from tests.support.plugin_parts import PARTS, Blur, DimModule, blur, registered, tiny
 from trainables import config
 from trainables.config import registry
 from trainables.config.parsing import reopen

@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 import torch
-from small import examples, small
 
+from tests.support.small_network import examples, small
 from trainables.attacks.building_blocks.gradient import clean_outputs
 from trainables.attacks.building_blocks.joint_objective import joint_objective
 from trainables.attacks.building_blocks.losses import cross_entropy
@@ -85,7 +87,8 @@ def test_tau_follows_the_epochs():
     """0 up to epoch 50, 1 up to 90, then 2."""
     spec = Friendly(eps=0.2, step=0.02, iterations=10)
     assert [spec.tau(epoch) for epoch in (1, 50, 51, 90, 91, 120)] == [0, 0, 1, 1, 2, 2]
-    model, (x, y) = small(), examples(24)
+    model: Any = small()
+    x, y = examples(24)
     model.forward = lambda x, forward=model.forward: forward(x)._replace(aux=())
     settings = SETTINGS | {"objective": joint_objective((1.0,), cross_entropy)}
     for epoch, tau in ((50, 0), (51, 1), (91, 2)):

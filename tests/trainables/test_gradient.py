@@ -1,8 +1,8 @@
 import pytest
 import torch
-from linear import Linear, images
 from torch import nn
 
+from tests.support.linear_model import Linear, images
 from trainables.attacks.building_blocks.gradient import frozen, input_gradient
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from small import examples, small
 
+from tests.support.small_network import examples, small
 from trainables.attacks.building_blocks.gradient import clean_outputs, frozen, slope
 from trainables.attacks.building_blocks.joint_objective import joint_objective
 from trainables.attacks.building_blocks.losses import cross_entropy

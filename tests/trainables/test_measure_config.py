@@ -1,5 +1,7 @@
 """Measures as configurations: identity, canonical form, and what is refused."""
 
+from typing import Any
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,7 +14,7 @@ CIFS = config.TrialConfig(data=DIGITS, module=config.CIFS())
 PGD = config.PGD(eps=0.1, step=0.03, iterations=4)
 
 #: One of each kind, and for each of its fields another value.
-MEASURES = {
+MEASURES: dict[Any, dict[str, Any]] = {
     config.Activations(): {"attack": PGD, "position": "P2", "masked": True, "label": 0, "threshold": 0.05},
     config.Sensitivity(attack=PGD): {"attack": config.FGSM(eps=0.1)},
     config.ClassGradients(): {"likelihood": "logit"},

@@ -1,12 +1,14 @@
 """The smallest changes: against linear models, where they are known, and against foolbox and pyautoattack directly."""
 
+from typing import Any
+
 import foolbox
 import pytest
 import torch
-from linear import Linear
 from pyautoattack.fab_pt import FABAttack_PT
-from robust import EPS, TRAININGS, examples, logits, robust, run
 
+from tests.support.linear_model import Linear
+from tests.support.trained_digits import EPS, TRAININGS, examples, logits, robust, run
 from trainables import config
 from trainables.attacks import run_attack
 from trainables.attacks.building_blocks.ball import length
@@ -15,8 +17,13 @@ from trainables.attacks.building_blocks.surrogate import errs
 DUAL = {"linf": 1, "l2": 2, "l1": torch.inf}
 BUDGETS = {"linf": EPS, "l2": 0.8, "l1": 4.0}
 
+
+def title(value: Any) -> str | None:
+    return f"{value.name}-{value.norm}" if hasattr(value, "norm") else None
+
+
 #: Attack and how far beyond the nearest point it may end, as a share.
-ORACLES = [
+ORACLES: list[tuple[Any, float]] = [
     (config.DDN(eps=9.0, iterations=300, gamma=0.02), 0.02),
     (config.DeepFool(eps=1.0), 0.03),
     (config.DeepFool(eps=9.0, norm="l2"), 0.03),
@@ -29,7 +36,7 @@ ORACLES = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "share"), ORACLES, ids=lambda v: f"{v.name}-{v.norm}" if isinstance(v, config.Spec) else "")
+@pytest.mark.parametrize(("spec", "share"), ORACLES, ids=title)
 def test_a_linear_models_nearest_boundary_is_found(spec, share, chance):
     """Two classes, and images so close to the boundary that no pixel comes near 0 or 1."""
     model = Linear(chance).float()
@@ -47,7 +54,7 @@ def test_a_linear_models_nearest_boundary_is_found(spec, share, chance):
     torch.testing.assert_close(length(images - x, spec.norm), distance)
 
 
-FOOLBOX = [
+FOOLBOX: list[tuple[Any, Any]] = [
     (config.DDN(eps=0.8, iterations=30), foolbox.attacks.DDNAttack(steps=30)),
     (config.DeepFool(eps=EPS, iterations=5), foolbox.attacks.LinfDeepFoolAttack(steps=5)),
     (config.DeepFool(eps=0.8, norm="l2", iterations=5), foolbox.attacks.L2DeepFoolAttack(steps=5)),
@@ -62,9 +69,7 @@ FOOLBOX = [
 FOOLBOX_CASES = [(*case, t) for case in FOOLBOX for t in (TRAININGS if case[0].name == "ddn" else ["AT"])]
 
 
-@pytest.mark.parametrize(
-    ("spec", "library", "training"), FOOLBOX_CASES, ids=lambda v: f"{v.name}-{v.norm}" if isinstance(v, config.Spec) else None
-)
+@pytest.mark.parametrize(("spec", "library", "training"), FOOLBOX_CASES, ids=title)
 def test_foolbox_finds_as_much_on_its_own(training, spec, library, record_property):
     network, (x, y) = robust(training), examples()
     images, distance, _ = run(spec, network, x, y)
@@ -99,7 +104,7 @@ def test_pyautoattacks_fab_finds_as_much_on_its_own(training, norm, record_prope
 def test_attacks_that_share_no_code_agree(record_property):
     """Median distances in L2, of those that AT classifies right."""
     network, (x, y) = robust("AT"), examples(100)
-    specs = [config.DDN(eps=1.0, iterations=100), config.FAB(eps=1.0, norm="l2", iterations=20)]
+    specs: list[Any] = [config.DDN(eps=1.0, iterations=100), config.FAB(eps=1.0, norm="l2", iterations=20)]
     found = {spec.name: run(spec, network, x, y).distance for spec in specs}
     medians = {name: d[d > 0].median().item() for name, d in found.items()}
     record_property("medians", medians)

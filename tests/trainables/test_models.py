@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -115,7 +116,7 @@ def test_a_module_sits_where_its_position_says(model, chance):
     y = torch.tensor([3, 4])
     torch.testing.assert_close(network(x).logits, plain(network, x, None))
     for i, position in enumerate(model.positions()):
-        seen = []
+        seen: list[Any] = []
         ours = copy.deepcopy(network)
         ours.insert(position, Halve(seen))
         out = ours(x, y)

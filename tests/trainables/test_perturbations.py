@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from measured import attacked, images, outputs, subject
 from scipy.spatial.distance import cosine
 
+from tests.support.measured_network import attacked, images, outputs, subject
 from trainables import config
 from trainables.measures import run_measure
 from trainables.measures.perturbations import angle

@@ -4,9 +4,9 @@ import eagerpy
 import foolbox
 import pytest
 import torch
-from linear import Linear, images
 from torch import nn
 
+from tests.support.linear_model import Linear, images
 from trainables.attacks import joint_objective
 from trainables.attacks.building_blocks.losses import cross_entropy, cw_margin
 from trainables.attacks.methods.fgsm import fgsm

@@ -3,8 +3,8 @@
 import foolbox
 import pytest
 import torch
-from robust import accuracy, every_training, examples, logits, robust, run
 
+from tests.support.trained_digits import accuracy, every_training, examples, logits, robust, run
 from trainables import config
 from trainables.attacks.building_blocks.ball import BALLS, length
 from trainables.config import MIM, PGD

@@ -3,7 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from brought import (
+
+from tests.support.plugin_parts import (
     INFO,
     RUNTIME,
     Blur,
@@ -17,7 +18,6 @@ from brought import (
     registered,
     tiny,
 )
-
 from trainables.objectives.loss import cross_entropy
 from trainables.plugins.preflight import preflight
 from trainables.plugins.registration import (

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from measured import attacked, outputs, subject
 
+from tests.support.measured_network import attacked, outputs, subject
 from trainables import config
 from trainables.measures import run_measure
 from trainables.measures.sensitivity import relative_distance

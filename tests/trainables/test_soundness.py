@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from linear import Linear, images
-from measured import subject
 
+from tests.support.linear_model import Linear, images
+from tests.support.measured_network import subject
 from trainables import config
 from trainables.data import Examples
 from trainables.measures import Subject, run_measure

@@ -61,8 +61,8 @@ def test_equal_trials_are_equal():
 
     for module in (NoModule(), CAS(beta=0.0)):
         assert key(module, "own") == key(module, "0")
-    for module in (CAS(), CIFS()):
-        assert key(module, "own") != key(module, "0")
+    for aimed_at in (CAS(), CIFS()):
+        assert key(aimed_at, "own") != key(module, "0")
 
 
 @pytest.mark.parametrize("name", ["apgd", "fgsm-rs", "feature-scattering", "adversarial-interpolation"])

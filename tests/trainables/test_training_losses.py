@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -95,7 +96,7 @@ EQUATIONS = {
     "l2-matching": (clean, representations),
 }
 
-SPECS = [
+SPECS: list[Any] = [
     Standard(),
     Standard(label_smoothing=0.5),
     AT(),
@@ -212,7 +213,7 @@ def test_without_pairing_both_kinds_of_examples_are_averaged(module, over_heads,
 def test_each_image_goes_through_the_network_once(spec, images):
     x, x_adv, y = images
     model = double_network(NoModule())
-    seen = Counter()
+    seen: Counter[str] = Counter()
     model.register_forward_pre_hook(lambda _, args: seen.update(["clean" if args[0] is x else "adversarial"]))
     OBJECTIVE.load(spec.name)(spec, model, x, x_adv, y, (1.0,)).value.mean().backward()
     kinds = {"standard": ["clean"], "at": ["adversarial"]}.get(spec.name, ["clean", "adversarial"])

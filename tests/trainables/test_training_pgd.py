@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from small import examples, small
 
+from tests.support.small_network import examples, small
 from trainables.attacks.building_blocks.gradient import clean_outputs, frozen, slope
 from trainables.attacks.building_blocks.joint_objective import joint_objective, kl_divergence, paired_objective
 from trainables.attacks.building_blocks.losses import cross_entropy

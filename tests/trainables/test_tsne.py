@@ -3,11 +3,11 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from measured import outputs, subject
 from scipy.spatial import cKDTree
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from tests.support.measured_network import outputs, subject
 from trainables import config
 from trainables.measures import run_measure
 from trainables.measures.tsne import embed

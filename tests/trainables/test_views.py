@@ -3,8 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from linear import Linear, images
 
+from tests.support.linear_model import Linear, images
 from trainables import config
 from trainables.attacks import run_attack
 from trainables.attacks.building_blocks.gradient import Expectation, slope
@@ -137,8 +137,8 @@ def test_what_counts_is_the_network_not_its_view(chance):
         with torch.no_grad():
             assert torch.equal(errs(network(found).logits, y), distance <= spec.eps)
         assert (distance > 0).all()
-    spec = config.AutoPGD(eps=0.1, iterations=8, view="soft")
-    once = run_attack(spec, network, x, y, (1.0, 0.0), torch.Generator().manual_seed(0)).images
+    apgd = config.AutoPGD(eps=0.1, iterations=8, view="soft")
+    once = run_attack(apgd, network, x, y, (1.0, 0.0), torch.Generator().manual_seed(0)).images
     with torch.no_grad():
         there = errs(network(once).logits, y)
         assert there.any()

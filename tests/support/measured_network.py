@@ -1,6 +1,9 @@
 """Small networks and images to measure."""
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from trainables import config
 from trainables.attacks import run_attack
@@ -8,20 +11,21 @@ from trainables.data import Examples
 from trainables.joint import attack_weights
 from trainables.measures import Subject
 from trainables.models import build_model
+from trainables.outputs import Outputs
 from trainables.rng import generator
 
 RESNET = config.Model(name="resnet-10", width=4)
 DIGITS = config.DATASETS["digits"]
 
 
-def examples(n=40, seed=0):
+def examples(n: int = 40, seed: int = 0) -> Examples:
     """Random images and labels, of which each class has as many."""
     chance = torch.Generator().manual_seed(seed)
     images = torch.randint(256, (n, 1, 8, 8), generator=chance, dtype=torch.uint8)
     return Examples(images, (torch.arange(n) % 10)[torch.randperm(n, generator=chance)])
 
 
-def subject(module=None, model=RESNET, n=40, **settings):
+def subject(module: config.Module | None = None, model: config.Model = RESNET, n: int = 40, **settings: Any) -> Subject:
     """A network whose statistics are of the images that it is measured on, so that its features differ."""
     module = config.TrialConfig(data=config.Data(dataset="digits"), model=model, module=module or config.NoModule()).module
     network = build_model(model, module, DIGITS, seed=0)
@@ -30,23 +34,23 @@ def subject(module=None, model=RESNET, n=40, **settings):
     with torch.no_grad():
         network.train()(images(data))
 
-    def weights(attack):
+    def weights(attack: config.Attack) -> tuple[float, ...]:
         return attack_weights(attack.aim, module)
 
     return Subject(network.eval(), data, weights, seed=3, **settings)
 
 
-def images(data):
+def images(data: Examples) -> Tensor:
     return data.images.float() / 255
 
 
-def attacked(ours, attack, stream=""):
+def attacked(ours: Subject, attack: config.Attack, stream: str = "") -> Tensor:
     """The subject's images under an attack on the final prediction."""
     x, y = images(ours.examples), ours.examples.labels
     return run_attack(attack, ours.network, x, y, (1.0,), generator(ours.seed, stream)).images
 
 
-def outputs(ours, x=None):
+def outputs(ours: Subject, x: Tensor | None = None) -> Outputs:
     """What the subject's network says of its images, or of x."""
     with torch.no_grad():
         return ours.network(images(ours.examples) if x is None else x)

@@ -1,21 +1,24 @@
 """Three networks that have learned the digits differently: from the images, from PGD's, and by TRADES."""
 
 import functools
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from tests.support.shared import weights_once
 from trainables import config
-from trainables.attacks import run_attack
+from trainables.attacks import Attacked, run_attack
 from trainables.attacks.building_blocks.surrogate import JointLogits
 from trainables.data.digits import digits
-from trainables.models import build_model
+from trainables.models import Network, build_model
 from trainables.trial import Trial
 
 MODEL = config.Model(name="resnet-10", width=4)
 ATTACK = config.TrainingPGD(eps=0.1, step=0.04, iterations=4)
 
-TRAININGS = {
+TRAININGS: dict[str, dict[str, Any]] = {
     "standard": {"objective": config.Standard(), "attack": None},
     "AT": {"objective": config.AT(), "attack": ATTACK},
     "TRADES": {"objective": config.TRADES(), "attack": ATTACK.model_copy(update={"loss": "kl", "start": "gaussian"})},
@@ -26,8 +29,7 @@ EPOCHS = 8
 EPS = 0.15
 
 
-@functools.cache
-def _trained(name):
+def _train(name: str) -> dict[str, Tensor]:
     training = config.Training(epochs=EPOCHS, batch_size=64, lr=0.1, schedule=config.OneCycle())
     selection = config.Selection(split="test", attack=config.Natural())
     data = config.Data(dataset="digits", validation=0, crop=0, flip=False)
@@ -38,32 +40,32 @@ def _trained(name):
     return trial.weights()
 
 
-def robust(name):
+def robust(name: str) -> Network:
     """A fresh copy of the network of that name, in evaluation mode."""
     network = build_model(MODEL, config.NoModule(), config.DATASETS["digits"], seed=0)
-    network.load_state_dict(_trained(name))
+    network.load_state_dict(weights_once(f"digits-{name}", lambda: _train(name)))
     return network.eval()
 
 
-def logits(network):
+def logits(network: Network) -> nn.Module:
     """What libraries attack: images to final logits."""
     return JointLogits(network, (1.0,), torch.float32).eval()
 
 
 @functools.cache
-def examples(n=500):
+def examples(n: int = 500) -> tuple[Tensor, Tensor]:
     """The test digits and as many of the others as make n: images (n, 1, 8, 8) in [0, 1], labels (n,)."""
     train, test = digits("digits", "", False)
     images, labels = (torch.cat(parts)[:n] for parts in ((test.images, train.images), (test.labels, train.labels)))
     return images.float() / 255, labels
 
 
-def run(spec, network, x, y, seed=0):
+def run(spec: config.Attack, network: Network, x: Tensor, y: Tensor, seed: int = 0) -> Attacked:
     """The attack on the final prediction."""
     return run_attack(spec, network, x, y, (1.0,), torch.Generator().manual_seed(seed))
 
 
-def accuracy(network, images, y):
+def accuracy(network: Network, images: Tensor, y: Tensor) -> float:
     """In points, from 0 to 100."""
     with torch.no_grad():
         return 100 * (network(images).logits.argmax(1) == y).double().mean().item()

@@ -7,15 +7,18 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import optuna
 import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from optuna.trial import FrozenTrial
 
+from orchestrator.cli import main
 from orchestrator.tracking.optuna_storage import open_storage
 
 ADVSWEEP = Path(sys.executable).with_name("advsweep")
@@ -142,7 +145,8 @@ class Started:
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment of a user who has set nothing but ``settings``."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_", "MLFLOW_", "ADVSWEEP_"))}
+    ours = ("RAY_", "TUNE_", "MLFLOW_", "ADVSWEEP_", "OMP_", "PYTEST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"COLUMNS": "200"} | settings
 
 
@@ -184,6 +188,28 @@ def advsweep(*arguments: object, cwd: Path | None = None, seconds: float = SECON
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def here(*arguments: object, cwd: Path | None = None, **settings: str) -> Ended:
+    """A command in this process, for what starts neither Ray nor a server: a process takes longer to begin than all of it."""
+    out, err = StringIO(), StringIO()
+    handler, code = signal.getsignal(signal.SIGTERM), None
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, {"COLUMNS": "200", **NO_RAY, **settings}))
+        for name in [n for n in os.environ if n.startswith("ADVSWEEP_") or n == "MLFLOW_TRACKING_URI"]:
+            if name not in settings:
+                del os.environ[name]
+        stack.enter_context(patch.object(sys, "argv", ["advsweep", *map(str, arguments)]))
+        stack.enter_context(chdir(cwd or Path.cwd()))
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(err))
+        stack.callback(signal.signal, signal.SIGTERM, handler)
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    assert isinstance(code, int), "it ends as a program does"
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
 def sweep(storage: Path, *arguments: object, study: str = STUDY) -> tuple[object, ...]:
     """The arguments of a tiny sweep."""
     return ("run", study, *TINY, "--cpus-per-trial", "1", "--storage", storage, *arguments)
@@ -191,7 +217,7 @@ def sweep(storage: Path, *arguments: object, study: str = STUDY) -> tuple[object
 
 def table(storage: Path, *arguments: object, study: str = STUDY) -> str:
     """A study's table as CSV."""
-    done = advsweep("table", study, "--format", "csv", "--storage", storage, *arguments)
+    done = here("table", study, "--format", "csv", "--storage", storage, *arguments)
     assert (done.code, done.err) == (0, "")
     return done.out
 
@@ -209,7 +235,7 @@ def trials(storage: Path) -> dict[str, str]:
     """Status of every trial by its key."""
     folder = storage / "trials"
     keys = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    return {key: row["status"] for key in keys for row in _rows(storage, key, "trial.parquet")}
+    return {key: str(row["status"]) for key in keys for row in _rows(storage, key, "trial.parquet")}
 
 
 def epochs(storage: Path) -> dict[str, list[dict[str, object]]]:

@@ -83,7 +83,7 @@ class Storage:
         ``spec``: fields of its attack; ``ranks_of``: in place of ``right``; ``more``: further columns.
         """
         self.parts[trial] = self.parts.get(trial, 0) + 1
-        row = {
+        row: dict[str, Any] = {
             "evaluation": f"{trial}-{checkpoint}-{attack}" + ("-complete" if complete else ""),
             "trial": trial,
             "checkpoint": checkpoint,

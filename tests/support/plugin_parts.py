@@ -1,7 +1,8 @@
 """A part of one's own of every kind, and tiny trials that have them."""
 
 import json
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from trainables.data.digits import digits
 from trainables.objectives.loss import cross_entropy
 from trainables.outputs import heads
 from trainables.plugins.registration import (
+    Batch,
     Case,
     DatasetInfo,
     Examples,
@@ -68,9 +70,10 @@ class Margin(Trained):
     weight: float = 1.0
 
 
-def margin(spec, model, x, x_adv, y, weights):
+def margin(spec: Margin, model: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor, weights: tuple[float, ...]) -> Loss:
     outputs = model(x_adv, y)
-    return Loss(spec.weight * sum(w * cross_entropy(z, y) for w, z in zip(weights, heads(outputs), strict=True)), outputs)
+    losses = [w * cross_entropy(z, y) for w, z in zip(weights, heads(outputs), strict=True)]
+    return Loss(spec.weight * torch.stack(losses).sum(0), outputs)
 
 
 class Twice(Trained):
@@ -79,7 +82,7 @@ class Twice(Trained):
 
 
 class TwiceLearner(Learner):
-    def loss(self, x, x_adv, y, targets):
+    def loss(self, x: Tensor, x_adv: Tensor, y: Tensor, targets: Tensor | None) -> Loss:
         outputs = self.network(x, y)
         return Loss(2 * cross_entropy(outputs.logits, y), outputs)
 
@@ -88,9 +91,10 @@ class Corner(Joint):
     name: Literal["corner"] = "corner"
 
 
-def corner(spec, batch):
+def corner(spec: Corner, batch: Batch) -> Tensor:
     sign = torch.randint(2, batch.x.shape, generator=batch.generator, device=batch.x.device) * 2 - 1
-    return (batch.x + spec.eps * sign).clamp(0, 1)
+    moved: Tensor = batch.x + spec.eps * sign
+    return moved.clamp(0, 1)
 
 
 class Blur(Linf, Expected):
@@ -101,7 +105,7 @@ class Blur(Linf, Expected):
 def blur(spec: Blur, case: Case) -> Tensor:
     softened = F.avg_pool2d(case.x, 3, 1, 1, count_include_pad=False)
     x = case.x + (softened - case.x).clamp(-spec.eps, spec.eps)
-    steps = {"eps": spec.eps, "step": spec.eps / 2, "iterations": spec.times, "generator": case.generator}
+    steps: dict[str, Any] = {"eps": spec.eps, "step": spec.eps / 2, "iterations": spec.times, "generator": case.generator}
     found = pgd(case.model, case.x, case.y, objective=case.objective(lambda z, y: cross_entropy(z, y)), **steps)
     return torch.where(case.network(x).logits.argmax(1)[:, None, None, None] != case.y[:, None, None, None], x, found)
 
@@ -124,7 +128,7 @@ def half(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples]:
     return train[torch.arange(INFO.train)], test[torch.arange(INFO.test)]
 
 
-PARTS = {
+PARTS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "module": (module(Dim), DimModule, {"module": {"name": "dim", "by": 0.5}}),
     "objective": (objective(Margin), margin, {"objective": {"name": "margin"}}),
     "learner": (objective(Twice), TwiceLearner, {"objective": {"name": "twice"}, "attack": None}),
@@ -148,11 +152,11 @@ TINY = {
 }
 
 
-def tiny(settings):
+def tiny(settings: Mapping[str, Any]) -> config.TrialConfig:
     return config.TrialConfig.model_validate_json(json.dumps({**TINY, **settings}))
 
 
-def registered(kind):
+def registered(kind: str) -> config.TrialConfig:
     """The part, registered, and a trial that has it."""
     register, made, settings = PARTS[kind]
     register(made)

@@ -1,0 +1,30 @@
+"""What every test has: one thread, and a folder for what is made once in a run."""
+
+import os
+
+import pytest
+import torch
+
+pytest.register_assert_rewrite("tests.support")
+
+from tests.support.shared import share_in  # noqa: E402
+
+# Numba compiles Brendel & Bethge's attack for half a minute, and a third less without optimising what runs for a moment.
+os.environ.setdefault("NUMBA_OPT", "0")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    share_in(tmp_path_factory, "PYTEST_XDIST_WORKER" in os.environ)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the tests of what Numba compiles to one process."""
+    for item in items:
+        if "brendel-bethge" in item.name:
+            item.add_marker(pytest.mark.xdist_group("numba"))
