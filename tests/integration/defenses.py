@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from orchestrator.planning.settings import configure, configure_attack, resolve
 from search_spaces.catalog import find
-from search_spaces.factor import Eps, Settings
 from search_spaces.papers.cifs import CIFS
 from search_spaces.profiles import ATTACKS
+from search_spaces.settings import Eps, Settings
 from trainables.attacks import run_attack
 from trainables.config import Natural, NoModule, Runtime, TrialConfig, heads
 from trainables.data import load

@@ -8,7 +8,7 @@ from tiny_study import DEFENSE, EPOCHS, STUDY, jobs, tiny_plan
 from analysis.schema import FINISHED
 from orchestrator.planning.baseline import from_baseline
 from orchestrator.record.store import Recorded
-from search_spaces.factor import Eps
+from search_spaces.settings import Eps
 from trainables.config import FGSM, Transfer, evaluation_key
 
 ATTACK = {"name": "fgsm", "eps": Eps(1 / 2)}

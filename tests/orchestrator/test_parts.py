@@ -27,7 +27,7 @@ from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import check_fields, configure, configure_attack
 from orchestrator.plugins import shipping
 from orchestrator.plugins.preflight import rehearse
-from search_spaces.factor import Eps
+from search_spaces.settings import Eps
 from trainables.config import DATASETS, Model, NoModule, registry, trial_key
 from trainables.config.parsing import reopen
 

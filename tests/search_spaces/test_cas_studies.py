@@ -8,10 +8,11 @@ from expanded import configured, named
 
 from orchestrator.planning.settings import resolve
 from search_spaces.catalog import STUDIES
-from search_spaces.column import Column, Source
+from search_spaces.column import Column
 from search_spaces.papers import cas
 from search_spaces.papers.cas.space import PROFILES as PROFILES_OF_CAS
 from search_spaces.profiles import ATTACKS, activations
+from search_spaces.settings import Source
 from trainables.config import trial_key
 
 PROFILES = ("paper", "short", "demo")

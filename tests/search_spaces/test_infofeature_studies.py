@@ -3,8 +3,9 @@
 import pytest
 from expanded import configured, every_attack, measure, named, trials
 
-from search_spaces.column import Column, Measured, Source
+from search_spaces.column import Column, Measured
 from search_spaces.papers import infofeature
+from search_spaces.settings import Source
 from trainables.config import Natural, TrialConfig, begins, trial_key
 
 PROFILES = ("paper", "short", "demo")
