@@ -1,7 +1,6 @@
 """What a cell of a table shows: one number of one trial, read from the record."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.curves import accuracy_by_eps, normalised_auc
 from analysis.load import BrokenRecordError, Record
-from analysis.schema import FAILED, STOPPED, ManifestColumn
+from analysis.schema import FAILED, STOPPED, ManifestArm, ManifestColumn, Read
 from analysis.stats import over_beta
 
 
@@ -23,7 +22,7 @@ class _Outcome(NamedTuple):
     seconds: float
 
 
-class Cells:
+class CellReader:
     """The record as tables see it.
 
     ``per_sample``: whether of several beta_atk each example's worst counts, or the lowest accuracy.
@@ -44,39 +43,40 @@ class Cells:
         self._arrays = dict(zip(measured, m["values"], strict=True))
         self._epoch_seconds = record.epochs.groupby("trial")["seconds"].mean().to_dict()
 
-    def value(self, trial: str, checkpoint: str, reads: Mapping[str, str], column: ManifestColumn) -> float | None:
-        """The number in ``column``, whose keys are ``reads``; None as long as one of them is not in the record.
+    def value(self, trial: str, checkpoint: str, arm: ManifestArm, column: ManifestColumn) -> float | None:
+        """The number that a trial of ``arm`` has in ``column``; None as long as something that it reads is not in the record.
 
         Raises:
             BrokenRecordError: an accuracy is not that of the ranks beside it, or its attacks are of different examples.
         """
-        match column.kind:
-            case "measure":
-                values = self._arrays.get((trial, checkpoint, reads[""], column.array))
-                statistic = np.nanmedian if column.statistic == "median" else np.nanmean
-                return None if values is None else column.times * float(statistic(np.asarray(values, np.float64)))
-            case "cost" if not reads[""]:
-                return self._epoch_seconds.get(trial)
-        found = {name: self._outcome(trial, checkpoint, attack, column) for name, attack in reads.items()}
-        there = {name: outcome for name, outcome in found.items() if outcome is not None}
+        if column.label in arm.training:
+            return self._epoch_seconds.get(trial)
+        if measure := arm.measures.get(column.label):
+            values = self._arrays.get((trial, checkpoint, measure, column.array))
+            statistic = np.nanmedian if column.statistic == "median" else np.nanmean
+            return None if values is None else column.times * float(statistic(np.asarray(values, np.float64)))
+        reads = arm.reads[column.label]
+        found = [self._outcome(trial, checkpoint, read.attack, column) for read in reads]
+        there = [outcome for outcome in found if outcome is not None]
         if len(there) < len(found):
             return None
         if column.kind == "cost":
-            return there[""].seconds
+            return there[0].seconds
         if column.kind == "area":
-            return self._area(there)
+            return self._area(reads, there)
         if column.only is not None:
             # Who is in the class the record does not say example by example, so the worst case is that over attacks.
-            return 100 * min(float(outcome.class_accuracy[column.only]) for outcome in there.values())
-        if len({len(outcome.ranks) for outcome in there.values()}) > 1:
-            attacks = ", ".join(reads.values())
+            return 100 * min(float(outcome.class_accuracy[column.only]) for outcome in there)
+        if len({len(outcome.ranks) for outcome in there}) > 1:
+            attacks = ", ".join(read.attack for read in reads)
             raise BrokenRecordError(f"trial {trial}: attacks {attacks} were run on different numbers of examples")
-        reduced = over_beta(np.stack([outcome.ranks for outcome in there.values()]), column.top_k)
+        reduced = over_beta(np.stack([outcome.ranks for outcome in there]), column.top_k)
         return 100 * (reduced.per_sample if self.per_sample or column.kind == "ensemble" else reduced.minimum)
 
     @staticmethod
-    def _area(found: Mapping[str, _Outcome]) -> float:
-        points = sorted((float(eps), outcome) for eps, outcome in found.items())
+    def _area(reads: Sequence[Read], outcomes: Sequence[_Outcome]) -> float:
+        there = zip(reads, outcomes, strict=True)
+        points = sorted(((read.eps, outcome) for read, outcome in there if read.eps is not None), key=lambda point: point[0])
         # An attack for the smallest change says where each example breaks, and so accuracy at every eps.
         accuracies = [
             outcome.accuracy if outcome.distance is None else float(accuracy_by_eps(outcome.distance, [eps])[0])
@@ -103,7 +103,7 @@ class Cells:
         row = self._trials.get(trial)
         if row is None:
             return "not started"
-        epochs = json.loads(row.config)["training"]["epochs"]
+        epochs = row.config["training"]["epochs"]
         if row.epochs >= epochs:
             return None
         stopped = row.reason if row.status == STOPPED else None

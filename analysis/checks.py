@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.fields import AttackFields
 from analysis.load import Record
 from analysis.schema import Manifest, ManifestArm
 
@@ -57,19 +58,18 @@ class Item:
 class Attack(NamedTuple):
     """One evaluation: the attack's fields, the percentage that it leaves right, and of how many examples."""
 
-    spec: Mapping[str, Any]
+    spec: AttackFields
     accuracy: float
     examples: int
 
     @property
     def name(self) -> str:
-        return str(self.spec["name"])
+        return self.spec.name
 
     @property
     def budget(self) -> tuple[str, float] | None:
         """Norm and eps; None for natural images."""
-        spec = self.spec.get("attack", self.spec)
-        return (str(spec.get("norm", "linf")), float(spec["eps"])) if "eps" in spec else None
+        return self.spec.budget
 
     @property
     def iterated(self) -> bool:
@@ -261,8 +261,7 @@ def failures(items: Iterable[Item]) -> tuple[Item, ...]:
 def _attacks(rows: pd.DataFrame) -> list[Attack]:
     """Those on the whole test set: an accuracy on a sample of it is compared with no other."""
     found = zip(rows["attack_spec"], rows["accuracy"], rows["ranks"], strict=True)
-    attacks = [Attack(json.loads(spec), 100 * accuracy, len(ranks)) for spec, accuracy, ranks in found]
-    return [attack for attack in attacks if attack.spec.get("examples") is None]
+    return [Attack(spec, 100 * accuracy, len(ranks)) for spec, accuracy, ranks in found if spec.on_every_example]
 
 
 def _arm(arm: ManifestArm, by_trial: Mapping[str, Evidence]) -> tuple[Item, ...]:

@@ -1,6 +1,5 @@
 """A figure's data: what a study shows that is no number in a table, as long frames with a row for every value."""
 
-import json
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -53,12 +52,12 @@ def _curves(
     rows = dict(zip(zip(there["trial"], there["attack"], strict=True), there.itertuples(), strict=True))
     accuracies = {shown.label for shown in manifest.columns if shown.kind == "accuracy" and shown.only is None}
     parts = [
-        curve(rows[trial, attack]).assign(trial=trial, attack=label, beta_atk=beta)
+        curve(rows[trial, read.attack]).assign(trial=trial, attack=label, beta_atk=read.beta_atk or "")
         for arm in manifest.arms
         for label in (label for label in arm.reads if label in accuracies)
-        for beta, attack in arm.reads[label].items()
+        for read in arm.reads[label]
         for trial in arm.trials.values()
-        if (trial, attack) in rows
+        if (trial, read.attack) in rows
     ]
     if not parts:
         return pd.DataFrame()
@@ -67,8 +66,7 @@ def _curves(
 
 def _by_steps(row: Any) -> pd.DataFrame:
     """Of one evaluation."""
-    spec = json.loads(row.attack_spec)
-    steps = spec.get("iterations", 1) * spec.get("restarts", 1) * (2 if spec["name"] == "md" else 1)
+    steps = row.attack_spec.gradient_steps
     return pd.DataFrame({"steps": range(steps + 1), "accuracy": accuracy_by_iterations(np.asarray(row.broken), steps)})
 
 

@@ -1,11 +1,10 @@
 """From the storage to data frames and manifests, wherever pyarrow can read."""
 
-import json
 import posixpath
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
+from analysis.fields import AttackFields, Fields
 from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES, TRIAL, TRIALS, Manifest, filesystem
 
 #: Reads under way at once. They wait for a disk or a network, not for a core.
@@ -37,6 +37,9 @@ class BrokenRecordError(ValueError):
 @dataclass(frozen=True)
 class Record:
     """What the trials left behind: data frames with the columns of :mod:`analysis.schema`.
+
+    What is JSON there is read: ``config`` and ``measure_spec`` hold :class:`~analysis.fields.Fields`, ``attack_spec``
+    :class:`~analysis.fields.AttackFields`.
 
     ``trials``: one row each, ``config.*`` columns included (missing where a trial does not set the field).
     ``epochs``: one row an epoch. ``evaluations``: one row an evaluation and head, no pair of them twice.
@@ -69,18 +72,32 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     evaluations = _concat(read("evaluations"), EVALUATIONS)
     # Before it was said, every evaluation was complete.
     evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
-    evaluations = evaluations[~evaluations["attack_spec"].map(_is_validation).astype(bool)]
+    evaluations["attack_spec"] = _parsed(evaluations["attack_spec"], AttackFields)
+    evaluations = evaluations[evaluations["attack_spec"].map(lambda attack: attack.on_test_set).astype(bool)]
     measures = _concat(read("measures"), MEASURES)
+    measures["measure_spec"] = _parsed(measures["measure_spec"], Fields)
+    all_trials = _trials(read("trial"))
+    all_trials["config"] = _parsed(all_trials["config"], Fields)
     return Record(
-        _trials(read("trial")),
+        all_trials,
         _concat(read("epochs"), EPOCHS),
         evaluations.drop_duplicates(["evaluation", "head"], ignore_index=True),
         measures.drop_duplicates(["measurement", "array"], ignore_index=True),
     )
 
 
-def _is_validation(attack_spec: str) -> bool:
-    return json.loads(attack_spec).get("split") is not None
+def _parsed(texts: "pd.Series[Any]", kind: type[Fields]) -> "pd.Series[Any]":
+    """JSON as fields, none where there is no text; equal texts, which many rows have, are read once.
+
+    Raises:
+        BrokenRecordError: a text is no JSON object.
+    """
+    texts = texts.fillna("{}")
+    try:
+        known = {text: kind(text) for text in texts.unique()}
+    except ValueError as error:
+        raise BrokenRecordError(f"{texts.name}: {error}") from error
+    return texts.astype(object).map(lambda text: known[text])
 
 
 def array(record: Record, measurement: str, name: str) -> NDArray[np.float64]:

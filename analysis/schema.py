@@ -15,6 +15,7 @@ Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -161,26 +162,52 @@ class ManifestColumn:
 
 
 @dataclass(frozen=True)
+class Read:
+    """An evaluation that a cell of a table is made of.
+
+    ``attack``: its key. ``beta_atk``: the joint loss that the attacker maximises; None where it has none. ``eps``: where
+    it stands on the curve of an area, and ``column``: the label of the ensemble's column that it is of; None in other kinds.
+    """
+
+    attack: str
+    beta_atk: str | None = None
+    eps: float | None = None
+    column: str | None = None
+
+
+@dataclass(frozen=True)
 class ManifestArm:
     """A row of a table.
 
-    ``labels``: one a factor. ``trials``: the trial's key by seed. ``reads``: for each column's label, the keys of what it reads
-    (no entry where the column means nothing for this arm): attacks by beta_atk ("" where they have none), by eps for an area
-    (one and the same for all where it looks for the smallest change), by whatever tells them apart for an ensemble; a
-    measure's or a cost's one key under "", empty for the training's cost.
+    ``labels``: one a factor. ``trials``: the trial's key by seed. A column's label is in one of three fields, and in none where
+    the column means nothing for this arm. ``reads``: evaluations, each once; those of an area are of one attack where it looks
+    for the smallest change. ``measures``: the measure's key. ``training``: columns that show what the training itself cost.
     ``pictures``: for each picture's label, the measure's key. ``heads``: by the label of a column, whose prediction counts in
     this row, where that is not the column's.
     """
 
     labels: tuple[str, ...]
     trials: dict[str, str]
-    reads: dict[str, dict[str, str]]
+    reads: dict[str, tuple[Read, ...]] = field(default_factory=dict)
+    measures: dict[str, str] = field(default_factory=dict)
+    training: tuple[str, ...] = ()
     pictures: dict[str, str] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Labels of the columns that mean something for this arm."""
+        return frozenset((*(label for label, reads in self.reads.items() if reads), *self.measures, *self.training))
 
     def own(self, column: ManifestColumn) -> ManifestColumn:
         """The column as this row shows it."""
         return replace(column, head=self.heads.get(column.label, column.head))
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> Self:
+        """An arm from what JSON has of it."""
+        reads = {label: tuple(Read(**read) for read in found) for label, found in tree["reads"].items()}
+        return cls(**{**tree, "labels": tuple(tree["labels"]), "reads": reads, "training": tuple(tree["training"])})
 
 
 @dataclass(frozen=True)
@@ -279,6 +306,6 @@ class Manifest:
         data = json.loads(text)
         tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch")}
         columns = tuple(ManifestColumn(**c) for c in data["columns"])
-        arms = tuple(ManifestArm(**{**a, "labels": tuple(a["labels"])}) for a in data["arms"])
+        arms = tuple(ManifestArm.from_tree(a) for a in data["arms"])
         printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])
         return cls(**{**data, **tuples, "columns": columns, "arms": arms, "printed": printed})

@@ -88,7 +88,7 @@ def caption(table: Table) -> str:
         sentences.append(f"Accuracy in percent on {examples} test examples." if examples else "Accuracy in percent.")
     sentences += [sentence for kind, sentence in _KINDS.items() if kind in kinds]
     by_beta = {column.label for column in m.columns if column.kind == "accuracy"}
-    if any(len(keys) > 1 for arm in m.arms for label, keys in arm.reads.items() if label in by_beta):
+    if any(len(reads) > 1 for arm in m.arms for label, reads in arm.reads.items() if label in by_beta):
         sentences.append(_OVER_BETA[table.over_beta])
     if any(len(row.seeds) > 1 for block in table.blocks for row in block.rows):
         sentences.append(_SEEDS)

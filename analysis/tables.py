@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from analysis.cells import Cells
+from analysis.cells import CellReader
 from analysis.checks import check, failures
 from analysis.load import Record
-from analysis.schema import Manifest, ManifestArm, ManifestColumn, ManifestNumber
+from analysis.schema import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
 from analysis.stats import over_seeds
 
 Checkpoint = Literal["last", "best", "both"]
@@ -104,9 +104,9 @@ def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_be
         BrokenRecordError: an evaluation's accuracy is not that of its ranks.
     """
     over_beta = "each" if manifest.rows_by_beta else over_beta
-    cells = Cells(record, over_beta == "per-sample")
+    cells = CellReader(record, over_beta == "per-sample")
     printed = manifest.printed if manifest.profile == "paper" else ()
-    source = _Source(manifest.columns, cells, {(n.labels, n.checkpoint, n.column, n.seed): n for n in printed})
+    inputs = _Inputs(manifest.columns, cells, {(n.labels, n.checkpoint, n.column, n.seed): n for n in printed})
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
     blocks = []
     for name in checkpoints:
@@ -115,57 +115,61 @@ def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_be
         for arm in manifest.arms:
             doubts = tuple(f"check failed: {item.name}: {item.figures}" for item in failures(checked[arm.labels]))
             rows.extend(
-                replace(_row(source, arm, name, part), doubts=doubts) for part in _parts(arm, manifest.columns, over_beta)
+                replace(_row(inputs, shown, name), doubts=doubts) for shown in _by_row(arm, manifest.columns, over_beta)
             )
         blocks.append(Block(name, _highlighted(rows, manifest.columns)))
     return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks))
 
 
-class _Part(NamedTuple):
-    """What a row shows of its arm. ``reads``: keys by column, as the arm's; only columns that mean something here."""
-
-    labels: tuple[str, ...]
-    reads: Mapping[str, Mapping[str, str]]
-
-
-def _parts(arm: ManifestArm, columns: Sequence[ManifestColumn], over_beta: OverBeta) -> list[_Part]:
-    """The rows that an arm becomes: one, or one for each beta_atk. What has no beta_atk stands in the first of them."""
+def _by_row(arm: ManifestArm, columns: Sequence[ManifestColumn], over_beta: OverBeta) -> list[ManifestArm]:
+    """What each row shows of an arm, as an arm: all of it, or one beta_atk. What has no beta_atk stands in the first row."""
     if over_beta != "each":
-        return [_Part(arm.labels, {column: keys for column, keys in arm.reads.items() if keys})]
+        return [arm]
     by_beta = {column.label for column in columns if column.kind == "accuracy"}
-    betas = list(dict.fromkeys(b for column, keys in arm.reads.items() if column in by_beta for b in keys if b)) or [""]
-    parts = []
-    for beta in betas:
-        first = beta == betas[0]
-        reads = {
-            column: {b: key for b, key in keys.items() if b == beta or (first and not b)} if column in by_beta else keys
-            for column, keys in arm.reads.items()
-            if first or column in by_beta
-        }
-        parts.append(_Part((*arm.labels, beta), {column: keys for column, keys in reads.items() if keys}))
-    return parts
+    attacked = [read for column, reads in arm.reads.items() if column in by_beta for read in reads]
+    betas = list(dict.fromkeys(read.beta_atk for read in attacked if read.beta_atk)) or [""]
+    first = replace(
+        arm,
+        labels=(*arm.labels, betas[0]),
+        reads={c: _of_beta(reads, betas[0], None) if c in by_beta else reads for c, reads in arm.reads.items()},
+    )
+    others = [
+        replace(
+            arm,
+            labels=(*arm.labels, beta),
+            reads={column: _of_beta(reads, beta) for column, reads in arm.reads.items() if column in by_beta},
+            measures={},
+            training=(),
+        )
+        for beta in betas[1:]
+    ]
+    return [first, *others]
 
 
-class _Source(NamedTuple):
+def _of_beta(reads: Iterable[Read], *betas: str | None) -> tuple[Read, ...]:
+    return tuple(read for read in reads if read.beta_atk in betas)
+
+
+class _Inputs(NamedTuple):
     """What the rows are made from: columns, the record, and the paper's numbers by labels, checkpoint, column and seed."""
 
     columns: tuple[ManifestColumn, ...]
-    cells: Cells
+    cells: CellReader
     paper: Mapping[tuple[tuple[str, ...], str, str, str], ManifestNumber]
 
 
-def _row(source: _Source, arm: ManifestArm, checkpoint: str, part: _Part) -> Row:
-    columns = [column for column in source.columns if column.label in part.reads]
+def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
+    columns = [column for column in inputs.columns if column.label in arm.columns]
     values: dict[int, list[float]] = {}
     notes = []
     for seed, trial in sorted((int(seed), trial) for seed, trial in arm.trials.items()):
-        found = _values(source, trial, checkpoint, [arm.own(column) for column in columns], part)
+        found = _values(inputs, trial, checkpoint, arm, columns)
         if isinstance(found, str):
             notes.append(f"seed {seed}: {found}")
         else:
             values[seed] = found
     seeds = tuple(values)
-    papers = {column: _printed(source, part.labels, checkpoint, column.label) for column in columns}
+    papers = {column: _printed(inputs, arm.labels, checkpoint, column.label) for column in columns}
     if not seeds or not columns:
         cells = {column: Cell({}, None, None, *papers[column]) for column in columns}
         best = worst = None
@@ -177,27 +181,29 @@ def _row(source: _Source, arm: ManifestArm, checkpoint: str, part: _Part) -> Row
         for i, column in enumerate(columns):
             std = float(summary.std[i]) if len(seeds) > 1 else None
             cells[column] = Cell({seed: values[seed][i] for seed in seeds}, float(summary.mean[i]), std, *papers[column])
-    return Row(part.labels, tuple(map(cells.get, source.columns)), seeds, len(arm.trials), best, worst, tuple(notes))
+    return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), best, worst, tuple(notes))
 
 
 def _printed(
-    source: _Source, labels: tuple[str, ...], checkpoint: str, column: str
+    inputs: _Inputs, labels: tuple[str, ...], checkpoint: str, column: str
 ) -> tuple[ManifestNumber | None, dict[str, ManifestNumber]]:
     """What the paper has in a cell, and of its best and worst training."""
-    found = {seed: source.paper.get((labels, checkpoint, column, seed)) for seed in ("", "best", "worst")}
+    found = {seed: inputs.paper.get((labels, checkpoint, column, seed)) for seed in ("", "best", "worst")}
     return found.pop(""), {seed: number for seed, number in found.items() if number}
 
 
-def _values(source: _Source, trial: str, checkpoint: str, columns: Sequence[ManifestColumn], part: _Part) -> list[float] | str:
-    """The trial's value in each of ``columns``, or why it is not in the table."""
-    if why := source.cells.missing(trial):
+def _values(
+    inputs: _Inputs, trial: str, checkpoint: str, arm: ManifestArm, columns: Sequence[ManifestColumn]
+) -> list[float] | str:
+    """The value that a trial of ``arm`` has in each of ``columns``, or why it is not in the table."""
+    if why := inputs.cells.missing(trial):
         return why
-    found = [source.cells.value(trial, checkpoint, part.reads[column.label], column) for column in columns]
+    found = [inputs.cells.value(trial, checkpoint, arm, arm.own(column)) for column in columns]
     values = [value for value in found if value is not None]
     missing = len(found) - len(values)
     if not missing:
         return values  # even if it failed since, in another study's attack
-    return source.cells.reason(trial) or f"trained, {missing} of {len(found)} columns not evaluated yet"
+    return inputs.cells.reason(trial) or f"trained, {missing} of {len(found)} columns not evaluated yet"
 
 
 def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn]) -> tuple[Row, ...]:

@@ -1,6 +1,7 @@
 """Defenses that several papers compare with, as fields over :mod:`search_spaces.profiles`' adversarial training."""
 
-from search_spaces.factor import Eps, Level, Settings, choice
+from search_spaces.factor import Level, choice
+from search_spaces.settings import Eps, Settings
 
 VANILLA: Settings = {"module.name": "none"}
 

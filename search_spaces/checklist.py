@@ -1,8 +1,8 @@
 """What the checklist of obfuscated gradients looks at (see ``analysis.checks``), beside a study's own attacks."""
 
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Settings
 from search_spaces.profiles import pgd
+from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture
 
 #: Far enough for any classifier to be wrong: with half of the range every image can be grey.

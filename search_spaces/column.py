@@ -1,31 +1,34 @@
-"""What a column of a table shows. Pure data.
+"""What a column of a table shows. Pure data."""
 
-Every kind has ``where``: labels of a row, or names of profiles, of which one must be there; a column is in all rows by default.
-So columns with one label may show one thing at the eps of different data sets; a row has one of them at most.
-"""
-
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from search_spaces.factor import Eps, Settings
+from search_spaces.settings import Eps, Settings
 
 #: The weights of the modules in the attacker's joint loss that the CIFS paper tries (Table B.3), for two modules.
 BETA_ATK = ("0", "0.1", "1", "2", "10", "100", "inf", "inf-1", "inf-2")
 
 
-@dataclass(frozen=True)
-class Source:
-    """The network that a transferred attack is made on: in place of the attack's ``source``, which is a trial's key.
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a study shows of its rows: in every profile and row, unless it says in which.
 
-    ``settings``: fields over the profile's, on the row's own data set. It is one training for every seed of the row, from a
-    seed that no row has.
+    ``profiles``: names of profiles. ``rows``: labels, of which a row must have one. So columns with one label may show one
+    thing at the eps of different data sets; a row has one of them at most.
     """
 
-    settings: Settings
+    profiles: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+
+    def is_in(self, profile: str, labels: Collection[str]) -> bool:
+        """Whether the row with these labels shows it in a profile."""
+        in_profile = not self.profiles or profile in self.profiles
+        return in_profile and (not self.rows or not set(self.rows).isdisjoint(labels))
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(Shown):
     """Accuracy under an attack on the test set.
 
     ``attack``: fields of the attack, its ``name`` included. ``beta_atk``: the joint losses that the attacker tries; None for
@@ -40,7 +43,6 @@ class Column:
     head: str = "final"
     top_k: int = 1
     only: int | None = None
-    where: tuple[str, ...] = ()
 
     @property
     def adversarial(self) -> bool:
@@ -54,16 +56,15 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(Shown):
     """Accuracy where each example is under the worst of several columns' attacks, by their labels ``of``."""
 
     label: str
     of: tuple[str, ...]
-    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Area:
+class Area(Shown):
     """Normalised area under accuracy against eps: at most 1 (AFD, Table 2).
 
     ``attack``: as a column's, but ``Eps`` are multiples of where it stands on the ``grid``: what eps is, rising, as a number or
@@ -75,11 +76,10 @@ class Area:
     attack: Settings
     grid: tuple[float | Eps, ...]
     smallest: bool = False
-    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(Shown):
     """One ``array`` of a measure as a number, ``times`` a factor. ``measure``: its fields, ``name`` included.
 
     ``statistic``: of those of its values that are numbers.
@@ -90,16 +90,14 @@ class Measured:
     array: str
     times: float = 1.0
     statistic: Literal["mean", "median"] = "mean"
-    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(Shown):
     """Seconds, as they were recorded: of an epoch's training (``attack`` None), or of the evaluation under an attack."""
 
     label: str
     attack: Settings | None = None
-    where: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

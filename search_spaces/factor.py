@@ -2,27 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-if TYPE_CHECKING:
-    from search_spaces.column import Source
-
-Scalar = str | int | float | bool
-Value = Scalar | None | tuple["Value", ...]
-
-
-@dataclass(frozen=True)
-class Eps:
-    """A multiple of the profile's eps: ``Eps(1 / 10)`` is the papers' "step size eps / 10"."""
-
-    times: float = 1.0
-
-
-#: Fields by name, and what they are set to: of a trial by dotted names (``module.beta``); of an attack or a measure, which
-#: may have another attack within.
-Settings = Mapping[str, "Value | Eps | Source | Settings"]
+from search_spaces.settings import Eps, Scalar, Settings, Value
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Settings
+from search_spaces.settings import Eps, Settings
 
 
 def over_iterations(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Settings
+from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture, Profile
 
 

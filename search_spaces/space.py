@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from search_spaces.factor import Factor, Settings
+from search_spaces.factor import Factor
+from search_spaces.settings import Settings
 from search_spaces.study import Profile, Study
 
 

@@ -5,21 +5,18 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
-from search_spaces.column import BETA_ATK, AnyColumn
-from search_spaces.factor import Factor, Level, Settings
+from search_spaces.column import BETA_ATK, AnyColumn, Shown
+from search_spaces.factor import Factor, Level
 from search_spaces.printed import Number, printed
+from search_spaces.settings import Settings
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What a figure shows of every row's network: all arrays of a measure. ``measure``: its fields, ``name`` included.
-
-    ``where``: as a column's.
-    """
+class Picture(Shown):
+    """What a figure shows of every row's network: all arrays of a measure. ``measure``: its fields, ``name`` included."""
 
     label: str
     measure: Settings
-    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,16 +103,12 @@ class Study:
 
     def columns_of(self, arm: Arm, profile: Profile) -> tuple[AnyColumn, ...]:
         """The columns that a row has."""
-        return tuple(column for column in self.columns if _is_there(column.where, arm, profile))
+        return tuple(column for column in self.columns if column.is_in(profile.name, arm.labels))
 
     def pictures_of(self, arm: Arm, profile: Profile) -> tuple[Picture, ...]:
         """The pictures that a row has."""
-        return tuple(picture for picture in self.pictures if _is_there(picture.where, arm, profile))
+        return tuple(picture for picture in self.pictures if picture.is_in(profile.name, arm.labels))
 
     def printed(self) -> tuple[Number, ...]:
         """The numbers that the paper prints; empty where it prints none."""
         return printed(self.name)
-
-
-def _is_there(where: tuple[str, ...], arm: Arm, profile: Profile) -> bool:
-    return not where or not {profile.name, *arm.labels}.isdisjoint(where)

@@ -3,7 +3,8 @@
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from search_spaces.baselines import OBJECTIVE
-from search_spaces.factor import Eps, Factor, Level, scalar
+from search_spaces.factor import Factor, Level, scalar
+from search_spaces.settings import Eps
 
 # The authors' 6, the 4 of CAS's public code, and less.
 TRADES_LAMBDA = scalar(

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.errors import BadInput
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Settings
+from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture
 from trainables.config.registry import ATTACK
 

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from search_spaces.baselines import VANILLA
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Level, choice
+from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.settings import Eps
 from search_spaces.study import Arm, Study
 from torch import nn
 from trainables import plugins

@@ -10,7 +10,7 @@ from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import check_fields
 from orchestrator.plugins import shipping
 from search_spaces.catalog import STUDIES
-from search_spaces.factor import Settings
+from search_spaces.settings import Settings
 from search_spaces.study import Study
 from trainables.config.registry import BadPlugin
 

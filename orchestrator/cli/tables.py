@@ -54,10 +54,10 @@ def numbers_of(storage: str) -> "NumbersOf":
     """How Optuna gets the numbers of tables: a function from trials to what they have in the record."""
 
     def numbers(trials: Collection[str]) -> "Numbers":
-        from analysis.cells import Cells
+        from analysis.cells import CellReader
         from analysis.load import load
 
-        return Cells(load(storage, trials), per_sample=False)
+        return CellReader(load(storage, trials), per_sample=False)
 
     return numbers
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from orchestrator.planning.plan import Evaluation, Plan
 from orchestrator.planning.settings import configure_attack, resolve
-from search_spaces.factor import Settings
+from search_spaces.settings import Settings
 from search_spaces.study import Study
 
 

@@ -14,15 +14,14 @@ from orchestrator.planning.plan import CHECKPOINTS, Evaluation, Measurement, Pla
 from orchestrator.planning.reading import Reader, Reading, manifest_column
 from orchestrator.planning.settings import configure, resolve, unknown_field
 from orchestrator.record.store import Recorded
-from search_spaces.column import AnyColumn, Column, Source
-from search_spaces.factor import Settings
+from search_spaces.column import AnyColumn, Column
+from search_spaces.settings import Settings, Source
 from search_spaces.study import Arm, Picture, Profile, Study
 from trainables.config import (
     Attack,
     Measure,
     NoModule,
     TrialConfig,
-    attack_key,
     measure_key,
     measurement_key,
     prefix_family,
@@ -77,7 +76,7 @@ class _More(NamedTuple):
     checkpoints: tuple[str, ...]
 
 
-class _Row(NamedTuple):
+class _ArmConfigs(NamedTuple):
     """An arm, its configuration for each seed, and the overrides that hold in it."""
 
     arm: Arm
@@ -91,7 +90,7 @@ class _Expanded(NamedTuple):
     study: Study
     profile: Profile
     overrides: Mapping[str, Any]
-    rows: list[_Row]
+    rows: list[_ArmConfigs]
 
     @classmethod
     def of(cls, study: Study, name: str, seeds: int | None, overrides: Mapping[str, Any]) -> "_Expanded":
@@ -103,7 +102,7 @@ class _Expanded(NamedTuple):
         for arm in study.arms(profile):
             config, held = made.configure(study.fixed, arm.settings)
             configs = [config.model_copy(update={"seed": seed}) for seed in range(seeds or profile.seeds)]
-            made.rows.append(_Row(arm, configs, held & overrides.keys()))
+            made.rows.append(_ArmConfigs(arm, configs, held & overrides.keys()))
         return made
 
     def configure(self, *layers: Settings) -> tuple[TrialConfig, frozenset[str]]:
@@ -129,8 +128,8 @@ class _Wanted:
     def ask(self, column: AnyColumn, reading: Reading, checkpoints: Iterable[str]) -> None:
         """What a column reads, on these checkpoints; an attack is complete if any column wants it so."""
         for checkpoint in checkpoints:
-            for attack in reading.attacks.values():
-                place = attack_key(attack), checkpoint
+            for read, attack in reading.attacks.items():
+                place = read.attack, checkpoint
                 _, label, complete = self.attacks.get(place, (attack, column.label, False))
                 self.attacks[place] = attack, label, complete or getattr(column, "complete", False)
             if reading.measure is not None:
@@ -211,11 +210,18 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
                 for measure, checkpoint in product(measures, checkpoints):
                     wanted.measure(measure, checkpoint)
         shown = [*own, *(extra if more.shown else [])]
-        reads = {column.label: reading.keys for column, reading in shown if reading.keys}
         pictured = {**pictures, **(looks if more.shown else {})}
-        shows = {label: measure_key(measure) for label, measure in pictured.items()}
-        heads = {c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head}
-        arms.append(ManifestArm(row.arm.labels, keys, reads, shows, heads))
+        arms.append(
+            ManifestArm(
+                row.arm.labels,
+                keys,
+                reads={column.label: tuple(reading.attacks) for column, reading in shown if reading.attacks},
+                measures={column.label: measure_key(reading.measure) for column, reading in shown if reading.measure},
+                training=tuple(column.label for column, reading in shown if reading.training),
+                pictures={label: measure_key(measure) for label, measure in pictured.items()},
+                heads={c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head},
+            )
+        )
     demand.requested += sum(len(row.configs) for row in expanded.rows) + len(sources)
     demand.evaluations_requested += len(attacked)
     return Manifest(
@@ -230,7 +236,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         checkpoint=study.checkpoint,
         rows_by_beta=study.rows_by_beta,
         factors=tuple(factor.name for factor in study.varied(profile)),
-        columns=tuple(column for column in columns.values() if any(column.label in arm.reads for arm in arms)),
+        columns=tuple(column for column in columns.values() if any(column.label in arm.columns for arm in arms)),
         arms=tuple(arms),
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -4,32 +4,28 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from analysis.schema import ManifestColumn
+from analysis.schema import ManifestColumn, Read
 from orchestrator.errors import BadInput
 from orchestrator.planning.settings import configure_attack, configure_measure, resolve
-from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured, Source
-from search_spaces.factor import Eps, Settings
+from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL
+from search_spaces.settings import Eps, Settings, Source
 from search_spaces.study import Profile
-from trainables.config import Attack, Measure, TrialConfig, attack_key, canonical_attack, canonical_measure, heads, measure_key
+from trainables.config import Attack, Measure, TrialConfig, attack_key, canonical_attack, canonical_measure, heads
 
 #: The key of the trial that a transferred attack comes from.
 SourceKey = Callable[[Source], str]
 
 
 class Reading(NamedTuple):
-    """``attacks``: by beta_atk, by eps, or by what tells them apart; ``measure``: one at most; ``training``: its seconds."""
+    """What one column reads; nothing at all where it means nothing here.
 
-    attacks: Mapping[str, Attack] = {}
+    ``attacks``: by what the manifest has of them. ``measure``: one at most. ``training``: whether it shows what that cost.
+    """
+
+    attacks: Mapping[Read, Attack] = {}
     measure: Measure | None = None
     training: bool = False
-
-    @property
-    def keys(self) -> dict[str, str]:
-        """As :class:`analysis.schema.ManifestArm` has them; empty where the column means nothing here."""
-        if self.measure is not None:
-            return {"": measure_key(self.measure)}
-        return {"": ""} if self.training else {name: attack_key(attack) for name, attack in self.attacks.items()}
 
 
 class Reader:
@@ -53,7 +49,7 @@ class Reader:
     @staticmethod
     def _ensemble(column: Ensemble, readings: Mapping[str, Reading]) -> Reading:
         parts = {label: readings[label].attacks for label in column.of if label in readings}
-        return Reading({f"{label} {name}".strip(): a for label, attacks in parts.items() for name, a in attacks.items()})
+        return Reading({replace(read, column=label): a for label, attacks in parts.items() for read, a in attacks.items()})
 
     def _reading(self, column: Column | Area | Measured | Cost) -> Reading:
         match column:
@@ -64,9 +60,9 @@ class Reader:
             case Measured():
                 return Reading(measure=self.measure(column.measure))
             case Cost():
-                return (
-                    Reading(training=True) if column.attack is None else Reading(self._known({"": self._attack(column.attack)}))
-                )
+                if column.attack is None:
+                    return Reading(training=True)
+                return Reading(self._reads([(None, self._attack(column.attack))]))
 
     def measure(self, settings: Settings) -> Measure | None:
         """The measure as it acts here; None where it means nothing.
@@ -80,29 +76,33 @@ class Reader:
         except ValueError as error:
             raise BadInput(f"measure {measure.name}: {error}") from error
 
-    def _by_beta(self, column: Column) -> dict[str, Attack]:
-        """One attack for each joint loss that the attacker tries, each once; "" where there is none."""
+    def _by_beta(self, column: Column) -> dict[Read, Attack]:
+        """One attack for each joint loss that the attacker tries, each once; the attack alone where it has none."""
         attack = self._attack(column.attack)
         if not hasattr(attack, "beta_atk"):
-            return self._known({"": attack})
+            return self._reads([(None, attack)])
         betas = self.profile.beta_atk if column.beta_atk is None else column.beta_atk
-        known = self._known({beta: attack.model_copy(update={"beta_atk": beta}) for beta in betas})
-        return {str(getattr(attack, "beta_atk", "")): attack for attack in known.values()}
+        return self._reads((None, attack.model_copy(update={"beta_atk": beta})) for beta in betas)
 
-    def _by_eps(self, column: Area) -> dict[str, Attack]:
-        grid = [e.times * self.profile.eps if isinstance(e, Eps) else e for e in column.grid]
+    def _by_eps(self, column: Area) -> dict[Read, Attack]:
+        """An attack for each eps of the grid, and natural accuracy at 0."""
+        grid = [float(e.times * self.profile.eps if isinstance(e, Eps) else e) for e in column.grid]
         if column.smallest:
             largest = self._attack(column.attack, grid[-1])
-            return self._known({repr(float(eps)): largest for eps in (0.0, *grid)})
-        return self._known({"0.0": self._attack(NATURAL.attack), **{repr(e): self._attack(column.attack, e) for e in grid}})
+            return self._reads((eps, largest) for eps in (0.0, *grid))
+        return self._reads({0.0: self._attack(NATURAL.attack), **{e: self._attack(column.attack, e) for e in grid}}.items())
 
     def _attack(self, settings: Settings, eps: float | None = None) -> Attack:
         return configure_attack(self._resolved(settings, self.profile.eps if eps is None else eps))
 
-    def _known(self, attacks: Mapping[str, Attack]) -> dict[str, Attack]:
-        """Those that mean something for this trial, in the form that is hashed."""
-        canonical = {name: canonical_attack(attack, self.config.module) for name, attack in attacks.items()}
-        return {name: attack for name, attack in canonical.items() if attack is not None}
+    def _reads(self, attacks: Iterable[tuple[float | None, Attack]]) -> dict[Read, Attack]:
+        """Attacks, each with its eps, that mean something for this trial, each once and in the form that is hashed."""
+        canonical = ((eps, canonical_attack(attack, self.config.module)) for eps, attack in attacks)
+        return {
+            Read(attack_key(attack), getattr(attack, "beta_atk", None), eps): attack
+            for eps, attack in canonical
+            if attack is not None
+        }
 
     def _resolved(self, settings: Settings, eps: float) -> dict[str, Any]:
         """Without multiples of eps, and with trials' keys for sources."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from orchestrator.errors import BadInput
-from search_spaces.factor import Eps, Settings
+from search_spaces.settings import Eps, Settings
 from trainables.config import Attack, Measure, TrialConfig
 from trainables.config.parsing import ATTACK, MEASURE
 from trainables.config.registry import KINDS, OneOf, Version

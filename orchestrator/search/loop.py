@@ -22,8 +22,8 @@ from orchestrator.planning.plan import Evaluation, PlannedTrial
 from orchestrator.planning.reading import Reader
 from orchestrator.record.store import Recorded, Store
 from orchestrator.search.space import Cells, Drawn
-from search_spaces.column import Column, Source
-from search_spaces.factor import Scalar
+from search_spaces.column import Column
+from search_spaces.settings import Scalar, Source
 from trainables.config import TrialConfig, trial_key
 
 #: What Optuna's trials carry: the trial's key, the cell's label, why there is no value, which trial's repetition it is, and

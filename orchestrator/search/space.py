@@ -11,7 +11,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from orchestrator.errors import BadInput
 from orchestrator.planning.settings import configure, resolve
-from search_spaces.factor import Factor, Level, Scalar, Settings
+from search_spaces.factor import Factor, Level
+from search_spaces.settings import Scalar, Settings
 from search_spaces.space import Space
 from search_spaces.study import Profile
 from trainables.config import TrialConfig

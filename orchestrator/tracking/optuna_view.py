@@ -9,7 +9,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import optuna
@@ -34,13 +34,13 @@ TRIAL, SEED, ARM, REASON, SYNCED = "trial", "seed", "arm", "reason", "advsweep.s
 
 
 class Numbers(Protocol):
-    """The numbers that tables show; see :class:`analysis.cells.Cells`."""
+    """The numbers that tables show; see :class:`analysis.cells.CellReader`."""
 
     def missing(self, trial: str) -> str | None:
         """Why the trial is not trained to its end; None if it is."""
 
-    def value(self, trial: str, checkpoint: str, reads: Mapping[str, str], column: ManifestColumn) -> float | None:
-        """The number in ``column``; None as long as it is not in the record."""
+    def value(self, trial: str, checkpoint: str, arm: ManifestArm, column: ManifestColumn) -> float | None:
+        """The number that a trial of ``arm`` has in ``column``; None as long as it is not in the record."""
 
 
 #: The numbers of these trials.
@@ -70,7 +70,7 @@ class _Cell:
 
         Values go by what they are read from, which never changes but for a trial that was trained anew.
         """
-        reads = {} if reason else {column.label: self.arm.reads[column.label] for column in columns}
+        reads = {} if reason else {c.label: [asdict(read) for read in self.arm.reads[c.label]] for c in columns}
         state = [self.trial, row["created"].isoformat(), reads, reason]
         return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -227,8 +227,8 @@ def _values(numbers: Numbers, manifest: Manifest, cell: _Cell) -> list[float] | 
     """The cell's value in each column; None unless it has all of them."""
     if numbers.missing(cell.trial):
         return None
-    checkpoint, reads = _checkpoint(manifest), cell.arm.reads
-    found = [numbers.value(cell.trial, checkpoint, reads[column.label], column) for column in objectives(manifest)]
+    checkpoint = _checkpoint(manifest)
+    found = [numbers.value(cell.trial, checkpoint, cell.arm, column) for column in objectives(manifest)]
     values = [value for value in found if value is not None and math.isfinite(value)]
     return values if len(values) == len(found) else None
 

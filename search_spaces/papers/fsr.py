@@ -4,9 +4,10 @@ from optuna.distributions import FloatDistribution
 
 from search_spaces.baselines import OBJECTIVE, VANILLA
 from search_spaces.column import AnyColumn, Column, Ensemble
-from search_spaces.factor import Eps, Factor, Level, Settings, choice, scalar
+from search_spaces.factor import Factor, Level, choice, scalar
 from search_spaces.ladders import over_eps, over_iterations
 from search_spaces.profiles import ATTACKS, NATURAL, attacked, pgd, profiles
+from search_spaces.settings import Eps, Settings
 from search_spaces.study import Arm, Study
 
 #: The paper's own choice, at the end of the network: of ResNet-18 and WRN-34-10 in the public code.

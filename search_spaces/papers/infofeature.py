@@ -3,10 +3,11 @@
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from search_spaces.baselines import AT, STANDARD
-from search_spaces.column import AnyColumn, Column, Measured, Source
-from search_spaces.factor import Eps, Factor, Level, Settings, choice, scalar
+from search_spaces.column import AnyColumn, Column, Measured
+from search_spaces.factor import Factor, Level, choice, scalar
 from search_spaces.ladders import over_iterations
 from search_spaces.profiles import NATURAL, cw, pgd, profiles
+from search_spaces.settings import Eps, Settings, Source
 from search_spaces.study import Arm, Study
 
 #: Section 4: every iterative attack has steps of size 2 where eps is 8. Both are twice that on images in [-1, 1], which is what

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.load import BrokenRecordError, ManifestNotFoundError, StorageNotFoundError, array, find_manifest, load, manifests
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Read
 from tests.support.handmade_record import Storage, arm, manifest, ranks, share
 
 
@@ -50,6 +50,37 @@ def test_evaluations_on_validation_images_are_not_for_tables(storage: Storage) -
     storage.evaluation("c0", "a", share(5))
     storage.evaluation("c0", "b", share(9), spec={"name": "pgd", "split": "validation"})
     assert load(str(storage.root)).evaluations["attack"].tolist() == ["a"]
+
+
+def test_what_is_json_in_the_record_is_read_once(storage: Storage) -> None:
+    storage.trial("a")
+    spec = {"name": "pgd", "eps": 0.1, "iterations": 3, "restarts": 2}
+    for attack in ("x", "y"):
+        storage.evaluation("a", attack, share(5), spec=spec)
+    record = storage.load()
+    first, second = record.evaluations["attack_spec"]
+    assert first is second
+    assert dict(first) == spec
+    assert (first.name, first.budget, first.gradient_steps) == ("pgd", ("linf", 0.1), 6)
+    assert (first.on_test_set, first.on_every_example) == (True, True)
+    with pytest.raises(TypeError):
+        first["eps"] = 0.2
+    assert record.trials["config"][0]["training"] == {"epochs": 5}
+
+
+def test_json_that_holds_no_fields_is_named(storage: Storage) -> None:
+    storage.trial("a")
+    storage.evaluation("a", "x", share(5), spec=["pgd"])  # type: ignore[arg-type]
+    with pytest.raises(BrokenRecordError, match=r'attack_spec: \["pgd"\]: must be a JSON object'):
+        storage.load()
+
+
+def test_a_manifest_comes_back_as_it_was(storage: Storage) -> None:
+    reads = {"PGD-20": (Read("a", "2"), Read("b", "inf")), "AUC": (Read("n", eps=0.0), Read("c", "2", 0.1))}
+    row = replace(arm("CAS", "ab"), reads=reads, measures={"Units": "m"}, training=("an epoch",))
+    storage.manifest(made := manifest(row))
+    assert manifests(str(storage.root)) == [made]
+    assert row.columns == {"PGD-20", "AUC", "Units", "an epoch"}
 
 
 def test_arrays_have_their_shape_again(storage: Storage) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.load import BrokenRecordError
 from analysis.render import to_csv, to_text
-from analysis.schema import Manifest, ManifestArm, ManifestColumn
+from analysis.schema import Manifest, ManifestArm, ManifestColumn, Read
 from analysis.tables import Cell, Checkpoint, OverBeta, Row, Table, build
 from tests.support.handmade_record import FGSM, NATURAL, PGD, Storage, arm, manifest, number, share
 
@@ -53,7 +53,7 @@ def test_seeds_are_in_order_of_their_numbers(storage: Storage) -> None:
     seeds = {str(seed): f"t{seed}" for seed in (10, 9, 2)}
     for trial in seeds.values():
         storage.evaluated(trial, natural=5)
-    study = manifest(ManifestArm((), seeds, {"Natural": {"": "natural"}}), factors=(), columns=(NATURAL,))
+    study = manifest(ManifestArm((), seeds, {"Natural": (Read("natural"),)}), factors=(), columns=(NATURAL,))
     assert rows(table(storage, study))[()].seeds == (2, 9, 10)
 
 
@@ -109,14 +109,14 @@ def test_rows_by_beta_whatever_is_asked(storage: Storage, cas: ManifestArm) -> N
 
 
 def test_a_beta_that_one_column_lacks_means_nothing_there(storage: Storage, cas: ManifestArm) -> None:
-    attacks = {**cas.reads, "FGSM": {"0": "FGSM0"}}
+    attacks = {**cas.reads, "FGSM": (Read("FGSM0", "0"),)}
     study = manifest(ManifestArm(cas.labels, cas.trials, attacks), rows_by_beta=True)
     assert means(rows(table(storage, study))["CAS", "inf"]) == [None, None, pytest.approx(40)]
 
 
 def test_top_k_is_of_complete_evaluations_alone(storage: Storage) -> None:
     top_2 = ManifestColumn("PGD-20, top 2", True, top_k=2)
-    attacks = {"PGD-20": {"0": "PGD0"}, top_2.label: {"0": "PGD0"}}
+    attacks = dict.fromkeys(("PGD-20", top_2.label), (Read("PGD0", "0"),))
     study = manifest(ManifestArm(("Vanilla",), {"0": "v0"}, attacks), columns=(PGD, top_2))
     storage.trial("v0")
     storage.evaluation("v0", "PGD0", "1100", complete=False, ranks_of=[0, 0, 1, 1])
@@ -136,8 +136,8 @@ def test_a_column_of_a_module_that_is_not_there_means_nothing(storage: Storage, 
     head = ManifestColumn("PGD-20, module 1", True, "1")
     storage.evaluated("c0", natural=9, PGDinf=5)
     storage.evaluation("c0", "PGDinf", share(1), head="1")
-    attacks = {"Natural": {"": "natural"}, "PGD-20": {"inf": "PGDinf"}, "PGD-20, module 1": {"inf": "PGDinf"}}
-    without = ManifestArm(vanilla.labels, vanilla.trials, {**vanilla.reads, "PGD-20, module 1": {}})
+    attacks = {"Natural": (Read("natural"),)} | dict.fromkeys(("PGD-20", "PGD-20, module 1"), (Read("PGDinf", "inf"),))
+    without = ManifestArm(vanilla.labels, vanilla.trials, {**vanilla.reads, "PGD-20, module 1": ()})
     study = manifest(without, ManifestArm(("CAS",), {"0": "c0"}, attacks), columns=(NATURAL, PGD, head))
     found = rows(table(storage, study))
     assert means(found["CAS",]) == pytest.approx([90, 50, 10])

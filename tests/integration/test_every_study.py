@@ -119,13 +119,13 @@ def test_a_table_has_every_row_with_a_number_in_every_cell(swept, study):
     manifest, demo = swept.manifests[study.name], study.profiles["demo"]
     table = build(swept.record, manifest, checkpoint="both", over_beta="minimum")
     arms = {arm.labels: study.columns_of(arm, demo) for arm in study.arms(demo)}
-    reads = {arm.labels: arm.reads.keys() for arm in manifest.arms}
+    filled = {arm.labels: arm.columns for arm in manifest.arms}
     modules = dict(zip(swept.record.trials["trial"], swept.record.trials["config.module.name"], strict=True))
     predicting = {arm.labels for arm in manifest.arms if modules[arm.trials["0"]] in {"cas", "cifs"}}
-    assert reads.keys() == arms.keys()
+    assert filled.keys() == arms.keys()
     for labels, columns in arms.items():
-        assert reads[labels] <= {column.label for column in columns}
-        empty = [column for column in columns if column.label not in reads[labels]]
+        assert filled[labels] <= {column.label for column in columns}
+        empty = [column for column in columns if column.label not in filled[labels]]
         assert not empty or (labels not in predicting and all(map(means_nothing, empty)))
     for block in table.blocks:
         assert {row.labels[: len(manifest.factors)] for row in block.rows} == arms.keys()
@@ -134,8 +134,8 @@ def test_a_table_has_every_row_with_a_number_in_every_cell(swept, study):
             shown = {c.label: cell for c, cell in zip(table.columns, row.cells, strict=True) if cell is not None}
             assert all(math.isfinite(cell.values[0]) for cell in shown.values()), row
             if not study.rows_by_beta:
-                assert shown.keys() == reads[row.labels]
-    assert {column.label for column in table.columns} == {label for columns in reads.values() for label in columns}
+                assert shown.keys() == filled[row.labels]
+    assert {column.label for column in table.columns} == {label for columns in filled.values() for label in columns}
     for form in ("text", "md", "csv", "html"):
         text = html.unescape(render(table, form))
         assert all(label in text for labels in arms for label in labels)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from analysis.checks import ITEMS, Item, check
+from analysis.fields import AttackFields
 from analysis.load import Record
 from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, ManifestArm
 from orchestrator.planning.expansion import plan
@@ -120,7 +121,12 @@ def recorded(name: str, network: Network, source: Network, examples: Examples) -
         sources = {(attack.source, attack.checkpoint): Source(source, NoModule())} if isinstance(attack, Transfer) else {}
         stream = evaluation_stream(attack)
         ranks = evaluate(network, examples, attack, attack_weights(None, NoModule()), 0, stream, sources).ranks[0]
-        found = {"head": "final", "attack_spec": attack.model_dump_json(), "accuracy": (ranks == 0).mean(), "ranks": ranks}
+        found = {
+            "head": "final",
+            "attack_spec": attack.model_dump_json(),
+            "accuracy": (ranks == 0).mean(),
+            "ranks": ranks,
+        }
         rows.append({**place, **found})
     (measurement,) = AT.measurements
     arrays = run_measure(measurement.measure, Subject(network, examples, lambda attack: (1.0,), seed=0))
@@ -145,7 +151,9 @@ def checked() -> dict[str, dict[str, Item]]:
         return table
 
     evaluations, measures = zip(*rows, strict=True)
-    record = Record(frame(TRIAL, []), frame(EPOCHS, []), frame(EVALUATIONS, [*evaluations]), frame(MEASURES, [*measures]))
+    evaluated = frame(EVALUATIONS, [*evaluations])
+    evaluated["attack_spec"] = evaluated["attack_spec"].astype(object).map(lambda text: AttackFields(text))
+    record = Record(frame(TRIAL, []), frame(EPOCHS, []), evaluated, frame(MEASURES, [*measures]))
     manifest = replace(PLAN.manifests[0], arms=tuple(ManifestArm((name,), {"0": name}, {}) for name in networks))
     found = check(record, manifest, "last")
     return {name: {item.name: item for item in found[(name,)]} for name in networks}

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.authoring.attack_text import attack, column, picture
 from orchestrator.errors import BadInput
 from orchestrator.planning.settings import configure_attack
-from search_spaces.factor import Eps
+from search_spaces.settings import Eps
 from trainables.config import FGSM
 
 

@@ -14,8 +14,9 @@ from orchestrator.errors import Unavailable
 from orchestrator.planning.expansion import plan
 from orchestrator.record.store import Recorded
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Level, choice
+from search_spaces.factor import Level, choice
 from search_spaces.profiles import pgd
+from search_spaces.settings import Eps
 from search_spaces.study import Picture
 from tests.support.tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 from trainables.config import SWA, Data, Runtime, TrialConfig

@@ -12,7 +12,7 @@ import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest, ManifestArm, ManifestColumn
+from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest, ManifestArm, ManifestColumn, Read
 from orchestrator.cli.tables import build_table, numbers_of
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
@@ -69,9 +69,11 @@ def key_of(objective, module, seed):
 
 
 def arm(objective, module, seeds=2):
-    attacks = {"Natural": {"": "natural"}, "PGD-20": {beta: f"pgd{beta}" for beta in BETAS}, "added": {"": "natural"}}
-    attacks |= {"PGD-20, module 1": {"": "pgd0"}, "cost": {"": ""}} | ({"of some rows": {"": "x"}} if module == "CAS" else {})
-    return ManifestArm((objective, module), {str(seed): key_of(objective, module, seed) for seed in range(seeds)}, attacks)
+    natural = (Read("natural"),)
+    reads = {"Natural": natural, "PGD-20": tuple(Read(f"pgd{beta}", beta) for beta in BETAS), "added": natural}
+    reads |= {"PGD-20, module 1": (Read("pgd0"),)} | ({"of some rows": (Read("x"),)} if module == "CAS" else {})
+    trials = {str(seed): key_of(objective, module, seed) for seed in range(seeds)}
+    return ManifestArm((objective, module), trials, reads, training=("cost",))
 
 
 def manifest(**changes):
@@ -173,7 +175,7 @@ def test_a_trial_for_each_cell_that_ended(storage, store):
 def test_values_are_those_of_the_table(storage, store, checkpoint):
     # Added columns and those of other heads are not evaluated: then a table says so and has no number in the row.
     plain = replace(manifest(), columns=(NATURAL, PGD), checkpoint=checkpoint)
-    bare = [replace(made, reads={label: made.reads[label] for label in ("Natural", "PGD-20")}) for made in plain.arms]
+    bare = [replace(made, reads={c.label: made.reads[c.label] for c in (NATURAL, PGD)}, training=()) for made in plain.arms]
     plain = replace(plain, arms=tuple(bare))
     store.write_manifest(plain)
     view(storage, store).sync(live=())
@@ -307,7 +309,7 @@ def test_columns_that_changed(storage, store):
     store.write_manifest(manifest(columns=(PGD, *OTHERS)))
     assert told_anew(storage, store)["at-cas-0"][2] == [50]
     # One of the same name may read something else now.
-    arms = tuple(replace(made, reads={**made.reads, "PGD-20": {"0": "pgd0"}}) for made in manifest().arms)
+    arms = tuple(replace(made, reads={**made.reads, "PGD-20": (Read("pgd0", "0"),)}) for made in manifest().arms)
     store.write_manifest(manifest(columns=(PGD, *OTHERS), arms=arms))
     assert told_anew(storage, store)["at-cas-0"][2] == [55]
 

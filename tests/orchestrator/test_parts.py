@@ -26,7 +26,7 @@ from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import check_fields, configure, configure_attack
 from orchestrator.plugins import shipping
 from orchestrator.plugins.preflight import preflight
-from search_spaces.factor import Eps
+from search_spaces.settings import Eps
 from tests.support.tiny_study import RUNTIME, finish, tiny_plan
 from trainables.config import DATASETS, Model, NoModule, registry, trial_key
 from trainables.config.parsing import reopen

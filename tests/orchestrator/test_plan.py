@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest
+from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest, Read
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import SOURCE_SEED, plan
@@ -18,8 +18,9 @@ from orchestrator.planning.settings import configure, resolve
 from orchestrator.record.store import Recorded
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Level, choice
+from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL
+from search_spaces.settings import Eps
 from search_spaces.study import Picture, Profile
 from tests.support.tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 from trainables.config import (
@@ -427,10 +428,10 @@ def test_a_manifest_finds_every_trial_and_attack_of_its_study():
             assert trials[key].config.seed == int(seed)
             assert trials[key].arms["tiny/table"] == " ".join(arm.labels)
             attacks = {attack_key(e.attack): e.attack for e in trials[key].evaluations}
-            found = [attack for by_beta in arm.reads.values() for attack in by_beta.values()]
+            found = [read.attack for reads in arm.reads.values() for read in reads]
             assert attacks.keys() == set(found)
-            assert arm.reads["Natural"] == {"": attack_key(Natural())}
-            assert all(attacks[k].beta_atk == beta for beta, k in arm.reads["PGD"].items())
+            assert arm.reads["Natural"] == (Read(attack_key(Natural())),)
+            assert all(attacks[read.attack].beta_atk == read.beta_atk for read in arm.reads["PGD"])
 
 
 # --- identity -----------------------------------------------------------------------------------------------------------
@@ -773,7 +774,7 @@ def test_added_columns_are_evaluated_and_shown():
         ("pgd(iterations=9)", True),
     ]
     cas = next(arm for arm in manifest.arms if arm.labels == ("CAS",))
-    assert list(cas.reads["pgd(iterations=9)"]) == ["0", "2", "inf-1"]
+    assert [read.beta_atk for read in cas.reads["pgd(iterations=9)"]] == ["0", "2", "inf-1"]
     assert {t.key for t in made.trials} == {t.key for t in tiny_plan().trials}
     more = [len(t.evaluations) - len(plain.evaluations) for t, plain in zip(made.trials, tiny_plan().trials, strict=True)]
     assert sorted(more) == [2, 6, 6]  # two checkpoints, and three joint losses where there are modules

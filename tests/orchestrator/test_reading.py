@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.schema import FINISHED
+from analysis.schema import FINISHED, Read
 from orchestrator.planning.expansion import SOURCE_SEED
 from orchestrator.record.store import Recorded
-from search_spaces.column import Area, Column, Cost, Ensemble, Measured, Source
-from search_spaces.factor import Eps
+from search_spaces.column import Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL, pgd
+from search_spaces.settings import Eps, Source
 from search_spaces.study import Picture
 from tests.support.tiny_study import DEFENSE, STUDY, tiny_plan
 from trainables.config import Dimensions, Natural, NoModule, Perturbations, Transfer, attack_key, measure_key
@@ -30,7 +30,7 @@ def test_an_ensemble_reads_what_its_columns_read_and_asks_for_nothing_more():
     made, arm = planned(NATURAL, PGD, CW, Ensemble("Worst", ("PGD", "CW")))
     alone, _ = planned(NATURAL, PGD, CW)
     assert made.trials[0].evaluations == alone.trials[0].evaluations
-    assert sorted(arm.reads["Worst"].values()) == sorted([*arm.reads["PGD"].values(), *arm.reads["CW"].values()])
+    assert arm.reads["Worst"] == tuple(replace(read, column=label) for label in ("PGD", "CW") for read in arm.reads[label])
     assert len(arm.reads["Worst"]) == 4  # three beta_atk, and one
 
 
@@ -38,7 +38,7 @@ def test_an_area_has_an_attack_for_each_eps_and_natural_accuracy_at_0():
     attack = {"name": "pgd", "eps": Eps(), "step": Eps(1 / 2), "iterations": 2}
     made, arm = planned(Area("AUC", attack, grid=(Eps(0.5), Eps(1), 0.3)))
     evaluations = {attack_key(e.attack): e.attack for e in made.trials[0].evaluations}
-    read = {float(eps): evaluations[key] for eps, key in arm.reads["AUC"].items()}
+    read = {read.eps: evaluations[read.attack] for read in arm.reads["AUC"]}
     assert sorted(read) == [0, 0.05, 0.1, 0.3]
     assert isinstance(read.pop(0.0), Natural)
     assert all((a.eps, a.step) == (eps, eps / 2) for eps, a in read.items())
@@ -49,7 +49,7 @@ def test_the_smallest_change_is_looked_for_once():
     made, arm = planned(Area("AUC", {"name": "deepfool", "eps": Eps()}, grid=(Eps(0.5), Eps(2)), smallest=True))
     (attack,) = {e.attack for e in made.trials[0].evaluations}
     assert attack.eps == 0.2
-    assert arm.reads["AUC"] == dict.fromkeys(["0.0", "0.05", "0.2"], attack_key(attack))
+    assert arm.reads["AUC"] == tuple(Read(attack_key(attack), "2", eps) for eps in (0.0, 0.05, 0.2))  # CIFS's own beta
 
 
 def test_a_measure_is_measured_on_both_checkpoints():
@@ -61,7 +61,8 @@ def test_a_measure_is_measured_on_both_checkpoints():
     ]
     assert trial.evaluations == ()
     distance, picture = (trial.measurements[i].measure for i in (0, 2))
-    assert (arm.reads["Distance"], arm.pictures) == ({"": measure_key(distance)}, {"t": measure_key(picture)})
+    assert (arm.measures, arm.pictures) == ({"Distance": measure_key(distance)}, {"t": measure_key(picture)})
+    assert (arm.reads, arm.columns) == ({}, {"Distance"})
     assert distance.attack.beta_atk == "2"  # CIFS's own
 
 
@@ -69,8 +70,9 @@ def test_the_trainings_cost_needs_nothing_but_the_training():
     made, arm = planned(NATURAL, Cost("an epoch"), Cost("natural", NATURAL.attack))
     # Accuracy alone would do with what another run found on its way, which has that run's seconds.
     assert [(e.attack.name, e.complete) for e in made.trials[0].evaluations] == [("natural", True)] * 2
-    assert arm.reads["an epoch"] == {"": ""}
-    assert arm.reads["natural"] == {"": attack_key(Natural())}
+    assert arm.training == ("an epoch",)
+    assert arm.reads == dict.fromkeys(("Natural", "natural"), (Read(attack_key(Natural())),))
+    assert arm.columns == {"Natural", "an epoch", "natural"}
 
 
 # --- transferred --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import configure, configure_attack, parse, resolve
 from search_spaces.catalog import STUDIES
-from search_spaces.factor import Eps
+from search_spaces.settings import Eps
 from trainables.config import AT, CAS, CIFS, CW, FGSM, PGD, Cosine, MultiStep, Natural, NoModule, Softmax, Softplus, Standard
 
 CIFS_ARM = {"module.name": "cifs", "module.positions": ("P2", "P1"), "module.beta": 3.0}

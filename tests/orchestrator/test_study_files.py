@@ -17,8 +17,8 @@ from orchestrator.planning.expansion import plan
 from orchestrator.record.store import Store
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
-from search_spaces.factor import Eps
 from search_spaces.profiles import ATTACKS, NATURAL, profiles
+from search_spaces.settings import Eps
 from search_spaces.study import Arm, Study
 
 #: The least that is a study.

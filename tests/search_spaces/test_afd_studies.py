@@ -5,8 +5,8 @@ from pydantic import TypeAdapter
 
 from orchestrator.planning.settings import configure, resolve
 from search_spaces.catalog import STUDIES
-from search_spaces.column import AnyColumn, Area, Column, Source
-from search_spaces.factor import Settings
+from search_spaces.column import AnyColumn, Area, Column
+from search_spaces.settings import Settings, Source
 from search_spaces.study import Arm, Profile, Study
 from trainables.config import CWL2, DDN, FGSM, MIM, PGD, AutoAttack, Boundary, BrendelBethge, DeepFool, TrialConfig
 

@@ -7,10 +7,11 @@ import pytest
 
 from orchestrator.planning.settings import resolve
 from search_spaces.catalog import STUDIES
-from search_spaces.column import Column, Source
+from search_spaces.column import Column
 from search_spaces.papers import cas
 from search_spaces.papers.cas.space import PROFILES as PROFILES_OF_CAS
 from search_spaces.profiles import ATTACKS, activations
+from search_spaces.settings import Source
 from tests.support.expanded_studies import configured, named
 from trainables.config import trial_key
 

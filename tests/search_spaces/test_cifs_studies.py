@@ -8,9 +8,9 @@ import pytest
 from orchestrator.planning.settings import resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
-from search_spaces.factor import Settings
 from search_spaces.papers import cifs
 from search_spaces.papers.cifs.space import PROFILES as PROFILES_OF_CIFS
+from search_spaces.settings import Settings
 from tests.support.expanded_studies import configured, named
 from trainables.config import Sigmoid, TrialConfig, trial_key
 

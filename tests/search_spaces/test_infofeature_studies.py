@@ -2,8 +2,9 @@
 
 import pytest
 
-from search_spaces.column import Column, Measured, Source
+from search_spaces.column import Column, Measured
 from search_spaces.papers import infofeature
+from search_spaces.settings import Source
 from tests.support.expanded_studies import configured, every_attack, measure, named, trials
 from trainables.config import Natural, TrialConfig, begins, trial_key
 

@@ -6,7 +6,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 
 from search_spaces.catalog import SPACES
-from search_spaces.factor import Eps
+from search_spaces.settings import Eps
 from search_spaces.space import Space
 
 #: What can be searched, by the paper that has it.

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 
 from search_spaces.catalog import STUDIES
-from search_spaces.column import Column, Ensemble, Measured
+from search_spaces.column import Column, Cost, Ensemble, Measured
 from search_spaces.papers import afd, cas, cifs, fsr, infofeature
 from search_spaces.study import Profile, Study
 from tests.support.expanded_studies import attacks, every_attack, measure, trials
@@ -107,3 +107,21 @@ def test_studies_vary_the_factors_of_the_space(paper: Any) -> None:
     beside = {"network", "dataset", "stage", "defense", "objective", "module"}
     for study in paper.STUDIES:
         assert all(factor in paper.SPACE for factor in study.factors if factor.name not in beside)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "rows", "there"),
+    [
+        ((), (), {("demo", "CAS"), ("demo", "AT"), ("paper", "CAS"), ("paper", "AT")}),
+        (("demo",), (), {("demo", "CAS"), ("demo", "AT")}),
+        ((), ("CAS", "SAP"), {("demo", "CAS"), ("paper", "CAS")}),
+        (("demo",), ("CAS",), {("demo", "CAS")}),
+        ((), ("demo",), set()),  # a profile's name is no label
+    ],
+)
+def test_a_column_is_in_its_profiles_and_rows(
+    profiles: tuple[str, ...], rows: tuple[str, ...], there: set[tuple[str, str]]
+) -> None:
+    column = Cost("an epoch", profiles=profiles, rows=rows)
+    found = {(p, label) for p in ("demo", "paper") for label in ("CAS", "AT") if column.is_in(p, ("CIFAR-10", label))}
+    assert found == there

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from orchestrator.planning.settings import configure, configure_attack, resolve
 from search_spaces.catalog import find
-from search_spaces.factor import Eps, Settings
 from search_spaces.papers.cifs import CIFS
 from search_spaces.profiles import ATTACKS
+from search_spaces.settings import Eps, Settings
 from tests.support.shared import once
 from trainables.attacks import run_attack
 from trainables.config import Aim, Attack, Natural, NoModule, Runtime, TrialConfig, heads

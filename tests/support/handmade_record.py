@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import load
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Manifest, ManifestArm, ManifestColumn, ManifestNumber
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -138,8 +138,8 @@ def arm(
     label: str, trials: Sequence[str], betas: Sequence[str] = ("0",), columns: Sequence[str] = ("FGSM", "PGD-20")
 ) -> ManifestArm:
     """An arm with attacks named ``natural``, ``FGSM0``, ``PGD0``, ... after column and beta_atk."""
-    attacks = {"Natural": {"": "natural"}} | {c: {b: c.split("-")[0] + b for b in betas} for c in columns}
-    return ManifestArm((label,), {str(seed): trial for seed, trial in enumerate(trials)}, attacks)
+    reads = {"Natural": (Read("natural"),)} | {c: tuple(Read(c.split("-")[0] + b, b) for b in betas) for c in columns}
+    return ManifestArm((label,), {str(seed): trial for seed, trial in enumerate(trials)}, reads)
 
 
 def manifest(*arms: ManifestArm, **changes: Any) -> Manifest:

@@ -8,8 +8,9 @@ from orchestrator.planning.expansion import plan
 from orchestrator.planning.plan import Plan
 from orchestrator.record.store import Store
 from search_spaces.column import Column
-from search_spaces.factor import Eps, Level, choice
+from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL, pgd
+from search_spaces.settings import Eps
 from search_spaces.study import Profile, Study
 from trainables.config import Runtime
 

@@ -5,15 +5,18 @@ place of the CIFAR ones, and fewer steps.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from search_spaces.column import Area, Column, Measured
-from search_spaces.factor import Eps, Settings
+from search_spaces.column import Area, Column, Measured, Shown
+from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture
 
 #: Exactly as it is printed, or a multiple of the profile's.
 Budget = float | Fraction | Eps
+
+Some = TypeVar("Some", bound=Shown)
 
 
 class Curve(NamedTuple):
@@ -32,12 +35,14 @@ class Curve(NamedTuple):
 class Scale(NamedTuple):
     """How strongly a data set is attacked.
 
-    ``where``: as a column's. ``eps``: that of Table 1. ``curves``: Table A2, in the order of Table 2.
+    ``eps``: that of Table 1. ``curves``: Table A2, in the order of Table 2. ``rows``, ``profiles``: those of the data set, as
+    a column has them.
     """
 
-    where: tuple[str, ...]
     eps: Budget
     curves: Mapping[str, Curve]
+    rows: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
     @property
     def pgd(self) -> Settings:
@@ -48,6 +53,10 @@ class Scale(NamedTuple):
     def fgsm(self) -> Settings:
         """Table 1's."""
         return at(self.curves["FGSM"].attack, self.eps)
+
+    def only(self, *shown: Some) -> tuple[Some, ...]:
+        """Columns or pictures, for the rows and profiles of this data set alone."""
+        return tuple(replace(one, rows=self.rows, profiles=self.profiles) for one in shown)
 
 
 def at(attack: Settings, eps: Budget) -> Settings:
@@ -68,18 +77,18 @@ def _name(eps: Budget) -> str:
 
 def ladder(scale: Scale, *attacks: str) -> tuple[Column, ...]:
     """Accuracy at every eps of the grids of ``attacks``, by default all: the points of a figure."""
-    return tuple(
-        Column(f"{name} {eps}", attack, where=scale.where)
-        for name in attacks or scale.curves
-        for eps, attack in scale.curves[name].points
+    return scale.only(
+        *(Column(f"{name} {eps}", attack) for name in attacks or scale.curves for eps, attack in scale.curves[name].points)
     )
 
 
 def areas(scale: Scale) -> tuple[Area, ...]:
     """The area under every curve."""
-    return tuple(
-        Area(name, attack, tuple(e if isinstance(e, Eps) else float(e) for e in grid), smallest, scale.where)
-        for name, (attack, grid, smallest) in scale.curves.items()
+    return scale.only(
+        *(
+            Area(name, attack, tuple(e if isinstance(e, Eps) else float(e) for e in grid), smallest)
+            for name, (attack, grid, smallest) in scale.curves.items()
+        )
     )
 
 
@@ -94,9 +103,7 @@ def on_few(scale: Scale) -> tuple[Column, ...]:
         "Boundary Attack": {"name": "boundary", "eps": Eps(8) if demo else 2.0, "iterations": 500 if demo else 5000},
         "B&B": {"name": "brendel-bethge", "norm": "linf", "eps": Eps(), "iterations": 100 if demo else 1000},
     }
-    return tuple(
-        Column(label, {**at(attack, scale.eps), "examples": 100}, where=scale.where) for label, attack in attacks.items()
-    )
+    return scale.only(*(Column(label, {**at(attack, scale.eps), "examples": 100}) for label, attack in attacks.items()))
 
 
 def angles(scale: Scale) -> tuple[Measured, ...]:
@@ -110,30 +117,27 @@ def angles(scale: Scale) -> tuple[Measured, ...]:
         for name, curve in scale.curves.items()
         if name != "PGD-L∞"
     }
-    return tuple(
-        Measured(
-            name,
-            {"name": "perturbations", "attack": attack, "reference": scale.pgd},
-            "representation_angle",
-            where=scale.where,
+    return scale.only(
+        *(
+            Measured(name, {"name": "perturbations", "attack": attack, "reference": scale.pgd}, "representation_angle")
+            for name, attack in attacks.items()
         )
-        for name, attack in attacks.items()
     )
 
 
 def sensitivity(scale: Scale) -> tuple[Measured, ...]:
     """Figure 4, left; of the features to PGD-L∞."""
-    return tuple(
-        Measured(eps, {"name": "sensitivity", "attack": attack}, "sensitivity", statistic="median", where=scale.where)
-        for eps, attack in scale.curves["PGD-L∞"].points
+    return scale.only(
+        *(
+            Measured(eps, {"name": "sensitivity", "attack": attack}, "sensitivity", statistic="median")
+            for eps, attack in scale.curves["PGD-L∞"].points
+        )
     )
 
 
 def planes(scale: Scale) -> tuple[Picture, ...]:
     """Figures A8 to A10. The paper shows the whole test set, which buries its clusters; here are the measure's 1,000 images."""
-    return tuple(
-        Picture(eps, {"name": "t-sne", "attack": attack}, where=scale.where) for eps, attack in scale.curves["PGD-L∞"].points
-    )
+    return scale.only(*(Picture(eps, {"name": "t-sne", "attack": attack}) for eps, attack in scale.curves["PGD-L∞"].points))
 
 
 def _steps(name: str, iterations: int, step: float | Eps | None = None, **fields: str | float) -> Settings:
@@ -159,7 +163,7 @@ _CIFAR_GRID = tuple(Fraction(k, 255) for k in (2, 4, 8, 16, 32))
 _CIFAR_LONG_GRID = (*_CIFAR_GRID, Fraction(64, 255))
 
 MNIST = Scale(
-    where=("MNIST",),
+    rows=("MNIST",),
     eps=0.3,
     curves={
         "PGD-L∞": Curve(_steps("pgd", 40, Eps(1 / 30)), _MNIST_GRID),
@@ -173,7 +177,7 @@ MNIST = Scale(
     },
 )
 CIFAR = Scale(
-    where=("CIFAR-10", "CIFAR-100"),
+    rows=("CIFAR-10", "CIFAR-100"),
     eps=Fraction(8, 255),
     curves={
         "PGD-L∞": Curve(_steps("pgd", 20, 2 / 255), _CIFAR_GRID),
@@ -191,7 +195,7 @@ _DIGITS_GRID = (Eps(0.5), Eps(1.0), Eps(2.0))
 _DIGITS_L1 = (Eps(8.0), Eps(32.0), Eps(64.0))
 _DIGITS_L2 = (Eps(4.0), Eps(8.0), Eps(16.0))
 DIGITS = Scale(
-    where=("demo",),
+    profiles=("demo",),
     eps=Eps(),
     curves={
         "PGD-L∞": Curve(_steps("pgd", 20, Eps(1 / 4)), _DIGITS_GRID),

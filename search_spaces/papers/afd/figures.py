@@ -63,7 +63,7 @@ FIGURES = (
         "discriminator-accuracy",
         "Accuracy of AFD's discriminator by epoch",
         (DATASET, METHOD.only("AFD")),
-        (NATURAL, *(Column("PGD-L∞ (WB)", scale.pgd, where=scale.where) for scale in SCALES)),
+        (NATURAL, *(column for scale in SCALES for column in scale.only(Column("PGD-L∞ (WB)", scale.pgd)))),
         by_epoch=("discriminator_accuracy",),
     ),
     study(

@@ -7,8 +7,9 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from search_spaces import baselines
 from search_spaces.column import AnyColumn
-from search_spaces.factor import Eps, Factor, Level, Settings, choice, scalar
+from search_spaces.factor import Factor, Level, choice, scalar
 from search_spaces.profiles import profiles
+from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture, Profile, Study
 
 #: Section 3.2 and Table A1. The attack in training has an eps of its own, and by Table 1 a "similar setting" as the tables'

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from search_spaces import baselines
-from search_spaces.column import Column, Measured, Source
-from search_spaces.factor import Settings
+from search_spaces.column import Column, Measured
 from search_spaces.papers.afd.attacks import CIFAR, DIGITS, MNIST, SCALES, Scale, angles, areas, on_few
 from search_spaces.papers.afd.space import (
     AFD,
@@ -21,18 +20,19 @@ from search_spaces.papers.afd.space import (
     study,
 )
 from search_spaces.profiles import NATURAL
+from search_spaces.settings import Settings, Source
 
 
 def _transferred(label: str, scale: Scale, attack: Settings, source: Settings, mnist: Settings) -> Column:
     """``attack`` made on a network that was trained with ``source``, and ``mnist`` besides on MNIST."""
     settings = {**ON_MNIST, **source, **mnist} if scale is MNIST else source
-    return Column(label, {"name": "transfer", "source": Source(settings), "attack": attack}, where=scale.where)
+    return Column(label, {"name": "transfer", "source": Source(settings), "attack": attack})
 
 
 def _table_1(scale: Scale) -> tuple[Column, ...]:
-    return (
-        Column("PGD-L∞ (WB)", scale.pgd, where=scale.where),
-        Column("FGSM (WB)", scale.fgsm, where=scale.where),
+    return scale.only(
+        Column("PGD-L∞ (WB)", scale.pgd),
+        Column("FGSM (WB)", scale.fgsm),
         _transferred("PGD-L∞ (BB)", scale, scale.pgd, baselines.STANDARD, {}),
         _transferred("FGSM (BB)", scale, scale.fgsm, baselines.STANDARD, {}),
     )
@@ -40,7 +40,7 @@ def _table_1(scale: Scale) -> tuple[Column, ...]:
 
 def _table_a4(scale: Scale) -> tuple[Column, ...]:
     """The paper does not name the attack; it is Table 1's."""
-    return (
+    return scale.only(
         _transferred("AT Transfer", scale, scale.pgd, baselines.AT, MNIST_ATTACK),
         _transferred("TRADES Transfer", scale, scale.pgd, TRADES, MNIST_TRADES),
     )
@@ -88,8 +88,8 @@ TABLES = (
         "The discriminator's depth, and whether it is told the label, on MNIST",
         (DISCRIMINATOR,),
         (
-            Column("PGD-L∞ (WB)", MNIST.pgd, where=("paper", "short")),
-            Column("PGD-L∞ (WB)", DIGITS.pgd, where=DIGITS.where),
+            Column("PGD-L∞ (WB)", MNIST.pgd, profiles=("paper", "short")),
+            *DIGITS.only(Column("PGD-L∞ (WB)", DIGITS.pgd)),
         ),
         fixed={**ON_MNIST, **AFD, **MNIST_AFD},
     ),

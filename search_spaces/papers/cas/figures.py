@@ -2,7 +2,7 @@
 
 from search_spaces.baselines import OBJECTIVE
 from search_spaces.column import Measured
-from search_spaces.factor import Factor, Level, Settings, choice
+from search_spaces.factor import Factor, Level, choice
 from search_spaces.papers.cas.space import (
     ACTIVATION_DEFENSES,
     BETA,
@@ -16,6 +16,7 @@ from search_spaces.papers.cas.space import (
     module,
 )
 from search_spaces.profiles import ATTACKS, NATURAL, activation_pictures, activations, attacked
+from search_spaces.settings import Settings
 from search_spaces.study import Arm, Picture, Study
 
 _COLUMNS = (NATURAL, *attacked("PGD-20", beta_atk=("own",)))

@@ -3,8 +3,9 @@
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from search_spaces.baselines import AT, STANDARD, VANILLA
-from search_spaces.factor import Eps, Factor, Level, Settings, choice, scalar
+from search_spaces.factor import Factor, Level, choice, scalar
 from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.settings import Eps, Settings
 
 #: AT+CAS on ResNet-18, section 5.1. The paper gives beta for its other networks only, where it is the
 #: number of modules (WRN 2, VGG 3); each of Block4's two residual blocks has one in the public code.

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from search_spaces.baselines import OBJECTIVE, STANDARD, VANILLA
-from search_spaces.column import Column, Source
-from search_spaces.factor import Eps, Settings
+from search_spaces.column import Column
 from search_spaces.ladders import over_eps
 from search_spaces.papers.cas.space import (
     ACTIVATION_DEFENSES,
@@ -19,6 +18,7 @@ from search_spaces.papers.cas.space import (
     module,
 )
 from search_spaces.profiles import ATTACKS
+from search_spaces.settings import Eps, Settings, Source
 from search_spaces.study import Arm, Study
 
 # The paper gives the steps alone: their size is PGD-20's, and EOT is PGD-20 with the draws that AutoAttack has. The demo
@@ -37,10 +37,10 @@ def _transferred(attack: str) -> Column:
     return Column(f"{attack} (BB)", {"name": "transfer", "source": source, "attack": ATTACKS[attack]})
 
 
-def _nattack(queries: int, examples: int, *where: str) -> Column:
+def _nattack(queries: int, examples: int, *profiles: str) -> Column:
     """NAttack, by an attacker who has the final prediction only."""
     attack: Settings = {"name": "nattack", "eps": Eps(), "queries": queries, "examples": examples}
-    return Column("NAttack", attack, beta_atk=("0",), where=where)
+    return Column("NAttack", attack, beta_atk=("0",), profiles=profiles)
 
 
 def _on_module(column: Column) -> Column:
@@ -49,7 +49,7 @@ def _on_module(column: Column) -> Column:
     Of Block4's two it is the first: the paper speaks of one, and an attack on the second hardly does harm (CIFS, Table B.3).
     """
     beta_atk = ("inf-1",) if column.adversarial else column.beta_atk
-    return replace(column, beta_atk=beta_atk, head="1", where=("CAS",))
+    return replace(column, beta_atk=beta_atk, head="1", rows=("CAS",))
 
 
 TABLES = (
@@ -61,8 +61,8 @@ TABLES = (
         factors=(ACTIVATION_DEFENSES,),
         columns=(
             *COLUMNS,
-            Column("Avg-PGD-100", _AVG_PGD, where=("paper", "short")),
-            Column("Avg-PGD-100", {**_AVG_PGD, "samples": 3}, where=("demo",)),
+            Column("Avg-PGD-100", _AVG_PGD, profiles=("paper", "short")),
+            Column("Avg-PGD-100", {**_AVG_PGD, "samples": 3}, profiles=("demo",)),
             Column("EOT", _EOT),
         ),
         profiles=PROFILES,
@@ -94,7 +94,7 @@ TABLES = (
         reference="Bai et al., ICLR 2021, Table 4",
         title="Attack on the final layer without CAS, and with it on its module alone, whose own prediction is read",
         factors=(OBJECTIVE, module()),
-        columns=(*(replace(column, where=("Vanilla",)) for column in COLUMNS), *(_on_module(column) for column in COLUMNS)),
+        columns=(*(replace(column, rows=("Vanilla",)) for column in COLUMNS), *(_on_module(column) for column in COLUMNS)),
         profiles=PROFILES,
     ),
     Study(
@@ -162,8 +162,8 @@ TABLES = (
         title="AutoAttack",
         factors=(OBJECTIVE, module()),
         columns=(
-            Column("AutoAttack", _AUTOATTACK, where=("paper", "short")),
-            Column("AutoAttack", {**_AUTOATTACK, "queries": 1000, "examples": 100}, where=("demo",)),
+            Column("AutoAttack", _AUTOATTACK, profiles=("paper", "short")),
+            Column("AutoAttack", {**_AUTOATTACK, "queries": 1000, "examples": 100}, profiles=("demo",)),
         ),
         profiles=PROFILES,
         checkpoint="both",
@@ -176,8 +176,8 @@ TABLES = (
         factors=(OBJECTIVE, module()),
         columns=(
             Column("MD (CE)", _MD, beta_atk=("0",)),
-            Column("MD (CAS)", _MD, beta_atk=("inf",), where=("CAS",)),
-            Column("MD (CE+CAS)", _MD, where=("CAS",)),
+            Column("MD (CAS)", _MD, beta_atk=("inf",), rows=("CAS",)),
+            Column("MD (CE+CAS)", _MD, rows=("CAS",)),
         ),
         profiles=PROFILES,
     ),

@@ -13,9 +13,9 @@ _PGD_20 = attacked("PGD-20", beta_atk=None)
 def _of_classes(*labels: str, beta_atk: tuple[str, ...] | None) -> tuple[Column, ...]:
     """PGD-20 on the images of one class at a time; in the demo, on the digits that have its index."""
     return tuple(
-        Column(f"PGD-20 ({name})", ATTACKS["PGD-20"], beta_atk=beta_atk, only=CLASSES.index(label), where=where)
+        Column(f"PGD-20 ({name})", ATTACKS["PGD-20"], beta_atk=beta_atk, only=CLASSES.index(label), profiles=profiles)
         for label in labels
-        for name, where in ((label, ("paper", "short")), (f"digit {CLASSES.index(label)}", ("demo",)))
+        for name, profiles in ((label, ("paper", "short")), (f"digit {CLASSES.index(label)}", ("demo",)))
     )
 
 

@@ -3,8 +3,9 @@
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from search_spaces.baselines import AT, FAT, TRADES, VANILLA
-from search_spaces.factor import Eps, Factor, Level, Settings, choice, scalar
+from search_spaces.factor import Factor, Level, choice, scalar
 from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.settings import Eps, Settings
 from search_spaces.study import Arm
 
 #: The paper's own choice, section 4.1: the last two residual blocks, an MLP and a linear probe, top-2, softmax.

@@ -2,7 +2,7 @@
 
 from search_spaces.baselines import FAT
 from search_spaces.column import Column, Cost
-from search_spaces.factor import Eps, Factor, Settings
+from search_spaces.factor import Factor
 from search_spaces.papers.cifs.space import (
     BETA,
     CIFS,
@@ -21,14 +21,15 @@ from search_spaces.papers.cifs.space import (
     VANILLA_ROW,
 )
 from search_spaces.profiles import ATTACKS, NATURAL, pgd, profiles
+from search_spaces.settings import Eps, Settings
 from search_spaces.study import Study
 
 # Appendix B.1: at its authors' settings, on 2,000 images; the demo makes fewer queries. That it aims at the modules too is to
 # be seen: CAS is at 42.70, and at 88 under attacks that do not (Table B.3).
 _APGD_SQUARE: Settings = {"name": "autoattack", "eps": Eps(), "version": "apgd-square"}
 _AUTOATTACK = (
-    Column("AutoAttack", {**_APGD_SQUARE, "examples": 2000}, beta_atk=None, where=("paper", "short")),
-    Column("AutoAttack", {**_APGD_SQUARE, "queries": 1000, "examples": 100}, beta_atk=None, where=("demo",)),
+    Column("AutoAttack", {**_APGD_SQUARE, "examples": 2000}, beta_atk=None, profiles=("paper", "short")),
+    Column("AutoAttack", {**_APGD_SQUARE, "queries": 1000, "examples": 100}, beta_atk=None, profiles=("demo",)),
 )
 
 
