@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tiny_study import DEFENSE, STUDY, tiny_plan
 
-from analysis.schema import FINISHED
+from analysis.schema import Status
 from orchestrator.planning.expansion import SOURCE_SEED
 from orchestrator.record.store import Recorded
 from search_spaces.column import Area, Column, Cost, Ensemble, Measured, Source
@@ -97,7 +97,7 @@ def test_attacks_wait_for_their_source():
     made.check_sources({})  # the plan trains it
     waiting = {e.attack.name for t in made.ready().trials for e in t.evaluations}
     assert waiting == {"natural"}
-    trained = made.against({made.trials[0].key: Recorded(FINISHED)})
+    trained = made.against({made.trials[0].key: Recorded(Status.FINISHED)})
     assert trained.ready() == trained
 
 
