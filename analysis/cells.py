@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.curves import accuracy_by_eps, normalised_auc
 from analysis.load import BrokenRecordError, Record
-from analysis.schema import FAILED, STOPPED, ManifestArm, ManifestColumn, Read
+from analysis.schema import ManifestArm, ManifestColumn, Read, Status
 from analysis.stats import over_beta
 
 
@@ -106,10 +106,10 @@ class CellReader:
         epochs = row.config["training"]["epochs"]
         if row.epochs >= epochs:
             return None
-        stopped = row.reason if row.status == STOPPED else None
+        stopped = row.reason if row.status == Status.EARLY_STOPPED else None
         return stopped or self.reason(trial) or f"unfinished (epoch {row.epochs} of {epochs})"
 
     def reason(self, trial: str) -> str | None:
         """Why the trial failed; None if it did not."""
         row = self._trials[trial]
-        return (row.reason or "failed") if row.status == FAILED else None
+        return (row.reason or "failed") if row.status == Status.FAILED else None

@@ -17,6 +17,7 @@ Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -29,15 +30,35 @@ IDENTITY = "identity"
 
 _time = pa.timestamp("ms", tz="UTC")
 
-#: Status of a trial. ``unfinished`` covers running, interrupted and crashed: only its driver knows the difference. ``stopped``:
-#: early, by a search; whoever wants it whole trains it on.
-UNFINISHED, FINISHED, FAILED, STOPPED = "unfinished", "finished", "failed", "stopped"
+
+class Status(StrEnum):
+    """What a trial is. UNFINISHED covers running, interrupted and crashed: only its driver knows the difference.
+
+    FINISHED: trained to the last epoch. EARLY_STOPPED: by a search; whoever wants it whole trains it on.
+    """
+
+    FINISHED = "finished"
+    UNFINISHED = "unfinished"
+    EARLY_STOPPED = "early-stopped"
+    FAILED = "failed"
+
+
+class Ending(StrEnum):
+    """Why a trial failed or was stopped early."""
+
+    DIVERGED = "diverged"
+    EARLY_STOPPED = "early-stopped"
+    OUT_OF_MEMORY = "out of memory"
+    PROCESS_DIED = "process died"  # or its node
+    ERROR = "error"  # any other exception
+
 
 TRIAL = pa.schema(
     [
         ("trial", pa.string()),  # key of the trial
-        ("status", pa.string()),  # UNFINISHED, FINISHED (trained to the last epoch) or FAILED
-        ("reason", pa.string()),  # why it failed, one line; "" otherwise
+        ("status", pa.string()),  # a Status
+        ("reason", pa.string()),  # why it failed or was stopped early, one line for people; "" otherwise
+        ("ending", pa.string()),  # an Ending: the same for programs; null otherwise
         ("epochs", pa.int32()),  # epochs finished
         ("best_epoch", pa.int32()),  # epoch of the best checkpoint, counted from 1; 0 before the first
         ("seed", pa.int64()),

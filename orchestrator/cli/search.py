@@ -139,7 +139,7 @@ def search(
         print_json(everything(made))
     else:
         _print_findings(made)
-    lost = [why for why in outcome.failures.values() if not did_badly(why)]
+    lost = [end.reason for end in outcome.failures.values() if not did_badly(end.ending)]
     best = chosen(made)[:finalists]
     if finalists and not best:
         raise SweepIncomplete(_nothing_found(made))

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from analysis.schema import Status
 from orchestrator.cli.options import (
     STORAGE,
     Json,
@@ -83,15 +84,15 @@ def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
     store = existing_store(storage)
     index = store.index(store.trials())
     manifests = store.manifests()
-    counts = {
-        state: sum(r.status == state for r in index.values()) for state in ("finished", "unfinished", "stopped", "failed")
-    }
+    counts = {status.value: sum(r.status == status for r in index.values()) for status in Status}
     names = {key: label for m in manifests for key, label in m.beside.items()}
     names |= {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
-    failed = [{"trial": key, "arm": names.get(key, ""), "reason": r.reason} for key, r in index.items() if r.status == "failed"]
+    failed = [
+        {"trial": key, "arm": names.get(key, ""), "reason": r.reason} for key, r in index.items() if r.status == Status.FAILED
+    ]
     ran: list[dict[str, Any]] = []
     for m in manifests:
-        finished = sum(index[key].status == "finished" for key in m.trials if key in index)
+        finished = sum(index[key].status == Status.FINISHED for key in m.trials if key in index)
         ran.append(
             {"study": m.study, "variant": m.variant, "trials": len(m.trials), "finished": finished, "created": m.created}
         )

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from analysis.schema import Status
 from orchestrator.cli.options import (
     STORAGE,
     DataDir,
@@ -77,7 +78,7 @@ def plan(
     table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
     for t in made.trials:
         epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
-        there = t.recorded.status if t.recorded.status in ("finished", "failed") else epochs
+        there = t.recorded.status if t.recorded.status in (Status.FINISHED, Status.FAILED) else epochs
         arm = next(iter(t.arms.values()))
         table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
     Console().print(table)
@@ -149,7 +150,7 @@ def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, con
 
 def tell_failures(made: "Plan", outcome: "Outcome") -> None:
     """End with an error if trials failed, now or before, or if an evaluation could not be run."""
-    reasons = {**outcome.failures, **{t.key: t.recorded.reason for t in made.failed}}
+    reasons = {key: end.reason for key, end in outcome.failures.items()} | {t.key: t.recorded.reason for t in made.failed}
     told = []
     if reasons:
         first = next(t for t in made.trials if t.key in reasons)

@@ -131,6 +131,11 @@ def _on_every_node(examine: Callable[..., str], *arguments: Any) -> None:
             raise Unavailable(f"{problem}{where}")
 
 
+def living_nodes() -> frozenset[str]:
+    """The ids of the cluster's nodes that Ray takes to be alive; of one that is gone it knows after some 15 s."""
+    return frozenset(node["NodeID"] for node in _nodes())
+
+
 def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 

@@ -3,7 +3,6 @@
 import logging
 import shutil
 import tempfile
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,20 +14,17 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from orchestrator.execution.cluster import Resources
+from analysis.schema import Ending
+from orchestrator.execution.cluster import Resources, living_nodes
 from orchestrator.execution.job import Job, write_failure, write_stop
+from orchestrator.execution.report import End, Report
+from orchestrator.execution.retries import Retries
 from orchestrator.execution.signals import interrupt_restored
 from orchestrator.execution.worker import Worker
 from orchestrator.record.store import Store
 
 # A failed trial is told by this package, once and in a line, not by Tune with a trace.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-
-#: How often a trial whose process or node died, or that raised an error, is taken up again from its last checkpoint.
-RETRIES = 4
-#: Seconds before a trial whose process or node died is taken up again, each time twice as many: until Ray has found out that a
-#: node is gone, it sends trials there, where they die at once.
-PATIENCE = 2.0
 
 
 class Listener(Protocol):
@@ -37,10 +33,10 @@ class Listener(Protocol):
     def started(self, key: str) -> None:
         """A trial began on an actor (again, after a failure)."""
 
-    def advanced(self, key: str, result: dict[str, Any]) -> None:
-        """A trial reported; ``result`` as :meth:`orchestrator.execution.worker.Work.advance` returns it."""
+    def advanced(self, key: str, report: Report) -> None:
+        """A trial reported."""
 
-    def failed(self, key: str, reason: str) -> None:
+    def failed(self, key: str, end: End) -> None:
         """A trial failed for good."""
 
     def stopped(self, key: str, why: str) -> None:
@@ -53,7 +49,7 @@ class Source(Protocol):
     def next(self) -> Job | None:
         """The next job to start; None when no other comes."""
 
-    def advanced(self, job: Job, result: dict[str, Any]) -> str | None:
+    def advanced(self, job: Job, report: Report) -> str | None:
         """A job reported and is not done: why it is to end early, if it is."""
 
     def ended(self, job: Job) -> None:
@@ -69,7 +65,7 @@ class Queue:
     def next(self) -> Job | None:
         return self._jobs.popleft() if self._jobs else None
 
-    def advanced(self, job: Job, result: dict[str, Any]) -> str | None:
+    def advanced(self, job: Job, report: Report) -> str | None:
         return None
 
     def ended(self, job: Job) -> None:
@@ -80,13 +76,14 @@ def run(source: Source, resources: Resources, store: Store, listener: Listener) 
     """Run every job of a source; one that fails ends as a row of the record, never the sweep."""
     folder = tempfile.mkdtemp(prefix="advsweep-tune-")
     early = _EarlyEnd(source, store)
+    retries = Retries(living_nodes)
     try:
         # Tune stops at the first Ctrl-C, but leaves its handler behind when there was none: a later one would do nothing.
         with interrupt_restored():
             tune.Tuner(
                 tune.with_resources(Worker, {"cpu": resources.cpus, "gpu": resources.gpus}),
                 tune_config=tune.TuneConfig(
-                    search_alg=JobSearcher(source),
+                    search_alg=JobSearcher(source, retries),
                     scheduler=early,
                     num_samples=-1,  # as many as there are
                     max_concurrent_trials=resources.concurrent,
@@ -98,8 +95,9 @@ def run(source: Source, resources: Resources, store: Store, listener: Listener) 
                     name="sweep",
                     storage_path=folder,
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker writes its own
-                    failure_config=tune.FailureConfig(max_failures=RETRIES),
-                    callbacks=[_Callback(source, store, listener, early.reasons)],
+                    # Tune counts a failure twice where an actor dies as it is given to the next trial: we try again ourselves.
+                    failure_config=tune.FailureConfig(max_failures=0),
+                    callbacks=[_Callback(source, store, listener, early.reasons, retries)],
                     verbose=0,
                 ),
             ).fit()
@@ -108,20 +106,32 @@ def run(source: Source, resources: Resources, store: Store, listener: Listener) 
 
 
 class JobSearcher(Searcher):
-    """Serves the jobs of a source, and then says that it has finished."""
+    """Serves the jobs of a source and those that are tried again, and says that it has finished when all have ended.
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(metric="passes", mode="max")  # Tune wants a metric of every searcher; nothing here is compared
-        self._source = source
+    A job that is tried again is another trial of Tune's: it goes to another actor than the one that failed.
+    """
+
+    def __init__(self, source: Source, retries: Retries) -> None:
+        # Tune wants a metric of every searcher; nothing here is compared.
+        super().__init__(metric="training_iteration", mode="max")
+        self._source, self._retries = source, retries
+        self._last = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles what it is given for a restore that never happens, and a source may hold a database."""
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        """The next job."""
-        job = self._source.next()
-        return Searcher.FINISHED if job is None else {"key": job.key, "job": job}
+        """Give the next job; None while there is none, but one may come."""
+        job = self._retries.due()
+        if job is None and not self._last:
+            job = self._source.next()
+            self._last = job is None
+            if job is not None:
+                self._retries.begin(job)
+        if job is not None:
+            return {"key": job.key, "job": job}
+        return Searcher.FINISHED if self._retries.over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The callback tells the source."""
@@ -143,7 +153,7 @@ class _EarlyEnd(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         job: Job = trial.config["job"]
-        why = self._source.advanced(job, result)
+        why = self._source.advanced(job, Report.of(result))
         if why is None:
             return str(FIFOScheduler.CONTINUE)
         self.reasons[job.key] = why
@@ -156,15 +166,14 @@ class _EarlyEnd(FIFOScheduler):
 
 
 class _Callback(tune.Callback):
-    """Tune's events, told to the source and to the listener; what its retries could not mend goes into the record."""
+    """Tune's events, told to the source and to the listener; what no retry could mend goes into the record."""
 
-    def __init__(self, source: Source, store: Store, listener: Listener, early: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, store: Store, listener: Listener, early: Mapping[str, str], retries: Retries) -> None:
         self._source = source
         self._early = early  # why trials ended early, by their keys
         self._store = store
         self._listener = listener
-        self._deaths: dict[str, int] = {}
-        self._waited: dict[int, float] = {}
+        self._retries = retries
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, as with the searcher: a listener may hold a terminal."""
@@ -180,27 +189,23 @@ class _Callback(tune.Callback):
         if key in self._early:
             self._listener.stopped(key, self._early[key])
         else:
-            self._listener.advanced(key, result)
-
-    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        if _died(_error(trial)):
-            key = trial.config["key"]
-            deaths = self._deaths[key] = self._deaths.get(key, 0) + 1
-            pause, waited = PATIENCE * 2 ** (deaths - 1), self._waited.get(deaths)
-            # The trials of a node die together, and together they have waited when the first one has.
-            if waited is None or time.monotonic() - waited > pause:
-                time.sleep(pause)
-                self._waited[deaths] = time.monotonic()
+            self._listener.advanced(key, Report.of(result))
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         job: Job = trial.config["job"]
-        reason = explain(_error(trial))
-        write_failure(self._store, job, reason)
-        self._listener.failed(job.key, reason)
-        self._source.ended(job)
+        error = _error(trial)
+        if self._retries.again(job, _died(error)):
+            return
+        end = explain(error, self._retries.failures(job))
+        write_failure(self._store, job, end)
+        self._listener.failed(job.key, end)
+        self._end(job)
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        job: Job = trial.config["job"]
+        self._end(trial.config["job"])
+
+    def _end(self, job: Job) -> None:
+        self._retries.end(job)
         self._source.ended(job)
 
 
@@ -221,17 +226,25 @@ def _died(error: Exception) -> bool:
     return type(_cause(error)).__name__ in deaths
 
 
-def explain(error: Exception) -> str:
-    """A failed trial's reason in one line: out of memory, a dead process, or the exception with its last line."""
+def explain(error: Exception, failures: int) -> End:
+    """Name a failed trial's end: out of memory, a dead process, or the exception with its last line.
+
+    ``failures``: how often it was tried.
+    """
     cause = _cause(error)
     name = type(cause).__name__
     lines = [line for line in str(cause).strip().splitlines() if line.strip()]
     last = lines[-1].strip() if lines else ""
-    memory = any(words in str(cause) for words in ("out of memory", "can't allocate memory"))  # a GPU's, a CPU's
-    if memory or "OutOfMemory" in name or isinstance(cause, MemoryError):
-        kind = "out of memory"
+    if _out_of_memory(cause):
+        ending, kind = Ending.OUT_OF_MEMORY, "out of memory"
     elif _died(error):
-        kind = f"its process or node died {RETRIES + 1} times"
+        ending, kind = Ending.PROCESS_DIED, f"its process or node died {failures} times"
     else:
-        kind = name
-    return f"{kind}: {last[:200]}" if last else kind
+        ending, kind = Ending.ERROR, name
+    return End(ending, f"{kind}: {last[:200]}" if last else kind)
+
+
+def _out_of_memory(cause: BaseException) -> bool:
+    """Whether memory ran out; where torch raises a plain RuntimeError, only its words say so, for a GPU and for a CPU."""
+    words = any(words in str(cause) for words in ("out of memory", "can't allocate memory"))
+    return words or "OutOfMemory" in type(cause).__name__ or isinstance(cause, MemoryError)

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import torch
 
-from analysis.schema import FAILED, STOPPED
+from analysis.schema import Ending, Status
+from orchestrator.execution.report import End
 from orchestrator.planning.plan import Evaluation, Measurement, PlannedTrial
 from orchestrator.plugins.shipping import packed
 from orchestrator.record.store import Store
@@ -45,14 +46,15 @@ class Job:
         return packed(used_plugins(specs), Job, *(getattr(self, its.name) for its in fields(self)))
 
 
-def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str, reason: str) -> None:
-    """Write a trial's row; ``progress``: its epochs, best_epoch, device and seconds."""
+def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Status, end: End | None = None) -> None:
+    """Write a trial's row; ``progress``: its epochs, best_epoch, device and seconds; ``end``: how it ended if not finished."""
     before = store.read_trial(job.key)
     now = datetime.now(UTC)
     row = {
         "trial": job.key,
         "status": status,
-        "reason": reason,
+        "reason": end.reason if end else "",
+        "ending": end.ending if end else None,
         "seed": job.config.seed,
         "config": job.config.model_dump_json(),
         "versions": json.dumps(versions(job.config)),
@@ -63,19 +65,19 @@ def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: str
     store.write_trial(row, job.config.model_dump(mode="json"))
 
 
-def write_failure(store: Store, job: Job, reason: str) -> None:
+def write_failure(store: Store, job: Job, end: End) -> None:
     """Record that a trial failed for good, from outside its actor."""
-    _write_end(store, job, FAILED, reason)
+    _write_end(store, job, Status.FAILED, end)
 
 
 def write_stop(store: Store, job: Job, reason: str) -> None:
     """Record that a trial was stopped early, from outside its actor."""
-    _write_end(store, job, STOPPED, reason)
+    _write_end(store, job, Status.EARLY_STOPPED, End(Ending.EARLY_STOPPED, reason))
 
 
-def _write_end(store: Store, job: Job, status: str, reason: str) -> None:
+def _write_end(store: Store, job: Job, status: Status, end: End) -> None:
     progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0}
-    write_trial(store, job, progress, status, reason)
+    write_trial(store, job, progress, status, end)
 
 
 def versions(config: TrialConfig) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
+from orchestrator.execution.report import End, Report
 from orchestrator.planning.plan import PlannedTrial
 
 #: Rows of running trials that fit a screen beside the rest.
@@ -49,7 +50,7 @@ class Progress:
         self._total = sum(row.remaining for row in self._rows.values())
         self._running: set[str] = set()
         self._done: set[str] = set()
-        self._failed: dict[str, str] = {}
+        self._failed: dict[str, End] = {}
         self._stopped: dict[str, str] = {}
         self._not_run: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
@@ -74,8 +75,8 @@ class Progress:
         return len(self._done)
 
     @property
-    def failures(self) -> dict[str, str]:
-        """Reasons of the failed trials by key."""
+    def failures(self) -> dict[str, End]:
+        """Why trials failed, by their keys."""
         return dict(self._failed)
 
     @property
@@ -99,28 +100,26 @@ class Progress:
             self._running.add(key)
             self._first = self._first or time.monotonic()
 
-    def advanced(self, key: str, result: dict[str, Any]) -> None:
+    def advanced(self, key: str, report: Report) -> None:
         with self._lock:
             row = self._rows[key]
-            row.epoch, row.left, row.unmeasured = result["epoch"], result["evaluations_left"], result["measurements_left"]
-            row.natural, row.robust = result["natural_accuracy"], result["robust_accuracy"]
-            row.remaining = max(0.0, row.remaining - result["passes"] * row.size)
-            self._seconds += result["seconds"]
-            if result["not_run"]:
-                self._not_run.setdefault(key, {}).update(result["not_run"])
-            lines = [f"{row.label}: NOT RUN: {evaluation}: {why}" for evaluation, why in result["not_run"].items()]
-            if result["failed"]:
-                self._end(key, result["failed"])
-            elif result["done"]:
-                self._end(key, "")
+            row.epoch, row.left, row.unmeasured = report.epoch, report.evaluations_left, report.measurements_left
+            row.natural, row.robust = report.natural_accuracy, report.robust_accuracy
+            row.remaining = max(0.0, row.remaining - report.passes * row.size)
+            self._seconds += report.seconds
+            if report.not_run:
+                self._not_run.setdefault(key, {}).update(report.not_run)
+            lines = [f"{row.label}: NOT RUN: {evaluation}: {why}" for evaluation, why in report.not_run.items()]
+            if report.done:
+                self._end(key, report.failure)
             lines.append(self._line(key))
         if self._plain:
             for line in lines:
                 self._console.print(line, markup=False, highlight=False)
 
-    def failed(self, key: str, reason: str) -> None:
+    def failed(self, key: str, end: End) -> None:
         with self._lock:
-            self._end(key, reason)
+            self._end(key, end)
             line = self._line(key)
         if self._plain:
             self._console.print(line, markup=False, highlight=False)
@@ -130,23 +129,23 @@ class Progress:
         with self._lock:
             self._stopped[key] = why
             self._total -= self._rows[key].remaining
-            self._end(key, "")
+            self._end(key, None)
             line = self._line(key)
         if self._plain:
             self._console.print(line, markup=False, highlight=False)
 
-    def _end(self, key: str, reason: str) -> None:
+    def _end(self, key: str, failure: End | None) -> None:
         self._running.discard(key)
         self._rows[key].remaining = 0.0
-        if reason:
-            self._failed[key] = reason
+        if failure:
+            self._failed[key] = failure
         else:
             self._done.add(key)
 
     def _line(self, key: str) -> str:
         row = self._rows[key]
         if key in self._failed:
-            return f"{row.label}: FAILED: {self._failed[key]}"
+            return f"{row.label}: FAILED: {self._failed[key].reason}"
         state = self._stopped.get(key) or ("done" if key in self._done else _stage(row))
         return f"[{len(self._done)}/{self._count}] {row.label}: {state}{_accuracies(row)}, {self._left()}"
 
@@ -189,7 +188,7 @@ class Progress:
                 table.add_row(Text(row.label), _stage(row), _percent(row.natural), _percent(row.robust))
             more = [Text(f"... and {len(running) - SHOWN} more")] if len(running) > SHOWN else []
             left = [(key, f"{label}: {why}") for key, reasons in self._not_run.items() for label, why in reasons.items()]
-            told = [*left, *self._failed.items()][-5:]
+            told = [*left, *((key, end.reason) for key, end in self._failed.items())][-5:]
             failures = [Text(f"{self._rows[key].label}: {why}", style="red") for key, why in told]
             return Group(head, table, *more, *failures)
 

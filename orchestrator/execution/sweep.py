@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from orchestrator.execution.cluster import Resources, cluster, find_data, resour
 from orchestrator.execution.job import Job
 from orchestrator.execution.options import Options
 from orchestrator.execution.progress import Progress
+from orchestrator.execution.report import End, Report
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.record.store import Store
 from orchestrator.search.loop import Search
@@ -31,11 +32,11 @@ from trainables.config.registry import Entry
 class Outcome(NamedTuple):
     """What a sweep could not do, and what it took.
 
-    ``failures``: the reasons of the trials that failed, by their keys. ``not_run``: of finished trials, by their keys, the
+    ``failures``: why trials failed, by their keys. ``not_run``: of finished trials, by their keys, the
     reasons of evaluations that could not be run, by their labels. ``hours``: what its trials took; see :class:`Progress`.
     """
 
-    failures: dict[str, str]
+    failures: dict[str, End]
     not_run: dict[str, dict[str, str]]
     hours: float = 0.0
 
@@ -146,8 +147,8 @@ class _Drawing:
         self._running.add(planned.key)
         return Job.of(planned, self._store, self._runtime)
 
-    def advanced(self, job: Job, result: dict[str, Any]) -> str | None:
-        return self._search.advanced(job.key, result)
+    def advanced(self, job: Job, report: Report) -> str | None:
+        return self._search.advanced(job.key, report)
 
     def ended(self, job: Job) -> None:
         self._running.discard(job.key)
@@ -246,12 +247,12 @@ class _Listeners:
         self.progress.started(key)
         self._changed(key, live=True)
 
-    def advanced(self, key: str, result: dict[str, Any]) -> None:
-        self.progress.advanced(key, result)
-        self._changed(key, live=not result["done"])
+    def advanced(self, key: str, report: Report) -> None:
+        self.progress.advanced(key, report)
+        self._changed(key, live=not report.done)
 
-    def failed(self, key: str, reason: str) -> None:
-        self.progress.failed(key, reason)
+    def failed(self, key: str, end: End) -> None:
+        self.progress.failed(key, end)
         self._changed(key, live=False)
 
     def stopped(self, key: str, why: str) -> None:

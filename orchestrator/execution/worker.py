@@ -12,9 +12,10 @@ import torch
 from pydantic import ValidationError
 from ray import tune
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED
+from analysis.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution.job import Job, write_trial
+from orchestrator.execution.report import End, Report
 from orchestrator.planning.plan import Evaluation, Measurement
 from orchestrator.planning.settings import explain
 from orchestrator.record.store import Recorded, Row, Store
@@ -63,33 +64,28 @@ class Work:
     def trained(self) -> bool:
         return self.trial.finished
 
-    def advance(self) -> dict[str, Any]:
-        """One epoch, or the next evaluations and measurements.
-
-        Returns:
-            how far it got; ``passes``: the cost of what was done; ``not_run``: the evaluations that were left this time, and
-            why; ``seconds``: what it took, without the record's; ``done``: nothing else is left, or the trial diverged.
-        """
-        reason, self.not_run, self.seconds = "", {}, 0.0
+    def advance(self) -> Report:
+        """Train one epoch, or run the next evaluations and measurements; a trial that diverges has failed."""
+        failure, self.not_run, self.seconds = None, {}, 0.0
         try:
             passes = self._look() if self.trained else self._train()
         except Diverged as error:
-            # From the same seed it would diverge again: no matter for Tune's retries.
-            passes, reason = 0.0, str(error)
-            self._write_trial(reason)
+            # From the same seed it would diverge again: no matter for the driver's retries.
+            passes, failure = 0.0, End(Ending.DIVERGED, str(error))
+            self._write_trial(failure)
         last = self.history[-1] if self.history else {}
-        return {
-            "failed": reason,
-            "epoch": self.trial.epoch,
-            "natural_accuracy": last.get("natural_accuracy"),
-            "robust_accuracy": last.get("robust_accuracy"),
-            "evaluations_left": len(self.remaining),
-            "measurements_left": len(self.unmeasured),
-            "not_run": self.not_run,
-            "passes": passes,
-            "seconds": self.seconds,
-            "done": bool(reason) or (self.trained and not self.remaining and not self.unmeasured),
-        }
+        return Report(
+            epoch=self.trial.epoch,
+            natural_accuracy=last.get("natural_accuracy"),
+            robust_accuracy=last.get("robust_accuracy"),
+            evaluations_left=len(self.remaining),
+            measurements_left=len(self.unmeasured),
+            passes=passes,
+            seconds=self.seconds,
+            done=failure is not None or (self.trained and not self.remaining and not self.unmeasured),
+            not_run=self.not_run,
+            failure=failure,
+        )
 
     def _train(self) -> float:
         began = time.monotonic()
@@ -115,7 +111,7 @@ class Work:
                 self.store.write_state(key, pack_state({"trial": self.trial.state_dict(), "history": history}))
                 self.store.keep_weights(key, {self.trial.epoch, self.trial.best_epoch})
                 self.store.write_epochs(key, history)
-                write_trial(self.store, replace(self.job, key=key, config=config), self._progress(), FINISHED, "")
+                write_trial(self.store, replace(self.job, key=key, config=config), self._progress(), Status.FINISHED)
 
     def _follow_state(self) -> None:
         """Bring the rest of the record to the last state; a kill right behind that one is made good by the next start."""
@@ -234,7 +230,7 @@ class Work:
             raise SourceMissing(
                 f"attack.source = {attack.source}: that trial's {reason}; one of one's own needs its --study-file"
             ) from error
-        if row["status"] != FINISHED and row["epochs"] < spec.training.epochs:
+        if row["status"] != Status.FINISHED and row["epochs"] < spec.training.epochs:
             # Half trained, or diverged, it would make attacks that look harmless.
             how_far = f"epoch {row['epochs']} of {spec.training.epochs}"
             why = ": ".join(filter(None, (how_far, row["reason"])))
@@ -253,9 +249,9 @@ class Work:
     def _epoch(self, of: Evaluation | Measurement) -> int:
         return self.trial.best_epoch if of.checkpoint == "best" else self.trial.epoch
 
-    def _write_trial(self, reason: str = "") -> None:
-        status = FAILED if reason else FINISHED if self.trained else UNFINISHED
-        write_trial(self.store, self.job, self._progress(), status, reason)
+    def _write_trial(self, failure: End | None = None) -> None:
+        status = Status.FAILED if failure else Status.FINISHED if self.trained else Status.UNFINISHED
+        write_trial(self.store, self.job, self._progress(), status, failure)
 
     def _progress(self) -> Row:
         return {
@@ -291,7 +287,7 @@ class Worker(tune.Trainable):
         """Begin the job, or go on with it; see :meth:`Work.advance`."""
         if self._work is None:
             self._work = Work(self._job)
-        return self._work.advance()
+        return self._work.advance().as_result()
 
 
 def _milliseconds() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from analysis.schema import FAILED, FINISHED, Manifest
+from analysis.schema import Manifest, Status
 from orchestrator.errors import BadInput
 from orchestrator.record.store import Recorded
 from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key
@@ -70,7 +70,7 @@ class PlannedTrial:
     @property
     def trained(self) -> bool:
         # A training that its patience ended is finished before its last epoch.
-        return self.recorded.status == FINISHED or self.recorded.epochs >= self.config.training.epochs
+        return self.recorded.status == Status.FINISHED or self.recorded.epochs >= self.config.training.epochs
 
     @property
     def missing(self) -> tuple[Evaluation, ...]:
@@ -116,8 +116,8 @@ class Plan:
         return tuple(
             t
             for t in self.trials
-            if (self.retry_failed or t.recorded.status != FAILED)
-            and not (t.known and t.recorded.status == FINISHED)
+            if (self.retry_failed or t.recorded.status != Status.FAILED)
+            and not (t.known and t.recorded.status == Status.FINISHED)
             and (self.train or t.trained)
         )
 
@@ -144,7 +144,7 @@ class Plan:
     @property
     def failed(self) -> tuple[PlannedTrial, ...]:
         """Trials that failed before and are left alone. One that failed in another study's attack misses nothing here."""
-        return () if self.retry_failed else tuple(t for t in self.trials if t.recorded.status == FAILED and not t.known)
+        return () if self.retry_failed else tuple(t for t in self.trials if t.recorded.status == Status.FAILED and not t.known)
 
     @property
     def sources(self) -> frozenset[str]:
@@ -161,12 +161,12 @@ class Plan:
         own = {trial.key for trial in self.trials}
         for source in sorted(self.sources - own):
             status = recorded[source].status if source in recorded else "not there"
-            if status != FINISHED:
+            if status != Status.FINISHED:
                 raise BadInput(f"attack.source = {source}: must be a finished trial of this storage, and it is {status}")
 
     def ready(self) -> "Plan":
         """The same plan without what waits for its trainings: attacks that come from them, and what they pass through."""
-        unfinished = {trial.key for trial in self.trials if trial.recorded.status != FINISHED}
+        unfinished = {trial.key for trial in self.trials if trial.recorded.status != Status.FINISHED}
 
         def is_ready(evaluation: Evaluation) -> bool:
             return not isinstance(evaluation.attack, Transfer) or evaluation.attack.source not in unfinished
@@ -182,7 +182,7 @@ class Plan:
         return {
             "trials_requested": self.requested,
             "trials_unique": len(self.trials),
-            "trials_cached": sum(t.recorded.status == FINISHED for t in self.trials),
+            "trials_cached": sum(t.recorded.status == Status.FINISHED for t in self.trials),
             "trials_to_run": sum(not t.trained for t in self.to_run) - begun,
             "trials_begun": begun,
             "trials_failed": len(self.failed),

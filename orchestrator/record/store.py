@@ -18,7 +18,19 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from pyarrow import fs
 
-from analysis.schema import EPOCHS, EVALUATIONS, IDENTITY, MEASURES, STUDIES, TRIAL, TRIALS, UNFINISHED, Manifest, filesystem
+from analysis.schema import (
+    EPOCHS,
+    EVALUATIONS,
+    IDENTITY,
+    MEASURES,
+    STUDIES,
+    TRIAL,
+    TRIALS,
+    Ending,
+    Manifest,
+    Status,
+    filesystem,
+)
 from orchestrator.errors import Unavailable
 
 Row = Mapping[str, Any]
@@ -28,11 +40,12 @@ Row = Mapping[str, Any]
 class Recorded:
     """What the record holds of one trial: the row of ``trial.parquet``, and the keys of its evaluations and measurements."""
 
-    status: str = UNFINISHED
+    status: Status = Status.UNFINISHED
     reason: str = ""
     epochs: int = 0
     evaluations: frozenset[str] = field(default_factory=frozenset)
     measurements: frozenset[str] = field(default_factory=frozenset)
+    ending: Ending | None = None
 
 
 class Store:
@@ -136,7 +149,8 @@ class Store:
         if not self._exists(path):
             return None
         table = self._read_table(path)
-        return dict(table.select(TRIAL.names).to_pylist()[0])
+        row = dict(table.select(TRIAL.names).to_pylist()[0])
+        return row | {"status": Status(row["status"]), "ending": Ending(row["ending"]) if row["ending"] else None}
 
     def write_epochs(self, trial: str, rows: Iterable[Row]) -> None:
         """Every finished epoch of a trial; replaces what was there."""
@@ -196,7 +210,7 @@ class Store:
         if row is None:
             return None
         evaluations, measurements = self._keys(trial, "evaluations"), self._keys(trial, "measures")
-        return Recorded(row["status"], row["reason"], row["epochs"], evaluations, measurements)
+        return Recorded(row["status"], row["reason"], row["epochs"], evaluations, measurements, row["ending"])
 
     def _keys(self, trial: str, kind: str) -> frozenset[str]:
         """Of all that a trial's parts of this kind hold."""

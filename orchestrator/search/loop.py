@@ -16,8 +16,9 @@ from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
-from analysis.schema import FAILED, FINISHED
+from analysis.schema import Ending, Status
 from orchestrator.errors import BadInput
+from orchestrator.execution.report import Report
 from orchestrator.planning.plan import Evaluation, PlannedTrial
 from orchestrator.planning.reading import Reader
 from orchestrator.record.store import Recorded, Store
@@ -108,7 +109,9 @@ class Search:
         """
         failed: set[str] = set()
         if self._retry_failed:
-            failed = {key for key, recorded in self.store.index(self.store.trials()).items() if recorded.status == FAILED}
+            failed = {
+                key for key, recorded in self.store.index(self.store.trials()).items() if recorded.status == Status.FAILED
+            }
         for trial in self.study.get_trials(deepcopy=False):
             key = trial.user_attrs.get(TRIAL)
             if key in failed and trial.state.is_finished():
@@ -124,7 +127,7 @@ class Search:
     def _tell_known(self) -> None:
         """Tell what the record knows of the space: the sampler need not draw it to hear of it."""
         for key, recorded in self.store.index(self.store.trials()).items():
-            if key in self._told or recorded.status != FINISHED:
+            if key in self._told or recorded.status != Status.FINISHED:
                 continue
             row = self.store.read_trial(key)
             config = _read(row["config"]) if row else None
@@ -178,14 +181,14 @@ class Search:
             planned = replace(self._planned(key, config, cell), recorded=self.store.recorded(key) or Recorded())
             self.drawn[key], self._running[key] = planned, trial
             for row in self.store.read_epochs(key):
-                self._report(trial, row)
+                self._report(trial, row["epoch"], row["natural_accuracy"], row["robust_accuracy"])
             if self._to_run(planned):
                 return planned
             self.ended(key)
         return None
 
     def _to_run(self, planned: PlannedTrial) -> bool:
-        if planned.recorded.status == FAILED:
+        if planned.recorded.status == Status.FAILED:
             return self._retry_failed
         return not (planned.trained and planned.known)
 
@@ -209,22 +212,22 @@ class Search:
             trial.set_constraint(name, value)
         self.study.tell(trial, there.values)
 
-    def advanced(self, key: str, result: Mapping[str, Any]) -> str | None:
+    def advanced(self, key: str, report: Report) -> str | None:
         """Tell how far a trial got; why it is to end early, if it is."""
         trial, planned = self._running[key], self.drawn[key]
         epochs = planned.config.training.epochs
-        if result["failed"] or result["epoch"] >= epochs:
+        if report.failure or report.epoch >= epochs:
             return None
-        self._report(trial, result)
+        self._report(trial, report.epoch, report.natural_accuracy, report.robust_accuracy)
         if len(self.objectives) > 1 or not trial.should_prune():
             return None
-        return f"stopped early after epoch {result['epoch']} of {epochs} by {type(self.study.pruner).__name__}"
+        return f"stopped early after epoch {report.epoch} of {epochs} by {type(self.study.pruner).__name__}"
 
-    def _report(self, trial: optuna.Trial, epoch: Mapping[str, Any]) -> None:
+    def _report(self, trial: optuna.Trial, epoch: int, natural: float | None, robust: float | None) -> None:
         """The accuracy on the validation images behind an epoch, which stands for the objective until that is known."""
-        if len(self.objectives) == 1 and epoch["epoch"]:
-            robust = self.objectives[0].column.adversarial
-            trial.report(100 * epoch["robust_accuracy" if robust else "natural_accuracy"], epoch["epoch"])
+        accuracy = robust if self.objectives[0].column.adversarial else natural
+        if len(self.objectives) == 1 and accuracy is not None:
+            trial.report(100 * accuracy, epoch)
 
     def ended(self, key: str) -> None:
         """Tell what became of a trial, by its record."""
@@ -237,9 +240,9 @@ class Search:
                     trial.set_constraint(goal.label, goal.bound - found[goal.label])
             self._told[key] = self.study.tell(trial, [found[goal.label] for goal in self.objectives])
             return
-        reason = planned.recorded.reason or "not evaluated"
-        trial.set_user_attr(REASON, reason)
-        self._told[key] = self.study.tell(trial, state=TrialState.PRUNED if did_badly(reason) else TrialState.FAIL)
+        trial.set_user_attr(REASON, planned.recorded.reason or "not evaluated")
+        badly = did_badly(planned.recorded.ending)
+        self._told[key] = self.study.tell(trial, state=TrialState.PRUNED if badly else TrialState.FAIL)
 
     # --- what a trial is asked ----------------------------------------------------------------------------------------
 
@@ -271,9 +274,9 @@ class Search:
         return {label: min(map(accuracy, asked)) for label, asked in self._asked(planned.key, planned.config).items()}
 
 
-def did_badly(reason: str) -> bool:
+def did_badly(ending: Ending | None) -> bool:
     """Whether a trial has no value because it diverged or was stopped; what ran out of memory did nothing of the kind."""
-    return reason.startswith(("diverged", "stopped early"))
+    return ending in {Ending.DIVERGED, Ending.EARLY_STOPPED}
 
 
 class _Suggesting:

@@ -18,7 +18,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 
-from analysis.schema import FAILED, FINISHED, STOPPED, UNFINISHED, Manifest
+from analysis.schema import Manifest, Status
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store, flatten
 from orchestrator.tracking.mlflow_metrics import epoch_metrics, evaluation_metrics, measure_metrics, milliseconds
@@ -34,6 +34,14 @@ Tables = Callable[[Manifest], Mapping[str, str]]
 
 #: Tags of a run.
 TRIAL, STUDIES, STUDY, SYNCED = "advsweep.trial", "advsweep.studies", "advsweep.study", "advsweep.synced"
+
+#: How MLflow calls what a trial that is not running is.
+SHOWN = {
+    Status.UNFINISHED: "KILLED",
+    Status.EARLY_STOPPED: "KILLED",
+    Status.FINISHED: "FINISHED",
+    Status.FAILED: "FAILED",
+}
 
 #: Opens an experiment in the UI's pages for training rather than those for language models.
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}
@@ -162,9 +170,8 @@ class View:
         epochs = self._store.read_epochs(key)
         evaluations = [e for e in self._store.read_evaluations(key) if e["head"] == "final"]
         measures = self._store.read_measures(key)
-        running = row["status"] == UNFINISHED if live is None else key in live
-        shown = {UNFINISHED: "KILLED", STOPPED: "KILLED", FINISHED: "FINISHED", FAILED: "FAILED"}
-        status = "RUNNING" if running else shown[row["status"]]
+        running = row["status"] == Status.UNFINISHED if live is None else key in live
+        status = "RUNNING" if running else SHOWN[row["status"]]
         known = sorted({*(e["evaluation"] for e in evaluations), *(m["measurement"] for m in measures)})
         state = [status, row["reason"], len(epochs), known, sorted(arms.items())]
         digest = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]

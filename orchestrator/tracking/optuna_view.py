@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from analysis.schema import FAILED, FINISHED, Manifest, ManifestArm, ManifestColumn
+from analysis.schema import Manifest, ManifestArm, ManifestColumn, Status
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
 
@@ -153,7 +153,7 @@ class OptunaView:
         ended = {
             place: cell
             for place, cell in cells.items()
-            if place not in current and cell.trial in rows and rows[cell.trial]["status"] in {FINISHED, FAILED}
+            if place not in current and cell.trial in rows and rows[cell.trial]["status"] in {Status.FINISHED, Status.FAILED}
         }
         if not ended:
             return current
@@ -161,7 +161,7 @@ class OptunaView:
         for place, cell in ended.items():
             row, values = rows[cell.trial], _values(numbers, manifest, cell)
             # One that failed in another study's attack has its values nevertheless, as in the tables.
-            if values or row["status"] == FAILED:
+            if values or row["status"] == Status.FAILED:
                 current[place] = _trial(manifest, cell, row, values)
         return current
 

@@ -42,7 +42,9 @@ def expanded(study: Study, profile: str) -> dict[str, list[str]]:
         {
             "labels": arm.labels,
             "trials": {seed: names[key] for seed, key in arm.trials.items()},
-            "reads": {label: sorted(names[key] for key in reads.values()) for label, reads in arm.reads.items()},
+            "reads": {label: sorted(names[read.attack] for read in reads) for label, reads in arm.reads.items()}
+            | {label: [names[key]] for label, key in arm.measures.items()}
+            | {label: [""] for label in arm.training},
             "pictures": {label: names[key] for label, key in arm.pictures.items()},
             "heads": arm.heads,
         }

@@ -174,7 +174,7 @@ def test_status_as_json(undisturbed):
     done = here("status", "--storage", undisturbed[0], "--json")
     assert (done.code, done.err) == (0, "")
     status = json.loads(done.out)
-    assert status["trials"] == {"finished": TRIALS, "unfinished": 0, "stopped": 0, "failed": 0}
+    assert status["trials"] == {"finished": TRIALS, "unfinished": 0, "early-stopped": 0, "failed": 0}
     assert (status["evaluations"], status["failed"]) == (28, [])
     assert [(s["study"], s["trials"], s["finished"]) for s in status["studies"]] == [(STUDY, TRIALS, TRIALS)]
 

@@ -60,13 +60,13 @@ def told(storage: Path) -> list[optuna.trial.FrozenTrial]:
 def test_a_killed_search_goes_on_and_trains_every_cell_once(tmp_path):
     storage = tmp_path / "storage"
     with started(*command(tmp_path, storage), folder=tmp_path) as search:
-        search.until(lambda: sum(status in ("finished", "stopped") for status in trials(storage).values()) > 5)
+        search.until(lambda: sum(status in ("finished", "early-stopped") for status in trials(storage).values()) > 5)
         search.send(signal.SIGKILL)
         search.wait()
         search.gone()
     killed = {t.number: t for t in told(storage) if t.state.is_finished()}
     assert len(killed) >= 4
-    trained = {key: rows for key, rows in epochs(storage).items() if trials(storage)[key] in ("finished", "stopped")}
+    trained = {key: rows for key, rows in epochs(storage).items() if trials(storage)[key] in ("finished", "early-stopped")}
 
     done = advsweep(*command(tmp_path, storage))
     assert (done.code, "Traceback" in done.out + done.err) == (0, False), done.err
@@ -85,12 +85,12 @@ def test_a_killed_search_goes_on_and_trains_every_cell_once(tmp_path):
 
     # What was told is what the record says: the lowest accuracy on the validation images, or an early end.
     statuses, found = trials(storage), evaluations(storage)
-    assert set(statuses.values()) == {"finished", "stopped"}
+    assert set(statuses.values()) == {"finished", "early-stopped"}
     for trial in once:
         key = trial.user_attrs["trial"]
         rows = [r for r in found[key] if r["head"] == "final" and json.loads(r["attack_spec"]).get("split")]
         if trial.state == TrialState.PRUNED:
-            assert (statuses[key], rows) == ("stopped", [])
+            assert (statuses[key], rows) == ("early-stopped", [])
         else:
             assert len(rows) == 3
             assert trial.value == pytest.approx(100 * min(float(str(r["accuracy"])) for r in rows))
@@ -102,9 +102,9 @@ def test_a_killed_search_goes_on_and_trains_every_cell_once(tmp_path):
     assert sum(t.user_attrs["cell"] in printed for t in once) == FINALISTS
     status = json.loads(here("status", "--storage", storage, "--json").out)
     assert status["trials"] == {
-        "finished": CELLS - list(statuses.values()).count("stopped"),
+        "finished": CELLS - list(statuses.values()).count("early-stopped"),
         "unfinished": 0,
-        "stopped": list(statuses.values()).count("stopped"),
+        "early-stopped": list(statuses.values()).count("early-stopped"),
         "failed": 0,
     }
     assert "what PGD-20 depends on (PED-ANOVA): " in done.out

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.schema import FINISHED
+from analysis.schema import Status
 from orchestrator.planning.baseline import from_baseline
 from orchestrator.record.store import Recorded
 from search_spaces.settings import Eps
@@ -17,7 +17,7 @@ OTHER = replace(STUDY, name="tiny/other", factors=(replace(DEFENSE, levels=DEFEN
 
 def trained(made, *labels):
     """The plan, where the record holds the trainings of these trials."""
-    return made.against({t.key: Recorded(FINISHED, "", EPOCHS) for t in made.trials if t.label in labels})
+    return made.against({t.key: Recorded(Status.FINISHED, "", EPOCHS) for t in made.trials if t.label in labels})
 
 
 def added(made, studies=(STUDY,), checkpoint="last"):
@@ -73,6 +73,8 @@ def test_nothing_is_transferred_between_data_sets():
 def test_what_is_there_is_not_run_again(store):
     made = trained(tiny_plan(), "Vanilla seed 0")
     more = from_baseline(made, (STUDY,), ATTACK, "last")
-    done = more.against({t.key: Recorded(FINISHED, "", EPOCHS, frozenset(e.key for e in t.evaluations)) for t in more.trials})
+    done = more.against(
+        {t.key: Recorded(Status.FINISHED, "", EPOCHS, frozenset(e.key for e in t.evaluations)) for t in more.trials}
+    )
     assert done.to_run == ()
     assert len(jobs(more, store)) == 3

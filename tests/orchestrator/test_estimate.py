@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.schema import FINISHED
+from analysis.schema import Status
 from orchestrator.cost.calibration import calibrate
 from orchestrator.cost.estimate import Estimate, commonest, estimate, to_be_run
 from orchestrator.cost.network_size import multiply_adds
@@ -80,7 +80,15 @@ def test_precisions_and_attacks_are_different_work(vanilla):
 
 def write(store, trial, seconds, device="cpu", evaluations=()):
     """A trial's record: epochs of so many seconds, and evaluations as (attack, checkpoint, seconds)."""
-    row = {"trial": trial.key, "status": FINISHED, "reason": "", "epochs": len(seconds), "best_epoch": 1, "seed": 0}
+    row = {
+        "trial": trial.key,
+        "status": Status.FINISHED,
+        "reason": "",
+        "ending": None,
+        "epochs": len(seconds),
+        "best_epoch": 1,
+        "seed": 0,
+    }
     times = {"seconds": sum(seconds), "created": None, "updated": None}
     store.write_trial(
         {**row, **times, "config": trial.config.model_dump_json(), "device": device, "versions": "{}"},
@@ -170,7 +178,7 @@ def test_swa_sees_every_training_image_once_more(vanilla):
 
 def test_evaluations_cost_what_such_attacks_took_or_at_most_their_passes(vanilla):
     made = tiny_plan()
-    trained = replace(made, trials=made.trials[:1]).against({made.trials[0].key: Recorded(FINISHED, epochs=EPOCHS)})
+    trained = replace(made, trials=made.trials[:1]).against({made.trials[0].key: Recorded(Status.FINISHED, epochs=EPOCHS)})
     there = known(timed(vanilla, 1.0), timed(vanilla, 0.125, work=evaluating("pgd")))
     assert estimate(made, there).source == "2 trials of this storage on cpu, other networks by multiply-adds"
     cost = sum(
@@ -266,7 +274,7 @@ def test_evaluating_elsewhere_does_not_change_what_a_trial_was_trained_on(store,
     finish(replace(job, evaluations=()))
     row = store.read_trial(job.key)
     store.write_trial({**row, "device": "NVIDIA A100"}, job.config.model_dump(mode="json"))
-    assert Work(job).advance()["seconds"] > 0
+    assert Work(job).advance().seconds > 0
     assert store.read_trial(job.key)["device"] == "NVIDIA A100"
 
 

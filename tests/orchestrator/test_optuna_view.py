@@ -12,7 +12,7 @@ import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest, ManifestArm, ManifestColumn, Read
+from analysis.schema import Manifest, ManifestArm, ManifestColumn, Read, Status
 from orchestrator.cli.tables import build_table, numbers_of
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
@@ -41,7 +41,16 @@ SILENT = pytest.mark.filterwarnings("ignore:PedAnovaImportanceEvaluator computes
 
 
 def row(key, **changed):
-    made = {"trial": key, "status": FINISHED, "reason": "", "epochs": 3, "best_epoch": 2, "seed": 0, "device": "cpu"}
+    made = {
+        "trial": key,
+        "status": Status.FINISHED,
+        "reason": "",
+        "ending": None,
+        "epochs": 3,
+        "best_epoch": 2,
+        "seed": 0,
+        "device": "cpu",
+    }
     made |= {"config": '{"training": {"epochs": 3}}', "versions": "{}", "seconds": 1.5}
     return made | {"created": CREATED, "updated": CREATED + timedelta(minutes=5)} | changed
 
@@ -95,8 +104,8 @@ def store(store):
             store.write_trial(row(key), {})
             right = ROBUST[module] + BETTER[objective] + int(seed)
             evaluate(store, key, right + 1, right)
-    store.write_trial(row("at-cas-1", status=FAILED, reason="out of memory", epochs=1), {})
-    store.write_trial(row("at-cifs-1", status=UNFINISHED, epochs=2), {})
+    store.write_trial(row("at-cas-1", status=Status.FAILED, reason="out of memory", epochs=1), {})
+    store.write_trial(row("at-cifs-1", status=Status.UNFINISHED, epochs=2), {})
     store.write_evaluations("at-none-1", "x", [evaluation("at-none-1", "natural", 18)])
     return store
 
@@ -192,7 +201,7 @@ def test_values_are_those_of_the_table(storage, store, checkpoint):
 
 
 def test_what_failed_after_it_was_evaluated_has_its_values(storage, store):
-    store.write_trial(row("at-cas-0", status=FAILED, reason="out of memory"), {})
+    store.write_trial(row("at-cas-0", status=Status.FAILED, reason="out of memory"), {})
     view(storage, store).sync(live=())
     assert shown(storage)["at-cas-0"][:3:2] == (TrialState.COMPLETE, [55, 50])
 
@@ -276,7 +285,7 @@ def told_anew(storage, store, only=None):
 @pytest.mark.parametrize("only", [None, {"at-cas-1"}])
 def test_a_trial_that_failed_and_finished_later(storage, store, only):
     view(storage, store).sync(live=())
-    store.write_trial(row("at-cas-1", status=UNFINISHED, epochs=2), {})
+    store.write_trial(row("at-cas-1", status=Status.UNFINISHED, epochs=2), {})
     assert "at-cas-1" not in told_anew(storage, store, only)
     store.write_trial(row("at-cas-1"), {})
     state, _, values, attributes, _ = told_anew(storage, store, only)["at-cas-1"]
@@ -286,7 +295,7 @@ def test_a_trial_that_failed_and_finished_later(storage, store, only):
 
 def test_a_trial_that_failed_otherwise(storage, store):
     view(storage, store).sync(live=())
-    store.write_trial(row("at-cas-1", status=FAILED, reason="diverged", epochs=1), {})
+    store.write_trial(row("at-cas-1", status=Status.FAILED, reason="diverged", epochs=1), {})
     assert told_anew(storage, store)["at-cas-1"][3]["reason"] == "diverged"
 
 

@@ -214,7 +214,7 @@ job = pickle.loads(open(sys.argv[1], "rb").read())
 from orchestrator.execution.worker import Work
 from trainables.config import trial_key
 work = Work(job)
-while not work.advance()["done"]:
+while not work.advance().done:
     pass
 print(trial_key(job.config), job.key, type(job.config.module).__name__)
 """

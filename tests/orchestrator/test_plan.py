@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from analysis.schema import FAILED, FINISHED, UNFINISHED, Manifest, Read
+from analysis.schema import Manifest, Read, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import SOURCE_SEED, plan
@@ -79,7 +79,7 @@ def record(made, arm, **known):
 
 def finished(trial):
     keys = (frozenset(part.key for part in parts) for parts in (trial.evaluations, trial.measurements))
-    return Recorded(FINISHED, "", EPOCHS, *keys)
+    return Recorded(Status.FINISHED, "", EPOCHS, *keys)
 
 
 # --- trials -------------------------------------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ def test_nothing_recorded():
 
 def test_what_is_finished_is_not_run_again():
     made = tiny_plan()
-    made = made.against({t.key: finished(t) for t in made.trials[1:]} | {"of another study": Recorded(FINISHED)})
+    made = made.against({t.key: finished(t) for t in made.trials[1:]} | {"of another study": Recorded(Status.FINISHED)})
     assert [t.key for t in made.to_run] == [made.trials[VANILLA].key]
     assert (made.counts()["trials_cached"], made.counts()["trials_to_run"]) == (2, 1)
     assert made.counts()["evaluations_to_run"] == 6
@@ -354,7 +354,7 @@ def test_what_is_finished_is_not_run_again():
 def test_a_finished_trial_with_a_new_attack_is_evaluated_and_not_trained():
     made = tiny_plan()
     evaluations = made.trials[CAS].evaluations
-    made = record(made, CAS, status=FINISHED, epochs=EPOCHS, evaluations=frozenset(e.key for e in evaluations[2:]))
+    made = record(made, CAS, status=Status.FINISHED, epochs=EPOCHS, evaluations=frozenset(e.key for e in evaluations[2:]))
     cas = made.trials[CAS]
     assert (cas.trained, cas.missing) == (True, evaluations[:2])
     assert cas in made.to_run
@@ -363,31 +363,33 @@ def test_a_finished_trial_with_a_new_attack_is_evaluated_and_not_trained():
 
 
 def test_an_unfinished_trial_goes_on():
-    made = record(tiny_plan(), CAS, status=UNFINISHED, epochs=EPOCHS - 1)
+    made = record(tiny_plan(), CAS, status=Status.UNFINISHED, epochs=EPOCHS - 1)
     assert (made.trials[CAS].trained, made.counts()["trials_to_run"], made.counts()["trials_cached"]) == (False, 3, 0)
 
 
 def test_a_training_that_its_patience_ended_is_trained():
     trial = tiny_plan().trials[CAS]
-    made = record(tiny_plan(), CAS, status=FINISHED, epochs=EPOCHS - 1, evaluations=finished(trial).evaluations)
+    made = record(tiny_plan(), CAS, status=Status.FINISHED, epochs=EPOCHS - 1, evaluations=finished(trial).evaluations)
     assert made.trials[CAS].trained
     assert made.trials[CAS] not in made.to_run
 
 
 def test_a_trial_killed_right_behind_its_last_epoch_still_has_to_be_closed():
     trial = tiny_plan().trials[VANILLA]
-    made = record(tiny_plan(), VANILLA, status=UNFINISHED, epochs=EPOCHS, evaluations=finished(trial).evaluations)
+    made = record(tiny_plan(), VANILLA, status=Status.UNFINISHED, epochs=EPOCHS, evaluations=finished(trial).evaluations)
     assert made.trials[VANILLA] in made.to_run
     assert made.counts()["trials_to_run"] == 2
 
 
 def test_failed_trials_are_left_alone_unless_they_are_to_be_tried_again():
-    made = record(tiny_plan(), CAS, status=FAILED, reason="out of memory", epochs=1)
+    made = record(tiny_plan(), CAS, status=Status.FAILED, reason="out of memory", epochs=1)
     assert [t.arms["tiny/table"] for t in made.to_run] == ["Vanilla", "CIFS"]
     assert [t.recorded.reason for t in made.failed] == ["out of memory"]
     assert (made.counts()["trials_failed"], made.counts()["trials_to_run"]) == (1, 2)
 
-    again = record(plan([STUDY], "demo", seeds=1, retry_failed=True), CAS, status=FAILED, reason="out of memory", epochs=1)
+    again = record(
+        plan([STUDY], "demo", seeds=1, retry_failed=True), CAS, status=Status.FAILED, reason="out of memory", epochs=1
+    )
     assert again.to_run == again.trials
     assert (again.failed, again.counts()["trials_failed"], again.counts()["trials_to_run"]) == ((), 0, 3)
 
@@ -699,7 +701,7 @@ def test_what_is_measured_is_not_measured_again():
     assert part.trials[CAS].unmeasured == made.trials[CAS].measurements[1:]
     assert part.trials[CAS] in part.to_run
     # One that failed is left alone, and told.
-    failed = record(made, CAS, **{**vars(finished(made.trials[CAS])), "status": FAILED, "measurements": frozenset()})
+    failed = record(made, CAS, **{**vars(finished(made.trials[CAS])), "status": Status.FAILED, "measurements": frozenset()})
     assert failed.failed == (failed.trials[CAS],)
 
 
@@ -753,8 +755,8 @@ def test_what_an_attack_is_transferred_from_must_be_trained():
     made = plan([STUDY], "demo", seeds=1, added=(column,))
     assert made.sources == {source}
     assert tiny_plan().sources == frozenset()
-    made.check_sources({source: Recorded(FINISHED)})
-    for known, status in (({}, "not there"), ({source: Recorded(UNFINISHED)}, "unfinished")):
+    made.check_sources({source: Recorded(Status.FINISHED)})
+    for known, status in (({}, "not there"), ({source: Recorded(Status.UNFINISHED)}, "unfinished")):
         with pytest.raises(BadInput, match=f"^attack.source = {source}: must be a finished trial of this storage.*{status}$"):
             made.check_sources(known)
 
@@ -788,7 +790,7 @@ def test_added_columns_need_not_be_shown():
 
 
 def test_a_plan_that_trains_nothing_leaves_the_untrained_out():
-    made = replace(record(tiny_plan(), CAS, status=FINISHED, epochs=EPOCHS), train=False)
+    made = replace(record(tiny_plan(), CAS, status=Status.FINISHED, epochs=EPOCHS), train=False)
     assert [t.arms["tiny/table"] for t in made.to_run] == ["CAS"]
     assert [t.arms["tiny/table"] for t in made.untrained] == ["Vanilla", "CIFS"]
     assert made.counts()["trials_to_run"] == 0
@@ -849,12 +851,12 @@ def test_patience_may_end_the_longer_training_first():
 @pytest.mark.parametrize(
     ("there", "through"),
     [
-        ({4: Recorded(FINISHED, epochs=4)}, {2: [1]}),
-        ({4: Recorded(UNFINISHED, epochs=1)}, {4: [2]}),
-        ({4: Recorded(FAILED, "diverged", epochs=3)}, {2: [1]}),
-        ({2: Recorded(FINISHED, epochs=2)}, {4: [1]}),
-        ({2: Recorded(UNFINISHED, epochs=1)}, {4: [1, 2]}),
-        ({1: Recorded(FAILED, "diverged")}, {4: [2]}),
+        ({4: Recorded(Status.FINISHED, epochs=4)}, {2: [1]}),
+        ({4: Recorded(Status.UNFINISHED, epochs=1)}, {4: [2]}),
+        ({4: Recorded(Status.FAILED, "diverged", epochs=3)}, {2: [1]}),
+        ({2: Recorded(Status.FINISHED, epochs=2)}, {4: [1]}),
+        ({2: Recorded(Status.UNFINISHED, epochs=1)}, {4: [1, 2]}),
+        ({1: Recorded(Status.FAILED, "diverged")}, {4: [2]}),
     ],
 )
 def test_only_what_is_still_ahead_is_left_on_the_way(there, through):

@@ -7,11 +7,12 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from analysis.schema import FINISHED
+from analysis.schema import Ending, Status
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.execution import progress
 from orchestrator.execution.progress import SHOWN, Progress
+from orchestrator.execution.report import End, Report
 from orchestrator.planning.expansion import plan
 from orchestrator.record.store import Recorded
 from search_spaces.study import Picture
@@ -39,9 +40,12 @@ def result(trial, epoch, left=None, natural=None, robust=None, failed="", passes
     unmeasured = len(trial.unmeasured) if unmeasured is None else unmeasured
     passes = training_passes(trial.config) if passes is None else passes
     done = bool(failed) or (epoch == EPOCHS and not left and not unmeasured)
-    accuracies = {"natural_accuracy": natural, "robust_accuracy": robust}
-    left_over = {"evaluations_left": left, "measurements_left": unmeasured, "not_run": not_run or {}}
-    return {"failed": failed, "epoch": epoch, **accuracies, **left_over, "passes": passes, "seconds": 1.5, "done": done}
+    failure = End(Ending.DIVERGED, failed) if failed else None
+    return Report(epoch, natural, robust, left, unmeasured, passes, 1.5, done, not_run or {}, failure)
+
+
+def lost(reason):
+    return End(Ending.ERROR, reason)
 
 
 def evaluating(trial):
@@ -74,7 +78,7 @@ def test_a_line_for_everything_that_happens(clock):
         shown.started(two.key)
         shown.advanced(two.key, result(two, 0, failed="diverged at epoch 1: the loss is nan"))
         shown.started(three.key)
-        shown.failed(three.key, "out of memory: 3 GiB")
+        shown.failed(three.key, lost("out of memory: 3 GiB"))
         clock.now += 3590
     assert [re.sub(r", (about|time left).*", "", line) for line in lines(shown)] == [
         "[0/3] Vanilla seed 0: epoch 1/3, natural 50.00, robust 25.00",
@@ -86,7 +90,8 @@ def test_a_line_for_everything_that_happens(clock):
         "1 of 3 trials done, 2 failed, in 1 h 00 min",
     ]
     assert shown.done == 1
-    assert shown.failures == {two.key: "diverged at epoch 1: the loss is nan", three.key: "out of memory: 3 GiB"}
+    diverged = End(Ending.DIVERGED, "diverged at epoch 1: the loss is nan")
+    assert shown.failures == {two.key: diverged, three.key: lost("out of memory: 3 GiB")}
 
 
 def test_what_could_not_be_run_is_told_and_does_not_fail_the_trial():
@@ -128,7 +133,7 @@ def test_a_reason_is_printed_as_it_is():
     reason = "RuntimeError: [enforce fail at alloc.cpp] [/bold] [red]x[/red] [Errno 2]"
     with Progress([trial], console()) as shown:
         shown.started(trial.key)
-        shown.failed(trial.key, reason)
+        shown.failed(trial.key, lost(reason))
     assert lines(shown)[0] == f"Vanilla seed 0: FAILED: {reason}"
     assert reason in view(shown)
 
@@ -159,7 +164,7 @@ def test_the_view_counts_and_shows_what_runs(clock):
     shown.advanced(made[0].key, result(made[0], 2, natural=0.875, robust=0.4321))
     shown.advanced(made[1].key, result(made[1], 3, left=3))
     shown.advanced(made[2].key, result(made[2], 3, left=0))
-    shown.failed(made[3].key, "out of memory")
+    shown.failed(made[3].key, lost("out of memory"))
     text = view(shown)
     assert "trials: 1 done, 2 running, 2 waiting, 1 failed" in text
     rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
@@ -192,7 +197,7 @@ def test_a_screen_is_enough_for_any_number_of_trials():
     assert f"... and {len(made) - SHOWN} more" in text
     assert len(text.splitlines()) == SHOWN + 3
     for trial in made:
-        shown.failed(trial.key, f"reason of {trial.key}")
+        shown.failed(trial.key, lost(f"reason of {trial.key}"))
     text = view(shown)
     assert text.count("reason of") == 5
     assert f"reason of {made[-1].key}" in text
@@ -204,7 +209,7 @@ def test_the_view_fits_any_width(width):
     shown = Progress(made, console())
     for trial in made:
         shown.started(trial.key)
-    shown.failed(made[0].key, "a reason that is longer than the screen is wide " * 5)
+    shown.failed(made[0].key, lost("a reason that is longer than the screen is wide " * 5))
     screen = console(terminal=True, width=width)
     screen.print(shown._view())
     assert all(len(line) <= width for line in screen.file.getvalue().splitlines())
@@ -241,7 +246,7 @@ def test_the_time_left_is_never_negative(clock, passes):
             shown.advanced(trial.key, result(trial, epoch, passes=passes))
             assert re.search(r"(about \d[^-]* left|time left: not known yet)", view(shown))
     shown.advanced(made[0].key, result(made[0], 3, left=0))
-    shown.failed(made[1].key, "x")
+    shown.failed(made[1].key, lost("x"))
     shown.advanced(made[2].key, result(made[2], 3, left=0))
     assert "about 0 s left" in view(shown)
 
@@ -260,7 +265,7 @@ def test_what_was_done_before_costs_nothing(clock):
     trial = tiny_plan().trials[0]
     keys = [e.key for e in trial.evaluations]
     resumed = replace(trial, recorded=Recorded(epochs=2))
-    evaluated = replace(trial, recorded=Recorded(FINISHED, epochs=EPOCHS, evaluations=frozenset(keys[2:])))
+    evaluated = replace(trial, recorded=Recorded(Status.FINISHED, epochs=EPOCHS, evaluations=frozenset(keys[2:])))
     size = multiply_adds(trial.config.model, trial.config.module, trial.config.data.info)
     assert Progress([resumed], console())._total == size * (training_passes(trial.config) + evaluating(trial))
     assert Progress([evaluated], console())._total == size * 2 * evaluation_passes(trial.config, trial.evaluations[0].attack)

@@ -9,8 +9,10 @@ import torch
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from analysis.schema import STOPPED
+from analysis.schema import Ending, Status
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyEnd, explain
+from orchestrator.execution.report import End, Report
+from orchestrator.execution.retries import Retries
 from tests.support.tiny_study import jobs, tiny_plan
 
 
@@ -38,15 +40,16 @@ OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
     ],
 )
 def test_an_error_of_a_trial_is_a_reason_in_one_line(wrap, error, reason):
-    explained = explain(wrap(error))
-    assert explained.startswith(reason)
-    assert "\n" not in explained
+    explained = explain(wrap(error), 5)
+    assert explained.reason.startswith(reason)
+    assert "\n" not in explained.reason
+    assert explained.ending is (Ending.OUT_OF_MEMORY if reason.startswith("out of memory") else Ending.ERROR)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError(""), RuntimeError("\n")])
 def test_an_error_without_words_is_named(error):
-    explained = explain(error)
-    assert explained in {"out of memory", "ValueError", "RuntimeError"}
+    explained = explain(error, 5)
+    assert explained.reason in {"out of memory", "ValueError", "RuntimeError"}
 
 
 @pytest.mark.parametrize(
@@ -59,75 +62,137 @@ def test_an_error_without_words_is_named(error):
     ],
 )
 def test_a_process_or_node_that_died_is_said_to_have_died_as_often_as_it_was_tried(error):
-    explained = explain(error)
-    assert explained.startswith("its process or node died 5 times: ")
-    assert "\n" not in explained
-
-
-def test_after_a_death_it_waits_longer_each_time_and_after_an_error_not_at_all(tmp_path, monkeypatch):
-    waited, now = [], [100.0]
-
-    def sleep(seconds):
-        waited.append(seconds)
-        now[0] += seconds
-
-    monkeypatch.setattr("orchestrator.execution.driver.time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
-    callback = _Callback(Queue([]), None, None, {})
-
-    def recover(key, error):
-        file = tmp_path / "error.pkl"
-        file.write_bytes(ray.cloudpickle.dumps(error))
-        callback.on_trial_recover(0, [], SimpleNamespace(config={"key": key}, pickled_error_file=str(file)))
-
-    for _ in range(3):
-        recover("one", ray.exceptions.ActorUnavailableError("Socket closed", None))
-    recover("one", ValueError("its own"))
-    assert waited == [2, 4, 8]
-    # Another trial, later.
-    recover("other", ray.exceptions.NodeDiedError("gone"))
-    assert waited == [2, 4, 8, 2]
-    # Those that died with it have waited with it, and those that died since then have not.
-    for i in range(20):
-        recover(f"beside {i}", ray.exceptions.NodeDiedError("gone"))
-    assert waited == [2, 4, 8, 2]
-    now[0] += 2.1
-    recover("later", ray.exceptions.NodeDiedError("gone"))
-    assert waited == [2, 4, 8, 2, 2]
+    explained = explain(error, 5)
+    assert explained.ending is Ending.PROCESS_DIED
+    assert explained.reason.startswith("its process or node died 5 times: ")
+    assert "\n" not in explained.reason
 
 
 def test_rays_own_memory_monitor_is_out_of_memory():
     error = ray.exceptions.OutOfMemoryError("Task was killed due to the node running low on memory.\nRefer to the docs.\n")
-    assert explain(error).startswith("out of memory: ")
+    assert explain(error, 1).reason.startswith("out of memory: ")
+    assert explain(error, 1).ending is Ending.OUT_OF_MEMORY
 
 
 def test_a_long_reason_is_cut():
-    assert len(explain(ValueError("x" * 5000))) < 300
+    assert len(explain(ValueError("x" * 5000), 5).reason) < 300
 
 
-def test_the_searcher_serves_the_jobs_in_their_order_and_then_is_finished(store):
-    some = jobs(tiny_plan(seeds=2), store)
-    searcher = JobSearcher(Queue(some))
-    served = [searcher.suggest(f"trial-{i}") for i in range(len(some))]
+class Driver:
+    """What Tune does with a searcher and callbacks, by hand: a served job ends as it is told to."""
+
+    def __init__(self, source, store, folder):
+        self.listener, self.nodes, self.now = Listener(), {"here", "there"}, 0.0
+        self.source, self.folder = source, folder
+        self.retries = Retries(lambda: frozenset(self.nodes), lambda: self.now)
+        self.searcher = JobSearcher(source, self.retries)
+        self.callback = _Callback(source, store, self.listener, {}, self.retries)
+
+    def suggest(self):
+        return self.searcher.suggest("a trial")
+
+    def fail(self, config, error):
+        file = self.folder / "error.pkl"
+        file.write_bytes(ray.cloudpickle.dumps(error))
+        self.callback.on_trial_error(0, [], SimpleNamespace(config=config, pickled_error_file=str(file)))
+
+    def complete(self, config):
+        self.callback.on_trial_complete(0, [], SimpleNamespace(config=config))
+
+
+class Listener:
+    def __init__(self):
+        self.failures = {}
+
+    def failed(self, key, end):
+        self.failures[key] = end
+
+
+@pytest.fixture
+def driver(store, tmp_path):
+    """A driver with the three jobs of the tiny study."""
+    return Driver(Queue(jobs(tiny_plan(), store)), store, tmp_path)
+
+
+UNAVAILABLE = ray.exceptions.ActorUnavailableError("RpcError: Connection reset by peer", None)
+
+
+def test_the_searcher_serves_the_jobs_in_their_order_and_is_finished_when_all_have_ended(driver, store):
+    some = jobs(tiny_plan(), store)
+    served = [driver.suggest() for _ in some]
     assert [config["job"] for config in served] == some
     assert [config["key"] for config in served] == [job.key for job in some]
-    searcher.on_trial_complete("trial-0", {"passes": 1.0})
-    searcher.on_trial_complete("trial-1", error=True)
-    assert [searcher.suggest("x") for _ in range(3)] == [Searcher.FINISHED] * 3
+    for config in served:
+        assert driver.suggest() is None  # one of those that run may have to be tried again
+        driver.complete(config)
+    assert [driver.suggest() for _ in range(3)] == [Searcher.FINISHED] * 3
 
 
 def test_a_plan_with_nothing_to_do_is_finished_at_once():
-    assert JobSearcher(Queue([])).suggest("x") == Searcher.FINISHED
+    assert JobSearcher(Queue([]), Retries(frozenset)).suggest("x") == Searcher.FINISHED
+
+
+def test_a_job_whose_process_died_waits_longer_each_time_and_holds_up_no_other(driver):
+    first = driver.suggest()
+    for pause in (2, 4, 8, 16):
+        driver.fail(first, UNAVAILABLE)
+        driver.now += pause - 0.1
+        assert driver.suggest() not in (first, Searcher.FINISHED)  # the others, and then none
+        driver.now += 0.1
+        assert driver.suggest() == first
+    assert driver.listener.failures == {}
+    driver.fail(first, UNAVAILABLE)
+    assert driver.listener.failures[first["key"]].reason.startswith("its process or node died 5 times: ")
+    assert driver.suggest() is None
+
+
+def test_a_job_that_raised_an_error_is_tried_again_at_once_and_five_times_in_all(driver, store):
+    first = driver.suggest()
+    for _ in range(4):
+        driver.fail(first, ValueError("its own"))
+        assert driver.suggest() == first
+    driver.fail(first, ValueError("its own"))
+    assert driver.listener.failures == {first["key"]: End(Ending.ERROR, "ValueError: its own")}
+    assert (store.read_trial(first["key"])["status"], store.read_trial(first["key"])["epochs"]) == (Status.FAILED, 0)
+    assert driver.suggest() != first
+
+
+def test_what_died_with_a_node_costs_no_try(driver):
+    first = driver.suggest()
+    for _ in range(2):
+        driver.fail(first, ValueError("its own"))
+        assert driver.suggest() == first
+    for _ in range(2):  # before Ray knows that the node is gone
+        driver.fail(first, UNAVAILABLE)
+        driver.now += 60
+        assert driver.suggest() == first
+    driver.nodes = {"here"}
+    driver.fail(first, UNAVAILABLE)
+    driver.now += 2  # no longer than after a first death
+    assert driver.suggest() == first
+    for _ in range(2):  # three tries are left, and not one more: a second node would have to go
+        driver.fail(first, UNAVAILABLE)
+        driver.now += 60
+        assert driver.suggest() == first
+    driver.fail(first, UNAVAILABLE)
+    assert driver.listener.failures[first["key"]].reason.startswith("its process or node died 5 times: ")
+
+
+def reported(epoch):
+    """A result as Tune hands it on."""
+    return Report(epoch, 0.9, 0.5, 3, 0, passes=1.0, seconds=1.0, done=False).as_result()
 
 
 def test_a_job_that_its_source_ends_is_stopped_and_recorded(store):
     (job, *_) = jobs(tiny_plan(), store)
     early = _EarlyEnd(Impatient(), store)
     trial = SimpleNamespace(config={"job": job, "key": job.key})
-    assert early.on_trial_result(None, trial, {"epoch": 1}) == TrialScheduler.CONTINUE
+    assert early.on_trial_result(None, trial, reported(1)) == TrialScheduler.CONTINUE
     assert store.read_trial(job.key) is None
-    assert early.on_trial_result(None, trial, {"epoch": 2}) == TrialScheduler.STOP
+    assert early.on_trial_result(None, trial, reported(2)) == TrialScheduler.STOP
     row = store.read_trial(job.key)
-    assert (row["status"], row["reason"]) == (STOPPED, "enough after 2")
+    assert (row["status"], row["ending"]) == (Status.EARLY_STOPPED, Ending.EARLY_STOPPED)
+    assert row["reason"] == "enough after 2"
     assert early.reasons == {job.key: "enough after 2"}
 
 
@@ -137,8 +202,8 @@ class Impatient(Queue):
     def __init__(self):
         super().__init__([])
 
-    def advanced(self, job, result):
-        return f"enough after {result['epoch']}" if result["epoch"] >= 2 else None
+    def advanced(self, job, report):
+        return f"enough after {report.epoch}" if report.epoch >= 2 else None
 
 
 def test_whatever_holds_a_terminal_or_a_database_can_be_pickled(store):
@@ -150,5 +215,6 @@ def test_whatever_holds_a_terminal_or_a_database_can_be_pickled(store):
             raise TypeError("a terminal cannot be pickled")
 
     source = Terminal()
-    for made in (_Callback(source, store, source, {}), JobSearcher(source), _EarlyEnd(source, store)):
+    retries = Retries(frozenset)
+    for made in (_Callback(source, store, source, {}, retries), JobSearcher(source, retries), _EarlyEnd(source, store)):
         pickle.dumps(made)

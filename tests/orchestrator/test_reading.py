@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.schema import FINISHED, Read
+from analysis.schema import Read, Status
 from orchestrator.planning.expansion import SOURCE_SEED
 from orchestrator.record.store import Recorded
 from search_spaces.column import Area, Column, Cost, Ensemble, Measured
@@ -99,7 +99,7 @@ def test_attacks_wait_for_their_source():
     made.check_sources({})  # the plan trains it
     waiting = {e.attack.name for t in made.ready().trials for e in t.evaluations}
     assert waiting == {"natural"}
-    trained = made.against({made.trials[0].key: Recorded(FINISHED)})
+    trained = made.against({made.trials[0].key: Recorded(Status.FINISHED)})
     assert trained.ready() == trained
 
 

@@ -9,8 +9,9 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from analysis.schema import FAILED, STOPPED
+from analysis.schema import Ending, Status
 from orchestrator.errors import BadInput
+from orchestrator.execution.report import End, Report
 from orchestrator.search.goals import goals
 from orchestrator.search.loop import Search
 from orchestrator.search.results import as_json, chosen, define, finalists, findings, front, importances, manifest, tried
@@ -24,6 +25,8 @@ from tests.support.untrained_trials import answer, write
 
 CIFS = SPACES["cifs"]
 EPOCHS = CIFS.profiles["demo"].pins["training.epochs"]
+DIVERGED = End(Ending.DIVERGED, "diverged at epoch 1: the loss is nan")
+NO_MEMORY = End(Ending.OUT_OF_MEMORY, "out of memory: 2 GiB")
 
 
 def factor(name, field, values):
@@ -179,7 +182,7 @@ def test_what_is_trained_is_only_evaluated_and_comes_first(run):
 
 def test_what_failed_before_is_not_trained_again_unless_it_is_asked_for(run):
     failed = run.begin().next()
-    write(run.store, failed, FAILED, "diverged at epoch 1: the loss is nan", robust=[])
+    write(run.store, failed, Status.FAILED, DIVERGED, robust=[])
     again = run.begin()
     assert failed.key not in {planned.key for planned in run.all_of(again)}
     (told,) = [t for t in again.study.trials if t.user_attrs.get("trial") == failed.key and t.state == TrialState.PRUNED]
@@ -188,32 +191,36 @@ def test_what_failed_before_is_not_trained_again_unless_it_is_asked_for(run):
 
 def test_failed_trials_are_taken_up_where_it_is_asked_for(run):
     failed = run.begin().next()
-    write(run.store, failed, FAILED, "out of memory", robust=[])
+    write(run.store, failed, Status.FAILED, NO_MEMORY, robust=[])
     assert failed.key in {planned.key for planned in run.all_of(run.begin(retry_failed=True))}
 
 
 @pytest.mark.parametrize(
-    ("reason", "state"),
-    [("diverged at epoch 3: the loss is nan", TrialState.PRUNED), ("out of memory: 2 GiB", TrialState.FAIL)],
+    ("end", "state"),
+    [
+        (DIVERGED, TrialState.PRUNED),
+        (NO_MEMORY, TrialState.FAIL),
+        (End(Ending.ERROR, "diverged: a ValueError that says so"), TrialState.FAIL),  # no decision hangs on a message's words
+    ],
 )
-def test_what_diverged_did_badly_and_what_ran_out_of_memory_did_nothing(run, reason, state):
+def test_what_diverged_did_badly_and_what_ran_out_of_memory_did_nothing(run, end, state):
     search = run.begin()
     planned = search.next()
-    write(run.store, planned, FAILED, reason, robust=[0.5])
+    write(run.store, planned, Status.FAILED, end, robust=[0.5])
     search.ended(planned.key)
     (told,) = search.study.trials
-    assert (told.state, told.user_attrs["reason"]) == (state, reason)
+    assert (told.state, told.user_attrs["reason"]) == (state, end.reason)
     assert tried(search) == {planned.key: told.user_attrs["cell"]}
 
 
-@pytest.mark.parametrize("reason", ["diverged at epoch 1: the loss is nan", "out of memory"])
-def test_what_failed_comes_first_where_a_search_that_heard_of_it_takes_it_up_again(run, reason):
+@pytest.mark.parametrize("end", [DIVERGED, NO_MEMORY])
+def test_what_failed_comes_first_where_a_search_that_heard_of_it_takes_it_up_again(run, end):
     search = run.begin(trials=2)
     failed, fine = search.next(), search.next()
-    write(run.store, failed, FAILED, reason, robust=[])
+    write(run.store, failed, Status.FAILED, end, robust=[])
     search.ended(failed.key)
     run.train(search, fine)
-    assert run.begin(trials=2).looked_at == (2 if reason.startswith("diverged") else 1)
+    assert run.begin(trials=2).looked_at == (2 if end is DIVERGED else 1)
     again = run.begin(trials=2, retry_failed=True)
     first = again.next()
     assert first.key == failed.key
@@ -226,7 +233,11 @@ def test_what_failed_comes_first_where_a_search_that_heard_of_it_takes_it_up_aga
 
 
 def report(search, planned, epoch, robust):
-    return search.advanced(planned.key, {"epoch": epoch, "robust_accuracy": robust, "natural_accuracy": 0.9, "failed": ""})
+    return search.advanced(planned.key, Report(epoch, 0.9, robust, 3, 0, passes=1.0, seconds=1.0, done=False))
+
+
+def early(why):
+    return End(Ending.EARLY_STOPPED, why)
 
 
 @pytest.mark.parametrize("pruner", [name for name in PRUNERS if name != "none"])
@@ -239,7 +250,7 @@ def test_what_does_badly_ends_early_and_is_told_as_pruned(run, pruner):
         for epoch in range(1, EPOCHS + 1):
             if why := report(search, planned, epoch, robust):
                 stopped[planned.key] = epoch
-                write(run.store, planned, STOPPED, why, robust=[robust] * epoch)
+                write(run.store, planned, Status.EARLY_STOPPED, early(why), robust=[robust] * epoch)
                 search.ended(planned.key)
                 break
         else:
@@ -269,7 +280,7 @@ def test_without_a_pruner_nothing_ends_early(run):
 def test_what_was_stopped_goes_on_from_where_it_is_and_is_reported_from_its_first_epoch(run):
     search = run.begin()
     planned = search.next()
-    write(run.store, planned, STOPPED, "stopped early", robust=[0.1, 0.2])
+    write(run.store, planned, Status.EARLY_STOPPED, early("stopped early"), robust=[0.1, 0.2])
     study = open_study(open_storage("sqlite://"), "x/y", ["PGD-20"], "random", "none", EPOCHS, 0)
     other = Search(study, run.cells, run.goals, "last", run.store, trials=100)
     assert planned.key in {drawn.key for drawn in run.all_of(other)}
@@ -287,8 +298,8 @@ def test_plain_optuna_search_repeats_cells_goes_on_for_ever_and_tells_ends_that_
         cell = plain.suggest(str(i))
         assert cell != Searcher.FINISHED
         seen.append(tuple(sorted(cell.items())))
-        early = {"robust": 0.1, "epoch": 1, "training_iteration": 1}  # as ASHA leaves it: Tune tells no reason
-        plain.on_trial_complete(str(i), early)
+        ended = {"robust": 0.1, "epoch": 1, "training_iteration": 1}  # as ASHA leaves it: Tune tells no reason
+        plain.on_trial_complete(str(i), ended)
     assert len(set(seen)) < 48
     assert plain._ot_study is not None
     assert {t.state for t in plain._ot_study.trials} == {TrialState.COMPLETE}
@@ -299,7 +310,7 @@ def test_plain_optuna_search_repeats_cells_goes_on_for_ever_and_tells_ends_that_
         drawn.append(planned.key)
         accuracy = 0.5 if len(drawn) < 8 else 0.1
         if why := report(search, planned, 1, accuracy):
-            write(run.store, planned, STOPPED, why, robust=[accuracy])
+            write(run.store, planned, Status.EARLY_STOPPED, early(why), robust=[accuracy])
             search.ended(planned.key)
         else:
             run.train(search, planned, accuracy)

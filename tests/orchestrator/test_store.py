@@ -19,7 +19,7 @@ import torch
 
 from analysis.load import array as loaded_array
 from analysis.load import load
-from analysis.schema import EPOCHS, EVALUATIONS, FAILED, FINISHED, MEASURES, TRIAL
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Status
 from orchestrator.errors import Unavailable
 from orchestrator.execution.worker import Work
 from orchestrator.record.store import Recorded, Store, flatten
@@ -32,7 +32,16 @@ NOW = datetime(2026, 11, 20, 12, 30, 15, 123000, tzinfo=UTC)
 
 
 def trial_row(trial="a1", **changed):
-    row = {"trial": trial, "status": FINISHED, "reason": "", "epochs": 3, "best_epoch": 2, "seed": 7, "config": "{}"}
+    row = {
+        "trial": trial,
+        "status": Status.FINISHED,
+        "reason": "",
+        "ending": None,
+        "epochs": 3,
+        "best_epoch": 2,
+        "seed": 7,
+        "config": "{}",
+    }
     return row | {"device": "cpu", "versions": "{}", "seconds": 1.5, "created": NOW, "updated": NOW} | changed
 
 
@@ -67,7 +76,7 @@ def files(store, folder="trials/a1"):
 
 def test_a_trial_comes_back(store):
     assert store.read_trial("a1") is None
-    row = trial_row(reason="µ, 'quotes'\tand all", status=FAILED)
+    row = trial_row(reason="µ, 'quotes'\tand all", status=Status.FAILED)
     store.write_trial(row, {"module": {"name": "cas", "beta": 2.0, "positions": ["P1"]}, "attack": None, "seed": 7})
     assert store.read_trial("a1") == row
     table = pq.read_table(f"{store.root}/trials/a1/trial.parquet", partitioning=None)
@@ -246,13 +255,13 @@ def test_what_a_killed_writer_left_is_cleared_away(store):
 
 def test_the_index_knows_status_epochs_and_evaluations(store):
     store.write_trial(trial_row("a1"), {})
-    store.write_trial(trial_row("b2", status=FAILED, reason="out of memory", epochs=1), {})
+    store.write_trial(trial_row("b2", status=Status.FAILED, reason="out of memory", epochs=1), {})
     store.write_evaluations("a1", "x", [evaluation_row("e1"), evaluation_row("e1", "1")])
     store.write_evaluations("a1", "y", [evaluation_row("e2")])
     assert store.trials() == ["a1", "b2"]
     assert store.index(["b2", "a1", "a1", "unknown"]) == {
-        "a1": Recorded(FINISHED, "", 3, frozenset({"e1", "e2"})),
-        "b2": Recorded(FAILED, "out of memory", 1, frozenset()),
+        "a1": Recorded(Status.FINISHED, "", 3, frozenset({"e1", "e2"})),
+        "b2": Recorded(Status.FAILED, "out of memory", 1, frozenset()),
     }
     assert store.index([]) == {}
 
@@ -267,7 +276,7 @@ def test_the_index_ignores_strangers(store):
     (trials / "a1" / ".evaluations-x.parquet.1.tmp").write_text("half")
     (trials / "a1" / "notes.txt").write_text("mine")
     assert store.trials() == ["a1", "empty"]
-    assert store.index(["a1", "empty", "file", ".hidden"]) == {"a1": Recorded(FINISHED, "", 3)}
+    assert store.index(["a1", "empty", "file", ".hidden"]) == {"a1": Recorded(Status.FINISHED, "", 3)}
 
 
 def test_strangers_among_the_manifests_are_ignored(store):

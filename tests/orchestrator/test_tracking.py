@@ -22,8 +22,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from analysis.schema import Ending
 from orchestrator.errors import Unavailable
 from orchestrator.execution.job import write_failure
+from orchestrator.execution.report import End
 from orchestrator.execution.worker import Work
 from orchestrator.record.store import Store, flatten
 from orchestrator.tracking import mlflow_view
@@ -45,7 +47,7 @@ def template(tmp_path_factory):
     finish(vanilla)
     Work(cas).advance()
     Work(cifs).advance()
-    write_failure(store, cifs, "out of memory: 3 GiB")
+    write_failure(store, cifs, End(Ending.OUT_OF_MEMORY, "out of memory: 3 GiB"))
     return store
 
 

@@ -15,10 +15,11 @@ import torch
 
 from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
-from analysis.schema import FAILED, FINISHED, NEVER, STOPPED, UNFINISHED
+from analysis.schema import NEVER, Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution import worker
 from orchestrator.execution.job import Job, write_failure, write_stop
+from orchestrator.execution.report import End
 from orchestrator.execution.worker import Work, Worker
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.plan import Evaluation, Measurement
@@ -114,20 +115,20 @@ def test_a_job_is_trained_and_evaluated_to_the_end(any_job):
     job = any_job
     results: list[Any] = []
     work = Work(job)
-    while not results or not results[-1]["done"]:
+    while not results or not results[-1].done:
         results.append(work.advance())
 
-    assert [r["epoch"] for r in results[:EPOCHS]] == [1, 2, 3]
-    assert all(r["evaluations_left"] == len(job.evaluations) for r in results[:EPOCHS])
-    assert (results[-1]["epoch"], results[-1]["evaluations_left"], results[-1]["failed"]) == (EPOCHS, 0, "")
+    assert [r.epoch for r in results[:EPOCHS]] == [1, 2, 3]
+    assert all(r.evaluations_left == len(job.evaluations) for r in results[:EPOCHS])
+    assert (results[-1].epoch, results[-1].evaluations_left, results[-1].failure) == (EPOCHS, 0, None)
     evaluating = sum(evaluation_passes(job.config, e.attack) for e in job.evaluations)
-    assert sum(r["passes"] for r in results) == pytest.approx(EPOCHS * training_passes(job.config) + evaluating)
+    assert sum(r.passes for r in results) == pytest.approx(EPOCHS * training_passes(job.config) + evaluating)
 
     found = work.store.index([job.key])[job.key]
-    assert found == Recorded(FINISHED, "", EPOCHS, frozenset(e.key for e in job.evaluations))
+    assert found == Recorded(Status.FINISHED, "", EPOCHS, frozenset(e.key for e in job.evaluations))
     epochs = work.store.read_epochs(job.key)
     assert [row["epoch"] for row in epochs] == [1, 2, 3]
-    assert [r["robust_accuracy"] for r in results[:EPOCHS]] == [row["robust_accuracy"] for row in epochs]
+    assert [r.robust_accuracy for r in results[:EPOCHS]] == [row["robust_accuracy"] for row in epochs]
     assert [row["lr"] for row in epochs] == pytest.approx([0.05, 0.05, 0.005])
 
 
@@ -135,7 +136,12 @@ def test_the_trials_row_says_what_was_done(job):
     before = datetime.now(UTC)
     work = finish(job)
     row = work.store.read_trial(job.key)
-    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (FINISHED, "", EPOCHS, work.trial.best_epoch)
+    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (
+        Status.FINISHED,
+        "",
+        EPOCHS,
+        work.trial.best_epoch,
+    )
     assert (row["seed"], row["device"]) == (0, "cpu")
     assert job.config.model_validate_json(row["config"]) == job.config
     assert json.loads(row["versions"])["torch"] == torch.__version__
@@ -194,7 +200,7 @@ def test_a_complete_evaluation_answers_an_incomplete_one(job):
     work = finish(completely(job))
     before = evaluations(work.store, job.key)
     again = Work(job)
-    assert again.advance()["done"]
+    assert again.advance().done
     assert evaluations(work.store, job.key) == before
 
 
@@ -291,18 +297,18 @@ def test_a_source_that_is_not_there_leaves_the_evaluation_and_nothing_else(store
     plain = Evaluation.of(job.key, FGSM(eps=0.02, beta_atk="2"), "last", "new")
     work = Work(replace(wanted, evaluations=(*wanted.evaluations, plain)))
     result = work.advance()
-    assert result["not_run"] == {"transfer (last)": f"attack.source = {'0' * 16}: there is no such trial in the storage"}
-    assert (result["failed"], result["done"], result["evaluations_left"]) == ("", True, 0)
-    assert result["passes"] == evaluation_passes(job.config, plain.attack)
+    assert result.not_run == {"transfer (last)": f"attack.source = {'0' * 16}: there is no such trial in the storage"}
+    assert (result.failure, result.done, result.evaluations_left) == (None, True, 0)
+    assert result.passes == evaluation_passes(job.config, plain.attack)
     assert record(job)["trial"] == before["trial"]
     assert store.recorded(job.key).evaluations == {plain.key} | {row["evaluation"] for row in before["evaluations"]}
 
     Work(source).advance()
-    (reason,) = Work(transferred(job, source.key)).advance()["not_run"].values()
+    (reason,) = Work(transferred(job, source.key)).advance().not_run.values()
     assert reason == f"attack.source = {source.key}: that trial is unfinished (epoch 1 of {EPOCHS})"
     # Once it is there, the same job is done.
     finish(source)
-    assert Work(transferred(job, source.key)).advance()["not_run"] == {}
+    assert Work(transferred(job, source.key)).advance().not_run == {}
     assert transferred(job, source.key).evaluations[0].key in store.recorded(job.key).evaluations
 
 
@@ -312,12 +318,12 @@ def test_a_source_that_failed_or_lost_its_weights_is_a_reason(store):
     finish(job)
     wanted = transferred(job, source.key)
     finished = store.read_trial(source.key)
-    store.write_trial({**finished, "status": FAILED, "reason": "diverged", "epochs": 1}, {})
-    (reason,) = Work(wanted).advance()["not_run"].values()
+    store.write_trial({**finished, "status": Status.FAILED, "reason": "diverged", "epochs": 1}, {})
+    (reason,) = Work(wanted).advance().not_run.values()
     assert reason == f"attack.source = {source.key}: that trial is failed (epoch 1 of {EPOCHS}: diverged)"
     store.write_trial(finished, {})
     store.keep_weights(source.key, ())
-    (reason,) = Work(wanted).advance()["not_run"].values()
+    (reason,) = Work(wanted).advance().not_run.values()
     assert reason == f"the last checkpoint of attack.source = {source.key}, epoch {EPOCHS}, is not in the storage"
 
 
@@ -326,7 +332,7 @@ def test_a_source_on_other_data_is_a_reason(store):
     finish(job)
     other = source.config.model_copy(update={"data": source.config.data.model_copy(update={"dataset": "mnist"})})
     store.write_trial({**store.read_trial(job.key), "trial": source.key, "config": other.model_dump_json()}, {})
-    (reason,) = Work(transferred(job, source.key)).advance()["not_run"].values()
+    (reason,) = Work(transferred(job, source.key)).advance().not_run.values()
     assert reason == f"attack.source = {source.key}: that trial is on mnist, not on digits"
 
 
@@ -370,11 +376,11 @@ def test_evaluations_are_reported_every_few_seconds_and_safe_at_once(job, monkey
     work = Work(job)
     for _ in range(EPOCHS):
         work.advance()
-    left = [work.advance()["evaluations_left"]]
+    left = [work.advance().evaluations_left]
     while left[-1]:
         done = work.store.index([job.key])[job.key].evaluations
         assert len(done) == len(job.evaluations) - left[-1]
-        left.append(work.advance()["evaluations_left"])
+        left.append(work.advance().evaluations_left)
     assert len(left) > 2
     assert len([n for n in os.listdir(f"{work.store.root}/trials/{job.key}") if n.startswith("evaluations-")]) == 1
 
@@ -405,7 +411,7 @@ def test_every_measurement_is_recorded_with_its_arrays(job, first_is_best):
             np.testing.assert_array_equal(row["values"], values)
     assert rows.keys() == expected
     found = work.store.recorded(job.key)
-    assert (found.status, found.measurements) == (FINISHED, {m.key for m in asked.measurements})
+    assert (found.status, found.measurements) == (Status.FINISHED, {m.key for m in asked.measurements})
 
 
 def test_where_the_best_checkpoint_is_the_last_one_it_is_measured_once(job, monkeypatch):
@@ -421,9 +427,9 @@ def test_measurements_come_last_and_are_counted(job, monkeypatch):
     work = Work(replace(measuring(job, Soundness(), checkpoints=("last",)), evaluations=job.evaluations[:1]))
     results = [work.advance() for _ in range(EPOCHS)]
     results += [work.advance(), work.advance()]
-    assert [(r["evaluations_left"], r["measurements_left"]) for r in results] == [(1, 1)] * EPOCHS + [(0, 1), (0, 0)]
-    assert [r["done"] for r in results] == [False] * (EPOCHS + 1) + [True]
-    assert results[-1]["passes"] == measurement_passes(job.config, Soundness())
+    assert [(r.evaluations_left, r.measurements_left) for r in results] == [(1, 1)] * EPOCHS + [(0, 1), (0, 0)]
+    assert [r.done for r in results] == [False] * (EPOCHS + 1) + [True]
+    assert results[-1].passes == measurement_passes(job.config, Soundness())
 
 
 def test_a_measurement_that_is_there_is_not_made_again(job, monkeypatch):
@@ -452,8 +458,10 @@ def test_gone_on_from_any_epoch_a_trial_is_bit_for_bit_the_same(any_job, elsewhe
     del work
     work = Work(any_job)
     assert work.trial.epoch == epochs
-    assert Store(any_job.storage).read_trial(any_job.key)["status"] == (FINISHED if epochs == EPOCHS else UNFINISHED)
-    while not work.advance()["done"]:
+    assert Store(any_job.storage).read_trial(any_job.key)["status"] == (
+        Status.FINISHED if epochs == EPOCHS else Status.UNFINISHED
+    )
+    while not work.advance().done:
         pass
     assert record(any_job) == record(reference)
 
@@ -463,7 +471,7 @@ def test_stopped_after_every_epoch_and_every_evaluation_a_trial_is_the_same(job,
     finish(reference)
     monkeypatch.setattr(worker, "REPORT_SECONDS", 1e-3)
     starts = 1
-    while not Work(job).advance()["done"]:
+    while not Work(job).advance().done:
         starts += 1
     assert starts > EPOCHS + 2
     assert record(job) == record(reference)
@@ -538,7 +546,7 @@ def test_an_evaluation_that_another_process_finished_is_not_run_again(job):
     before = evaluations(first.store, job.key)
     again = Work(job)
     assert again.remaining == []
-    assert again.advance()["done"]
+    assert again.advance().done
     assert evaluations(first.store, job.key) == before
 
 
@@ -555,22 +563,22 @@ def test_a_new_attack_on_a_finished_trial_trains_nothing(job, monkeypatch):
     monkeypatch.setattr(Trial, "step", lambda self: pytest.fail("trained"))
     work = Work(replace(job, evaluations=tuple(new)))
     result = work.advance()
-    assert (result["done"], result["epoch"]) == (True, EPOCHS)
-    assert result["passes"] == 2 * evaluation_passes(job.config, attack)
+    assert (result.done, result.epoch) == (True, EPOCHS)
+    assert result.passes == 2 * evaluation_passes(job.config, attack)
 
     after = record(job)
     old = [row for row in after["evaluations"] if row["evaluation"] not in {e.key for e in new}]
     assert after | {"evaluations": old} == before
     assert len(after["evaluations"]) == len(old) + 2
-    assert work.store.index([job.key])[job.key].status == FINISHED
+    assert work.store.index([job.key])[job.key].status == Status.FINISHED
 
 
 def test_a_trained_trial_with_nothing_left_is_closed(job):
     work = finish(job)
-    write_failure(work.store, job, "its process died")
+    write_failure(work.store, job, End(Ending.PROCESS_DIED, "its process died"))
     again = Work(replace(job, evaluations=()))
-    assert again.advance()["done"]
-    assert again.store.read_trial(job.key)["status"] == FINISHED
+    assert again.advance().done
+    assert again.store.read_trial(job.key)["status"] == Status.FINISHED
 
 
 # --- failures -----------------------------------------------------------------------------------------------------------
@@ -580,12 +588,14 @@ def test_a_trial_that_diverges_is_a_row_with_its_reason(job):
     job = at(job, lr=1e30)
     work = Work(job)
     result = work.advance()
-    assert result["done"]
-    assert result["failed"].startswith("diverged at epoch 1: ")
-    assert (result["epoch"], result["passes"]) == (0, 0.0)
-    assert (result["natural_accuracy"], result["robust_accuracy"]) == (None, None)
+    assert result.done
+    assert result.failure.ending is Ending.DIVERGED
+    assert result.failure.reason.startswith("diverged at epoch 1: ")
+    assert (result.epoch, result.passes) == (0, 0.0)
+    assert (result.natural_accuracy, result.robust_accuracy) == (None, None)
     row = work.store.read_trial(job.key)
-    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (FAILED, result["failed"], 0, 0)
+    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (Status.FAILED, result.failure.reason, 0, 0)
+    assert row["ending"] is Ending.DIVERGED
     assert work.store.read_epochs(job.key) == []
     assert work.store.read_state(job.key) is None
 
@@ -597,10 +607,11 @@ def test_a_trial_that_diverges_later_keeps_what_it_finished(job, monkeypatch):
     monkeypatch.setattr(Trial, "_train", lambda self: (float("nan"), 0.0, 1))
     result = work.advance()
     monkeypatch.undo()
-    assert (result["failed"], result["epoch"], result["done"]) == ("diverged at epoch 2: the loss is nan", 1, True)
+    assert (result.failure.reason, result.epoch, result.done) == ("diverged at epoch 2: the loss is nan", 1, True)
     after = record(job)
-    assert (after["trial"].pop("status"), after["trial"].pop("reason")) == (FAILED, result["failed"])
-    assert (good["trial"].pop("status"), good["trial"].pop("reason")) == (UNFINISHED, "")
+    assert (after["trial"].pop("ending"), good["trial"].pop("ending")) == (Ending.DIVERGED, None)
+    assert (after["trial"].pop("status"), after["trial"].pop("reason")) == (Status.FAILED, result.failure.reason)
+    assert (good["trial"].pop("status"), good["trial"].pop("reason")) == (Status.UNFINISHED, "")
     assert after == good
 
 
@@ -615,12 +626,12 @@ def test_weights_that_are_not_finite_are_divergence_too(job, monkeypatch):
 
 def test_a_trial_that_diverged_diverges_again(job):
     job = at(job, lr=1e30)
-    first = Work(job).advance()["failed"]
+    first = Work(job).advance().failure
     again = Work(job)
     row = again.store.read_trial(job.key)
-    assert (row["status"], row["reason"]) == (UNFINISHED, "")  # taken up again
-    assert again.advance()["failed"] == first
-    assert again.store.read_trial(job.key)["status"] == FAILED
+    assert (row["status"], row["reason"]) == (Status.UNFINISHED, "")  # taken up again
+    assert again.advance().failure == first
+    assert again.store.read_trial(job.key)["status"] == Status.FAILED
 
 
 def test_a_failed_trial_is_taken_up_from_its_last_checkpoint(job, elsewhere):
@@ -628,15 +639,15 @@ def test_a_failed_trial_is_taken_up_from_its_last_checkpoint(job, elsewhere):
     finish(reference)
     work = Work(job)
     work.advance()
-    write_failure(work.store, job, "out of memory")
+    write_failure(work.store, job, End(Ending.OUT_OF_MEMORY, "out of memory"))
     row = work.store.read_trial(job.key)
-    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (FAILED, "out of memory", 1, 1)
+    assert (row["status"], row["reason"], row["epochs"], row["best_epoch"]) == (Status.FAILED, "out of memory", 1, 1)
     assert (row["device"], row["seconds"] > 0) == ("cpu", True)
 
     work = Work(job)
     assert work.trial.epoch == 1
-    assert (work.store.read_trial(job.key)["status"], work.store.read_trial(job.key)["reason"]) == (UNFINISHED, "")
-    while not work.advance()["done"]:
+    assert (work.store.read_trial(job.key)["status"], work.store.read_trial(job.key)["reason"]) == (Status.UNFINISHED, "")
+    while not work.advance().done:
         pass
     assert record(job) == record(reference)
 
@@ -647,20 +658,20 @@ def test_a_trial_that_a_search_stopped_goes_on_where_it_stands(job, elsewhere):
     work.advance()
     write_stop(work.store, job, "stopped early after epoch 1 of 3")
     row = work.store.read_trial(job.key)
-    assert (row["status"], row["reason"], row["epochs"]) == (STOPPED, "stopped early after epoch 1 of 3", 1)
+    assert (row["status"], row["reason"], row["epochs"]) == (Status.EARLY_STOPPED, "stopped early after epoch 1 of 3", 1)
     assert Work(job).trial.epoch == 1
-    assert work.store.read_trial(job.key)["status"] == UNFINISHED
+    assert work.store.read_trial(job.key)["status"] == Status.UNFINISHED
     finish(job)
     assert record(job) == record(reference)
 
 
 def test_a_trial_that_never_began_can_fail_too(job, store):
-    write_failure(store, job, "its process or node died 3 times: no memory")
+    write_failure(store, job, End(Ending.PROCESS_DIED, "its process or node died 3 times: no memory"))
     row = store.read_trial(job.key)
-    assert (row["status"], row["reason"]) == (FAILED, "its process or node died 3 times: no memory")
+    assert (row["status"], row["reason"]) == (Status.FAILED, "its process or node died 3 times: no memory")
     assert (row["epochs"], row["best_epoch"], row["device"], row["seconds"]) == (0, 0, "", 0.0)
-    assert store.index([job.key]) == {job.key: Recorded(FAILED, row["reason"], 0)}
-    assert finish(job).store.read_trial(job.key)["status"] == FINISHED
+    assert store.index([job.key]) == {job.key: Recorded(Status.FAILED, row["reason"], 0, ending=Ending.PROCESS_DIED)}
+    assert finish(job).store.read_trial(job.key)["status"] == Status.FINISHED
 
 
 def test_an_error_in_an_evaluation_is_raised_and_loses_nothing(job, elsewhere, monkeypatch):
@@ -692,7 +703,7 @@ def test_a_job_travels(job):
 def test_a_job_is_what_a_planned_trial_leaves_to_do(store):
     planned = plan([STUDY], "demo", seeds=1, measures=(Picture("soundness", {"name": "soundness"}),)).trials[1]
     evaluations, measurements = planned.evaluations, planned.measurements
-    done = Recorded(FINISHED, "", EPOCHS, frozenset([evaluations[0].key]), frozenset([measurements[0].key]))
+    done = Recorded(Status.FINISHED, "", EPOCHS, frozenset([evaluations[0].key]), frozenset([measurements[0].key]))
     expected = Job(store.uri, planned.key, planned.config, evaluations[1:], measurements[1:], RUNTIME)
     assert Job.of(replace(planned, recorded=done), store, RUNTIME) == expected
 
@@ -738,7 +749,7 @@ def test_what_a_longer_training_passes_through_has_the_record_that_it_would_have
     finish(Job.of(made.trials[-1], store, RUNTIME, trials))
     for job in short:
         finish(alone := elsewhere(job))
-        assert store.recorded(job.key).status == FINISHED
+        assert store.recorded(job.key).status == Status.FINISHED
         work = finish(job)  # nothing is left but to evaluate it
         assert len(work.history) == job.config.training.epochs
         assert record(job) == record(alone)

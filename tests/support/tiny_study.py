@@ -67,6 +67,6 @@ def jobs(made: Plan, store: Store) -> list[Job]:
 def finish(job: Job) -> Work:
     """Work on a job to its end."""
     work = Work(job)
-    while not work.advance()["done"]:
+    while not work.advance().done:
         pass
     return work

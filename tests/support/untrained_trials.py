@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from analysis.schema import FINISHED
+from analysis.schema import Status
+from orchestrator.execution.report import End
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.record.store import Store
 from trainables.config import attack_key
@@ -12,11 +14,16 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def write(
-    store: Store, trial: PlannedTrial, status: str = FINISHED, reason: str = "", robust: Sequence[float] | None = None
+    store: Store,
+    trial: PlannedTrial,
+    status: Status = Status.FINISHED,
+    end: End | None = None,
+    robust: Sequence[float] | None = None,
 ) -> None:
     """A trial's row, and its epochs with these accuracies (0.5 for each of its epochs by default)."""
     epochs = [0.5] * trial.config.training.epochs if robust is None else robust
-    row = {"trial": trial.key, "status": status, "reason": reason, "seed": 0, "versions": "{}", "device": "cpu", "seconds": 1.0}
+    row: dict[str, Any] = {"trial": trial.key, "status": status, "seed": 0, "versions": "{}", "device": "cpu", "seconds": 1.0}
+    row |= {"reason": end.reason if end else "", "ending": end.ending if end else None}
     row |= {"epochs": len(epochs), "best_epoch": len(epochs), "created": NOW, "updated": NOW}
     row["config"] = trial.config.model_dump_json()
     store.write_trial(row, trial.config.model_dump(mode="json"))
