@@ -4,8 +4,11 @@ import pytest
 import torch
 from tiny_study import jobs, tiny_plan
 
+from orchestrator.environment import configure_environment
 from orchestrator.execution.job import Job
 from orchestrator.record.store import Store
+
+configure_environment()  # before a test imports MLflow
 
 
 @pytest.fixture(autouse=True, scope="session")
