@@ -9,7 +9,7 @@ from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import check_fields
 from orchestrator.plugins import shipping
-from search_spaces.catalog import STUDIES
+from search_spaces.catalog import STUDIES, UnknownStudy, find
 from search_spaces.settings import Settings
 from search_spaces.study import Study
 from trainables.config.registry import BadPlugin
@@ -38,6 +38,19 @@ def load(files: Sequence[Path]) -> tuple[Study, ...]:
                 taken[name] = f"{study.name!r} of {file}"
             found.append(study)
     return tuple(found)
+
+
+def find_studies(patterns: Sequence[str], files: Sequence[Path] = ()) -> tuple[Study, ...]:
+    """Find the studies of these names, aliases or patterns, each once, in the catalogue and in ``files``.
+
+    Raises:
+        BadInput: no study answers to a pattern; or as :func:`load`.
+    """
+    own = load(files)
+    try:
+        return tuple({study.name: study for pattern in patterns for study in find(pattern, own)}.values())
+    except UnknownStudy as error:
+        raise BadInput(str(error)) from error
 
 
 def taken_names() -> dict[str, str]:

@@ -1,15 +1,18 @@
 """The command line: ``advsweep``."""
 
 import sys
+from typing import Annotated
 
 import typer
 
 from orchestrator.cli.attacks import check, evaluate
 from orchestrator.cli.new_study import new_study
-from orchestrator.cli.options import err
+from orchestrator.cli.printing import err
 from orchestrator.cli.search import search
-from orchestrator.cli.show import figure, status, studies, sync, table, ui
+from orchestrator.cli.show import status, studies, sync, ui
 from orchestrator.cli.sweeps import plan, run
+from orchestrator.cli.tables import figure, table
+from orchestrator.environment import configure_environment
 from orchestrator.errors import AdvsweepError
 from orchestrator.execution.signals import terminate_as_interrupt
 
@@ -25,8 +28,26 @@ for command in (studies, new_study, plan, run, search, evaluate, check, status, 
     app.command()(command)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"advsweep {version('advsweep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def advsweep(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """The options of no command."""
+
+
 def main() -> None:
     """The entry point: every error that a user can cause is one line on stderr, and an exit code."""
+    configure_environment()
     terminate_as_interrupt()
     try:
         app()

@@ -1,40 +1,19 @@
 """Commands that attack what is trained: further attacks, and the checklist of obfuscated gradients."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from orchestrator.cli.options import (
-    STORAGE,
-    Json,
-    Names,
-    ProfileOption,
-    RetryFailed,
-    Seeds,
-    Set,
-    Storage,
-    StudyFiles,
-    err,
-    find_studies,
-    out,
-    print_json,
-    storage_option,
-    with_sweep_options,
-)
-from orchestrator.cli.sweeps import make_plan, run_plan, tell_failures
-from orchestrator.cli.tables import print_table
-from orchestrator.errors import BadInput, CheckFailed
+from orchestrator.cli.options import Json, Names, StudyOptions, with_options
+from orchestrator.cli.printing import Printer, err, out, print_hours, print_json, print_tables, storage_option
+from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.checks import Item
+    from orchestrator.api.attacks import Checked
+    from orchestrator.execution.external_checkpoint import Elsewhere
     from orchestrator.execution.options import Options
-    from orchestrator.planning.plan import Plan
-    from search_spaces.column import Column
-    from trainables.config import Runtime
 
 Attacks = Annotated[
     list[str] | None,
@@ -52,11 +31,8 @@ Measures = Annotated[
     ),
 ]
 
-#: The checklist by study and by the labels of an arm.
-_Checks = dict[str, dict[tuple[str, ...], tuple["Item", ...]]]
 
-
-@with_sweep_options
+@with_options
 def evaluate(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME...]", help="Studies: names, aliases or patterns such as 'cifs/*'.")
@@ -70,13 +46,8 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="With --checkpoint: resnet-18, wrn-28, vgg-16-bn, ...")] = None,
     dataset: Annotated[str, typer.Option(help="With --checkpoint: whose test set is attacked.")] = "cifar10",
     eps: Annotated[str, typer.Option(help="With --checkpoint: eps where an attack gives none, in pixels in [0, 1].")] = "8/255",
-    profile: ProfileOption = "paper",
-    seeds: Seeds = None,
-    settings: Set = None,
-    study_file: StudyFiles = None,
-    storage: Storage = STORAGE,
-    retry_failed: RetryFailed = False,
     *,
+    study: StudyOptions,
     options: "Options",
 ) -> None:
     """Attack trained trials in further ways, each a new column of their tables, or measure them. Trains nothing.
@@ -94,7 +65,7 @@ def evaluate(
 
     Example: `advsweep evaluate --checkpoint weights.pt --model resnet-18 --attack "pgd(iterations=20)"`
     """
-    from orchestrator.authoring.attack_text import column, number, picture
+    from orchestrator.api import attacks
 
     if not attack and not measure:
         raise BadInput("--attack or --measure: give at least one")
@@ -102,40 +73,38 @@ def evaluate(
         raise BadInput("--checkpoint and --model: give both or none")
     if (checkpoint is None) == (not names):
         raise BadInput("name studies to attack their trials, or give --checkpoint and --model; not both")
-    columns = tuple({c.label: c for c in map(column, attack or [])}.values())
-    pictures = tuple(map(picture, measure or []))
     if checkpoint is not None and model is not None:
-        if pictures:
+        if measure:
             raise BadInput("--measure: is for trials; of weights from --checkpoint it is not made")
-        find_studies([], study_file)
-        _attack_weights(checkpoint, model, dataset, columns, number("--eps", eps), settings, options.runtime)
+        found = attacks.evaluate_checkpoint(
+            checkpoint,
+            model,
+            attacks=attack or [],
+            dataset=dataset,
+            eps=eps,
+            settings=study.settings,
+            study_files=study.study_files,
+            options=options,
+        )
+        _print_accuracies(checkpoint, found)
         return
     assert names
-    more: dict[str, Any] = {"added": columns, "measures": pictures, "train": False}
-    made, store = make_plan(
-        find_studies(names, study_file), profile, seeds, settings, storage, retry_failed=retry_failed, **more
+    done = attacks.evaluate(
+        names, attacks=attack or [], measures=measure or [], **vars(study), options=options, observer=Printer()
     )
-    _tell_untrained(made, storage)
-    outcome = run_plan(made, store, options, storage)
-    for manifest in made.manifests:
-        out.print()
-        print_table(storage, manifest, "both", "minimum")
-    if pictures:
-        out.print(f"\nWhat was measured: advsweep figure {shlex.join(names)} --output FOLDER{storage_option(storage)}")
-    tell_failures(made, outcome)
+    print_hours(done)
+    print_tables(done)
+    if measure:
+        out.print(f"\nWhat was measured: advsweep figure {shlex.join(names)} --output FOLDER{storage_option(study.storage)}")
+    done.raise_for_failures()
 
 
-@with_sweep_options
+@with_options
 def check(
     names: Names,
-    profile: ProfileOption = "paper",
-    seeds: Seeds = None,
-    settings: Set = None,
-    study_file: StudyFiles = None,
-    checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial.")] = "last",
-    storage: Storage = STORAGE,
-    retry_failed: RetryFailed = False,
     *,
+    study: StudyOptions,
+    checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial.")] = "last",
     options: "Options",
     as_json: Json = False,
 ) -> None:
@@ -145,89 +114,35 @@ def check(
 
     Example: `advsweep check cifs/robustness --profile demo`
     """
-    from orchestrator.planning.baseline import from_baseline
-    from search_spaces.checklist import CHECKLIST, MEASURES, TRANSFERRED
+    from orchestrator.api import attacks
 
     console = err if as_json else out
-    studies = find_studies(names, study_file)
-    made, store = make_plan(
-        studies,
-        profile,
-        seeds,
-        settings,
-        storage,
-        retry_failed=retry_failed,
-        added=CHECKLIST,
-        shown=False,
-        measures=MEASURES,
-        checkpoints=(checkpoint,),
-        train=False,
-    )
-    made = from_baseline(made, studies, TRANSFERRED, checkpoint)
-    _tell_untrained(made, storage, console)
-    outcome = run_plan(made, store, options, storage, console)
-    found = _checked(made, storage, checkpoint)
-    (_print_checks_json if as_json else _print_checks)(found)
-    tell_failures(made, outcome)
-    _tell_doubtful(found)
+    checked = attacks.check(names, checkpoint=checkpoint, **vars(study), options=options, observer=Printer(console))
+    print_hours(checked.sweep, console)
+    (_print_checks_json if as_json else _print_checks)(checked)
+    checked.raise_for_failures()
 
 
-def _attack_weights(
-    checkpoint: Path,
-    model: str,
-    dataset: str,
-    columns: Sequence["Column"],
-    eps: float,
-    settings: Sequence[str] | None,
-    runtime: "Runtime",
-) -> None:
-    from orchestrator.execution.external_checkpoint import Elsewhere
-
-    brought = Elsewhere(checkpoint, model, dataset, columns, eps, settings or [], runtime)
-    out.print(f"{checkpoint}: {brought.description}", highlight=False)
-    for label, accuracy, examples in brought.accuracies():
+def _print_accuracies(checkpoint: Path, found: "Elsewhere") -> None:
+    out.print(f"{checkpoint}: {found.description}", highlight=False)
+    for label, accuracy, examples in found.accuracies():
         out.print(f"{accuracy:7.2f} %  {label}  ({examples:,} examples)", highlight=False)
 
 
-def _tell_untrained(made: "Plan", storage: str, console: Console = out) -> None:
-    """Say how many trials are left out, and refuse to do nothing."""
-    missing = made.untrained
-    if len(missing) == len(made.trials):
-        raise BadInput(f"none of the {len(made.trials)} trials is trained in --storage {storage!r}; `advsweep run` trains them")
-    if missing:
-        console.print(f"{len(missing)} of {len(made.trials)} trials are not trained and left out ({missing[0].label}, ...)")
-
-
-def _checked(made: "Plan", storage: str, checkpoint: str) -> _Checks:
-    from analysis.checks import check as examine
-    from analysis.load import load
-
-    return {m.study: examine(load(storage, m.trials), m, checkpoint) for m in made.manifests}
-
-
-def _print_checks_json(found: _Checks) -> None:
+def _print_checks_json(checked: "Checked") -> None:
     print_json(
         {
             study: [{"arm": list(arm), "items": [vars(item) for item in items]} for arm, items in arms.items()]
-            for study, arms in found.items()
+            for study, arms in checked.items.items()
         }
     )
 
 
-def _print_checks(found: _Checks) -> None:
+def _print_checks(checked: "Checked") -> None:
     signs = {"passed": "[green]passed [/green]", "failed": "[red]failed [/red]", "not run": "[dim]not run[/dim]"}
-    for study, arms in found.items():
+    for study, arms in checked.items.items():
         for labels, items in arms.items():
             out.print(f"\n[bold]{study} {' '.join(labels)}[/bold]", highlight=False)
             for item in items:
                 figures = f": {item.figures}" if item.figures else ""
                 out.print(f"  {signs[item.status]}  {item.name}{figures}", highlight=False)
-
-
-def _tell_doubtful(found: _Checks) -> None:
-    """End with an error if an item failed in any row."""
-    from analysis.checks import failures
-
-    doubtful = [f"{study} {' '.join(arm)}" for study, arms in found.items() for arm, items in arms.items() if failures(items)]
-    if doubtful:
-        raise CheckFailed(f"{len(doubtful)} rows fail a check: {', '.join(doubtful)}")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.options import out
+from orchestrator.cli.printing import out
 from orchestrator.errors import BadInput
 
 

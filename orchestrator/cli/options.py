@@ -1,28 +1,18 @@
-"""What several commands share: their options, the two consoles, and how studies and storages are found."""
+"""What several commands share: their options, and the groups of options that are one value for a command."""
 
-import json
-import shlex
-import sys
-from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
-from orchestrator.errors import BadInput, Unavailable
+from orchestrator.api.terms import STORAGE, ProfileName
 
 if TYPE_CHECKING:
-    from analysis.schema import Manifest
     from orchestrator.execution.options import Options
-    from orchestrator.record.store import Store
-    from search_spaces.study import Study
-
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies: names, aliases or patterns such as 'cifs/*'.")]
 Storage = Annotated[
@@ -62,7 +52,33 @@ Optuna = Annotated[
 ]
 Name = Annotated[str, typer.Argument(help="A study that was run here: name, alias or pattern.")]
 NewestProfile = Annotated[Literal["paper", "short", "demo"] | None, typer.Option(help="The newest run by default.")]
-STORAGE = "./advsweep-results"
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """Which studies, how and where; its fields are arguments of the functions of :mod:`orchestrator.api`."""
+
+    profile: ProfileName
+    seeds: int | None
+    settings: Mapping[str, Any]
+    study_files: tuple[Path, ...]
+    storage: str
+    retry_failed: bool
+
+
+def study_options(
+    *,
+    profile: ProfileOption = "paper",
+    seeds: Seeds = None,
+    settings: Set = None,
+    study_file: StudyFiles = None,
+    storage: Storage = STORAGE,
+    retry_failed: RetryFailed = False,
+) -> StudyOptions:
+    """Which studies, how and where, from the command line."""
+    from orchestrator.planning.settings import parse
+
+    return StudyOptions(profile, seeds, parse(settings or []), tuple(study_file or ()), storage, retry_failed)
 
 
 def sweep_options(
@@ -92,80 +108,25 @@ def sweep_options(
     from orchestrator.execution.options import Options
     from trainables.config import Runtime
 
-    folder = str(Path(data_dir).expanduser().resolve())
-    runtime = Runtime(data_dir=folder, download=download, layout=layout, compile=compile_)
-    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna)
+    runtime = Runtime(data_dir=data_dir, download=download, layout=layout, compile=compile_)
+    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna).resolved()
 
 
-def with_sweep_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of :func:`sweep_options` in place of its parameter ``options``, which gets their value."""
-    own, added = signature(command), signature(sweep_options).parameters
+#: Parameters of commands that stand for a group of options, and what makes the group's value of them.
+GROUPS: Mapping[str, Callable[..., Any]] = {"study": study_options, "options": sweep_options}
 
-    # Without its annotations, where Typer would still find that parameter.
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of every group in place of the parameter that gets their value (see :data:`GROUPS`)."""
+    own = signature(command)
+    groups = {name: signature(GROUPS[name]).parameters for name in own.parameters if name in GROUPS}
+
+    # Without its annotations, where Typer would still find those parameters.
     @wraps(command, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def called(**given: Any) -> None:
-        command(options=sweep_options(**{name: given.pop(name) for name in added}), **given)
+        values = {name: GROUPS[name](**{part: given.pop(part) for part in added}) for name, added in groups.items()}
+        command(**values, **given)
 
-    parameters = [p for mine in own.parameters.values() for p in (added.values() if mine.name == "options" else [mine])]
+    parameters = [p for name, mine in own.parameters.items() for p in (groups[name].values() if name in groups else [mine])]
     called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return called
-
-
-def find_studies(patterns: Sequence[str], files: Sequence[Path] | None = None) -> "tuple[Study, ...]":
-    """The studies of these names, each once: the catalogue's, and those of ``files``, whose parts are registered."""
-    from orchestrator.authoring.study_files import load
-    from search_spaces.catalog import UnknownStudy, find
-
-    own = load(files or ())
-    try:
-        return tuple({study.name: study for pattern in patterns for study in find(pattern, own)}.values())
-    except UnknownStudy as error:
-        raise BadInput(str(error)) from error
-
-
-def existing_store(storage: str) -> "Store":
-    """The record of a storage that is there."""
-    from orchestrator.record.store import Store
-
-    store = Store(storage)
-    if not store.exists():
-        raise Unavailable(f"--storage {storage!r}: there is nothing yet; `advsweep run` makes it")
-    return store
-
-
-def find_manifests(storage: str, pattern: str, profile: str | None) -> "list[Manifest]":
-    """The studies of this pattern that were run on the storage, the newest variant of each."""
-    from analysis.load import BrokenRecordError, ManifestNotFoundError, manifests, newest
-    from search_spaces.catalog import UnknownStudy, find
-
-    existing_store(storage)
-    try:
-        there = manifests(storage)
-        if any(c in pattern for c in "*?["):
-            # By what is there, and not by the catalogue: a study of one's own is found without its file.
-            wanted = {m.study for m in there if any(fnmatchcase(name, pattern) for name in m.names)}
-            if not wanted:
-                raise ManifestNotFoundError(
-                    f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`"
-                )
-            return [newest(there, name, profile, storage) for name in sorted(wanted)]
-        return [newest(there, pattern, profile, storage)]
-    except ManifestNotFoundError as error:
-        try:
-            find(pattern)
-        except UnknownStudy as unknown:
-            if unknown.explained:  # such as a slip of the keyboard
-                raise BadInput(str(unknown)) from error
-        raise BadInput(str(error)) from error
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
-
-
-def print_json(value: Any) -> None:
-    """For programs."""
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
-
-
-def storage_option(storage: str) -> str:
-    """``--storage`` as one would type it; nothing where it is the default."""
-    return "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"

@@ -1,51 +1,24 @@
-"""Commands that plan, train and attack."""
+"""Commands that plan and run studies."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from analysis.schema import Status
-from orchestrator.cli.options import (
-    STORAGE,
-    DataDir,
-    Json,
-    Names,
-    ProfileOption,
-    RetryFailed,
-    Seeds,
-    Set,
-    Storage,
-    StudyFiles,
-    find_studies,
-    out,
-    print_json,
-    storage_option,
-    with_sweep_options,
-)
-from orchestrator.cli.tables import print_table, shown_of
-from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
+from orchestrator.cli.options import DataDir, Json, Names, StudyOptions, with_options
+from orchestrator.cli.printing import Printer, out, print_counts, print_hours, print_json, print_tables, storage_option
 
 if TYPE_CHECKING:
-    from orchestrator.cost.estimate import Estimate
     from orchestrator.execution.options import Options
-    from orchestrator.execution.sweep import Outcome
-    from orchestrator.planning.plan import Plan
-    from orchestrator.record.store import Store
-    from search_spaces.study import Study
+    from orchestrator.planning.plan import Plan, PlannedTrial
 
 
+@with_options
 def plan(
     names: Names,
-    profile: ProfileOption = "paper",
-    seeds: Seeds = None,
-    settings: Set = None,
-    study_file: StudyFiles = None,
-    storage: Storage = STORAGE,
-    retry_failed: RetryFailed = False,
+    *,
+    study: StudyOptions,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Time a few batches of the commonest training here, instead of the record.")
     ] = False,
@@ -58,154 +31,49 @@ def plan(
 
     Example: `advsweep plan 'cifs/*' --profile short --seeds 5`
     """
-    made, store = make_plan(find_studies(names, study_file), profile, seeds, settings, storage, retry_failed=retry_failed)
-    expected = _calibrated(made, data_dir) if calibrate else _expected(made, store)
+    from orchestrator.api import plans
+
+    made = plans.plan(names, **vars(study))
+    expected = plans.estimate(made, storage=study.storage, calibrate=calibrate, data_dir=data_dir)
     if as_json:
-        trials = [
-            {
-                "trial": t.key,
-                "arms": dict(t.arms),
-                "seed": t.config.seed,
-                "status": t.recorded.status if t.recorded.epochs else "new",
-                "epochs": t.recorded.epochs,
-                "evaluations_to_run": len(t.missing),
-                "measurements_to_run": len(t.unmeasured),
-            }
-            for t in made.trials
-        ]
-        print_json({**made.counts(), **expected.as_json(), "trials": trials})
+        print_json({**made.counts(), **expected.as_json(), "trials": [_as_json(trial) for trial in made.trials]})
         return
-    table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
-    for t in made.trials:
-        epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
-        there = t.recorded.status if t.recorded.status in (Status.FINISHED, Status.FAILED) else epochs
-        arm = next(iter(t.arms.values()))
-        table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
-    Console().print(table)
-    _print_counts(made, expected)
+    _print_trials(made)
+    print_counts(made, expected)
 
 
-@with_sweep_options
-def run(
-    names: Names,
-    profile: ProfileOption = "paper",
-    seeds: Seeds = None,
-    settings: Set = None,
-    study_file: StudyFiles = None,
-    storage: Storage = STORAGE,
-    retry_failed: RetryFailed = False,
-    *,
-    options: "Options",
-) -> None:
+@with_options
+def run(names: Names, *, study: StudyOptions, options: "Options") -> None:
     """Train and evaluate what is not there yet, then print the tables. To go on after any stop, run the same command again.
 
     Example: `advsweep run cifs/robustness --profile demo`
     """
-    made, store = make_plan(find_studies(names, study_file), profile, seeds, settings, storage, retry_failed=retry_failed)
-    outcome = run_plan(made, store, options, storage)
-    for manifest in made.manifests:
-        out.print()
-        print_table(storage, manifest, "both", "minimum")
-    out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(storage)}")
-    tell_failures(made, outcome)
+    from orchestrator.api import plans
+
+    done = plans.run(names, **vars(study), options=options, observer=Printer())
+    print_hours(done)
+    print_tables(done)
+    out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(study.storage)}")
+    done.raise_for_failures()
 
 
-def make_plan(
-    studies: "Sequence[Study]", profile: str, seeds: int | None, settings: list[str] | None, storage: str, **more: Any
-) -> "tuple[Plan, Store]":
-    """These studies' plan against a storage's record, and the record. ``more``: see :func:`.expansion.plan`."""
-    from orchestrator.planning.expansion import plan as make
-    from orchestrator.planning.settings import parse
-    from orchestrator.plugins.preflight import preflight
-    from orchestrator.record.store import Store
-
-    made = make(studies, profile, seeds=seeds, overrides=parse(settings or []), **more)
-    store = Store(storage)
-    try:
-        made = made.against(store.index(t.key for t in made.trials))
-        made.check_sources(store.index(made.sources))
-    except OSError as error:
-        raise Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}") from error
-    preflight(made)
-    return made, store
+def _as_json(trial: "PlannedTrial") -> dict[str, Any]:
+    return {
+        "trial": trial.key,
+        "arms": dict(trial.arms),
+        "seed": trial.config.seed,
+        "status": trial.recorded.status if trial.recorded.epochs else "new",
+        "epochs": trial.recorded.epochs,
+        "evaluations_to_run": len(trial.missing),
+        "measurements_to_run": len(trial.unmeasured),
+    }
 
 
-def run_plan(made: "Plan", store: "Store", options: "Options", storage: str, console: Console = out) -> "Outcome":
-    """Run a plan, telling ``console``; what could not be done."""
-    from orchestrator.cost.estimate import hours_text
-
-    expected = _expected(made, store)
-    _print_counts(made, expected, console)
-    try:
-        from orchestrator.execution.sweep import sweep
-
-        outcome = sweep(made, store, options, shown_of(storage), console)
-    except KeyboardInterrupt:
-        raise Interrupted from None
-    if made.to_run:
-        beside = f", where {hours_text(expected.total)} were expected" if expected.total is not None else ""
-        console.print(f"it took {hours_text(outcome.hours)} device-hours{beside}", highlight=False)
-    return outcome
-
-
-def tell_failures(made: "Plan", outcome: "Outcome") -> None:
-    """End with an error if trials failed, now or before, or if an evaluation could not be run."""
-    reasons = {key: end.reason for key, end in outcome.failures.items()} | {t.key: t.recorded.reason for t in made.failed}
-    told = []
-    if reasons:
-        first = next(t for t in made.trials if t.key in reasons)
-        told.append(
-            f"{len(reasons)} of {len(made.trials)} trials failed ({first.label}: {reasons[first.key]}); "
-            "take them up again with --retry-failed"
-        )
-    if outcome.not_run:
-        first = next(t for t in made.trials if t.key in outcome.not_run)
-        evaluation, reason = next(iter(outcome.not_run[first.key].items()))
-        told.append(
-            f"{sum(map(len, outcome.not_run.values()))} evaluations could not be run ({first.label}, {evaluation}: {reason}); "
-            "the same command tries them again"
-        )
-    if told:
-        raise SweepIncomplete("; ".join(told))
-
-
-def _expected(made: "Plan", store: "Store") -> "Estimate":
-    """What a plan takes, by the storage's record."""
-    from orchestrator.cost.estimate import estimate
-    from orchestrator.cost.throughput import recorded
-
-    try:
-        return estimate(made, recorded(store))
-    except OSError as error:
-        raise Unavailable(f"--storage {store.uri!r} cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def _calibrated(made: "Plan", data_dir: str) -> "Estimate":
-    """What a plan takes, by a few of its batches on this machine; with nothing to do, nothing is timed."""
-    from orchestrator.cost.calibration import calibrate
-    from orchestrator.cost.estimate import commonest, estimate
-    from orchestrator.cost.throughput import Throughput
-    from trainables.config import Runtime
-
-    config = commonest(made)
-    # As many threads as a trial of a run has.
-    runtime = Runtime(data_dir=str(Path(data_dir).expanduser().resolve()), threads=1)
-    return estimate(made, calibrate(config, runtime) if config else Throughput())
-
-
-def _print_counts(made: "Plan", expected: "Estimate", console: Console = out) -> None:
-    n = made.counts()
-    shared = n["trials_requested"] - n["trials_unique"]
-    console.print(
-        f"{n['trials_requested']} trials asked for, {n['trials_unique']} after sharing ({shared} shared): "
-        f"{n['trials_cached']} there already, {n['trials_to_run']} to train"
-        + (f" and {n['trials_begun']} on their way" if n["trials_begun"] else "")
-        + f"; {n['evaluations_to_run']} evaluations to run"
-        + (f", {n['measurements_to_run']} measurements" if n["measurements_to_run"] else "")
-        + (f"; {n['trials_failed']} failed before (--retry-failed takes them up again)" if n["trials_failed"] else ""),
-        highlight=False,
-    )
-    console.print(
-        f"{n['evaluations_requested']} evaluations asked for, {n['evaluations_unique']} after sharing; {expected}",
-        highlight=False,
-    )
+def _print_trials(made: "Plan") -> None:
+    table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
+    for t in made.trials:
+        epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
+        there = t.recorded.status if t.recorded.status in ("finished", "failed") else epochs
+        arm = next(iter(t.arms.values()))
+        table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
+    Console().print(table)

@@ -1,83 +1,84 @@
-"""Tables from the storage to the terminal, to files, to MLflow and to Optuna."""
+"""Commands that show results: tables, and the data of figures."""
 
+import re
 import sys
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated, Literal
 
-from rich.console import Console
+import typer
 
-from orchestrator.cli.options import out
-from orchestrator.errors import Unavailable
-
-if TYPE_CHECKING:
-    from analysis.schema import Manifest
-    from analysis.tables import Checkpoint, OverBeta, Table
-    from orchestrator.execution.sweep import Shown
-    from orchestrator.tracking.mlflow_view import Tables
-    from orchestrator.tracking.optuna_view import Numbers, NumbersOf
+from orchestrator.api.terms import STORAGE
+from orchestrator.cli.options import Name, NewestProfile, Storage
+from orchestrator.cli.printing import out, print_table
+from orchestrator.errors import BadInput
 
 
-def build_table(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> "Table":
-    """The study's table as data."""
-    from analysis.load import BrokenRecordError, load
-    from analysis.tables import build
+def table(
+    name: Name,
+    checkpoint: Annotated[Literal["best", "last", "both"], typer.Option(help="Which checkpoint of each trial.")] = "both",
+    form: Annotated[Literal["text", "md", "latex", "csv", "html"], typer.Option("--format", help="How to write it.")] = "text",
+    output: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
+    over_beta: Annotated[
+        Literal["minimum", "per-sample", "each"],
+        typer.Option(help="Over beta_atk: minimum of the accuracies, per-sample worst case, or a row for each."),
+    ] = "minimum",
+    profile: NewestProfile = None,
+    storage: Storage = STORAGE,
+) -> None:
+    """Print a study's table from what is in the storage.
 
+    Example: `advsweep table cifs/robustness --format latex --output table.tex`
+    """
+    from orchestrator.api import tables
+
+    made = tables.tables(name, checkpoint=checkpoint, over_beta=over_beta, profile=profile, storage=storage)
+    if form == "text" and output is None:
+        for each in made:
+            print_table(each)
+        return
+    text = "\n".join(tables.render(each, form) for each in made)
+    if output is None:
+        sys.stdout.write(text + "\n")
+        return
     try:
-        return build(load(storage, manifest.trials), manifest, checkpoint=checkpoint, over_beta=over_beta)
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(output, error) from error
 
 
-def print_table(storage: str, manifest: "Manifest", checkpoint: "Checkpoint", over_beta: "OverBeta") -> None:
-    """To the terminal, or as plain lines where there is none."""
-    from analysis.render import to_rich, to_text
+def figure(
+    name: Name,
+    output: Annotated[Path | None, typer.Option(help="Folder for a CSV file of each part; without it they are listed.")] = None,
+    checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial.")] = "last",
+    profile: NewestProfile = None,
+    storage: Storage = STORAGE,
+) -> None:
+    """Give a figure's data: what a study shows by epoch, and its measures' arrays, a row for every value.
 
-    made = build_table(storage, manifest, checkpoint, over_beta)
-    if out.is_terminal:
-        Console().print(to_rich(made))
-    else:
-        sys.stdout.write(to_text(made))
+    Example: `advsweep figure cifs/figure-4 --output figures`
+    """
+    from orchestrator.api import tables
 
-
-def tables_of(storage: str) -> "Tables":
-    """How MLflow gets a study's table: a function from its manifest to files."""
-    names = {"html": "table.html", "md": "table.md", "latex": "table.tex", "csv": "table.csv"}
-
-    def files(manifest: "Manifest") -> dict[str, str]:
-        made = build_table(storage, manifest, "both", "minimum")
-        return {name: render(made, form) for form, name in names.items()}
-
-    return files
-
-
-def numbers_of(storage: str) -> "NumbersOf":
-    """How Optuna gets the numbers of tables: a function from trials to what they have in the record."""
-
-    def numbers(trials: Collection[str]) -> "Numbers":
-        from analysis.cells import CellReader
-        from analysis.load import load
-
-        return CellReader(load(storage, trials), per_sample=False)
-
-    return numbers
+    for study, found in tables.figures(name, checkpoint=checkpoint, profile=profile, storage=storage).items():
+        if not found:
+            out.print(f"{study}: all that it shows is in its table: `advsweep table {study}`")
+        for title, frame in found.items():
+            where = f"{study}, {title}: {len(frame):,} values"
+            if output is not None:
+                file = output / f"{slug(study)}-{slug(title)}.csv"
+                try:
+                    output.mkdir(parents=True, exist_ok=True)
+                    frame.to_csv(file, index=False)
+                except OSError as error:
+                    raise _unwritable(output, error) from error
+                where += f" in {file}"
+            out.print(where, markup=False, highlight=False)
 
 
-def shown_of(storage: str) -> "Shown":
-    """What views show of studies."""
-    from orchestrator.execution.sweep import Shown
-
-    return Shown(tables_of(storage), numbers_of(storage))
+def slug(text: str) -> str:
+    """A title as the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def render(table: "Table", form: str) -> str:
-    """A table as ``text``, ``md``, ``latex``, ``csv`` or ``html``."""
-    from analysis import render as formats
-
-    write: dict[str, Callable[[Table], str]] = {
-        "text": formats.to_text,
-        "md": formats.to_markdown,
-        "latex": formats.to_latex,
-        "csv": formats.to_csv,
-        "html": formats.to_html,
-    }
-    return write[form](table)
+def _unwritable(output: Path, error: OSError) -> BadInput:
+    return BadInput(f"--output {str(output)!r} cannot be written: {error.strerror}")

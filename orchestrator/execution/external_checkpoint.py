@@ -1,13 +1,13 @@
 """Weights that no trial here has trained, under any attack: in this process, without a cluster or a record."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from orchestrator.authoring.attack_text import column
 from orchestrator.errors import BadInput, Unavailable
-from orchestrator.planning.settings import configure, configure_attack, parse, resolve
+from orchestrator.planning.settings import configure, configure_attack, resolve
 from search_spaces.column import BETA_ATK, Column
 from trainables.checkpoint import fit_weights, read_weights
 from trainables.config import Attack, Module, Runtime, canonical_attack, heads
@@ -33,7 +33,7 @@ class Elsewhere:
         dataset: a name of ``config.Data``.
         columns: the attacks.
         eps: theirs where they have none of their own, in pixels in [0, 1].
-        settings: further fields of the configuration as ``FIELD=VALUE``.
+        settings: further fields of the configuration, by dotted name.
         runtime: where and how the network runs, and where its data are.
 
     Raises:
@@ -48,13 +48,13 @@ class Elsewhere:
         dataset: str,
         columns: Sequence[Column],
         eps: float,
-        settings: Sequence[str],
+        settings: Mapping[str, Any],
         runtime: Runtime,
     ) -> None:
         names = {re.sub(r"\W", "", name): name for name in MODEL.entries}
         name = names.get(re.sub(r"\W", "", model.lower()), model)
         width = {"model.width": 160} if name.startswith("wrn") else {}
-        self.config, _ = configure([{"model.name": name, **width, "data.dataset": dataset}, parse(settings)], {})
+        self.config, _ = configure([{"model.name": name, **width, "data.dataset": dataset}, settings], {})
         if not 0 <= eps <= 1:
             raise BadInput(f"--eps {eps:g}: must be in [0, 1], where pixels are")
         wanted = {each.label: each for each in (column("natural"), *columns)}

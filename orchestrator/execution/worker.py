@@ -14,6 +14,7 @@ from ray import tune
 
 from analysis.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
+from orchestrator.environment import configure_environment
 from orchestrator.execution.job import Job, write_trial
 from orchestrator.execution.report import End, Report
 from orchestrator.planning.plan import Evaluation, Measurement
@@ -268,6 +269,11 @@ class Worker(tune.Trainable):
     A job begins with its first step and not before: Tune may make an actor for a trial that it then gives to another one, and
     what comes up late must not write over what that one has recorded.
     """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Make an actor that stays in the folder it was started in, also where another program has started Ray's node."""
+        configure_environment()
+        super().__init__(*arguments, **named)
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take on ``config["job"]``."""

@@ -70,7 +70,7 @@ def test_what_is_json_in_the_record_is_read_once(storage: Storage) -> None:
 
 def test_json_that_holds_no_fields_is_named(storage: Storage) -> None:
     storage.trial("a")
-    storage.evaluation("a", "x", share(5), spec=["pgd"])  # type: ignore[arg-type]
+    storage.evaluation("a", "x", share(5), spec=["pgd"])
     with pytest.raises(BrokenRecordError, match=r'attack_spec: \["pgd"\]: must be a JSON object'):
         storage.load()
 

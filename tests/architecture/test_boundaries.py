@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("orchestrator", "trainables", "search_spaces", "analysis", "benchmarks")
+PACKAGES = ("advsweep", "orchestrator", "trainables", "search_spaces", "analysis", "benchmarks")
 LINT = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
 
 
@@ -53,6 +53,8 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, file: str, line: str) -> Non
         (("trainables.trial",), ("ray", "mlflow", "optuna", "pandas", "torchvision")),
         (("search_spaces.catalog",), ("torch", "ray", "mlflow", "pydantic", "pandas")),
         (("analysis.tables", "analysis.render"), ("torch", "ray", "mlflow", "optuna")),
+        (("advsweep",), ("torch", "ray", "mlflow", "optuna", "pandas", "pydantic")),
+        (("orchestrator.api.plans", "orchestrator.api.tables"), ("torch", "ray", "mlflow", "pandas")),
         (("orchestrator.cli", "orchestrator.planning.plan", "orchestrator.record.store"), ("torch", "ray", "mlflow", "pandas")),
     ],
 )

@@ -11,10 +11,9 @@ HERE = Path(__file__).parent
 
 def collect(kind: str, storage: str = "") -> dict[str, Any]:
     """The values of one kind as they are now."""
-    found = import_module(f"tests.golden.{kind}")
-    return {"plans": lambda: found.digests(), "methods": lambda: dict(found.results()), "demo": lambda: found.left(storage)}[
-        kind
-    ]()
+    module = import_module(f"tests.golden.{kind}")
+    found: dict[str, Any] = dict(module.values(storage) if kind == "demo" else module.values())
+    return found
 
 
 def main(action: str, kind: str, *rest: str) -> int:

@@ -13,7 +13,7 @@ from analysis.tables import build
 EPOCH = ("epoch", "lr", "train_loss", "train_accuracy", "natural_accuracy", "robust_accuracy")
 
 
-def left(storage: str) -> dict[str, Any]:
+def values(storage: str) -> dict[str, Any]:
     """By row and seed: every epoch's numbers; by attack and head too: a digest of the ranks; and every table."""
     manifest = find_manifest(storage, "cifs/robustness", "demo")
     record = load(storage, manifest.trials)
@@ -30,6 +30,6 @@ def left(storage: str) -> dict[str, Any]:
         name = f"{names[trial]} {checkpoint} {json.dumps(json.loads(text), sort_keys=True)} {head} {complete}"
         found[f"ranks of {name}"] = [accuracy, hashlib.sha256(np.asarray(ranks, np.uint16).tobytes()).hexdigest()[:16]]
     for over in ("minimum", "per-sample", "each"):
-        table = build(record, manifest, checkpoint="both", over_beta=over)  # type: ignore[arg-type]
+        table = build(record, manifest, checkpoint="both", over_beta=over)
         found[f"table over beta_atk: {over}"] = [to_text(table).splitlines(), to_csv(table).splitlines()]
     return found

@@ -57,7 +57,7 @@ MODEL = config.Model(name="resnet-10", width=4, normalise=True)
 RUNTIME = config.Runtime(device="cpu", threads=1)
 
 
-def results() -> Iterator[tuple[str, dict[str, Any]]]:
+def values() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every method by name: ``figures`` and ``exact``."""
     torch.set_num_threads(1)
     yield from _attacks()
@@ -138,7 +138,7 @@ def _trainings() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, settings in schedules.items():
         cases[f"training {name}"] = {"training": config.Training(epochs=2, batch_size=32, lr=0.05, **settings)}
     for model in ("resnet-18", "resnet-50", "wrn-28", "vgg-16", "vgg-16-bn", "lenet"):
-        cases[f"model {model}"] = {"model": config.Model(name=model, width=4)}  # type: ignore[arg-type]
+        cases[f"model {model}"] = {"model": config.Model(name=model, width=4)}
     for name, settings in cases.items():
         trial = _trial(**settings)
         epochs = [trial.step() for _ in range(2)]

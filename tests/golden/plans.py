@@ -66,12 +66,8 @@ def expanded(study: Study, profile: str) -> dict[str, list[str]]:
     }
 
 
-def digests() -> dict[str, Any]:
+def values() -> Iterator[tuple[str, dict[str, str]]]:
     """Of every study in every profile, the number of lines of each part and their digest."""
-    return dict(_digests())
-
-
-def _digests() -> Iterator[tuple[str, dict[str, str]]]:
     for study in STUDIES.values():
         for profile in PROFILES:
             parts = expanded(study, profile)

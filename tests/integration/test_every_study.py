@@ -18,7 +18,7 @@ from analysis.figures import frames
 from analysis.load import Record, load, manifests
 from analysis.schema import Manifest
 from analysis.tables import build
-from orchestrator.cli.tables import render
+from orchestrator.api.tables import render
 from orchestrator.planning.expansion import plan
 from search_spaces.catalog import STUDIES
 from search_spaces.column import AnyColumn, Column

@@ -2,9 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.environment import configure_environment
 from orchestrator.execution.job import Job
 from orchestrator.record.store import Store
 from tests.support.tiny_study import jobs, tiny_plan
+
+configure_environment()  # before a test imports MLflow
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from orchestrator.execution.external_checkpoint import Elsewhere
 from trainables.config import DATASETS, Model, NoModule, Runtime
 from trainables.models import build_model
 
-SETTINGS = ("model.width=4", "data.examples=64")
-CAS = ("module.name=cas", 'module.positions=["P1"]')
+SETTINGS = {"model.width": 4, "data.examples": 64}
+CAS = {"module.name": "cas", "module.positions": ["P1"]}
 TRANSFER = "transfer(source=0123456789abcdef, attack=pgd(iterations=2))"
 
 
-def brought(folder, *attacks, eps=0.1, settings=(), dataset="cifar10"):
+def brought(folder, *attacks, eps=0.1, settings=None, dataset="cifar10"):
     runtime = Runtime(device="cpu", data_dir=str(folder))
     columns = [column(text) for text in attacks]
-    return Elsewhere(folder / "weights.pt", "resnet10", dataset, columns, eps, (*SETTINGS, *settings), runtime)
+    return Elsewhere(folder / "weights.pt", "resnet10", dataset, columns, eps, SETTINGS | (settings or {}), runtime)
 
 
 @pytest.mark.parametrize(

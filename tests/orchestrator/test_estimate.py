@@ -8,7 +8,7 @@ from analysis.schema import Status
 from orchestrator.cost.calibration import calibrate
 from orchestrator.cost.estimate import Estimate, commonest, estimate, to_be_run
 from orchestrator.cost.network_size import multiply_adds
-from orchestrator.cost.passes import FORWARD, evaluation_passes, selection_passes, training_passes
+from orchestrator.cost.passes import evaluation_passes, selection_passes, training_passes
 from orchestrator.cost.throughput import Throughput, Timed, evaluating, measuring, network, recorded, training
 from orchestrator.errors import Unavailable
 from orchestrator.planning.expansion import plan
@@ -20,6 +20,7 @@ from search_spaces.settings import Eps
 from search_spaces.study import Picture
 from tests.support.tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 from trainables.config import SWA, Data, Runtime, TrialConfig
+from trainables.config.passes import FORWARD
 
 VANILLA, CAS, CIFS = 0, 1, 2
 FP32 = training("fp32")

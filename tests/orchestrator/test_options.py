@@ -1,5 +1,6 @@
-"""The options of a sweep: written once, and one value for every command that starts one."""
+"""Groups of options: written once, and one value for every command that has them."""
 
+from dataclasses import fields
 from inspect import signature
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from orchestrator.api import attacks, plans, searches
+from orchestrator.cli import app
 from orchestrator.cli.attacks import check, evaluate
-from orchestrator.cli.options import sweep_options, with_sweep_options
-from orchestrator.cli.sweeps import run
+from orchestrator.cli.options import StudyOptions, study_options, sweep_options, with_options
+from orchestrator.cli.search import search
+from orchestrator.cli.sweeps import plan, run
 from orchestrator.execution.options import Options
 from trainables.config import Runtime
 
@@ -21,9 +25,9 @@ def given(*arguments):
     app, got = typer.Typer(), []
 
     @app.command()
-    @with_sweep_options
-    def command(name: str, *, options: "Options", last: bool = False) -> None:
-        got.append((name, options, last))
+    @with_options
+    def command(name: str, *, study: StudyOptions, options: "Options", last: bool = False) -> None:
+        got.append((name, study, options, last))
 
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -31,33 +35,55 @@ def given(*arguments):
 
 
 def test_nothing_given_is_the_defaults():
-    assert given("a") == ("a", Options(None, None, None, None, Runtime(data_dir=DATA), tracking=True), False)
+    study = StudyOptions("paper", None, {}, (), "./advsweep-results", False)
+    assert given("a") == ("a", study, Options(runtime=Runtime(data_dir=DATA)), False)
 
 
 def test_what_is_given_arrives():
-    where = ("--cpus-per-trial", "2", "--gpus-per-trial", "0.5", "--max-concurrent", "3", "--address", "auto")
-    how: tuple[str, ...] = (
-        "--data-dir",
-        "~/sets",
-        "--download",
-        "--layout",
-        "contiguous",
-        "--compile",
-        "graphs",
-        "--no-tracking",
-    )
-    how += ("--optuna", "sqlite:///studies.db")
+    what = ("--profile", "demo", "--seeds", "2", "--set", "training.lr=0.1", "--study-file", "mine.py", "--retry-failed")
+    where = ("--storage", "there", "--cpus-per-trial", "2", "--gpus-per-trial", "0.5", "--max-concurrent", "3")
+    how = ("--address", "auto", "--data-dir", "~/sets", "--download", "--layout", "contiguous", "--compile", "graphs")
+    views = ("--no-tracking", "--optuna", "sqlite:///studies.db")
     runtime = Runtime(data_dir=str(Path.home() / "sets"), download=True, layout="contiguous", compile="graphs")
-    assert given("a", *where, *how, "--last") == (
+    assert given("a", *what, *where, *how, *views, "--last") == (
         "a",
+        StudyOptions("demo", 2, {"training.lr": 0.1}, (Path("mine.py"),), "there", True),
         Options(2.0, 0.5, 3, "auto", runtime, False, "sqlite:///studies.db"),
         True,
     )
 
 
-@pytest.mark.parametrize("command", [run, evaluate, check])
+@pytest.mark.parametrize("command", [run, evaluate, check, search])
 def test_they_follow_what_is_asked_for(command):
     names, added = list(signature(command).parameters), list(signature(sweep_options).parameters)
-    first = names.index("retry_failed") + 1
+    first = names.index(added[0])
     assert names[first : first + len(added)] == added
-    assert "options" not in names
+    assert list(signature(study_options).parameters) == [name for name in names if name in signature(study_options).parameters]
+    assert not {"study", "options"} & {*names}
+
+
+@pytest.mark.parametrize(
+    ("command", "function", "renamed"),
+    [
+        (plan, plans.plan, {}),
+        (run, plans.run, {}),
+        (evaluate, attacks.evaluate, {"attack": "attacks", "measure": "measures"}),
+        (check, attacks.check, {}),
+        (search, searches.search, {"objective": "objectives", "constraint": "constraints"}),
+    ],
+)
+def test_a_function_has_the_defaults_of_its_command(command, function, renamed):
+    renamed |= {"study_file": "study_files"}
+    mine = {renamed.get(name, name): p.default for name, p in signature(command).parameters.items()}
+    its = {name: p.default for name, p in signature(function).parameters.items() if p.default is not p.empty}
+    assert {field.name for field in fields(StudyOptions)} <= its.keys()
+    for name in its.keys() & mine.keys() - {"objectives"}:
+        assert (mine[name] or None) == (its[name] or None), name
+    # A name that either has alone is a group's, or how a result is shown.
+    own = {"observer", "options", "checkpoint"}
+    assert its.keys() - mine.keys() <= own
+
+
+def test_the_version():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, "advsweep 0.1.0\n")

@@ -13,7 +13,8 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 from optuna.trial import TrialState
 
 from analysis.schema import Manifest, ManifestArm, ManifestColumn, Read, Status
-from orchestrator.cli.tables import build_table, numbers_of
+from orchestrator.api.shown import numbers_of
+from orchestrator.api.tables import build_table
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
 from orchestrator.tracking.optuna_storage import open_storage

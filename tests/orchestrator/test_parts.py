@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 
 from orchestrator.authoring.attack_text import column
 from orchestrator.authoring.plugin_template import PARTS
-from orchestrator.authoring.study_files import load
+from orchestrator.authoring.study_files import find_studies, load
 from orchestrator.cli import app
-from orchestrator.cli.options import find_studies
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.cost.throughput import recorded

@@ -806,7 +806,7 @@ def test_what_was_added_before_stays_in_the_manifest():
     assert all("pgd(iterations=9)" not in arm.reads for arm in other.arms)
 
 
-# --- beginnings ---------------------------------------------------------------------------------------------------------
+# --- prefixes ---------------------------------------------------------------------------------------------------------
 
 STAGES = choice("stage", "epoch", tuple(Level(str(n), {"training.epochs": n}) for n in (1, 2, 4)), "4")
 
@@ -821,31 +821,31 @@ def lengths(trials):
 
 def test_the_longest_training_passes_through_the_shorter_ones():
     made = staged(seeds=2)
-    assert {key: lengths(through) for key, through in made.beginnings.items()} == {
+    assert {key: lengths(through) for key, through in made.prefixes.items()} == {
         trial.key: [1, 2] for trial in made.trials if trial.config.training.epochs == 4
     }
     assert (made.counts()["trials_unique"], made.counts()["trials_to_run"], made.counts()["trials_begun"]) == (6, 2, 4)
     assert lengths(made.ready().trials) == [4, 4]
     assert all(
-        beginning.config.seed == trial.config.seed for trial in made.trials for beginning in made.beginnings.get(trial.key, ())
+        beginning.config.seed == trial.config.seed for trial in made.trials for beginning in made.prefixes.get(trial.key, ())
     )
 
 
 def test_trainings_that_differ_in_more_than_epochs_do_not_begin_each_other():
     slow = choice("rate", "rate", (Level("slow", {"training.lr": 1e-4, "training.epochs": 2}), Level("fast", {})), "fast")
-    assert tiny_plan(studies=(replace(STUDY, factors=(slow,)),)).beginnings == {}
+    assert tiny_plan(studies=(replace(STUDY, factors=(slow,)),)).prefixes == {}
 
 
 @pytest.mark.parametrize("field", [{"training__schedule__name": "cosine"}, {"training__schedule__name": "one-cycle"}])
-def test_a_rate_that_knows_its_end_has_no_beginnings(field):
+def test_a_rate_that_knows_its_end_has_no_prefixes(field):
     made = staged(**field)
-    assert (made.beginnings, lengths(made.ready().trials)) == ({}, [1, 2, 4])
+    assert (made.prefixes, lengths(made.ready().trials)) == ({}, [1, 2, 4])
 
 
 def test_patience_may_end_the_longer_training_first():
     levels = tuple(Level(str(n), {"training.epochs": n}) for n in (3, 4))
     made = tiny_plan(studies=(replace(STUDY, factors=(replace(STAGES, levels=levels),)),), training__patience=2)
-    assert made.beginnings == {}
+    assert made.prefixes == {}
 
 
 @pytest.mark.parametrize(
@@ -864,7 +864,7 @@ def test_only_what_is_still_ahead_is_left_on_the_way(there, through):
     known = {trial.key: there[trial.config.training.epochs] for trial in made.trials if trial.config.training.epochs in there}
     made = made.against(known)
     by_key = {trial.key: trial.config.training.epochs for trial in made.trials}
-    assert {by_key[key]: lengths(trials) for key, trials in made.beginnings.items()} == through
+    assert {by_key[key]: lengths(trials) for key, trials in made.prefixes.items()} == through
 
 
 def test_the_papers_need_two_fifths_of_the_trainings_that_they_ask_for():

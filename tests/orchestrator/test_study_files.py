@@ -8,10 +8,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from typer.testing import CliRunner
 
-from orchestrator.authoring.study_files import load
+from orchestrator.api.tables import find_manifests
+from orchestrator.authoring.study_files import find_studies, load
 from orchestrator.authoring.study_templates import PYTHON, TOML
 from orchestrator.cli import app
-from orchestrator.cli.options import find_manifests, find_studies
 from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import plan
 from orchestrator.record.store import Store

@@ -734,7 +734,7 @@ def test_an_actor_that_comes_up_late_and_is_not_needed_writes_nothing(job, store
     assert store.read_trial(job.key) == stopped
 
 
-# --- beginnings ---------------------------------------------------------------------------------------------------------
+# --- prefixes ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("defense", ["Vanilla", "CIFS", "AFD"])
@@ -744,7 +744,7 @@ def test_what_a_longer_training_passes_through_has_the_record_that_it_would_have
     stages = choice("stage", "epoch", tuple(Level(str(n), {"training.epochs": n}) for n in (1, 2, 3)), "3")
     made = tiny_plan(studies=(replace(STUDY, factors=(defenses, stages)),))
     *short, longest = jobs(made, store)
-    (trials,) = made.beginnings.values()
+    (trials,) = made.prefixes.values()
     assert [trial.key for trial in trials] == [job.key for job in short]
     finish(Job.of(made.trials[-1], store, RUNTIME, trials))
     for job in short:

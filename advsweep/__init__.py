@@ -1,0 +1,99 @@
+"""Ablations and searches of adversarial defenses, from Python.
+
+    import advsweep
+
+    made = advsweep.plan("cifs/robustness", profile="demo")    # what would run
+    done = advsweep.run("cifs/robustness", profile="demo")     # train and evaluate what is missing
+    print(advsweep.render(advsweep.table("cifs/robustness")))  # the table
+    record = advsweep.load()                                   # every number, as tidy frames
+
+The functions do what the commands of their names do, with the same defaults, and print nothing. Importing this package loads
+neither torch nor Ray, MLflow or Optuna: a function does that where it needs them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.load import Record
+    from orchestrator.api.attacks import Checked, check, evaluate, evaluate_checkpoint
+    from orchestrator.api.observer import Observer
+    from orchestrator.api.plans import SweepResult, estimate, plan, run
+    from orchestrator.api.records import LoadedModel, Status, load, load_model, status
+    from orchestrator.api.searches import SearchResult, search
+    from orchestrator.api.tables import figure, figures, render, table, tables
+    from orchestrator.api.views import sync
+    from orchestrator.errors import AdvsweepError, BadInput, CheckFailed, Interrupted, SweepIncomplete, Unavailable
+    from orchestrator.execution.options import Options
+    from trainables.config import Runtime
+
+    __version__: str
+
+#: Where each public name is.
+_NAMES = {
+    "orchestrator.api.plans": ("SweepResult", "estimate", "plan", "run"),
+    "orchestrator.api.attacks": ("Checked", "check", "evaluate", "evaluate_checkpoint"),
+    "orchestrator.api.searches": ("SearchResult", "search"),
+    "orchestrator.api.tables": ("figure", "figures", "render", "table", "tables"),
+    "orchestrator.api.records": ("LoadedModel", "Status", "load", "load_model", "status"),
+    "orchestrator.api.views": ("sync",),
+    "orchestrator.api.observer": ("Observer",),
+    "orchestrator.errors": ("AdvsweepError", "BadInput", "CheckFailed", "Interrupted", "SweepIncomplete", "Unavailable"),
+    "orchestrator.execution.options": ("Options",),
+    "analysis.load": ("Record",),
+    "trainables.config": ("Runtime",),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "AdvsweepError",
+    "BadInput",
+    "CheckFailed",
+    "Checked",
+    "Interrupted",
+    "LoadedModel",
+    "Observer",
+    "Options",
+    "Record",
+    "Runtime",
+    "SearchResult",
+    "Status",
+    "SweepIncomplete",
+    "SweepResult",
+    "Unavailable",
+    "__version__",
+    "check",
+    "estimate",
+    "evaluate",
+    "evaluate_checkpoint",
+    "figure",
+    "figures",
+    "load",
+    "load_model",
+    "plan",
+    "render",
+    "run",
+    "search",
+    "status",
+    "sync",
+    "table",
+    "tables",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("advsweep")
+    elif name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
+    else:
+        raise AttributeError(f"module 'advsweep' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,217 @@
+"""Plan studies, say what they cost, and run them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.api.observer import Observer
+from orchestrator.api.terms import STORAGE, Files, Names, ProfileName, as_names, as_paths
+from orchestrator.authoring.study_files import find_studies
+from orchestrator.cost.calibration import calibrate as time_batches
+from orchestrator.cost.estimate import Estimate, commonest
+from orchestrator.cost.estimate import estimate as estimate_plan
+from orchestrator.cost.throughput import Throughput, recorded
+from orchestrator.environment import configure_environment
+from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
+from orchestrator.execution.options import Options
+from orchestrator.planning import expansion
+from orchestrator.planning.plan import Plan
+from orchestrator.plugins.preflight import preflight
+from orchestrator.record.store import Store
+from search_spaces.study import Study
+from trainables.config import Runtime
+
+if TYPE_CHECKING:
+    from orchestrator.execution.sweep import Outcome
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a run did.
+
+    ``plan``: as it was before the run, against the record. ``expected``: the device-hours that were foretold. ``outcome``:
+    trials that failed, evaluations that could not be run, and the device-hours that it took. ``storage``: where the record is.
+    """
+
+    plan: Plan
+    expected: Estimate
+    outcome: "Outcome"
+    storage: str
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why trials failed, in this run or before it, by the trial's key."""
+        now = {key: end.reason for key, end in self.outcome.failures.items()}
+        return now | {t.key: t.recorded.reason for t in self.plan.failed}
+
+    def raise_for_failures(self) -> None:
+        """Raise an error if anything that the plan asks for is not there.
+
+        Raises:
+            SweepIncomplete: trials failed, or evaluations could not be run; the message has the first reason.
+        """
+        reasons, not_run = self.failures, self.outcome.not_run
+        problems = []
+        if reasons:
+            first = next(t for t in self.plan.trials if t.key in reasons)
+            problems.append(
+                f"{len(reasons)} of {len(self.plan.trials)} trials failed ({first.label}: {reasons[first.key]}); "
+                "take them up again with --retry-failed"
+            )
+        if not_run:
+            first = next(t for t in self.plan.trials if t.key in not_run)
+            evaluation, reason = next(iter(not_run[first.key].items()))
+            problems.append(
+                f"{sum(map(len, not_run.values()))} evaluations could not be run ({first.label}, {evaluation}: {reason}); "
+                "the same command tries them again"
+            )
+        if problems:
+            raise SweepIncomplete("; ".join(problems))
+
+
+def plan(
+    names: Names,
+    *,
+    profile: ProfileName = "paper",
+    seeds: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    study_files: Files = (),
+    storage: str = STORAGE,
+    retry_failed: bool = False,
+) -> Plan:
+    """Expand studies into trials and evaluations, each once, and mark what the storage holds already. Starts nothing.
+
+    Args:
+        names: studies by name (``cifs/table-1``), alias (``cifs/robustness``) or pattern (``cifs/*``); one or several.
+        profile: the data, network and schedule: ``paper``, ``short`` (30 epochs in bf16) or ``demo`` (handwritten digits).
+        seeds: how many, >= 1; None for the profile's own number.
+        settings: fields that hold in every trial that has them, by dotted name: ``{"training.lr": 0.1}``.
+        study_files: ``.py`` or ``.toml`` files with studies and plugins besides the built-in ones.
+        storage: a folder, or a URI that pyarrow knows (``s3://bucket/path``); it need not exist.
+        retry_failed: whether trials that failed before are to be run again.
+
+    Raises:
+        BadInput: a name, field or value is not allowed.
+        Unavailable: the storage cannot be read.
+
+    >>> import advsweep
+    >>> made = advsweep.plan("cifs/table-5", profile="demo", storage="results")
+    >>> len(made.trials), made.counts()["trials_to_run"]
+    (8, 8)
+    >>> made.trials[0].config.model.name
+    'resnet-10'
+    """
+    found = find_studies(as_names(names), as_paths(study_files))
+    return plan_studies(found, profile, seeds, settings, storage, retry_failed=retry_failed)
+
+
+def plan_studies(
+    studies: Sequence[Study], profile: str, seeds: int | None, settings: Mapping[str, Any] | None, storage: str, **more: Any
+) -> Plan:
+    """Plan studies against the record of a storage, and run its plugins' preflight; ``more``: see :func:`.expansion.plan`."""
+    made = expansion.plan(studies, profile, seeds=seeds, overrides=settings, **more)
+    store = Store(storage)
+    try:
+        made = made.against(store.index(t.key for t in made.trials))
+        made.check_sources(store.index(made.sources))
+    except OSError as error:
+        raise _unreadable(storage, error) from error
+    preflight(made)
+    return made
+
+
+def estimate(plan: Plan, *, storage: str = STORAGE, calibrate: bool = False, data_dir: str = "data") -> Estimate:
+    """Foretell the device-hours of what a plan has left to do.
+
+    Args:
+        plan: as :func:`plan` returns it.
+        storage: where the seconds that earlier trials took are looked up.
+        calibrate: whether to time a few batches of the commonest training on this machine instead.
+        data_dir: folder of the data sets, for ``calibrate``.
+
+    Raises:
+        Unavailable: the storage cannot be read, or the data set of ``calibrate`` is not there.
+
+    >>> import advsweep
+    >>> made = advsweep.plan("cifs/table-5", profile="demo", storage="nothing-yet")
+    >>> advsweep.estimate(made, storage="nothing-yet").total is None  # nothing was timed there
+    True
+    >>> advsweep.estimate(made, calibrate=True).total > 0
+    True
+    """
+    if calibrate:
+        config = commonest(plan)
+        # As many threads as a trial of a run has.
+        runtime = Runtime(data_dir=str(Path(data_dir).expanduser().resolve()), threads=1)
+        return estimate_plan(plan, time_batches(config, runtime) if config else Throughput())
+    try:
+        return estimate_plan(plan, recorded(Store(storage)))
+    except OSError as error:
+        raise _unreadable(storage, error) from error
+
+
+def run(
+    names: Names,
+    *,
+    profile: ProfileName = "paper",
+    seeds: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    study_files: Files = (),
+    storage: str = STORAGE,
+    retry_failed: bool = False,
+    options: Options | None = None,
+    observer: Observer | None = None,
+) -> SweepResult:
+    """Train and evaluate what is not in the storage yet. To go on after any stop, call it again with the same arguments.
+
+    Args:
+        names, profile, seeds, settings, study_files, storage, retry_failed: as in :func:`plan`.
+        options: resources of a trial, cluster, data and tracking.
+        observer: hears of the plan, and has the console for the progress of trials; None for silence.
+
+    Returns:
+        what was done; trials that failed are in it and raise nothing (see :meth:`SweepResult.raise_for_failures`).
+
+    Raises:
+        BadInput, Unavailable: before any trial starts.
+        Interrupted: stopped before the end; what is finished is kept.
+
+    >>> import advsweep
+    >>> small = {"data.examples": 64, "model.width": 4, "training.epochs": 2}  # seconds, and no good network
+    >>> done = advsweep.run("cifs/table-5", profile="demo", seeds=1, settings=small, storage="results")
+    >>> done.failures
+    {}
+    >>> advsweep.plan("cifs/table-5", profile="demo", seeds=1, settings=small, storage="results").to_run
+    ()
+    """
+    made = plan(
+        names,
+        profile=profile,
+        seeds=seeds,
+        settings=settings,
+        study_files=study_files,
+        storage=storage,
+        retry_failed=retry_failed,
+    )
+    return run_plan(made, storage, options, observer)
+
+
+def run_plan(made: Plan, storage: str, options: Options | None = None, observer: Observer | None = None) -> SweepResult:
+    """Run what a plan has left to do; see :func:`run`."""
+    configure_environment()
+    observer, options = observer or Observer(), (options or Options()).resolved()
+    expected = estimate(made, storage=storage)
+    observer.planned(made, expected)
+    try:
+        from orchestrator.api.shown import shown_of
+        from orchestrator.execution.sweep import sweep
+
+        outcome = sweep(made, Store(storage), options, shown_of(storage), observer.console)
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    return SweepResult(made, expected, outcome, storage)
+
+
+def _unreadable(storage: str, error: OSError) -> Unavailable:
+    return Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}")

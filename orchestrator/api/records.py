@@ -1,0 +1,167 @@
+"""Read what a storage holds: frames of every number, trained networks, and where trials stand."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import ValidationError
+
+from orchestrator.api.terms import STORAGE, CheckpointName, Files, as_paths
+from orchestrator.authoring.study_files import load as load_studies
+from orchestrator.errors import BadInput, Unavailable
+from orchestrator.planning.settings import explain
+from orchestrator.record.store import Store
+from trainables.config import TrialConfig
+
+if TYPE_CHECKING:
+    from analysis.load import Record
+    from trainables.models import Network
+
+
+def load(storage: str = STORAGE, *, trials: Collection[str] | None = None) -> "Record":
+    """Read the record of a storage as tidy frames: ``trials``, ``epochs``, ``evaluations`` and ``measures``.
+
+    Args:
+        storage: a folder or URI.
+        trials: keys of the trials to read; None for all.
+
+    Returns:
+        frames whose columns :mod:`analysis.schema` explains; accuracies are fractions in [0, 1], durations seconds.
+
+    Raises:
+        Unavailable: there is no storage, or its record is damaged.
+
+    >>> import advsweep
+    >>> record = advsweep.load("results")
+    >>> record.trials["status"].tolist()
+    ['finished', 'finished', 'finished', 'finished']
+    >>> natural = record.evaluations.query("attack_name == 'natural' and head == 'final' and checkpoint == 'last'")
+    >>> len(natural)  # one of each trial
+    4
+    """
+    from analysis.load import BrokenRecordError
+    from analysis.load import load as read
+
+    existing_store(storage)
+    try:
+        return read(storage, trials)
+    except BrokenRecordError as error:
+        raise Unavailable(str(error)) from error
+
+
+class LoadedModel(NamedTuple):
+    """A trained network in evaluation mode on the CPU, and the configuration of its trial."""
+
+    network: "Network"
+    config: TrialConfig
+
+
+def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *, study_files: Files = ()) -> LoadedModel:
+    """Read a trained network from the record.
+
+    ``network(x)`` takes images (B, channels, size, size) in [0, 1] and returns ``Outputs``, whose ``logits`` are (B, classes).
+
+    Args:
+        storage: a folder or URI.
+        trial: the key of a trial, as ``load(storage).trials["trial"]`` has it.
+        checkpoint: the ``best`` or the ``last`` one.
+        study_files: files whose plugins the trial has.
+
+    Raises:
+        BadInput: there is no such trial, or it has a plugin that is not registered.
+        Unavailable: there is no storage, or the checkpoint is not in it.
+
+    >>> import advsweep, torch
+    >>> key = advsweep.load("results").trials["trial"][0]
+    >>> network, config = advsweep.load_model("results", key)
+    >>> network(torch.rand(2, 1, 8, 8)).logits.shape, network.training
+    (torch.Size([2, 10]), False)
+    """
+    from trainables.checkpoint import unpack_weights
+    from trainables.models import build_model
+    from trainables.rng import generator
+
+    store = existing_store(storage)
+    load_studies(as_paths(study_files))
+    if (row := store.read_trial(trial)) is None:
+        raise BadInput(f"trial = {trial!r}: there is no such trial in --storage {storage!r}")
+    if checkpoint not in ("best", "last"):
+        raise BadInput(f"checkpoint = {checkpoint!r}: allowed: best, last")
+    try:
+        config = TrialConfig.model_validate_json(row["config"])
+    except ValidationError as error:
+        reason = explain(error, json.loads(row["config"]))
+        raise BadInput(f"trial = {trial}: {reason}; a trial with a plugin needs its study file") from error
+    epoch = row["best_epoch"] if checkpoint == "best" else row["epochs"]
+    try:
+        weights = unpack_weights(store.read_weights(trial, epoch))
+    except FileNotFoundError as error:
+        where = f"epoch {row['epochs']} of {config.training.epochs}"
+        raise Unavailable(f"trial = {trial}: its {checkpoint} checkpoint is not in --storage {storage!r} ({where})") from error
+    network = build_model(config.model, config.module, config.data.info, config.seed)
+    network.load_state_dict(weights)
+    network.draw_from(generator(config.seed, "module"))
+    return LoadedModel(network.eval(), config)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is in a storage.
+
+    ``trials``: their number by state. ``evaluations``: their number. ``studies``: of each that was run, its ``study``,
+    ``variant``, number of ``trials``, of ``finished`` ones, and the time of its last run, ``created``. ``failed``: of each
+    failed trial, its key, its ``arm`` and the ``reason``.
+    """
+
+    trials: dict[str, int]
+    evaluations: int
+    studies: list[dict[str, Any]]
+    failed: list[dict[str, str]]
+
+
+def status(storage: str = STORAGE) -> Status:
+    """Count what is in a storage: studies, trials by state, and why trials failed.
+
+    Raises:
+        Unavailable: there is no storage.
+
+    >>> import advsweep
+    >>> advsweep.status("results").trials
+    {'finished': 4, 'unfinished': 0, 'stopped': 0, 'failed': 0}
+    """
+    store = existing_store(storage)
+    index = store.index(store.trials())
+    manifests = store.manifests()
+    states = ("finished", "unfinished", "stopped", "failed")
+    names = {key: label for m in manifests for key, label in m.beside.items()}
+    names |= {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
+    return Status(
+        trials={state: sum(r.status == state for r in index.values()) for state in states},
+        evaluations=sum(len(r.evaluations) for r in index.values()),
+        studies=[
+            {
+                "study": m.study,
+                "variant": m.variant,
+                "trials": len(m.trials),
+                "finished": sum(index[key].status == "finished" for key in m.trials if key in index),
+                "created": m.created,
+            }
+            for m in manifests
+        ],
+        failed=[
+            {"trial": key, "arm": names.get(key, ""), "reason": r.reason} for key, r in index.items() if r.status == "failed"
+        ],
+    )
+
+
+def existing_store(storage: str) -> Store:
+    """Open the record of a storage that is there.
+
+    Raises:
+        Unavailable: it is not.
+    """
+    store = Store(storage)
+    if not store.exists():
+        raise Unavailable(f"--storage {storage!r}: there is nothing yet; `advsweep run` makes it")
+    return store

@@ -1,0 +1,177 @@
+"""Search a space for the configurations that are most robust."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.api.observer import Observer
+from orchestrator.api.plans import SweepResult, plan_studies, run_plan
+from orchestrator.api.terms import STORAGE, CheckpointName, Files, ProfileName, as_paths
+from orchestrator.environment import configure_environment
+from orchestrator.errors import Interrupted, SweepIncomplete
+from orchestrator.execution.options import Options
+from orchestrator.record.store import Store
+
+if TYPE_CHECKING:
+    from orchestrator.search.loop import Search
+    from orchestrator.search.request import PrunerName, SamplerName, SearchRequest
+    from orchestrator.search.results import Finding
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    ``request``: what it was asked for. ``search``: it, with Optuna's study. ``failures``: why configurations failed, by the
+    trial's key; those that diverged or were stopped early are none. ``sweep``: the run of the finalists for all seeds on the
+    test set, None where there was none.
+    """
+
+    request: "SearchRequest"
+    search: "Search"
+    failures: dict[str, str]
+    sweep: SweepResult | None
+
+    @property
+    def findings(self) -> "list[Finding]":
+        """Every configuration whose accuracies on the validation images are known, in percent, the best first."""
+        from orchestrator.search.results import findings
+
+        return findings(self.search)
+
+    def raise_for_failures(self) -> None:
+        """Raise an error if no configuration was found, a finalist is not finished, or a configuration failed.
+
+        Raises:
+            SweepIncomplete: the message says which.
+        """
+        if self.request.finalists and self.sweep is None:
+            raise SweepIncomplete(self._nothing_found())
+        if self.sweep is not None:
+            self.sweep.raise_for_failures()
+        if self.failures:
+            first = next(iter(self.failures.values()))
+            raise SweepIncomplete(
+                f"{len(self.failures)} configurations failed ({first}); take them up again with --retry-failed"
+            )
+
+    def _nothing_found(self) -> str:
+        from orchestrator.search.results import unfinished
+
+        if self.findings:
+            return "no configuration keeps to the constraints; lower them, or look at more with --trials"
+        reasons = list(unfinished(self.search).items())
+        why = f" ({reasons[0][0]}: {reasons[0][1]})" if reasons else ""
+        return f"no configuration has a value{why}; take failed ones up again with --retry-failed"
+
+
+def search(
+    space: str,
+    *,
+    factors: Sequence[str] | None = None,
+    objectives: Sequence[str] = ("pgd20",),
+    constraints: Sequence[str] = (),
+    sampler: "SamplerName" = "tpe",
+    pruner: "PrunerName" = "none",
+    trials: int = 60,
+    finalists: int = 3,
+    checkpoint: CheckpointName = "last",
+    name: str | None = None,
+    sampler_seed: int = 0,
+    profile: ProfileName = "paper",
+    seeds: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    study_files: Files = (),
+    storage: str = STORAGE,
+    retry_failed: bool = False,
+    options: Options | None = None,
+    observer: Observer | None = None,
+) -> SearchResult:
+    """Search for the configurations that are most robust on held-out images, then train the best of them for all seeds.
+
+    Nothing is trained twice: what the storage knows of the space is reported to the sampler first. To go on after any stop, or
+    with more ``trials``, call it again with the same arguments. The test set is used for the finalists alone.
+
+    Args:
+        space: a paper (``cas``, ``cifs``, ``infofeature``, ``afd``, ``fsr``), or a study: its factors.
+        factors: names of those to vary; None for all that can be sampled together.
+        objectives: accuracies on the validation images to maximise: ``natural``, ``pgd20``, ``pgd(iterations=50)``; of several,
+            the Pareto front is looked for.
+        constraints: accuracies and their least percentages: ``natural >= 80``.
+        sampler, pruner: Optuna's; a pruner ends trainings early that do badly, and they enter no table.
+        trials: configurations to try besides those that the storage knows, >= 1.
+        finalists: how many of the best are trained for all seeds, >= 0.
+        checkpoint: which one of each trial counts.
+        name: of the search, as a study's (``mine/wide``); None for ``SPACE/search``.
+        sampler_seed: of the sampler's own random numbers, >= 0.
+        profile, seeds, settings, study_files, storage, retry_failed: as in :func:`~orchestrator.api.plans.plan`.
+        options, observer: as in :func:`~orchestrator.api.plans.run`.
+
+    Raises:
+        BadInput, Unavailable: before any trial starts.
+        Interrupted: stopped before the end; what is finished is kept.
+
+    >>> import advsweep
+    >>> small = {"data.examples": 64, "model.width": 4, "training.epochs": 2}
+    >>> found = advsweep.search(
+    ...     "cifs", factors=["top_k"], trials=2, finalists=1, profile="demo", seeds=1, settings=small, storage="results"
+    ... )
+    >>> found.failures, len(found.sweep.plan.trials)
+    ({}, 1)
+    >>> found.findings[0].values.keys()
+    dict_keys(['PGD-20'])
+    """
+    from orchestrator.search.request import request
+
+    options, overrides = (options or Options()).resolved(), dict(settings or {})
+    asked = request(
+        space,
+        factors=factors,
+        objectives=objectives,
+        constraints=constraints,
+        sampler=sampler,
+        pruner=pruner,
+        trials=trials,
+        finalists=finalists,
+        checkpoint=checkpoint,
+        name=name,
+        sampler_seed=sampler_seed,
+        profile=profile,
+        seeds=seeds,
+        overrides=overrides,
+        study_files=as_paths(study_files),
+        retry_failed=retry_failed,
+        optuna=options.optuna,
+        store=Store(storage),
+    )
+    return run_search(asked, storage, options, observer or Observer())
+
+
+def run_search(asked: "SearchRequest", storage: str, options: Options, observer: Observer) -> SearchResult:
+    """Run a search and then its finalists; see :func:`search`."""
+    configure_environment()
+    from orchestrator.search.loop import did_badly
+    from orchestrator.search.results import chosen
+    from orchestrator.search.results import finalists as as_study
+
+    store = Store(storage)
+    # Every label of the factors, and the objectives' attacks: what is wrong with them is said before a cluster is started.
+    samples = plan_studies([asked.samples], asked.profile, 1, asked.overrides, storage)
+    observer.searching(asked)
+    try:
+        from orchestrator.api.shown import shown_of
+        from orchestrator.execution import sweep
+
+        made, outcome = sweep.search(
+            lambda: asked.begin(store), asked.manifest, samples, store, options, shown_of(storage), observer.console
+        )
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    observer.found(made)
+    failures = {key: end.reason for key, end in outcome.failures.items() if not did_badly(end.ending)}
+    done = None
+    if best := chosen(made)[: asked.finalists]:
+        study, retry = as_study(made, best), asked.retry_failed
+        plan = plan_studies([study], asked.profile, asked.seeds, asked.overrides, storage, retry_failed=retry)
+        done = run_plan(plan, storage, options, observer)
+    return SearchResult(asked, made, failures, done)

@@ -1,0 +1,179 @@
+"""Make the tables of studies, and the data of their figures, from what a storage holds."""
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.api.records import existing_store, load
+from orchestrator.api.terms import STORAGE, CheckpointName, ProfileName
+from orchestrator.errors import BadInput, Unavailable
+from search_spaces.catalog import UnknownStudy, find
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.schema import Manifest
+    from analysis.tables import Checkpoint, OverBeta, Table
+
+Format = Literal["text", "md", "latex", "csv", "html"]
+
+
+def table(
+    name: str,
+    *,
+    checkpoint: "Checkpoint" = "both",
+    over_beta: "OverBeta" = "minimum",
+    profile: ProfileName | None = None,
+    storage: str = STORAGE,
+) -> "Table":
+    """Make the table of a study that was run, in percent; :func:`render` writes it.
+
+    Args:
+        name: the study's name or alias.
+        checkpoint: ``best``, ``last`` or ``both``, of each trial.
+        over_beta: over beta_atk, the ``minimum`` of the accuracies, the ``per-sample`` worst case, or ``each`` in its own row.
+        profile: of which run; None for the newest.
+        storage: a folder or URI.
+
+    Raises:
+        BadInput: no such study was run here.
+        Unavailable: there is no storage, or its record is damaged.
+
+    >>> import advsweep
+    >>> made = advsweep.table("cifs/table-5", storage="results")
+    >>> [column.label for column in made.columns]
+    ['Natural/Final', 'CIFS/CIFS', 'CIFS/Final', 'Adap/Final']
+    >>> [row.labels for row in made.blocks[0].rows]
+    [('Vanilla',), ('top-1',), ('top-2',), ('top-3',)]
+    """
+    return build_table(storage, _one(name, profile, storage), checkpoint, over_beta)
+
+
+def tables(
+    pattern: str,
+    *,
+    checkpoint: "Checkpoint" = "both",
+    over_beta: "OverBeta" = "minimum",
+    profile: ProfileName | None = None,
+    storage: str = STORAGE,
+) -> "list[Table]":
+    """Make the tables of all studies that were run and answer to ``pattern``; otherwise as :func:`table`."""
+    return [build_table(storage, m, checkpoint, over_beta) for m in find_manifests(storage, pattern, profile)]
+
+
+def render(table: "Table", form: Format | str = "text") -> str:
+    r"""Write a table as ``text``, ``md``, ``latex``, ``csv`` or ``html``.
+
+    Raises:
+        BadInput: there is no such format.
+
+    >>> import advsweep
+    >>> made = advsweep.table("cifs/table-5", storage="results")
+    >>> advsweep.render(made, "csv").splitlines()[0][:13]
+    'study,profile'
+    """
+    from analysis import render as formats
+
+    write = {
+        "text": formats.to_text,
+        "md": formats.to_markdown,
+        "latex": formats.to_latex,
+        "csv": formats.to_csv,
+        "html": formats.to_html,
+    }
+    if form not in write:
+        raise BadInput(f"form = {form!r}: allowed: {', '.join(write)}")
+    return write[form](table)
+
+
+def figure(
+    name: str,
+    *,
+    checkpoint: CheckpointName = "last",
+    profile: ProfileName | None = None,
+    storage: str = STORAGE,
+) -> "dict[str, pd.DataFrame]":
+    """Collect the data of a study's figure: by title, a frame with a row for every value.
+
+    ``by epoch``, ``by gradient steps``, ``by eps`` and one frame for each measure, as far as they are there; accuracies are
+    fractions in [0, 1]. See :func:`analysis.figures.frames`.
+
+    Raises:
+        BadInput: no such study was run here.
+        Unavailable: there is no storage, or its record is damaged.
+
+    >>> import advsweep
+    >>> frame = advsweep.figure("cifs/table-5", storage="results")["by gradient steps"]
+    >>> bool(frame["accuracy"].between(0, 1).all())
+    True
+    """
+    return build_figure(storage, _one(name, profile, storage), checkpoint)
+
+
+def figures(
+    pattern: str,
+    *,
+    checkpoint: CheckpointName = "last",
+    profile: ProfileName | None = None,
+    storage: str = STORAGE,
+) -> "dict[str, dict[str, pd.DataFrame]]":
+    """Collect the data of every study that was run and answers to ``pattern``, by its name; otherwise as :func:`figure`."""
+    return {m.study: build_figure(storage, m, checkpoint) for m in find_manifests(storage, pattern, profile)}
+
+
+def build_table(
+    storage: str, manifest: "Manifest", checkpoint: "Checkpoint" = "both", over_beta: "OverBeta" = "minimum"
+) -> "Table":
+    """Make a study's table by its manifest; see :func:`table`."""
+    from analysis.load import BrokenRecordError
+    from analysis.tables import build
+
+    try:
+        return build(load(storage, trials=manifest.trials), manifest, checkpoint=checkpoint, over_beta=over_beta)
+    except BrokenRecordError as error:
+        raise Unavailable(str(error)) from error
+
+
+def build_figure(storage: str, manifest: "Manifest", checkpoint: CheckpointName) -> "dict[str, pd.DataFrame]":
+    """Collect a figure's data by the study's manifest; see :func:`figure`."""
+    from analysis.figures import frames
+
+    return frames(load(storage, trials=manifest.trials), manifest, checkpoint)
+
+
+def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "list[Manifest]":
+    """Find the studies of this name, alias or pattern that were run on a storage, the newest variant of each.
+
+    Raises:
+        BadInput: none was.
+        Unavailable: there is no storage, or a manifest is damaged.
+    """
+    from analysis.load import BrokenRecordError, ManifestNotFoundError, manifests, newest
+
+    existing_store(storage)
+    try:
+        there = manifests(storage)
+        if any(c in pattern for c in "*?["):
+            # By what is there, and not by the catalogue: a study from a file is found without that file.
+            wanted = {m.study for m in there if any(fnmatchcase(name, pattern) for name in m.names)}
+            if not wanted:
+                raise ManifestNotFoundError(
+                    f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`"
+                )
+            return [newest(there, name, profile, storage) for name in sorted(wanted)]
+        return [newest(there, pattern, profile, storage)]
+    except ManifestNotFoundError as error:
+        try:
+            find(pattern)
+        except UnknownStudy as unknown:
+            if unknown.explained:  # such as a slip of the keyboard
+                raise BadInput(str(unknown)) from error
+        raise BadInput(str(error)) from error
+    except BrokenRecordError as error:
+        raise Unavailable(str(error)) from error
+
+
+def _one(name: str, profile: str | None, storage: str) -> "Manifest":
+    found = find_manifests(storage, name, profile)
+    if len(found) > 1:
+        raise BadInput(f"{name!r}: must be one study, and is {len(found)}: {', '.join(m.study for m in found)}")
+    return found[0]

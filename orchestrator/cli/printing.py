@@ -1,0 +1,96 @@
+"""What several commands print, and to which of the two consoles."""
+
+import json
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from orchestrator.api.observer import Observer
+from orchestrator.api.terms import STORAGE
+
+if TYPE_CHECKING:
+    from analysis.tables import Table
+    from orchestrator.api.plans import SweepResult
+    from orchestrator.api.views import Synced
+    from orchestrator.cost.estimate import Estimate
+    from orchestrator.planning.plan import Plan
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+
+class Printer(Observer):
+    """Prints what a function does to a console: where its results are JSON on stdout, to stderr."""
+
+    def __init__(self, console: Console = out) -> None:
+        super().__init__(console)
+
+    def planned(self, plan: "Plan", expected: "Estimate") -> None:
+        if missing := plan.untrained:
+            self.console.print(
+                f"{len(missing)} of {len(plan.trials)} trials are not trained and left out ({missing[0].label}, ...)"
+            )
+        print_counts(plan, expected, self.console)
+
+    def synced(self, view: "Synced") -> None:
+        self.console.print(f"{view.place}: {view.written}", markup=False, highlight=False)
+
+
+def print_counts(plan: "Plan", expected: "Estimate", console: Console = out) -> None:
+    """What a plan comes to, in two lines."""
+    n = plan.counts()
+    shared = n["trials_requested"] - n["trials_unique"]
+    console.print(
+        f"{n['trials_requested']} trials asked for, {n['trials_unique']} after sharing ({shared} shared): "
+        f"{n['trials_cached']} there already, {n['trials_to_run']} to train"
+        + (f" and {n['trials_begun']} on their way" if n["trials_begun"] else "")
+        + f"; {n['evaluations_to_run']} evaluations to run"
+        + (f", {n['measurements_to_run']} measurements" if n["measurements_to_run"] else "")
+        + (f"; {n['trials_failed']} failed before (--retry-failed takes them up again)" if n["trials_failed"] else ""),
+        highlight=False,
+    )
+    console.print(
+        f"{n['evaluations_requested']} evaluations asked for, {n['evaluations_unique']} after sharing; {expected}",
+        highlight=False,
+    )
+
+
+def print_hours(result: "SweepResult", console: Console = out) -> None:
+    """What a run took beside what was expected; nothing where there was nothing to do."""
+    from orchestrator.cost.estimate import hours_text
+
+    if result.plan.to_run:
+        total = result.expected.total
+        beside = f", where {hours_text(total)} were expected" if total is not None else ""
+        console.print(f"it took {hours_text(result.outcome.hours)} device-hours{beside}", highlight=False)
+
+
+def print_tables(result: "SweepResult") -> None:
+    """The tables of the studies that were run, with a line between them."""
+    from orchestrator.api.tables import build_table
+
+    for manifest in result.plan.manifests:
+        out.print()
+        print_table(build_table(result.storage, manifest))
+
+
+def print_table(table: "Table") -> None:
+    """To the terminal, or as plain lines where there is none."""
+    from analysis.render import to_rich, to_text
+
+    if out.is_terminal:
+        Console().print(to_rich(table))
+    else:
+        sys.stdout.write(to_text(table))
+
+
+def print_json(value: Any) -> None:
+    """For programs."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def storage_option(storage: str) -> str:
+    """``--storage`` as one would type it; nothing where it is the default."""
+    return "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"

@@ -1,0 +1,159 @@
+"""What a search is asked for: its space, goals, sampler and budget, checked before a cluster is started."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from analysis.schema import Manifest
+from orchestrator.authoring.study_files import check_name, find_studies
+from orchestrator.errors import BadInput
+from orchestrator.record.store import Store
+from orchestrator.search.goals import goals as read_goals
+from orchestrator.search.loop import Goal, Search
+from orchestrator.search.results import as_study, define, manifest
+from orchestrator.search.samplers import open_study
+from orchestrator.search.space import Cells
+from orchestrator.tracking.optuna_storage import default_url, open_storage
+from search_spaces.catalog import SPACES
+from search_spaces.space import Space
+from search_spaces.study import Study
+
+SamplerName = Literal["tpe", "gp", "cmaes", "nsga2", "random", "qmc"]
+PrunerName = Literal["none", "asha", "hyperband", "median"]
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """A search before it starts.
+
+    ``name``: of the search, as a study's. ``cells``: what is drawn from. ``goals``: what is to be high, and what high enough.
+    ``checkpoint``: whose accuracies. ``trials``: configurations to try besides those that the record knows. ``finalists``: how
+    many of the best are trained for all ``seeds`` (None for the profile's number). ``sampler_seed``: of the sampler's random
+    numbers. ``overrides``: fields that hold in every configuration. ``url``: where Optuna's study is.
+    """
+
+    name: str
+    cells: Cells
+    goals: tuple[Goal, ...]
+    checkpoint: Literal["best", "last"]
+    sampler: SamplerName
+    pruner: PrunerName
+    trials: int
+    finalists: int
+    sampler_seed: int
+    seeds: int | None
+    overrides: Mapping[str, Any]
+    retry_failed: bool
+    url: str
+
+    @property
+    def profile(self) -> str:
+        return self.cells.profile.name
+
+    @property
+    def objectives(self) -> list[str]:
+        """Labels of the accuracies to maximise."""
+        return [goal.label for goal in self.goals if goal.bound is None]
+
+    @property
+    def samples(self) -> Study:
+        """A study of some cells, with every label of the factors and the objectives' attacks."""
+        return as_study(self.name, self.cells, self.cells.samples, self.goals, self.checkpoint)
+
+    def begin(self, store: Store) -> Search:
+        """Open Optuna's study and report to it what the record knows.
+
+        Raises:
+            BadInput: there is a study of that name that is of another search.
+        """
+        epochs = self.cells.config(self.cells.samples[0]).training.epochs
+        storage = open_storage(self.url)
+        study = open_study(storage, self.name, self.objectives, self.sampler, self.pruner, epochs, self.sampler_seed)
+        define(study, self.cells, self.goals, self.checkpoint, self.overrides)
+        return Search(study, self.cells, self.goals, self.checkpoint, store, self.trials, self.sampler_seed, self.retry_failed)
+
+    def manifest(self, search: Search) -> Manifest:
+        """What the storage says of the search while it is under way."""
+        return manifest(search, self.profile, self.seeds, self.overrides)
+
+
+def request(
+    space: str,
+    *,
+    factors: Sequence[str] | None,
+    objectives: Sequence[str],
+    constraints: Sequence[str],
+    sampler: SamplerName,
+    pruner: PrunerName,
+    trials: int,
+    finalists: int,
+    checkpoint: Literal["best", "last"],
+    name: str | None,
+    sampler_seed: int,
+    profile: str,
+    seeds: int | None,
+    overrides: Mapping[str, Any],
+    study_files: Sequence[Path],
+    retry_failed: bool,
+    optuna: str | None,
+    store: Store,
+) -> SearchRequest:
+    """Put a search together; the arguments are those of :func:`orchestrator.api.searches.search`.
+
+    Raises:
+        BadInput: a name, field or value is not allowed.
+    """
+    goals = read_goals(objectives, constraints)
+    if sum(goal.bound is None for goal in goals) > 1:
+        _check_several(sampler, pruner)
+    within = find_space(space, study_files)
+    if profile not in within.profiles:
+        raise BadInput(f"--profile {profile!r}: allowed for {within.name}: {', '.join(within.profiles)}")
+    cells = Cells(within, within.profiles[profile], factors, overrides)
+    if not cells.config(cells.samples[0]).data.validation:
+        raise BadInput("data.validation = 0: must be > 0, for a search chooses by held-out images")
+    called = name or (f"{within.name}-search" if "/" in within.name else f"{within.name}/search")
+    check_name(called)
+    url = optuna or default_url(store)
+    if url is None:
+        raise BadInput(f"--optuna: must be given with --storage {store.uri!r}, where no journal can be kept: a database's URL")
+    return SearchRequest(
+        name=called,
+        cells=cells,
+        goals=goals,
+        checkpoint=checkpoint,
+        sampler=sampler,
+        pruner=pruner,
+        trials=trials,
+        finalists=finalists,
+        sampler_seed=sampler_seed,
+        seeds=seeds,
+        overrides=overrides,
+        retry_failed=retry_failed,
+        url=url,
+    )
+
+
+def find_space(name: str, files: Sequence[Path] = ()) -> Space:
+    """Find a paper's space, or that of one study's factors.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    if "/" not in name and name not in SPACES:
+        raise BadInput(f"{name!r}: there is no such space; allowed: {', '.join(SPACES)}, or a study such as cifs/beta")
+    found = find_studies([] if name in SPACES else [name], files)
+    if name in SPACES:
+        return SPACES[name]
+    if len(found) > 1:
+        raise BadInput(f"{name!r}: must be one study, and is {len(found)}: {', '.join(study.name for study in found)}")
+    return Space.of(found[0])
+
+
+def _check_several(sampler: str, pruner: str) -> None:
+    """Refuse, for several objectives, what knows one only."""
+    if pruner != "none":
+        raise BadInput(f"--pruner {pruner}: must be none with several objectives, of which no one says what does badly")
+    if sampler == "cmaes":
+        raise BadInput("--sampler cmaes: knows one objective only; allowed with several: tpe, gp, nsga2, random, qmc")

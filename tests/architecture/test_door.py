@@ -1,0 +1,44 @@
+"""The Python door: what it names is there, documented, and loaded only when it is asked for."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import advsweep
+
+FUNCTIONS = sorted(name for name in advsweep.__all__ if inspect.isfunction(getattr(advsweep, name)))
+
+
+def test_every_name_is_there_and_listed():
+    assert {name for name in advsweep.__all__ if not hasattr(advsweep, name)} == set()
+    assert set(advsweep.__all__) <= set(dir(advsweep))
+    assert {"load", "table", "plan", "run", "search", "evaluate", "load_model"} <= set(FUNCTIONS)
+
+
+def test_a_name_that_is_none_is_refused():
+    with pytest.raises(AttributeError, match="no attribute 'tabel'"):
+        advsweep.tabel  # noqa: B018
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_has_a_documented_signature(name):
+    function = getattr(advsweep, name)
+    told = inspect.getdoc(function)
+    assert told
+    parameters = inspect.signature(function).parameters.values()
+    assert all(p.annotation is not p.empty for p in parameters)
+    assert inspect.signature(function).return_annotation is not inspect.Signature.empty
+    if name not in {"tables", "figures"}:  # of their singulars
+        assert ">>> import advsweep" in told
+        assert "Raises:" in told
+
+
+def test_a_plan_loads_neither_torch_nor_ray():
+    program = (
+        "import sys, advsweep; advsweep.plan('cifs/table-5', profile='demo', storage='none');"
+        "print([m for m in ('torch', 'ray', 'mlflow', 'pandas') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,89 @@
+"""The Python door: the example of every function is run, in an empty folder, in the order in which one would type them."""
+
+import doctest
+import subprocess
+import sys
+
+import pytest
+
+import advsweep
+
+pytestmark = pytest.mark.timeout(600)
+
+#: Each needs what those before it have made.
+ORDER = (
+    *("plan", "estimate", "run", "table", "render", "figure", "load", "status", "load_model"),
+    *("evaluate", "evaluate_checkpoint", "check", "sync", "search"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("door")
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_the_example_of(name, folder, monkeypatch, capfd):
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (found,) = doctest.DocTestFinder(recurse=False).find(getattr(advsweep, name), name)
+    assert found.examples
+    lines: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(found, out=lines.append)
+    assert result.failed == 0, "".join(lines)
+    assert capfd.readouterr().out == "", "a function prints nothing"
+
+
+def test_every_example_is_run():
+    examples = {name for name in advsweep.__all__ if ">>>" in (getattr(advsweep, name).__doc__ or "")}
+    assert examples == set(ORDER)
+
+
+def test_what_failed_is_said_and_raises_when_it_is_asked_for(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    settings = {"data.examples": 64, "model.width": 4, "training.epochs": 2, "training.lr": 1e9}
+    done = advsweep.run("cifs/table-5", profile="demo", seeds=1, settings=settings, storage="diverged")
+    assert len(done.failures) == 4
+    assert all(reason.startswith("diverged at epoch 1") for reason in done.failures.values())
+    with pytest.raises(advsweep.SweepIncomplete, match=r"4 of 4 trials failed \(Vanilla seed 0: diverged"):
+        done.raise_for_failures()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: advsweep.plan("cifs/tabel-5"), advsweep.BadInput, "did you mean 'cifs/table-5'"),
+        (lambda: advsweep.run("cifs/table-5", settings={"training.lrr": 1}), advsweep.BadInput, "--set training.lrr"),
+        (lambda: advsweep.load("nowhere"), advsweep.Unavailable, "--storage 'nowhere': there is nothing yet"),
+        (lambda: advsweep.table("cifs/table-1", storage="results"), advsweep.BadInput, "which holds: cifs"),
+        (lambda: advsweep.render(advsweep.table("cifs/table-5", storage="results"), "pdf"), advsweep.BadInput, "allowed: text"),
+        (lambda: advsweep.load_model("results", "0" * 16), advsweep.BadInput, "there is no such trial"),
+        (lambda: advsweep.search("cisf"), advsweep.BadInput, "'cisf': there is no such space"),
+    ],
+)
+def test_errors(call, error, message, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_loaded_network_has_the_recorded_accuracy(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    import torch
+
+    from trainables.data import load
+
+    record = advsweep.load("results")
+    rows = record.evaluations.query("attack_name == 'natural' and head == 'final'")
+    for row in rows.itertuples():
+        network, config = advsweep.load_model("results", row.trial, row.checkpoint)
+        test = load(config.data, advsweep.Runtime(), torch.device("cpu")).test
+        with torch.no_grad():
+            right = network(test.images.float() / 255).logits.argmax(1) == test.labels
+        assert right.double().mean().item() == pytest.approx(row.accuracy)
+
+
+def test_importing_the_door_loads_nothing_heavy():
+    program = "import advsweep, sys; print({'torch', 'ray', 'mlflow', 'optuna'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
