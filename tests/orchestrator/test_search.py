@@ -406,6 +406,19 @@ def test_the_factor_that_matters_is_the_most_important(run):
     assert sum(shares.values()) == pytest.approx(1)
 
 
+def test_importance_is_for_being_among_the_best(run):
+    """The largest weight makes the best cells, whatever else; among the others one k makes the worst."""
+    search = run.begin()
+
+    def accuracy(planned):
+        module = planned.config.module
+        return 0.9 if module.beta == 4 else 0.1 if module.top_k == 1 else 0.5
+
+    run.all_of(search, accuracy)
+    (shares,) = importances(search).values()
+    assert max(shares, key=shares.get) == "beta"
+
+
 def test_of_few_values_nothing_is_said_of_importance(run):
     search = run.begin(trials=3)
     run.all_of(search)

@@ -16,6 +16,11 @@ def scored():
     return logits, labels, rank(torch.from_numpy(logits), torch.from_numpy(labels)).numpy().astype(np.uint16)
 
 
+def test_a_rank_counts_the_classes_that_score_at_least_as_high():
+    logits = torch.tensor([[3.0, 1.0, 2.0], [3.0, 3.0, 1.0], [2.0, 2.0, 2.0], [torch.nan, 1.0, 0.0]])
+    assert [rank(logits, torch.full((4,), label)).tolist() for label in (0, 1)] == [[0, 1, 2, 2], [2, 1, 2, 1]]
+
+
 def test_the_accuracy_of_a_class_is_its_recall(scored):
     logits, labels, ranks = scored
     expected = recall_score(labels, logits.argmax(1), average=None)

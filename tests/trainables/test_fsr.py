@@ -229,6 +229,14 @@ def test_terms_of_weight_zero_are_left_out(chance):
     assert FSRModule.regulariser(FSR(lambda_sep=0, lambda_rec=1, separation="none"), out, y) is not None
 
 
+def test_its_own_loss_is_added_to_the_objectives(chance):
+    module = FSR(positions=("block4.1",))
+    network = build_model(config.Model(name="resnet-10", width=4), module, config.DATASETS["digits"], seed=0).eval()
+    x, y = torch.rand(4, 1, 8, 8, generator=chance), torch.arange(4)
+    value, out = loss(config.AT(), module, network, x, x, y)
+    torch.testing.assert_close(value, F.cross_entropy(out.logits, y, reduction="none") + FSRModule.regulariser(module, out, y))
+
+
 def test_with_zero_coefficients_the_loss_is_the_objectives(chance):
     module = FSR(positions=("block4.1",), lambda_sep=0.0, lambda_rec=0.0)
     network = build_model(config.Model(name="resnet-10", width=4), module, config.DATASETS["digits"], seed=0).eval()

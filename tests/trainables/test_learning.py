@@ -1,15 +1,18 @@
 """Trials of every kind of learning: checkpoints, averages of the weights, early stopping."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from trainables import config
+from trainables.attacks import NEVER
 from trainables.averaging import Average
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.data import Examples
 from trainables.models import build_model
-from trainables.trial import Trial
+from trainables.objectives import build_learner
+from trainables.trial import Evaluated, Trial
 
 CPU = config.Runtime(device="cpu")
 MODEL = config.Model(name="resnet-10", width=4)
@@ -91,12 +94,38 @@ def test_an_evaluation_is_of_the_images_that_it_names():
     assert len(some.evaluate(on_test, weights).ranks["final"]) == 64
 
 
+def test_an_evaluation_knows_what_fewer_steps_had_broken():
+    ranks, broken = np.array([2, 0, 1, 3], np.uint16), np.array([0, NEVER, 5, 9], np.uint16)
+    found = Evaluated({"final": ranks}, None, broken)
+    less = found.after(5)
+    assert less.ranks["final"].tolist() == [2, 0, 1, 0]
+    assert less.broken.tolist() == [0, NEVER, 5, NEVER]
+    assert [found.after(k).accuracy for k in (0, 4, 5, 8, 9)] == [0.75, 0.75, 0.5, 0.5, 0.25]
+
+
 def test_without_validation_images_none_are_attacked():
     spec = trial().spec
     update = {"data": spec.data.model_copy(update={"validation": 0.0}), "selection": config.Selection(split="test", attack=PGD)}
     some = Trial(spec.model_copy(update=update), CPU)
     with pytest.raises(ValueError, match=r"attack.split = validation: data.validation = 0 holds nothing out"):
         some.evaluate(config.Natural(split="validation"), some.weights())
+
+
+def test_weights_are_learnt_by_sgd_with_momentum_and_weight_decay(chance):
+    spec = config.TrialConfig(
+        data=config.Data(dataset="digits"), model=MODEL, training=config.Training(lr=0.1, momentum=0.5, weight_decay=0.01)
+    )
+    ours, theirs = build(0).train(), build(0).train()
+    learner = build_learner(spec, ours, steps_per_epoch=10)
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.5, weight_decay=0.01)
+    x, y = torch.rand(16, 1, 8, 8, generator=chance), torch.randint(10, (16,), generator=chance)
+    for _ in range(3):
+        learner.learn(x, x, y)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(theirs(x).logits, y).backward()
+        optimizer.step()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("averaging", [config.EMA(), config.SWA(start=1)])
