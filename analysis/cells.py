@@ -1,6 +1,7 @@
 """What a cell of a table shows: one number of one trial, read from the record."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.curves import accuracy_by_eps, normalised_auc
 from analysis.load import BrokenRecordError, Record
+from analysis.numerics import Versions, changed
 from analysis.schema import ManifestArm, ManifestColumn, Read, Status
 from analysis.stats import over_beta
 
@@ -25,23 +27,33 @@ class _Outcome(NamedTuple):
 class CellReader:
     """The record as tables see it.
 
-    ``per_sample``: whether of several beta_atk each example's worst counts, or the lowest accuracy.
+    ``per_sample``: whether of several beta_atk each example's worst counts, or the lowest accuracy. ``present``: the versions
+    that numbers have if they are made now; what was made under others is named by :meth:`outdated`.
 
     Attributes:
         examples: numbers of test examples behind the accuracies that were asked for.
     """
 
-    def __init__(self, record: Record, per_sample: bool) -> None:
-        self.per_sample = per_sample
+    def __init__(self, record: Record, per_sample: bool, present: Versions = MappingProxyType({})) -> None:
+        self.per_sample, self._present = per_sample, present
         self.examples: set[int] = set()
         self._trials: dict[str, Any] = dict(zip(record.trials["trial"], record.trials.itertuples(), strict=True))
         e, m = record.evaluations, record.measures
         keys = zip(e["trial"], e["checkpoint"], e["attack"], e["head"], e["complete"], strict=True)
         rows = zip(e["accuracy"], e["ranks"], e["distance"], e["class_accuracy"], e["seconds"], strict=True)
+        self._numerics = dict(zip(zip(e["trial"], e["checkpoint"], e["attack"], strict=True), e["numerics"], strict=True))
         self._outcomes = {key: _Outcome(*row) for key, row in zip(keys, rows, strict=True)}
         measured = zip(m["trial"], m["checkpoint"], m["measure"], m["array"], strict=True)
         self._arrays = dict(zip(measured, m["values"], strict=True))
         self._epoch_seconds = record.epochs.groupby("trial")["seconds"].mean().to_dict()
+
+    def outdated(self, trial: str, checkpoint: str, arm: ManifestArm) -> tuple[str, ...]:
+        """What made a trial's numbers in a row and is of another version by now, such as ``objective 'afd'``."""
+        found = [*changed(self._trials[trial].versions, self._present)]
+        for reads in arm.reads.values():
+            for read in reads:
+                found += changed(self._numerics.get((trial, checkpoint, read.attack)), self._present)
+        return tuple(dict.fromkeys(found))
 
     def value(self, trial: str, checkpoint: str, arm: ManifestArm, column: ManifestColumn) -> float | None:
         """The number that a trial of ``arm`` has in ``column``; None as long as something that it reads is not in the record.

@@ -38,13 +38,6 @@ ROUNDING = 1e-5
 #: The measure of a network's gradients, by its name in the record.
 SOUNDNESS = "soundness"
 
-#: Attacks that see no gradients of the network: some ask it for scores or decisions, the others for nothing at all.
-GRADIENT_FREE = frozenset({"square", "nattack", "boundary"})
-BLIND = frozenset({"transfer", "noise"})
-SINGLE_STEP = frozenset({"fgsm"})
-#: Ensembles of all kinds, which are no evidence for one of them.
-REFERENCE = frozenset({"autoattack"})
-
 
 @dataclass(frozen=True)
 class Item:
@@ -56,11 +49,20 @@ class Item:
 
 
 class Attack(NamedTuple):
-    """One evaluation: the attack's fields, the percentage that it leaves right, and of how many examples."""
+    """One evaluation: the attack's fields, the percentage that it leaves right, of how many examples, and its traits.
+
+    ``sees``: what it is told of the network: gradients, scores, decisions or nothing. ``iterates``: whether it takes many
+    steps. ``ensemble``: whether it is made of several kinds, and so is evidence for none of them. ``steps``: gradient steps
+    that it counts, None for none.
+    """
 
     spec: AttackFields
     accuracy: float
     examples: int
+    sees: str
+    iterates: bool
+    ensemble: bool
+    steps: int | None
 
     @property
     def name(self) -> str:
@@ -72,8 +74,24 @@ class Attack(NamedTuple):
         return self.spec.budget
 
     @property
+    def white_box(self) -> bool:
+        """Whether it goes by the network's own gradients alone."""
+        return self.sees == "gradients" and not self.ensemble
+
+    @property
     def iterated(self) -> bool:
-        return self.name not in GRADIENT_FREE | BLIND | SINGLE_STEP | REFERENCE | {"natural", "as-training"}
+        """Whether it follows the network's own gradients in many steps."""
+        return self.white_box and self.iterates
+
+    @property
+    def single_step(self) -> bool:
+        """Whether it follows them in one step."""
+        return self.white_box and not self.iterates and self.steps == 1
+
+    @property
+    def gradient_free(self) -> bool:
+        """Whether it asks the network for predictions alone."""
+        return self.sees in {"scores", "decisions"} and not self.ensemble
 
     @property
     def adaptive(self) -> bool:
@@ -149,18 +167,18 @@ def _not_weaker(strong: Sequence[Attack], weak: Sequence[Attack], names: tuple[s
 
 
 def _iterative(seen: Evidence) -> _Verdict | None:
-    single = [a for a in seen.within if a.name in SINGLE_STEP]
+    single = [a for a in seen.within if a.single_step]
     return _not_weaker([a for a in seen.within if a.iterated], single, ("iterated", "single-step"))
 
 
 def _white_box(seen: Evidence) -> _Verdict | None:
-    blind = [a for a in seen.within if a.name in BLIND]
-    white = [a for a in seen.within if a.name not in GRADIENT_FREE | BLIND | REFERENCE]
+    blind = [a for a in seen.within if a.sees == "nothing"]
+    white = [a for a in seen.within if a.white_box]
     return _not_weaker(white, blind, ("white-box", "black-box"))
 
 
 def _gradients(seen: Evidence) -> _Verdict | None:
-    free = [a for a in seen.within if a.name in GRADIENT_FREE]
+    free = [a for a in seen.within if a.gradient_free]
     return _not_weaker([a for a in seen.within if a.iterated], free, ("gradient-based", "gradient-free"))
 
 
@@ -219,7 +237,7 @@ def _plain(seen: Evidence) -> _Verdict | None:
 
 def _autoattack(seen: Evidence) -> _Verdict | None:
     there = seen.within
-    reference, others = ([a for a in there if (a.name in REFERENCE) == way] for way in (True, False))
+    reference, others = ([a for a in there if a.ensemble == way] for way in (True, False))
     if not reference or not others:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (others, reference))
@@ -260,8 +278,14 @@ def failures(items: Iterable[Item]) -> tuple[Item, ...]:
 
 def _attacks(rows: pd.DataFrame) -> list[Attack]:
     """Those on the whole test set: an accuracy on a sample of it is compared with no other."""
-    found = zip(rows["attack_spec"], rows["accuracy"], rows["ranks"], strict=True)
-    return [Attack(spec, 100 * accuracy, len(ranks)) for spec, accuracy, ranks in found if spec.on_every_example]
+    names = ("attack_spec", "accuracy", "ranks", "sees", "iterates", "ensemble", "gradient_steps")
+    return [
+        Attack(
+            spec, 100 * accuracy, len(ranks), str(sees), bool(iterates), bool(ensemble), None if pd.isna(steps) else int(steps)
+        )
+        for spec, accuracy, ranks, sees, iterates, ensemble, steps in zip(*(rows[name] for name in names), strict=True)
+        if spec.on_every_example
+    ]
 
 
 def _arm(arm: ManifestArm, by_trial: Mapping[str, Evidence]) -> tuple[Item, ...]:

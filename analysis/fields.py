@@ -61,8 +61,3 @@ class AttackFields(Fields):
         """Norm and eps, of the attack within where it carries one; None for natural images."""
         fields = self.get("attack", self)
         return (str(fields.get("norm", "linf")), float(fields["eps"])) if "eps" in fields else None
-
-    @property
-    def gradient_steps(self) -> int:
-        """How many gradient steps it makes over all restarts, where it counts them."""
-        return int(self.get("iterations", 1) * self.get("restarts", 1) * (2 if self.name == "md" else 1))

@@ -66,7 +66,7 @@ def _curves(
 
 def _by_steps(row: Any) -> pd.DataFrame:
     """Of one evaluation."""
-    steps = row.attack_spec.gradient_steps
+    steps = int(row.gradient_steps)
     return pd.DataFrame({"steps": range(steps + 1), "accuracy": accuracy_by_iterations(np.asarray(row.broken), steps)})
 
 

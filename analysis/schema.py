@@ -99,6 +99,13 @@ EVALUATIONS = pa.schema(
         ("attack", pa.string()),  # key of the attack
         ("attack_name", pa.string()),
         ("attack_spec", pa.string()),  # the attack as JSON
+        # traits of the attack: what it sees of the network (gradients, scores, decisions or nothing), whether it takes many
+        # steps, whether it is made of several kinds; and the gradient steps that it counts over all restarts, null for none
+        ("sees", pa.string()),
+        ("iterates", pa.bool_()),
+        ("ensemble", pa.bool_()),
+        ("gradient_steps", pa.int32()),
+        ("numerics", pa.string()),  # versions of all that the evaluation went through, as JSON
         ("beta_atk", pa.string()),  # "" for natural
         ("head", pa.string()),  # whose prediction: "final", or "1", "2", ... for an inserted module
         ("accuracy", pa.float64()),
@@ -254,7 +261,8 @@ class Manifest:
     ``variant``: profile and overrides, names the file. ``selection``: the split that chose the best checkpoints.
     ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that
     its figure shows. ``beside``: trials that are no rows, keys with names for people: what
-    its transferred attacks come from, what a search tried. ``created``: ISO time of the run.
+    its transferred attacks come from, what a search tried. ``created``: ISO time of the run. ``older``: by the key of a trial
+    or an attack, those that it had under older numerics, the newest first.
     """
 
     study: str
@@ -274,6 +282,7 @@ class Manifest:
     created: str
     by_epoch: tuple[str, ...] = ()
     beside: dict[str, str] = field(default_factory=dict)
+    older: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -325,7 +334,8 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str) -> Self:
         data = json.loads(text)
-        tuples = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch")}
+        tuples: dict[str, Any] = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch")}
+        tuples["older"] = {key: tuple(keys) for key, keys in data["older"].items()}
         columns = tuple(ManifestColumn(**c) for c in data["columns"])
         arms = tuple(ManifestArm.from_tree(a) for a in data["arms"])
         printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])

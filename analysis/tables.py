@@ -6,6 +6,7 @@ Accuracies are in percent here, as in the papers.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from analysis.cells import CellReader
 from analysis.checks import check, failures
 from analysis.load import Record
+from analysis.numerics import Versions, resolved
 from analysis.schema import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
 from analysis.stats import over_seeds
 
@@ -43,8 +45,8 @@ class Row:
     """An arm, or one beta_atk of an arm (its last label then; "" where nothing depends on it).
 
     ``cells``: one a column, None where the column means nothing for this arm. ``seeds``: those that finished, of
-    ``asked`` ones. ``best`` and ``worst``: the seed, None without any. ``notes``: why the other seeds are not in it.
-    ``doubts``: the checks of :mod:`analysis.checks` that its arm fails.
+    ``asked`` ones. ``best`` and ``worst``: the seed, None without any. ``notes``: why the other seeds are not in it, and which
+    were recorded under older numerics. ``doubts``: the checks of :mod:`analysis.checks` that its arm fails.
     """
 
     labels: tuple[str, ...]
@@ -94,8 +96,18 @@ class Table:
         return tuple(dict.fromkeys(n for block in self.blocks for row in block.rows for n in (*row.notes, *row.doubts)))
 
 
-def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_beta: OverBeta) -> Table:
+def build(
+    record: Record,
+    manifest: Manifest,
+    *,
+    checkpoint: Checkpoint,
+    over_beta: OverBeta,
+    present: Versions = MappingProxyType({}),
+) -> Table:
     """The table of a study.
+
+    ``present``: versions of all that makes numbers now; a row with numbers of others says so, and numbers that were made under
+    older ones are shown where there are no newer ones.
 
     ``over_beta``: what counts where an attack was run with several beta_atk: the ``minimum`` of the accuracies, the
     ``per-sample`` worst case, or ``each`` in a row of its own (which studies with rows by beta always have).
@@ -104,7 +116,8 @@ def build(record: Record, manifest: Manifest, *, checkpoint: Checkpoint, over_be
         BrokenRecordError: an evaluation's accuracy is not that of its ranks.
     """
     over_beta = "each" if manifest.rows_by_beta else over_beta
-    cells = CellReader(record, over_beta == "per-sample")
+    manifest = resolved(manifest, record)
+    cells = CellReader(record, over_beta == "per-sample", present)
     printed = manifest.printed if manifest.profile == "paper" else ()
     inputs = _Inputs(manifest.columns, cells, {(n.labels, n.checkpoint, n.column, n.seed): n for n in printed})
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
@@ -168,6 +181,8 @@ def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
             notes.append(f"seed {seed}: {found}")
         else:
             values[seed] = found
+            if older := inputs.cells.outdated(trial, checkpoint, arm):
+                notes.append(f"seed {seed}: recorded under an older numerics of {', '.join(older)}")
     seeds = tuple(values)
     papers = {column: _printed(inputs, arm.labels, checkpoint, column.label) for column in columns}
     if not seeds or not columns:

@@ -113,7 +113,7 @@ def plan_studies(
     made = expansion.plan(studies, profile, seeds=seeds, overrides=settings, **more)
     store = Store(storage)
     try:
-        made = made.against(store.index(t.key for t in made.trials))
+        made = made.against(store.index(made.keys))
         made.check_sources(store.index(made.sources))
     except OSError as error:
         raise _unreadable(storage, error) from error

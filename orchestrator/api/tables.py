@@ -7,6 +7,7 @@ from orchestrator.api.records import existing_store, load
 from orchestrator.api.terms import STORAGE, CheckpointName, ProfileName
 from orchestrator.errors import BadInput, Unavailable
 from search_spaces.catalog import UnknownStudy, find
+from trainables.config import present_versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,10 +126,12 @@ def build_table(
 ) -> "Table":
     """Make a study's table by its manifest; see :func:`table`."""
     from analysis.load import BrokenRecordError
+    from analysis.numerics import trials
     from analysis.tables import build
 
     try:
-        return build(load(storage, trials=manifest.trials), manifest, checkpoint=checkpoint, over_beta=over_beta)
+        record = load(storage, trials=trials(manifest))
+        return build(record, manifest, checkpoint=checkpoint, over_beta=over_beta, present=present_versions())
     except BrokenRecordError as error:
         raise Unavailable(str(error)) from error
 

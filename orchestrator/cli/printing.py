@@ -55,6 +55,8 @@ def print_counts(plan: "Plan", expected: "Estimate", console: Console = out) -> 
         f"{n['evaluations_requested']} evaluations asked for, {n['evaluations_unique']} after sharing; {expected}",
         highlight=False,
     )
+    for part, trials in plan.outdated.items():
+        console.print(f"{trials} trials were recorded under an older numerics of {part}", highlight=False, markup=False)
 
 
 def print_hours(result: "SweepResult", console: Console = out) -> None:

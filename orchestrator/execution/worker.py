@@ -22,7 +22,7 @@ from orchestrator.planning.settings import explain
 from orchestrator.record.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import Attack, Transfer, TrialConfig, attack_key, begins, measure_key
+from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, begins, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
@@ -205,7 +205,12 @@ class Work:
                 "attack": attack_key(attack),
                 "attack_name": attack.name,
                 "attack_spec": attack.model_dump_json(),
-                "beta_atk": getattr(attack, "beta_atk", ""),
+                "sees": attack.sees.value,
+                "iterates": attack.iterates,
+                "ensemble": attack.ensemble,
+                "gradient_steps": attack.gradient_steps,
+                "numerics": json.dumps(attack_versions(attack)),
+                "beta_atk": "" if attack.aim is None else str(attack.aim),
                 "head": head,
                 "accuracy": float((rank == 0).mean()),
                 "ranks": rank,

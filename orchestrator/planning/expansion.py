@@ -24,6 +24,7 @@ from trainables.config import (
     TrialConfig,
     measure_key,
     measurement_key,
+    older_keys,
     prefix_family,
     trial_key,
 )
@@ -167,6 +168,7 @@ class _Demand:
                 tuple(Measurement(measurement_key(key, c, m), c, m) for (_, c), m in wanted.measures.items()),
                 Recorded(),
                 prefix_family(wanted.config),
+                older_keys(wanted.config),
             )
             for key, wanted in self._trials.items()
         ]
@@ -242,7 +244,18 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         by_epoch=study.by_epoch,
         beside=sources,
+        older=_older(demand, [key for arm in arms for key in arm.trials.values()]),
     )
+
+
+def _older(demand: _Demand, trials: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The keys that these trials and their attacks had under older numerics; without those that had no others."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key in trials:
+        wanted = demand[key]
+        found[key] = tuple(older_keys(wanted.config))
+        found |= {attack: tuple(older_keys(spec)) for (attack, _), (spec, *_) in wanted.attacks.items() if attack not in found}
+    return {key: keys for key, keys in found.items() if keys}
 
 
 def _source_label(config: TrialConfig) -> str:

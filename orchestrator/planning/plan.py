@@ -1,7 +1,8 @@
 """The plan as a value: trials, what is to be found out about them, what is there, and what has to run. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from analysis.schema import Manifest, Status
@@ -61,6 +62,7 @@ class PlannedTrial:
     measurements: tuple[Measurement, ...]
     recorded: Recorded
     family: str | None = None  # trainings of one family are prefixes of each other
+    older: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keys under older numerics, and what was older
 
     @property
     def label(self) -> str:
@@ -96,6 +98,7 @@ class Plan:
     """``requested``: trials that the studies ask for, each on its own; ``trials``: what that comes to, in running order.
 
     ``train``: whether trials are trained, or only those attacked that are. ``evaluations_requested``: as ``requested``.
+    ``outdated``: how many untrained trials are recorded under an older numerics, by what was older then.
     """
 
     manifests: tuple[Manifest, ...]
@@ -104,11 +107,22 @@ class Plan:
     retry_failed: bool = False
     train: bool = True
     evaluations_requested: int = 0
+    outdated: Mapping[str, int] = field(default_factory=dict)
 
     def against(self, recorded: Mapping[str, Recorded]) -> "Plan":
         """The same plan, knowing what the record holds of its trials."""
         trials = tuple(replace(t, recorded=recorded.get(t.key, Recorded())) for t in self.trials)
-        return replace(self, trials=trials)
+        outdated: Counter[str] = Counter()
+        for trial in (trial for trial in trials if not trial.trained):
+            found = (parts for key, parts in trial.older.items() if key in recorded and recorded[key].status == Status.FINISHED)
+            outdated.update(next(found, ()))
+        return replace(self, trials=trials, outdated=dict(outdated))
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """Keys of the trials, and those that they had under older numerics: what :meth:`against` asks the record for."""
+        for trial in self.trials:
+            yield from (trial.key, *trial.older)
 
     @property
     def to_run(self) -> tuple[PlannedTrial, ...]:

@@ -13,14 +13,14 @@ import torch
 from tests.support.contract_cases import EVERY_MODULE, batch, draws, module_spec, network, spec, specs
 from tests.support.pairwise import pairwise_product
 from trainables import config
-from trainables.config.registry import MEASURE
+from trainables.config.registry import MEASURE, MODEL
 from trainables.data import Examples
 from trainables.joint import attack_weights
 from trainables.measures import Subject, run_measure
 from trainables.trial import Trial
 
 NAMES = list(specs(config.Measure))
-MODELS = config.Model.model_fields["name"].annotation.__args__
+MODELS = list(MODEL.entries)
 
 #: Small attacks, one without chance and one with it; and settings that fit few images.
 STEADY = config.PGD(eps=0.1, step=0.04, iterations=2, start="zero")

@@ -38,7 +38,8 @@ CHEAPER: dict[str, dict[str, Any]] = {
     "autoattack": {"iterations": 20, "queries": 300, "targets": 3},
 }
 
-GRADIENT, STEADY, WHITE, NOTHING, GRADIENTS = (ITEMS[i] for i in (0, 1, 3, 6, 7))
+NAMES = tuple(ITEMS)
+GRADIENT, STEADY, WHITE, NOTHING, GRADIENTS = (NAMES[i] for i in (0, 1, 3, 6, 7))
 
 #: What must fail, of the checklist.
 FAILS = {

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from analysis import load
 from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
+from trainables.config.registry import ATTACK
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -26,6 +27,13 @@ def ranks(right: str) -> list[int]:
 def share(right: int, of: int = 10) -> str:
     """The first ``right`` of ``of`` examples are right."""
     return "1" * right + "0" * (of - right)
+
+
+def traits(name: str) -> dict[str, Any]:
+    """What the record says of a built-in attack beside its fields; of any other name, as of PGD."""
+    spec = ATTACK.infos.get(name.lower(), ATTACK.infos["pgd"])
+    steps = 1 if spec is ATTACK.infos["fgsm"] else 20 if spec.stepwise else None
+    return {"sees": spec.sees.value, "iterates": spec.iterates, "ensemble": spec.ensemble, "gradient_steps": steps}
 
 
 @dataclass
@@ -90,6 +98,7 @@ class Storage:
             "attack": attack,
             "attack_spec": json.dumps(spec or {"name": attack}),
             "head": head,
+            **traits((spec or {}).get("name", attack)),
         }
         row |= {
             "accuracy": right.count("1") / len(right) if accuracy is None else accuracy,

@@ -25,6 +25,7 @@ from trainables.config.identity import (
     measurement_key,
     measurement_stream,
     older_keys,
+    present_versions,
     training_versions,
     trial_key,
 )
@@ -157,6 +158,7 @@ __all__ = [
     "measurement_stream",
     "older_keys",
     "prefix_family",
+    "present_versions",
     "training_versions",
     "trial_key",
 ]

@@ -8,7 +8,7 @@ from itertools import product
 from trainables.config.attacks.base import AttackSpec, Differentiated
 from trainables.config.canonical import canonical_attack
 from trainables.config.measure import Activations, MeasureSpec
-from trainables.config.registry import Version, versions
+from trainables.config.registry import KINDS, Version, versions
 from trainables.config.spec import Spec
 from trainables.config.trial import TrialConfig
 
@@ -55,6 +55,12 @@ def training_versions(config: TrialConfig) -> dict[str, Version]:
 def attack_versions(attack: AttackSpec) -> dict[str, Version]:
     """Versions of all that an evaluation with an attack goes through."""
     return {"evaluation": EVALUATION, **versions(attack)}
+
+
+def present_versions() -> dict[str, Version]:
+    """Versions of everything that is registered in this process, and of the loops."""
+    loops = {"training": TRAINING, "evaluation": EVALUATION, "measurement": MEASUREMENT}
+    return loops | {str(entry): entry.version for kind in KINDS for entry in kind.entries.values()}
 
 
 def trial_key(config: TrialConfig, numerics: Mapping[str, Version] | None = None) -> str:
