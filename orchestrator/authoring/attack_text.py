@@ -2,14 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from orchestrator.errors import BadInput
 from search_spaces.column import Column
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture
-from trainables.config import registry
+from trainables.config import Attack, registry
+from trainables.config.spec import Spec
+from trainables.config.training_attack import TrainingAttack
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -76,7 +79,7 @@ def _call(option: str, text: str, example: str) -> dict[str, Any]:
     fields: dict[str, Any] = {"name": match[1]}
     for part in _parts(match[2] or ""):
         field, equals, value = part.partition("=")
-        field = field.strip().replace("steps", "iterations")
+        field = _field(match[1], field.strip())
         if not equals or not field:
             raise BadInput(f"{option} {text!r}: {part.strip()!r} must be FIELD=VALUE, as in {example}")
         if field in fields:
@@ -84,6 +87,29 @@ def _call(option: str, text: str, example: str) -> dict[str, Any]:
         read = _value(value.strip())
         fields[field] = str(read) if field == "beta_atk" else read  # a name, also where it looks like a number: inf, inf-2
     return fields
+
+
+def _field(name: str, field: str) -> str:
+    """``steps`` as one types it is ``iterations``, of an attack that has these and no ``steps`` of its registry."""
+    if field != "steps":
+        return field
+    fields = next((spec.model_fields for spec in _attacks() if spec.model_fields["name"].default == name), {})
+    return "iterations" if "iterations" in fields and "steps" not in fields else field
+
+
+def _attacks() -> Iterator[type[Spec]]:
+    """The attacks that may be typed: on trained networks first, then the training attacks that one of them may carry."""
+    for union, kind in ((Attack, registry.ATTACK), (TrainingAttack, registry.TRAINING_ATTACK)):
+        yield from kind.specs.values()
+        yield from _specs(union)
+
+
+def _specs(annotation: Any) -> Iterator[type[Spec]]:
+    for part in get_args(annotation):
+        if isinstance(part, type) and issubclass(part, Spec):
+            yield part
+        else:
+            yield from _specs(part)
 
 
 def number(option: str, text: str) -> float:
