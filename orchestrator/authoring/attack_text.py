@@ -2,14 +2,17 @@
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+
+from pydantic.fields import FieldInfo
 
 from orchestrator.errors import BadInput
 from search_spaces.column import Column
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture
-from trainables.config.registry import ATTACK
+from trainables.config.registry import ATTACK, TRAINING_ATTACK
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -53,11 +56,11 @@ def attack(text: str) -> Settings:
     """The fields of an attack; values are JSON, fractions (8/255), multiples of eps (eps/4), other attacks, or words."""
     fields = _call("--attack", text, "pgd(iterations=100, restarts=5)")
     name = fields["name"]
-    has = ATTACK.infos[name].model_fields if name in ATTACK.infos else {}
+    has = _fields(name)
     if fields.get("norm", "linf") == "linf" and "eps" in has:
         fields.setdefault("eps", Eps())
     # Of attacks by steps of one size that is a tenth of eps (CAS, CIFS and FSR's evaluations).
-    if "eps" in fields and "step" in has and has["step"].is_required():
+    if name in ATTACK.infos and "eps" in fields and "step" in has and has["step"].is_required():
         eps = fields["eps"]
         fields.setdefault("step", Eps(eps.times / 10) if isinstance(eps, Eps) else eps / 10)
     return fields
@@ -71,7 +74,7 @@ def _call(option: str, text: str, example: str) -> dict[str, Any]:
     fields: dict[str, Any] = {"name": match[1]}
     for part in _parts(match[2] or ""):
         field, equals, value = part.partition("=")
-        field = field.strip().replace("steps", "iterations")
+        field = _field(match[1], field.strip())
         if not equals or not field:
             raise BadInput(f"{option} {text!r}: {part.strip()!r} must be FIELD=VALUE, as in {example}")
         if field in fields:
@@ -79,6 +82,26 @@ def _call(option: str, text: str, example: str) -> dict[str, Any]:
         read = _value(value.strip())
         fields[field] = str(read) if field == "beta_atk" else read  # a name, also where it looks like a number: inf, inf-2
     return fields
+
+
+def _field(name: str, field: str) -> str:
+    """The field that one means: ``steps`` is ``iterations``, of an attack that has these and no ``steps`` of its own."""
+    has = _fields(name)
+    return "iterations" if field == "steps" and "iterations" in has and "steps" not in has else field
+
+
+def _fields(name: str) -> Mapping[str, FieldInfo]:
+    """The fields of an attack, or of a training attack that one may carry; none of what is neither."""
+    known = {**TRAINING_ATTACK.infos, **ATTACK.infos}
+    return known[name].model_fields if name in known else {}
+
+
+def _specs(annotation: Any) -> Iterator[type[Spec]]:
+    for part in get_args(annotation):
+        if isinstance(part, type) and issubclass(part, Spec):
+            yield part
+        else:
+            yield from _specs(part)
 
 
 def number(option: str, text: str) -> float:

@@ -179,6 +179,17 @@ def test_a_name_that_is_a_fields_name_too(file):
 def test_an_attack_as_one_types_it_has_the_eps_of_the_profile(file):
     load([file])
     assert column("corners(iterations=5)").attack == {"name": "corners", "iterations": 5, "eps": Eps()}
+    assert column("corners(steps=5)").attack == {"name": "corners", "iterations": 5, "eps": Eps()}
+
+
+def test_steps_are_an_attacks_own_field_where_it_has_one(file):
+    fields = "steps: int = 10\n    substeps: int = 2\n    iterations: int = 1"
+    file.write_text(PARTS.replace("iterations: int = 10", fields), encoding="utf-8")
+    load([file])
+    typed = {"name": "corners", "steps": 3, "substeps": 4, "eps": Eps()}
+    assert column("corners(steps=3, substeps=4)").attack == typed
+    made = configure_attack({**typed, "eps": 0.1})
+    assert (made.steps, made.substeps, made.iterations) == (3, 4, 1)
 
 
 # --- what they cost -----------------------------------------------------------------------------------------------------
