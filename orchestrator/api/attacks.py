@@ -108,8 +108,10 @@ def evaluate_checkpoint(
         BadInput: a name, field or attack is not allowed; the file holds no weights, or not this network's.
         Unavailable: the file or the data set is not there.
 
-    >>> import advsweep, pathlib
-    >>> file = min(pathlib.Path("results", "trials").glob("*/weights-*.safetensors"))
+    >>> import advsweep
+    >>> trials = advsweep.load("results").trials
+    >>> plain = trials["trial"][trials["config.module.name"] == "none"].item()
+    >>> file = f"results/trials/{plain}/weights-0002.safetensors"
     >>> network = {"model.width": 4, "model.normalise": True, "data.examples": 64}
     >>> found = advsweep.evaluate_checkpoint(file, "resnet10", attacks=["fgsm"], dataset="digits", eps="1/8", settings=network)
     >>> [(accuracy.label, accuracy.examples) for accuracy in found.accuracies()]
@@ -177,9 +179,10 @@ def check(
 
     >>> import advsweep
     >>> small = {"data.examples": 64, "model.width": 4, "training.epochs": 2}
-    >>> checked = advsweep.check("cifs/table-5", profile="demo", seeds=1, settings=small, storage="results")
-    >>> checked.items["cifs/table-5"][("Vanilla",)][0]
-    Item(name='the loss is finite and has a gradient', status='passed', figures='loss not finite for 0.00, ...
+    >>> checked = advsweep.check("cifs/table-4", profile="demo", seeds=1, settings=small, storage="results")
+    >>> [items] = checked.items["cifs/table-4"].values()
+    >>> items[0].name, items[0].status
+    ('the loss is finite and has a gradient', 'passed')
     """
     from analysis.checks import check as examine
 

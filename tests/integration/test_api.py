@@ -44,7 +44,7 @@ def test_what_failed_is_said_and_raises_when_it_is_asked_for(folder, monkeypatch
     settings = {"data.examples": 64, "model.width": 4, "training.epochs": 2, "training.lr": 1e9}
     done = advsweep.run("cifs/table-5", profile="demo", seeds=1, settings=settings, storage="diverged")
     assert len(done.failures) == 4
-    assert all(reason.startswith("diverged at epoch 1") for reason in done.failures.values())
+    assert all(reason.startswith("diverged at epoch") for reason in done.failures.values())
     with pytest.raises(advsweep.SweepIncomplete, match=r"4 of 4 trials failed \(Vanilla seed 0: diverged"):
         done.raise_for_failures()
 
