@@ -96,14 +96,6 @@ def _fields(name: str) -> Mapping[str, FieldInfo]:
     return known[name].model_fields if name in known else {}
 
 
-def _specs(annotation: Any) -> Iterator[type[Spec]]:
-    for part in get_args(annotation):
-        if isinstance(part, type) and issubclass(part, Spec):
-            yield part
-        else:
-            yield from _specs(part)
-
-
 def number(option: str, text: str) -> float:
     """A number or a fraction.
 

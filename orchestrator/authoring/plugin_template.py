@@ -1,6 +1,6 @@
 """What `advsweep new-study --plugins` writes: a study with a plugin of most kinds, under the name mine/beta."""
 
-PARTS = '''"""A study with plugins: `advsweep run mine/beta --study-file THIS_FILE --profile demo`.
+PLUGINS = '''"""A study with plugins: `advsweep run mine/beta --study-file THIS_FILE --profile demo`.
 
 A plugin is a specification, whose fields can be set like any other, and below it what does the work. Take out what is not
 needed. trainables/plugins/registration.py says what each kind promises, and the built-ins are good models. Editing a plugin

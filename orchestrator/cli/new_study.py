@@ -1,4 +1,4 @@
-"""The command that begins a study of one's own."""
+"""The command that begins a study."""
 
 import shlex
 from pathlib import Path
@@ -15,18 +15,18 @@ def new_study(
     form: Annotated[
         Literal["py", "toml"] | None, typer.Option("--format", help="The ending of --output, or else py, by default.")
     ] = None,
-    parts: Annotated[
-        bool, typer.Option("--parts", help="With modules, objectives, attacks, models and data of one's own, in Python.")
+    plugins: Annotated[
+        bool, typer.Option("--plugins", help="With plugins: a module, an objective, attacks, a model and data, in Python.")
     ] = False,
     output: Annotated[Path | None, typer.Option(help="The file; by default the name after its slash, in this folder.")] = None,
 ) -> None:
-    """Write a study of one's own that can be run as it is, to be changed, for --study-file.
+    """Write a study that can be run as it is, to be changed, for --study-file.
 
     Example: `advsweep new-study mine/beta --format toml`
 
-    Example: `advsweep new-study mine/gate --parts`
+    Example: `advsweep new-study mine/gate --plugins`
     """
-    from orchestrator.authoring.plugin_template import PARTS
+    from orchestrator.authoring.plugin_template import PLUGINS
     from orchestrator.authoring.study_files import check_name, taken_names
     from orchestrator.authoring.study_templates import PYTHON, TOML
 
@@ -36,13 +36,13 @@ def new_study(
     if output is None:
         output = Path(f"{name.partition('/')[2]}.{form or 'py'}")
     ending = output.suffix
-    if parts and ending != ".py":
-        raise BadInput(f"--parts: are written in Python, and not in {ending or 'a file without an ending'}")
+    if plugins and ending != ".py":
+        raise BadInput(f"--plugins: are written in Python, and not in {ending or 'a file without an ending'}")
     if ending not in ({".py", ".toml"} if form is None else {f".{form}"}):
         raise BadInput(f"--output {str(output)!r}: must end in {'.py or .toml' if form is None else f'.{form}'}")
     try:
         with output.open("x", encoding="utf-8") as file:
-            text = PARTS if parts else PYTHON if ending == ".py" else TOML
+            text = PLUGINS if plugins else PYTHON if ending == ".py" else TOML
             file.write(text.replace("mine/beta", name).replace("THIS_FILE", output.name))
     except FileExistsError as error:
         raise BadInput(f"--output {str(output)!r}: is there already and stays as it is; name another file") from error

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.authoring.attack_text import column
-from orchestrator.authoring.plugin_template import PARTS
+from orchestrator.authoring.plugin_template import PLUGINS
 from orchestrator.authoring.study_files import find_studies, load
 from orchestrator.cli import app
 from orchestrator.cost.network_size import multiply_adds
@@ -34,7 +34,7 @@ from trainables.config.passes import FORWARD, WEIGHTS
 ROOT = Path(__file__).parents[2]
 
 #: Where the module is registered.
-LINE = PARTS.splitlines().index("@plugins.module(Gate)") + 1
+LINE = PLUGINS.splitlines().index("@plugins.module(Gate)") + 1
 
 #: Fields of a trial that takes a second.
 TINY = {
@@ -64,7 +64,7 @@ def _forgotten() -> Iterator[None]:
 def file(tmp_path) -> Path:
     """A study file with a part of every kind."""
     path: Path = tmp_path / "own.py"
-    path.write_text(PARTS, encoding="utf-8")
+    path.write_text(PLUGINS, encoding="utf-8")
     return path
 
 
@@ -130,15 +130,15 @@ def test_reading_a_file_again_changes_nothing(file):
 
 def test_an_edited_file_is_read_anew_and_trains_anew(file):
     keys = {t.label: t.key for t in tiny_plan_of(file).trials}
-    file.write_text(PARTS.replace("z * self.net", "2 * z * self.net"), encoding="utf-8")
+    file.write_text(PLUGINS.replace("z * self.net", "2 * z * self.net"), encoding="utf-8")
     again = {t.label: t.key for t in tiny_plan_of(file).trials}
     assert [label for label in keys if keys[label] == again[label]] == ["Vanilla seed 0"]
-    file.write_text(PARTS.replace("z * self.net", "2 * z * self.net") + "\n# That was it.\n", encoding="utf-8")
+    file.write_text(PLUGINS.replace("z * self.net", "2 * z * self.net") + "\n# That was it.\n", encoding="utf-8")
     assert {t.label: t.key for t in tiny_plan_of(file).trials} == again
 
 
 def test_a_file_of_parts_alone_serves_any_study_and_any_order(file, tmp_path):
-    file.write_text(PARTS.partition("# --- the study")[0], encoding="utf-8")
+    file.write_text(PLUGINS.partition("# --- the study")[0], encoding="utf-8")
     toml = tmp_path / "study.toml"
     toml.write_text(
         'name = "mine/toml"\ntitle = "T"\ncolumns = ["Natural", "corners(iterations=3)"]\nprofiles.epochs = 100\n'
@@ -167,7 +167,7 @@ def test_fields_of_parts_are_fields_of_trials(file):
 
 
 def test_a_name_that_is_a_fields_name_too(file):
-    file.write_text(PARTS.replace('"one-step"', '"step"'), encoding="utf-8")
+    file.write_text(PLUGINS.replace('"one-step"', '"step"'), encoding="utf-8")
     made = tiny_plan_of(file, **{"attack.name": "step", "attack.eps": 0.1})  # and the demo's own attack.step does nothing
     assert made.trials[0].config.attack.name == "step"
     with pytest.raises(BadInput, match=r"^attack\.step = 0\.1: there is no such field with attack\.name=step$"):
@@ -184,7 +184,7 @@ def test_an_attack_as_one_types_it_has_the_eps_of_the_profile(file):
 
 def test_steps_are_an_attacks_own_field_where_it_has_one(file):
     fields = "steps: int = 10\n    substeps: int = 2\n    iterations: int = 1"
-    file.write_text(PARTS.replace("iterations: int = 10", fields), encoding="utf-8")
+    file.write_text(PLUGINS.replace("iterations: int = 10", fields), encoding="utf-8")
     load([file])
     typed = {"name": "corners", "steps": 3, "substeps": 4, "eps": Eps()}
     assert column("corners(steps=3, substeps=4)").attack == typed
@@ -249,7 +249,7 @@ def test_a_job_takes_along_what_it_needs(file, store, tmp_path):
     (folder / "near" / "__init__.py").write_text("")
     (folder / "near" / "by" / "__init__.py").write_text("from ..far import HALF\n")
     (folder / "near" / "far.py").write_text("HALF = 0.5\n")
-    text = PARTS.replace("from typing", "from near.by import HALF\nfrom typing", 1).replace("(z * self", "(HALF * z * self")
+    text = PLUGINS.replace("from typing", "from near.by import HALF\nfrom typing", 1).replace("(z * self", "(HALF * z * self")
     moved = folder / "own.py"
     moved.write_text(text, encoding="utf-8")
     job = tiny(tiny_plan_of(moved), store)[1]
@@ -281,7 +281,7 @@ def test_a_file_that_needs_what_another_node_has_not_is_told_there(file):
     load([file])
     there = shipping.bundle(registry.plugins())
     forget()
-    missing = there.files[0]._replace(module="study_file_elsewhere", texts={"own.py": f"import no_such_module\n{PARTS}"})
+    missing = there.files[0]._replace(module="study_file_elsewhere", texts={"own.py": f"import no_such_module\n{PLUGINS}"})
     with pytest.raises(BadInput, match=r"^own\.py cannot be run here: ModuleNotFoundError: No module named 'no_such_module'$"):
         shipping.unpack(there._replace(files=(missing,)))
     assert not registry.plugins()
@@ -336,18 +336,18 @@ def test_what_is_not_known_does_not_count_in_an_estimate(file, store):
 )
 def test_mistakes_name_file_and_line_and_leave_nothing(file, old, new, message):
     before = registry.plugins()
-    file.write_text(PARTS.replace(old, new, 1), encoding="utf-8")
+    file.write_text(PLUGINS.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(BadInput) as error:
         load([file])
     assert str(error.value).replace(f"{file.parent}/", "").startswith(f"own.py, line {LINE}: {message}")
     assert registry.plugins() == before
-    file.write_text(PARTS, encoding="utf-8")
+    file.write_text(PLUGINS, encoding="utf-8")
     assert load([file])
 
 
 def test_a_name_that_another_file_has(file):
     other = file.with_name("other.py")
-    other.write_text(PARTS.replace("mine/beta", "mine/other"), encoding="utf-8")
+    other.write_text(PLUGINS.replace("mine/beta", "mine/other"), encoding="utf-8")
     with pytest.raises(BadInput) as error:
         load([file, other])
     assert str(error.value) == f"{other}, line {LINE}: module 'gate': the name is taken by {file}"
@@ -355,7 +355,7 @@ def test_a_name_that_another_file_has(file):
 
 def test_the_same_name_twice_in_a_file(file):
     file.write_text(
-        PARTS + "\n\n@plugins.training_attack(OneStep)\ndef other(spec, batch):\n    return batch.x\n", encoding="utf-8"
+        PLUGINS + "\n\n@plugins.training_attack(OneStep)\ndef other(spec, batch):\n    return batch.x\n", encoding="utf-8"
     )
     with pytest.raises(
         BadInput, match=r"own\.py, line \d+: training attack 'one-step': is registered twice, with different contents$"
@@ -375,7 +375,7 @@ def advsweep(*arguments: object) -> str:
 
 def test_a_new_study_with_parts_can_be_planned_as_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "advsweep plan our/gate --study-file gate.py" in advsweep("new-study", "our/gate", "--parts")
+    assert "advsweep plan our/gate --study-file gate.py" in advsweep("new-study", "our/gate", "--plugins")
     [study] = load([Path("gate.py")])
     for profile, seeds in (("paper", 3), ("short", 3), ("demo", 2)):
         assert len(plan([study], profile).trials) == 3 * seeds
@@ -383,12 +383,12 @@ def test_a_new_study_with_parts_can_be_planned_as_it_is(tmp_path, monkeypatch):
         "plan", "our/gate", "--study-file", "gate.py", "--profile", "demo", "--storage", tmp_path / "none", "--json"
     )
     assert '"trials_unique": 6' in planned
-    with pytest.raises(BadInput, match=r"^--parts: are written in Python, and not in \.toml$"):
-        advsweep("new-study", "our/gate", "--parts", "--format", "toml")
+    with pytest.raises(BadInput, match=r"^--plugins: are written in Python, and not in \.toml$"):
+        advsweep("new-study", "our/gate", "--plugins", "--format", "toml")
 
 
 def test_a_plan_with_a_part_that_breaks_its_promise_is_refused(file):
-    file.write_text(PARTS.replace("spec.eps * sign).clamp(0, 1)", "3 * spec.eps * sign).clamp(0, 1)"), encoding="utf-8")
+    file.write_text(PLUGINS.replace("spec.eps * sign).clamp(0, 1)", "3 * spec.eps * sign).clamp(0, 1)"), encoding="utf-8")
     arguments = ["plan", "mine/beta", "--study-file", str(file), "--profile", "demo", "--storage", str(file.parent / "none")]
     with pytest.raises(AdvsweepError, match=r"^attack 'corners': must stay within eps = 0\.125, and went to 0\.37"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
@@ -418,7 +418,7 @@ def test_the_houses_keys_are_not_touched_by_a_file(file):
 def test_an_installed_package_registers_its_parts(tmp_path):
     (tmp_path / "gates").mkdir()
     (tmp_path / "gates" / "__init__.py").write_text("")
-    (tmp_path / "gates" / "parts.py").write_text(PARTS.partition("# --- the study")[0], encoding="utf-8")
+    (tmp_path / "gates" / "parts.py").write_text(PLUGINS.partition("# --- the study")[0], encoding="utf-8")
     info = tmp_path / "gates-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gates\nVersion: 1.0\n")

@@ -385,7 +385,7 @@ def kill(process):
 def test_a_reader_sees_whole_files_while_they_are_replaced_and_a_kill_leaves_the_one_before(store):
     whole = {bytes([letter]) * size for letter, size in zip(b"abc", (3_000_000, 1, 500_000), strict=True)}
     store.write_state("a1", b"c" * 500_000)
-    seen = set()
+    seen: set[bytes] = set()
     pauses = iter([*np.linspace(0.02, 0.1, 6), *[0.5] * 100])
     while (pause := next(pauses)) < 0.5 or len(seen) < 2:  # a busy machine lets the reader or the writer wait for long
         writer = start(WRITER, store.uri, 3_000_000, 1, 500_000)
