@@ -1,15 +1,23 @@
 """What a caller may hear of a function while it works."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from orchestrator.api.views import Synced
     from orchestrator.cost.estimate import Estimate
     from orchestrator.planning.plan import Plan
     from orchestrator.search.loop import Search
     from orchestrator.search.request import SearchRequest
+
+
+@dataclass(frozen=True)
+class Synced:
+    """A view that was brought up to the record. ``place``: its URI or path; ``written``: what had to be written, in words."""
+
+    place: str
+    written: str
 
 
 class Observer:

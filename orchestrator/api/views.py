@@ -1,23 +1,14 @@
 """Bring MLflow and Optuna, which show the record, up to it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from orchestrator.api.observer import Observer
+from orchestrator.api.observer import Observer, Synced
 from orchestrator.api.records import existing_store
 from orchestrator.api.terms import STORAGE
 from orchestrator.environment import configure_environment
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
-
-
-@dataclass(frozen=True)
-class Synced:
-    """A view that was brought up to the record. ``place``: its URI or path; ``written``: what had to be written, in words."""
-
-    place: str
-    written: str
 
 
 def sync(storage: str = STORAGE, *, optuna: str | None = None, observer: Observer | None = None) -> tuple[Synced, ...]:

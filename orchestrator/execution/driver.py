@@ -17,10 +17,10 @@ from ray.tune.search import Searcher
 from analysis.schema import Ending
 from orchestrator.execution.cluster import Resources, living_nodes
 from orchestrator.execution.job import Job, write_failure, write_stop
-from orchestrator.execution.report import End, Report
 from orchestrator.execution.retries import Retries
 from orchestrator.execution.signals import interrupt_restored
 from orchestrator.execution.worker import Worker
+from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 
 # A failed trial is told by this package, once and in a line, not by Tune with a trace.

@@ -11,9 +11,9 @@ from typing import Any, Self
 import torch
 
 from analysis.schema import Ending, Status
-from orchestrator.execution.report import End
 from orchestrator.planning.plan import Evaluation, Measurement, PlannedTrial
 from orchestrator.plugins.shipping import packed
+from orchestrator.record.report import End
 from orchestrator.record.store import Store
 from trainables.config import Runtime, TrialConfig, training_versions
 from trainables.config.registry import used_plugins

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
-from orchestrator.execution.report import End, Report
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.record.report import End, Report
 
 #: Rows of running trials that fit a screen beside the rest.
 SHOWN = 16

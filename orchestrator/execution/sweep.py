@@ -16,8 +16,8 @@ from orchestrator.execution.cluster import Resources, cluster, find_data, resour
 from orchestrator.execution.job import Job
 from orchestrator.execution.options import Options
 from orchestrator.execution.progress import Progress
-from orchestrator.execution.report import End, Report
 from orchestrator.planning.plan import Plan, PlannedTrial
+from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 from orchestrator.search.loop import Search
 from orchestrator.tracking import mlflow_view

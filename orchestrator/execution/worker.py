@@ -16,9 +16,9 @@ from analysis.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.environment import configure_environment
 from orchestrator.execution.job import Job, write_trial
-from orchestrator.execution.report import End, Report
 from orchestrator.planning.plan import Evaluation, Measurement
 from orchestrator.planning.settings import explain
+from orchestrator.record.report import End, Report
 from orchestrator.record.store import Recorded, Row, Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from analysis.schema import Ending, Status
 from orchestrator.errors import BadInput
-from orchestrator.execution.report import Report
 from orchestrator.planning.plan import Evaluation, PlannedTrial
 from orchestrator.planning.reading import Reader
+from orchestrator.record.report import Report
 from orchestrator.record.store import Recorded, Store
 from orchestrator.search.space import Cells, Drawn
 from search_spaces.column import Column

@@ -32,7 +32,16 @@ def test_the_contracts_hold() -> None:
         ("search_spaces/papers/cas/space.py", "import trainables.config"),
         ("analysis/stats.py", "import torch"),
         ("analysis/load.py", "import orchestrator.record.store"),
-        ("orchestrator/record/store.py", "import analysis.tables"),
+        # a folder on one above it
+        ("orchestrator/planning/plan.py", "import orchestrator.execution.sweep"),
+        ("orchestrator/record/store.py", "import orchestrator.api.plans"),
+        ("trainables/models/network.py", "import trainables.trial"),
+        ("trainables/config/spec.py", "import trainables.config.trial"),
+        ("trainables/attacks/building_blocks/ball.py", "import trainables.attacks.run"),
+        ("search_spaces/factor.py", "import search_spaces.catalog"),
+        ("analysis/stats.py", "import analysis.tables"),
+        # a circle of two files in one folder
+        ("trainables/attacks/building_blocks/ball.py", "import trainables.attacks.building_blocks.ascent"),
     ],
 )
 def test_a_forbidden_import_is_seen(tmp_path: Path, file: str, line: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
-from orchestrator.authoring.plugin_template import PARTS
+from orchestrator.authoring.plugin_template import PLUGINS
 from tests.support.command_line import (
     STUDY,
     TINY,
@@ -56,7 +56,7 @@ def test_parts_of_ones_own_go_where_their_file_is_not(cluster, tmp_path):
     """A study file with a new module and a new attack, and what it imports, both gone before the nodes begin."""
     folder, storage = tmp_path / "mine", tmp_path / "storage"
     folder.mkdir()
-    text = PARTS.replace("from typing", "from near import HALF\nfrom typing", 1)
+    text = PLUGINS.replace("from typing", "from near import HALF\nfrom typing", 1)
     text = text.replace("return own.Insertion(z *", "return own.Insertion(HALF * z *")
     (folder / "gate.py").write_text(text, encoding="utf-8")
     (folder / "near.py").write_text("HALF = 0.5\n", encoding="utf-8")

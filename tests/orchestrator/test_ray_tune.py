@@ -11,8 +11,8 @@ from ray.tune.search import Searcher
 
 from analysis.schema import Ending, Status
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyEnd, explain
-from orchestrator.execution.report import End, Report
 from orchestrator.execution.retries import Retries
+from orchestrator.record.report import End, Report
 from tests.support.tiny_study import jobs, tiny_plan
 
 

@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from analysis.schema import Ending, Status
 from orchestrator.errors import BadInput
-from orchestrator.execution.report import End, Report
+from orchestrator.record.report import End, Report
 from orchestrator.search.goals import goals
 from orchestrator.search.loop import Search
 from orchestrator.search.results import as_json, chosen, define, finalists, findings, front, importances, manifest, tried

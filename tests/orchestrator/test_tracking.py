@@ -25,8 +25,8 @@ from mlflow import MlflowClient
 from analysis.schema import Ending
 from orchestrator.errors import Unavailable
 from orchestrator.execution.job import write_failure
-from orchestrator.execution.report import End
 from orchestrator.execution.worker import Work
+from orchestrator.record.report import End
 from orchestrator.record.store import Store, flatten
 from orchestrator.tracking import mlflow_view
 from orchestrator.tracking.mlflow_view import View, connect, default_uri

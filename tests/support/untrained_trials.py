@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from analysis.schema import Status
-from orchestrator.execution.report import End
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.record.report import End
 from orchestrator.record.store import Store
 from trainables.config import attack_key
 
