@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from analysis.curves import accuracy_by_eps, normalised_auc
 from analysis.load import BrokenRecordError, Record
+from analysis.manifest import ManifestArm, ManifestColumn, Read
 from analysis.numerics import Versions, changed
-from analysis.schema import ManifestArm, ManifestColumn, Read, Status
+from analysis.schema import Status
 from analysis.stats import over_beta
 
 

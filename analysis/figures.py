@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.curves import accuracy_by_eps, accuracy_by_iterations
 from analysis.load import Record
-from analysis.schema import Manifest
+from analysis.manifest import Manifest
 
 
 def frames(record: Record, manifest: Manifest, checkpoint: Literal["last", "best"]) -> dict[str, pd.DataFrame]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from analysis.fields import AttackFields, Fields
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES, TRIAL, TRIALS, Manifest, filesystem
+from analysis.manifest import Manifest
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES, TRIAL, TRIALS, filesystem
 
 #: Reads under way at once. They wait for a disk or a network, not for a core.
 THREADS = 32

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from analysis.load import Record
-from analysis.schema import Manifest, ManifestArm
+from analysis.manifest import Manifest, ManifestArm
 
 #: By kind and name, such as ``attack 'pgd'``: a number, or of a plugin a fingerprint of its code.
 Versions = Mapping[str, int | str]

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from trainables import config
-from trainables.config.registry import DATA
+from trainables.config.terms.registry import DATA
 from trainables.data import DataSource, Examples
 from trainables.models import build_model
 from trainables.trial import Trial

@@ -6,7 +6,7 @@ from math import isinf
 from torch import Tensor
 
 from trainables import config
-from trainables.config.registry import MODULE
+from trainables.config.terms.registry import MODULE
 from trainables.outputs import Outputs, heads
 
 #: One weight for the final prediction and one for each inserted module's, in forward order.

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis.schema import Manifest
+    from analysis.manifest import Manifest
     from orchestrator.execution.sweep import Shown
     from orchestrator.tracking.mlflow_view import Tables
     from orchestrator.tracking.optuna_view import Numbers, NumbersOf

@@ -12,7 +12,7 @@ from trainables.config import present_versions
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.schema import Manifest
+    from analysis.manifest import Manifest
     from analysis.tables import Checkpoint, OverBeta, Table
 
 Format = Literal["text", "md", "latex", "csv", "html"]

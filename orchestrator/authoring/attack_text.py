@@ -12,7 +12,7 @@ from orchestrator.errors import BadInput
 from search_spaces.column import Column
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture
-from trainables.config.registry import ATTACK, TRAINING_ATTACK
+from trainables.config.terms.registry import ATTACK, TRAINING_ATTACK
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _NUMBER = r"(\d+(?:\.\d+)?)"

@@ -12,7 +12,7 @@ from orchestrator.plugins import shipping
 from search_spaces.catalog import STUDIES, UnknownStudy, find
 from search_spaces.settings import Settings
 from search_spaces.study import Study
-from trainables.config.registry import BadPlugin
+from trainables.config.terms.registry import BadPlugin
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 

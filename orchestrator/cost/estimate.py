@@ -9,7 +9,7 @@ from orchestrator.cost.passes import evaluation_passes, measurement_passes, sele
 from orchestrator.cost.throughput import Network, Throughput, evaluating, measuring, network, training
 from orchestrator.planning.plan import Evaluation, Plan, PlannedTrial
 from trainables.config import SWA, TrialConfig, begins
-from trainables.config.passes import FORWARD
+from trainables.config.terms.passes import FORWARD
 
 #: What everything is taken for that was never timed itself: the passes of training, in the precision of evaluations.
 _PLAIN = training("fp32")

@@ -1,13 +1,13 @@
 """What trainings, evaluations and measurements cost in passes, to say how long a plan takes. Pure.
 
-Passes of one image are a matter of the specifications (:mod:`trainables.config.passes`); those of different networks compare by
-:func:`orchestrator.cost.network_size.multiply_adds`.
+Passes of one image are a matter of the specifications (:mod:`trainables.config.terms.passes`); those of different networks
+compare by :func:`orchestrator.cost.network_size.multiply_adds`.
 """
 
 from typing import Literal
 
 from trainables.config import AttackSpec, Measure, TrialConfig
-from trainables.config.passes import FORWARD
+from trainables.config.terms.passes import FORWARD
 
 
 def training_passes(config: TrialConfig) -> float:

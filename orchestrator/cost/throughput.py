@@ -14,7 +14,7 @@ from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.record.store import Store
 from trainables.config import TrialConfig
-from trainables.config.parsing import ATTACK, MEASURE
+from trainables.config.entrance.parsing import ATTACK, MEASURE
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from orchestrator.execution.signals import interrupt_deferred, terminate_as_inte
 from orchestrator.plugins.shipping import Bundle, bundle, unpack
 from orchestrator.record.store import Store
 from trainables.config import Runtime
-from trainables.config.registry import Entry
+from trainables.config.terms.registry import Entry
 
 CONNECT_SECONDS = 5.0
 

@@ -11,7 +11,7 @@ from orchestrator.planning.settings import configure, configure_attack, resolve
 from search_spaces.column import BETA_ATK, Column
 from trainables.checkpoint import fit_weights, read_weights
 from trainables.config import Attack, Module, Runtime, canonical_attack, heads
-from trainables.config.registry import MODEL
+from trainables.config.terms.registry import MODEL
 from trainables.data import DataNotFound
 from trainables.trial import Trial
 

@@ -16,7 +16,7 @@ from orchestrator.plugins.shipping import packed
 from orchestrator.record.report import End
 from orchestrator.record.store import Store
 from trainables.config import Runtime, TrialConfig, training_versions
-from trainables.config.registry import used_plugins
+from trainables.config.terms.registry import used_plugins
 
 
 @dataclass(frozen=True)

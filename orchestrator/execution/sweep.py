@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from analysis.schema import Manifest
+from analysis.manifest import Manifest
 from orchestrator.errors import Interrupted
 from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, cluster, find_data, resources, see_storage
@@ -26,7 +26,7 @@ from orchestrator.tracking.optuna_storage import default_url, open_storage
 from orchestrator.tracking.optuna_view import NumbersOf, OptunaView
 from orchestrator.tracking.tracker import Tracker
 from trainables.config import Runtime
-from trainables.config.registry import Entry
+from trainables.config.terms.registry import Entry
 
 
 class Outcome(NamedTuple):

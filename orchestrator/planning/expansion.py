@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Any, NamedTuple
 
-from analysis.schema import Manifest, ManifestArm, ManifestNumber
+from analysis.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber
 from orchestrator.errors import BadInput
 from orchestrator.planning.plan import CHECKPOINTS, Evaluation, Measurement, Plan, PlannedTrial
 from orchestrator.planning.reading import Reader, Reading, manifest_column
 from orchestrator.planning.settings import configure, resolve, unknown_field
-from orchestrator.record.store import Recorded
+from orchestrator.record.recorded import Recorded
 from search_spaces.column import AnyColumn, Column
 from search_spaces.settings import Settings, Source
 from search_spaces.study import Arm, Picture, Profile, Study
@@ -177,55 +177,22 @@ class _Demand:
         return tuple(sorted(trials, key=lambda t: (t.config.seed != SOURCE_SEED, t.config.seed, -len(t.arms))))
 
 
+class _Asked(NamedTuple):
+    """What one study asks for: networks that attacks come from, labels by keys; attacks, with their trial and checkpoint."""
+
+    sources: dict[str, str]
+    attacks: set[tuple[str, str, Attack]]
+
+
 def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
     """Ask for everything that a study needs, and say where it will be found."""
     study, profile = expanded.study, expanded.profile
-    sources: dict[str, str] = {}
-    attacked: set[tuple[str, str, Attack]] = set()
+    asked = _Asked({}, set())
     columns = {column.label: manifest_column(column) for column in study.columns}
     columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
-    arms = []
-    for row in expanded.rows:
-        label = " ".join(row.arm.labels) or study.title
-        keys = {str(config.seed): demand.train(config, study, label) for config in row.configs}
-
-        def source_key(source: Source, of: TrialConfig = row.configs[0]) -> str:
-            config = expanded.source(source, of)
-            key = demand.train(config, study, _source_label(config))
-            sources[key] = _source_label(config)
-            return key
-
-        reader = Reader(row.configs[0], profile, source_key)
-        own = reader.readings(study.columns_of(row.arm, profile))
-        extra = reader.readings(more.columns)
-        pictures, looks = (
-            {p.label: measure for p in some if (measure := reader.measure(p.measure))}
-            for some in (study.pictures_of(row.arm, profile), more.measures)
-        )
-        for key in keys.values():
-            wanted = demand[key]
-            for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
-                for column, reading in readings:
-                    wanted.ask(column, reading, checkpoints)
-                    attacked.update(product((key,), checkpoints, reading.attacks.values()))
-            for checkpoints, measures in ((CHECKPOINTS, pictures.values()), (more.checkpoints, looks.values())):
-                for measure, checkpoint in product(measures, checkpoints):
-                    wanted.measure(measure, checkpoint)
-        shown = [*own, *(extra if more.shown else [])]
-        pictured = {**pictures, **(looks if more.shown else {})}
-        arms.append(
-            ManifestArm(
-                row.arm.labels,
-                keys,
-                reads={column.label: tuple(reading.attacks) for column, reading in shown if reading.attacks},
-                measures={column.label: measure_key(reading.measure) for column, reading in shown if reading.measure},
-                training=tuple(column.label for column, reading in shown if reading.training),
-                pictures={label: measure_key(measure) for label, measure in pictured.items()},
-                heads={c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head},
-            )
-        )
-    demand.requested += sum(len(row.configs) for row in expanded.rows) + len(sources)
-    demand.evaluations_requested += len(attacked)
+    arms = [_arm(row, expanded, demand, more, columns, asked) for row in expanded.rows]
+    demand.requested += sum(len(row.configs) for row in expanded.rows) + len(asked.sources)
+    demand.evaluations_requested += len(asked.attacks)
     return Manifest(
         study=study.name,
         aliases=study.aliases,
@@ -243,8 +210,51 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         by_epoch=study.by_epoch,
-        beside=sources,
+        beside=asked.sources,
         older=_older(demand, [key for arm in arms for key in arm.trials.values()]),
+    )
+
+
+def _arm(
+    row: _ArmConfigs, expanded: _Expanded, demand: _Demand, more: _More, columns: Mapping[str, ManifestColumn], asked: _Asked
+) -> ManifestArm:
+    """Ask for everything that a row needs; networks to transfer from, and attacks, are noted in ``asked``."""
+    study, profile = expanded.study, expanded.profile
+    label = " ".join(row.arm.labels) or study.title
+    keys = {str(config.seed): demand.train(config, study, label) for config in row.configs}
+
+    def source_key(source: Source) -> str:
+        config = expanded.source(source, row.configs[0])
+        key = demand.train(config, study, _source_label(config))
+        asked.sources[key] = _source_label(config)
+        return key
+
+    reader = Reader(row.configs[0], profile, source_key)
+    own = reader.readings(study.columns_of(row.arm, profile))
+    extra = reader.readings(more.columns)
+    pictures, looks = (
+        {p.label: measure for p in some if (measure := reader.measure(p.measure))}
+        for some in (study.pictures_of(row.arm, profile), more.measures)
+    )
+    for key in keys.values():
+        wanted = demand[key]
+        for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
+            for column, reading in readings:
+                wanted.ask(column, reading, checkpoints)
+                asked.attacks.update(product((key,), checkpoints, reading.attacks.values()))
+        for checkpoints, measures in ((CHECKPOINTS, pictures.values()), (more.checkpoints, looks.values())):
+            for measure, checkpoint in product(measures, checkpoints):
+                wanted.measure(measure, checkpoint)
+    shown = [*own, *(extra if more.shown else [])]
+    pictured = {**pictures, **(looks if more.shown else {})}
+    return ManifestArm(
+        row.arm.labels,
+        keys,
+        reads={column.label: tuple(reading.attacks) for column, reading in shown if reading.attacks},
+        measures={column.label: measure_key(reading.measure) for column, reading in shown if reading.measure},
+        training=tuple(column.label for column, reading in shown if reading.training),
+        pictures={label: measure_key(measure) for label, measure in pictured.items()},
+        heads={c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head},
     )
 
 

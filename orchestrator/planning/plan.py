@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from analysis.schema import Manifest, Status
+from analysis.manifest import Manifest
+from analysis.schema import Status
 from orchestrator.errors import BadInput
-from orchestrator.record.store import Recorded
+from orchestrator.record.recorded import Recorded
 from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key
-from trainables.config.registry import Entry, used_plugins
+from trainables.config.terms.registry import Entry, used_plugins
 
 CHECKPOINTS = ("last", "best")
 

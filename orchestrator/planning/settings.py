@@ -11,8 +11,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from orchestrator.errors import BadInput
 from search_spaces.settings import Eps, Settings
 from trainables.config import Attack, Measure, TrialConfig
-from trainables.config.parsing import ATTACK, MEASURE
-from trainables.config.registry import KINDS, OneOf, Version
+from trainables.config.entrance.parsing import ATTACK, MEASURE
+from trainables.config.terms.registry import KINDS, OneOf, Version
 
 Tree = dict[str, Any]
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from orchestrator.errors import BadInput
 from orchestrator.planning.plan import Plan
 from trainables.config import Transfer
-from trainables.config.registry import BadPlugin, Entry, plugins, used_plugins
+from trainables.config.terms.registry import BadPlugin, Entry, plugins, used_plugins
 
 
 def preflight(plan: Plan) -> None:

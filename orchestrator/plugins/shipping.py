@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from orchestrator.errors import BadInput
-from trainables.config import registry
-from trainables.config.fingerprint import neighbours
-from trainables.config.parsing import reopen
+from trainables.config.entrance.parsing import reopen
+from trainables.config.terms import registry
+from trainables.config.terms.fingerprint import neighbours
 
 #: The entry point group of modules that register plugins.
 GROUP = "advsweep.plugins"

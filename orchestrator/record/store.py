@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,34 +17,12 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from pyarrow import fs
 
-from analysis.schema import (
-    EPOCHS,
-    EVALUATIONS,
-    IDENTITY,
-    MEASURES,
-    STUDIES,
-    TRIAL,
-    TRIALS,
-    Ending,
-    Manifest,
-    Status,
-    filesystem,
-)
+from analysis.manifest import Manifest
+from analysis.schema import EPOCHS, EVALUATIONS, IDENTITY, MEASURES, STUDIES, TRIAL, TRIALS, Ending, Status, filesystem
 from orchestrator.errors import Unavailable
+from orchestrator.record.recorded import Recorded
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What the record holds of one trial: the row of ``trial.parquet``, and the keys of its evaluations and measurements."""
-
-    status: Status = Status.UNFINISHED
-    reason: str = ""
-    epochs: int = 0
-    evaluations: frozenset[str] = field(default_factory=frozenset)
-    measurements: frozenset[str] = field(default_factory=frozenset)
-    ending: Ending | None = None
 
 
 class Store:

@@ -2,13 +2,25 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from orchestrator.authoring.attack_text import column
 from orchestrator.errors import BadInput
-from orchestrator.search.loop import Goal
 from search_spaces.column import Column
 from search_spaces.profiles import ATTACKS, NATURAL
+
+
+@dataclass(frozen=True)
+class Goal:
+    """An accuracy on the validation images, in percent: to be as high as can be, or, with a ``bound``, at least that."""
+
+    column: Column
+    bound: float | None = None
+
+    @property
+    def label(self) -> str:
+        return self.column.label
+
 
 _BOUND = re.compile(r"(.+?)\s*>=\s*(\d+(?:\.\d+)?)\s*%?", re.DOTALL)
 

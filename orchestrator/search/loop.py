@@ -5,12 +5,11 @@ Nothing is trained twice: a cell that is drawn again is told what is known of it
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any, Literal
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -20,11 +19,13 @@ from analysis.schema import Ending, Status
 from orchestrator.errors import BadInput
 from orchestrator.planning.plan import Evaluation, PlannedTrial
 from orchestrator.planning.reading import Reader
+from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import Report
-from orchestrator.record.store import Recorded, Store
+from orchestrator.record.store import Store
+from orchestrator.search.goals import Goal
 from orchestrator.search.space import Cells, Drawn
-from search_spaces.column import Column
-from search_spaces.settings import Scalar, Source
+from orchestrator.search.suggestion import Suggesting
+from search_spaces.settings import Source
 from trainables.config import TrialConfig, trial_key
 
 #: What Optuna's trials carry: the trial's key, the cell's label, why there is no value, which trial's repetition it is, and
@@ -33,18 +34,6 @@ TRIAL, LABEL, REASON, REPEATS, KNOWN = "trial", "cell", "reason", "repeats", "kn
 
 #: Where a sampler draws what is known so often in a row, the next cell is a new one by chance.
 PATIENCE = 4
-
-
-@dataclass(frozen=True)
-class Goal:
-    """An accuracy on the validation images, in percent: to be as high as can be, or, with a ``bound``, at least that."""
-
-    column: Column
-    bound: float | None = None
-
-    @property
-    def label(self) -> str:
-        return self.column.label
 
 
 class Search:
@@ -161,7 +150,7 @@ class Search:
             if repeats >= PATIENCE:
                 self.study.enqueue_trial(dict(self._new()))
             trial = self.study.ask()
-            cell = self.cells.draw(_Suggesting(trial))
+            cell = self.cells.draw(Suggesting(trial))
             self._seen.add(_text(cell))
             trial.set_user_attr(LABEL, self.cells.label(cell))
             try:
@@ -277,23 +266,6 @@ class Search:
 def did_badly(ending: Ending | None) -> bool:
     """Whether a trial has no value because it diverged or was stopped; what ran out of memory did nothing of the kind."""
     return ending in {Ending.DIVERGED, Ending.EARLY_STOPPED}
-
-
-class _Suggesting:
-    """Draws of one of Optuna's trials."""
-
-    def __init__(self, trial: optuna.Trial) -> None:
-        self._trial = trial
-
-    def __call__(self, name: str, of: BaseDistribution) -> Scalar:
-        match of:
-            case FloatDistribution():
-                return self._trial.suggest_float(name, of.low, of.high, step=of.step, log=of.log)
-            case IntDistribution():
-                return self._trial.suggest_int(name, of.low, of.high, step=of.step, log=of.log)
-            case CategoricalDistribution():
-                return self._trial.suggest_categorical(name, of.choices) or ""
-        raise TypeError(f"{name}: {of} is no distribution that can be drawn from")
 
 
 def _text(cell: Mapping[str, Any]) -> str:

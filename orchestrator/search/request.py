@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from analysis.schema import Manifest
+from analysis.manifest import Manifest
 from orchestrator.authoring.study_files import check_name, find_studies
 from orchestrator.errors import BadInput
 from orchestrator.record.store import Store
+from orchestrator.search.goals import Goal
 from orchestrator.search.goals import goals as read_goals
-from orchestrator.search.loop import Goal, Search
+from orchestrator.search.loop import Search
 from orchestrator.search.results import as_study, define, manifest
 from orchestrator.search.samplers import open_study
 from orchestrator.search.space import Cells

@@ -11,10 +11,11 @@ import optuna
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.schema import Manifest
+from analysis.manifest import Manifest
 from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import plan
-from orchestrator.search.loop import LABEL, REASON, REPEATS, TRIAL, Goal, Search
+from orchestrator.search.goals import Goal
+from orchestrator.search.loop import LABEL, REASON, REPEATS, TRIAL, Search
 from orchestrator.search.space import Cells, Drawn
 from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL

@@ -18,7 +18,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 
-from analysis.schema import Manifest, Status
+from analysis.manifest import Manifest
+from analysis.schema import Status
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store, flatten
 from orchestrator.tracking.mlflow_metrics import epoch_metrics, evaluation_metrics, measure_metrics, milliseconds

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.schema import EPOCHS, ManifestArm, ManifestColumn, Read
+from analysis.manifest import ManifestArm, ManifestColumn, Read
+from analysis.schema import EPOCHS
 from analysis.tables import Table, build
 from tests.support.handmade_record import NATURAL, PGD, Storage, manifest, share
 

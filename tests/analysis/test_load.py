@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from analysis.load import BrokenRecordError, ManifestNotFoundError, StorageNotFoundError, array, find_manifest, load, manifests
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Read
+from analysis.manifest import Read
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
 from tests.support.handmade_record import Storage, arm, manifest, ranks, share
 
 

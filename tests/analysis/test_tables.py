@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis.load import BrokenRecordError
+from analysis.manifest import Manifest, ManifestArm, ManifestColumn, Read
 from analysis.render import to_csv, to_text
-from analysis.schema import Manifest, ManifestArm, ManifestColumn, Read
 from analysis.tables import Cell, Checkpoint, OverBeta, Row, Table, build
 from tests.support.handmade_record import FGSM, NATURAL, PGD, Storage, arm, manifest, number, share
 

@@ -1,4 +1,4 @@
-"""Print how large the folders, files and functions of the product are, and its arrows: ``python -m tests.architecture.sizes``."""
+"""Print how large folders, files and functions of the product are: ``python -m tests.architecture.sizes``."""
 
 import ast
 from collections.abc import Iterator

@@ -25,7 +25,7 @@ def test_the_contracts_hold() -> None:
     ("file", "line"),
     [
         ("trainables/rng.py", "import ray"),
-        ("trainables/config/spec.py", "import pandas"),
+        ("trainables/config/terms/spec.py", "import pandas"),
         ("benchmarks/training.py", "import ray"),
         ("trainables/trial.py", "import analysis.schema"),
         ("search_spaces/study.py", "import pydantic"),
@@ -36,7 +36,7 @@ def test_the_contracts_hold() -> None:
         ("orchestrator/planning/plan.py", "import orchestrator.execution.sweep"),
         ("orchestrator/record/store.py", "import orchestrator.api.plans"),
         ("trainables/models/network.py", "import trainables.trial"),
-        ("trainables/config/spec.py", "import trainables.config.trial"),
+        ("trainables/config/terms/spec.py", "import trainables.config.trial"),
         ("trainables/attacks/building_blocks/ball.py", "import trainables.attacks.run"),
         ("search_spaces/factor.py", "import search_spaces.catalog"),
         ("analysis/stats.py", "import analysis.tables"),

@@ -13,7 +13,7 @@ import torch
 from tests.support.contract_cases import EVERY_MODULE, batch, draws, module_spec, network, spec, specs
 from tests.support.pairwise import pairwise_product
 from trainables import config
-from trainables.config.registry import MEASURE, MODEL
+from trainables.config.terms.registry import MEASURE, MODEL
 from trainables.data import Examples
 from trainables.joint import attack_weights
 from trainables.measures import Subject, run_measure

@@ -8,7 +8,7 @@ import torch
 
 from tests.support.contract_cases import DIGITS, EVERY_MODULE, RESNET, batch, module_spec, seeded, specs
 from trainables import config
-from trainables.config.registry import MODULE
+from trainables.config.terms.registry import MODULE
 from trainables.joint import training_weights
 from trainables.models import build_model
 from trainables.objectives import loss

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainables.config.registry import ATTACK, KINDS, MODULE
+from trainables.config.terms.registry import ATTACK, KINDS, MODULE
 
 ENTRIES = [entry for kind in KINDS for entry in kind.entries.values()]
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tests.support.contract_cases import DIGITS, batch
 from trainables import config
-from trainables.config.registry import MODEL
+from trainables.config.terms.registry import MODEL
 from trainables.models import build_model
 
 every_model = pytest.mark.parametrize("name", MODEL.entries)

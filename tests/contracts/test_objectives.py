@@ -5,7 +5,7 @@ import torch
 
 from tests.support.contract_cases import EVERY_MODULE, batch, draws, module_spec, network, spec, specs
 from trainables import config
-from trainables.config.registry import OBJECTIVE
+from trainables.config.terms.registry import OBJECTIVE
 from trainables.joint import training_weights
 from trainables.objectives import loss
 

@@ -13,7 +13,7 @@ from tests.support.contract_cases import EVERY_MODULE, spec, specs
 from tests.support.pairwise import pairwise
 from trainables import config
 from trainables.checkpoint import pack_state, unpack_state
-from trainables.config.registry import MODEL
+from trainables.config.terms.registry import MODEL
 from trainables.trial import Trial
 
 ATTACKS = ["none", *specs(config.TrainingAttack)]

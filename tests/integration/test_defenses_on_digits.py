@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.digit_defenses import DEFENSES, MORE_ITERATIONS, configuration, strong, trained
-from trainables.config.registry import MODULE, OBJECTIVE, TRAINING_ATTACK
+from trainables.config.terms.registry import MODULE, OBJECTIVE, TRAINING_ATTACK
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -16,7 +16,7 @@ import pytest
 
 from analysis.figures import frames
 from analysis.load import Record, load, manifests
-from analysis.schema import Manifest
+from analysis.manifest import Manifest
 from analysis.tables import build
 from orchestrator.api.tables import render
 from orchestrator.planning.expansion import plan

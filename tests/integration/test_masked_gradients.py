@@ -14,7 +14,8 @@ from torch import Tensor
 from analysis.checks import ITEMS, Item, check
 from analysis.fields import AttackFields
 from analysis.load import Record
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, ManifestArm
+from analysis.manifest import ManifestArm
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import configure_attack, resolve
 from search_spaces import checklist

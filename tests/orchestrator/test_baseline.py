@@ -6,7 +6,7 @@ import pytest
 
 from analysis.schema import Status
 from orchestrator.planning.baseline import from_baseline
-from orchestrator.record.store import Recorded
+from orchestrator.record.recorded import Recorded
 from search_spaces.settings import Eps
 from tests.support.tiny_study import DEFENSE, EPOCHS, STUDY, jobs, tiny_plan
 from trainables.config import FGSM, Transfer, evaluation_key

@@ -9,7 +9,7 @@ from orchestrator.cost.passes import selection_passes, training_passes
 from orchestrator.planning.settings import configure, resolve
 from tests.support.tiny_study import RUNTIME, SETTINGS
 from trainables.config import Data, Selection, TrialConfig
-from trainables.config.registry import OBJECTIVE, TRAINING_ATTACK
+from trainables.config.terms.registry import OBJECTIVE, TRAINING_ATTACK
 from trainables.trial import Trial
 
 OBJECTIVES, ATTACKS = list(OBJECTIVE.entries), list(TRAINING_ATTACK.entries)

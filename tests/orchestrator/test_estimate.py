@@ -12,7 +12,7 @@ from orchestrator.cost.passes import evaluation_passes, selection_passes, traini
 from orchestrator.cost.throughput import Throughput, Timed, evaluating, measuring, network, recorded, training
 from orchestrator.errors import Unavailable
 from orchestrator.planning.expansion import plan
-from orchestrator.record.store import Recorded
+from orchestrator.record.recorded import Recorded
 from search_spaces.column import Column
 from search_spaces.factor import Level, choice
 from search_spaces.profiles import pgd
@@ -20,7 +20,7 @@ from search_spaces.settings import Eps
 from search_spaces.study import Picture
 from tests.support.tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 from trainables.config import SWA, Data, Runtime, TrialConfig
-from trainables.config.passes import FORWARD
+from trainables.config.terms.passes import FORWARD
 
 VANILLA, CAS, CIFS = 0, 1, 2
 FP32 = training("fp32")
@@ -270,7 +270,7 @@ def test_real_trials_teach_what_the_same_again_would_take(store):
 
 
 def test_evaluating_elsewhere_does_not_change_what_a_trial_was_trained_on(store, job):
-    from orchestrator.execution.worker import Work
+    from orchestrator.execution.work import Work
 
     finish(replace(job, evaluations=()))
     row = store.read_trial(job.key)

@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from orchestrator.cost.network_size import multiply_adds
 from trainables.config import DATASETS, Data, Model, NoModule, TrialConfig
-from trainables.config.registry import MODEL
+from trainables.config.terms.registry import MODEL
 from trainables.models import build_model
 from trainables.rng import generator
 

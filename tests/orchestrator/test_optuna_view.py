@@ -12,7 +12,8 @@ import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
-from analysis.schema import Manifest, ManifestArm, ManifestColumn, Read, Status
+from analysis.manifest import Manifest, ManifestArm, ManifestColumn, Read
+from analysis.schema import Status
 from orchestrator.api.shown import numbers_of
 from orchestrator.api.tables import build_table
 from orchestrator.errors import Unavailable

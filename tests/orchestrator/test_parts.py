@@ -20,16 +20,17 @@ from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.cost.throughput import recorded
 from orchestrator.errors import AdvsweepError, BadInput
 from orchestrator.execution.job import Job
-from orchestrator.execution.worker import SourceMissing, Work
+from orchestrator.execution.work import SourceMissing, Work
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import check_fields, configure, configure_attack
 from orchestrator.plugins import shipping
 from orchestrator.plugins.preflight import preflight
 from search_spaces.settings import Eps
 from tests.support.tiny_study import RUNTIME, finish, tiny_plan
-from trainables.config import DATASETS, Model, NoModule, registry, trial_key
-from trainables.config.parsing import reopen
-from trainables.config.passes import FORWARD, WEIGHTS
+from trainables.config import DATASETS, Model, NoModule, trial_key
+from trainables.config.entrance.parsing import reopen
+from trainables.config.terms import registry
+from trainables.config.terms.passes import FORWARD, WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -221,7 +222,7 @@ def test_networks_with_them_are_counted(file):
 PROGRAM = """
 import pickle, sys
 job = pickle.loads(open(sys.argv[1], "rb").read())
-from orchestrator.execution.worker import Work
+from orchestrator.execution.work import Work
 from trainables.config import trial_key
 work = Work(job)
 while not work.advance().done:

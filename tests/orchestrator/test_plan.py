@@ -10,12 +10,13 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from analysis.schema import Manifest, Read, Status
+from analysis.manifest import Manifest, Read
+from analysis.schema import Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import SOURCE_SEED, plan
 from orchestrator.planning.settings import configure, resolve
-from orchestrator.record.store import Recorded
+from orchestrator.record.recorded import Recorded
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
 from search_spaces.factor import Level, choice

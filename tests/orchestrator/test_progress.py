@@ -13,8 +13,8 @@ from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.execution import progress
 from orchestrator.execution.progress import SHOWN, Progress
 from orchestrator.planning.expansion import plan
+from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
-from orchestrator.record.store import Recorded
 from search_spaces.study import Picture
 from tests.support.tiny_study import EPOCHS, STUDY, tiny_plan
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.schema import Read, Status
+from analysis.manifest import Read
+from analysis.schema import Status
 from orchestrator.planning.expansion import SOURCE_SEED
-from orchestrator.record.store import Recorded
+from orchestrator.record.recorded import Recorded
 from search_spaces.column import Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL, pgd
 from search_spaces.settings import Eps, Source

@@ -21,8 +21,9 @@ from analysis.load import array as loaded_array
 from analysis.load import load
 from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Status
 from orchestrator.errors import Unavailable
-from orchestrator.execution.worker import Work
-from orchestrator.record.store import Recorded, Store, flatten
+from orchestrator.execution.work import Work
+from orchestrator.record.recorded import Recorded
+from orchestrator.record.store import Store, flatten
 from tests.support.tiny_study import RUNTIME, finish, tiny_plan
 from trainables.checkpoint import pack_weights, unpack_weights
 from trainables.config import TSNE, measurement_key

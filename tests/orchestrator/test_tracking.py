@@ -25,7 +25,7 @@ from mlflow import MlflowClient
 from analysis.schema import Ending
 from orchestrator.errors import Unavailable
 from orchestrator.execution.job import write_failure
-from orchestrator.execution.worker import Work
+from orchestrator.execution.work import Work
 from orchestrator.record.report import End
 from orchestrator.record.store import Store, flatten
 from orchestrator.tracking import mlflow_view

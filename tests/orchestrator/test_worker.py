@@ -19,11 +19,13 @@ from analysis.schema import NEVER, Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution import worker
 from orchestrator.execution.job import Job, write_failure, write_stop
-from orchestrator.execution.worker import Work, Worker
+from orchestrator.execution.work import Work
+from orchestrator.execution.worker import Worker
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.plan import Evaluation, Measurement
+from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End
-from orchestrator.record.store import Recorded, Store
+from orchestrator.record.store import Store
 from search_spaces.factor import Level, choice
 from search_spaces.study import Picture
 from tests.support.tiny_study import DEFENSE, EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.support.shared import weights_once
 from trainables import config
-from trainables.config.registry import MODULE, OneOf
+from trainables.config.terms.registry import MODULE, OneOf
 from trainables.joint import Weights, training_weights
 from trainables.models import Network, build_model
 from trainables.objectives import loss

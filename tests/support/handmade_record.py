@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import load
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
-from trainables.config.registry import ATTACK
+from analysis.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
+from trainables.config.terms.registry import ATTACK
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from orchestrator.execution.job import Job
-from orchestrator.execution.worker import Work
+from orchestrator.execution.work import Work
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.plan import Plan
 from orchestrator.record.store import Store

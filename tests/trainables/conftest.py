@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from trainables.config import registry
-from trainables.config.parsing import reopen
+from trainables.config.entrance.parsing import reopen
+from trainables.config.terms import registry
 
 
 @pytest.fixture(autouse=True)

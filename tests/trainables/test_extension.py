@@ -26,9 +26,9 @@ from tests.support.plugin_parts import (
     tiny,
 )
 from trainables import config
-from trainables.config import registry
-from trainables.config.parsing import ATTACK, reopen
-from trainables.config.registry import MODULE
+from trainables.config.entrance.parsing import ATTACK, reopen
+from trainables.config.terms import registry
+from trainables.config.terms.registry import MODULE
 from trainables.plugins.registration import BadPlugin, Silent, attack, data, model, module, objective, training_attack
 from trainables.trial import Trial
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.plugin_parts import PARTS, Blur, DimModule, blur, registered, tiny
 from trainables import config
-from trainables.config import registry
-from trainables.config.parsing import reopen
+from trainables.config.entrance.parsing import reopen
+from trainables.config.terms import registry
 from trainables.plugins.registration import BadPlugin, Silent, attack, module
 
 pytestmark = pytest.mark.usefixtures("forgotten")

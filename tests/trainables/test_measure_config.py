@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from trainables import config
-from trainables.config.registry import MEASURE
+from trainables.config.terms.registry import MEASURE
 
 DIGITS = config.Data(dataset="digits")
 RESNET = config.TrialConfig(data=DIGITS)

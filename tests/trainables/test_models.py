@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from trainables.config import CAS, CIFS, DATASETS, Model, NoModule, TrialConfig
-from trainables.config.registry import OBJECTIVE
+from trainables.config.terms.registry import OBJECTIVE
 from trainables.joint import joint, training_weights
 from trainables.models import build_model
 from trainables.modules.inserted import Insertion

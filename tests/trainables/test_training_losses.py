@@ -9,7 +9,7 @@ import torch
 
 from trainables import config
 from trainables.config import ALP, AT, CAS, CIFS, DATASETS, MART, TRADES, FeatureMatching, L2Matching, Model, NoModule, Standard
-from trainables.config.registry import OBJECTIVE
+from trainables.config.terms.registry import OBJECTIVE
 from trainables.joint import training_weights
 from trainables.models import build_model
 from trainables.objectives import loss

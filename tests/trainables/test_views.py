@@ -22,7 +22,7 @@ EVERY = [CAS, CIFS, FSR, KWTA, SAP]
 
 def module(spec):
     """The module of ``spec``, with weights far from 0, and features (5, 8, 3, 3)."""
-    from trainables.config.registry import MODULE
+    from trainables.config.terms.registry import MODULE
 
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -10,7 +10,7 @@ from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.case import Case
 from trainables.attacks.run import run_attack
 from trainables.attacks.training.batch import Batch
-from trainables.config.registry import TRAINING_ATTACK
+from trainables.config.terms.registry import TRAINING_ATTACK
 from trainables.joint import attack_weights, final_only
 
 

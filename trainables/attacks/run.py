@@ -8,7 +8,7 @@ from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.surrogate import Surrogate
 from trainables.attacks.case import Case, Sources
-from trainables.config.registry import ATTACK
+from trainables.config.terms.registry import ATTACK
 from trainables.joint import Weights
 
 

@@ -4,7 +4,6 @@ A :class:`TrialConfig` is a frozen value; :func:`trial_key` and :func:`evaluatio
 This package imports no torch, so that a plan of thousands of trials is made at once.
 """
 
-from trainables.config.aim import Aim
 from trainables.config.architecture import Architecture, Place
 from trainables.config.attacks import Attack
 from trainables.config.attacks.base import AttackSpec, Natural, Norm, Sees, View
@@ -14,6 +13,7 @@ from trainables.config.attacks.gradient import CW, DIFGSM, FGSM, MD, MIM, PGD, A
 from trainables.config.attacks.minimal import CWL2, DDN, FAB, Boundary, BrendelBethge, DeepFool
 from trainables.config.canonical import canonical_attack, heads
 from trainables.config.data import DATASETS, Data, DatasetInfo
+from trainables.config.entrance.parsing import reopen
 from trainables.config.identity import (
     attack_key,
     attack_versions,
@@ -25,6 +25,7 @@ from trainables.config.identity import (
     measurement_key,
     measurement_stream,
     older_keys,
+    prefix_family,
     present_versions,
     training_versions,
     trial_key,
@@ -42,10 +43,9 @@ from trainables.config.measure import (
 from trainables.config.model import Model
 from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule, Sigmoid, Softmax, Softplus
 from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
-from trainables.config.parsing import reopen
-from trainables.config.prefix import prefix_family
 from trainables.config.runtime import Runtime
-from trainables.config.spec import Count, NonNegative, Positive, Spec
+from trainables.config.terms.aim import Aim
+from trainables.config.terms.spec import Count, NonNegative, Positive, Spec
 from trainables.config.training import EMA, SWA, Cosine, MultiStep, OneCycle, Precision, Selection, Training
 from trainables.config.training_attack import (
     APGD,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from trainables.config.data import DatasetInfo
-from trainables.config.registry import MODEL, Entry
+from trainables.config.terms.registry import MODEL, Entry
 
 #: Channels of a wide ResNet's stem, and of VGG's stages in widths.
 STEM, VGG_WIDTHS = 16, (1, 2, 4, 8, 8)

@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from trainables.config.registry import DATA, Entry, NameOf
-from trainables.config.spec import Spec
+from trainables.config.terms.registry import DATA, Entry, NameOf
+from trainables.config.terms.spec import Spec
 
 
 class DatasetInfo(NamedTuple):

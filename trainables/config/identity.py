@@ -8,8 +8,9 @@ from itertools import product
 from trainables.config.attacks.base import AttackSpec, Differentiated
 from trainables.config.canonical import canonical_attack
 from trainables.config.measure import Activations, MeasureSpec
-from trainables.config.registry import KINDS, Version, versions
-from trainables.config.spec import Spec
+from trainables.config.terms.registry import KINDS, Version, used_plugins, versions
+from trainables.config.terms.spec import Spec
+from trainables.config.training import MultiStep
 from trainables.config.trial import TrialConfig
 
 #: Versions of what every training, evaluation and measurement goes through, whatever its parts. Raised by hand, as a part's
@@ -66,8 +67,8 @@ def present_versions() -> dict[str, Version]:
 def trial_key(config: TrialConfig, numerics: Mapping[str, Version] | None = None) -> str:
     """Identity of a training: 16 hex digits over the whole configuration and the versions of all that trains it.
 
-    Of a plugin, its code counts, as far as :func:`trainables.config.fingerprint.fingerprint` sees it: what is edited there
-    trains anew. So it is with the keys of attacks and measures. ``numerics``: in place of the present versions.
+    Of a plugin, its code counts, as far as :func:`~trainables.config.terms.fingerprint.fingerprint` sees it: what is edited
+    there trains anew. So it is with the keys of attacks and measures. ``numerics``: in place of the present versions.
     """
     return _key("trial", config.model_dump(mode="json"), numerics or training_versions(config))
 
@@ -112,6 +113,19 @@ def _older(now: Mapping[str, Version]) -> Iterator[tuple[dict[str, Version], tup
         old = dict(zip(now, combination, strict=True))
         if changed := tuple(name for name, version in old.items() if version != now[name]):
             yield old, changed
+
+
+def prefix_family(config: TrialConfig) -> str | None:
+    """What a training has in common with its prefixes, and with those that it is a prefix of; None where there are none.
+
+    Of one family the longer training has, after as many epochs, the weights of the shorter one: they differ in epochs alone,
+    and nothing in an epoch depends on how many there will be. A cosine or a cycle is stretched over all of them, patience may
+    end the longer one before, and what a plugin looks at is not known.
+    """
+    training = config.training
+    if not isinstance(training.schedule, MultiStep) or training.patience is not None or used_plugins(config):
+        return None
+    return trial_key(config.model_copy(update={"training": training.model_copy(update={"epochs": 0})}))
 
 
 def begins(short: AttackSpec, long: AttackSpec) -> bool:

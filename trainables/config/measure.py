@@ -6,9 +6,9 @@ from pydantic import Field
 
 from trainables.config.attacks import Attack
 from trainables.config.attacks.base import AttackSpec, Natural
-from trainables.config.passes import FORWARD
-from trainables.config.registry import MEASURE, OneOf
-from trainables.config.spec import Count, Named, Positive
+from trainables.config.terms.passes import FORWARD
+from trainables.config.terms.registry import MEASURE, OneOf
+from trainables.config.terms.spec import Count, Named, Positive
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
 

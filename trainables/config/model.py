@@ -6,8 +6,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from trainables.config.architecture import Architecture
-from trainables.config.registry import MODEL, NameOf
-from trainables.config.spec import Count, Positive, Spec
+from trainables.config.terms.registry import MODEL, NameOf
+from trainables.config.terms.spec import Count, Positive, Spec
 
 
 class Model(Spec):

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from trainables.config.architecture import Place, convolution
-from trainables.config.registry import MODULE, OneOf
-from trainables.config.spec import Count, Named, NonNegative, Positive, Spec
+from trainables.config.terms.registry import MODULE, OneOf
+from trainables.config.terms.spec import Count, Named, NonNegative, Positive, Spec
 
 #: Channels inside FSR's nets, and hidden units of CIFS's probe.
 FSR_CHANNELS, CIFS_HIDDEN = 64, 128

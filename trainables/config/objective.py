@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.config.passes import FORWARD, WEIGHTS
-from trainables.config.registry import OBJECTIVE, OneOf
-from trainables.config.spec import Count, Named, NonNegative, Positive
+from trainables.config.terms.passes import FORWARD, WEIGHTS
+from trainables.config.terms.registry import OBJECTIVE, OneOf
+from trainables.config.terms.spec import Count, Named, NonNegative, Positive
 
 #: Probability taken from the true class and shared out evenly among the others, as Feature Scattering does (its public code).
 LabelSmoothing = Annotated[float, Field(ge=0, le=0.5)]

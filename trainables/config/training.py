@@ -6,7 +6,7 @@ from pydantic import Field
 
 from trainables.config.attacks import Attack
 from trainables.config.attacks.gradient import PGD
-from trainables.config.spec import Count, NonNegative, Positive, Spec
+from trainables.config.terms.spec import Count, NonNegative, Positive, Spec
 
 #: What a network's layers compute in.
 Precision = Literal["fp32", "bf16"]

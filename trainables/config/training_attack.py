@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.passes import FORWARD, counted_by_fields
-from trainables.config.registry import TRAINING_ATTACK, OneOf
-from trainables.config.spec import Count, Named, NonNegative, Positive
+from trainables.config.terms.passes import FORWARD, counted_by_fields
+from trainables.config.terms.registry import TRAINING_ATTACK, OneOf
+from trainables.config.terms.spec import Count, Named, NonNegative, Positive
 
 #: Which batch statistics the network has during the attack: its running ones, or those of the attacked batch.
 BatchNorm = Literal["eval", "train"]

@@ -10,7 +10,7 @@ from trainables.config.data import Data
 from trainables.config.model import Model
 from trainables.config.module import CIFS, Module, NoModule
 from trainables.config.objective import AT, PCL, Objective
-from trainables.config.spec import Spec
+from trainables.config.terms.spec import Spec
 from trainables.config.training import SWA, Selection, Training
 from trainables.config.training_attack import TrainingAttack, TrainingPGD
 

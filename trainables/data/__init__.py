@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 
 from trainables import config
-from trainables.config.registry import DATA
+from trainables.config.terms.registry import DATA
 from trainables.data.augment import augment
 from trainables.data.batches import batches_per_epoch, evaluation_batches, training_batches
 from trainables.data.examples import DataNotFound, DataSource, Examples

@@ -5,7 +5,7 @@ A measure is a function ``(spec, subject)`` to named arrays. Read ``subject`` fi
 
 from trainables import config
 from trainables.attacks.building_blocks.gradient import frozen
-from trainables.config.registry import MEASURE
+from trainables.config.terms.registry import MEASURE
 from trainables.measures.accuracy import class_accuracy, top_k_accuracy
 from trainables.measures.subject import Array, Subject
 from trainables.rng import generator

@@ -3,7 +3,7 @@
 import torch
 
 from trainables import config
-from trainables.config.registry import MODEL, MODULE
+from trainables.config.terms.registry import MODEL, MODULE
 from trainables.models.network import Network
 from trainables.rng import derive
 

@@ -8,7 +8,7 @@ of its own is a class of :class:`Learner`. Which one a specification means stand
 from torch import Tensor
 
 from trainables import config
-from trainables.config.registry import OBJECTIVE
+from trainables.config.terms.registry import OBJECTIVE
 from trainables.joint import training_weights
 from trainables.models import Network
 from trainables.objectives.learner import Learner

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainables import config
-from trainables.config.registry import MODULE
+from trainables.config.terms.registry import MODULE
 from trainables.outputs import Outputs
 
 

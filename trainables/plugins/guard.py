@@ -11,7 +11,7 @@ from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import frozen
 from trainables.attacks.case import Case
 from trainables.attacks.training.batch import Adversarial, Batch
-from trainables.config.registry import BadPlugin
+from trainables.config.terms.registry import BadPlugin
 
 #: How far beyond eps rounding may lead, in shares of it.
 SLACK = 1e-3

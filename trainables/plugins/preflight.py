@@ -13,8 +13,8 @@ from torch import Tensor
 from trainables import config
 from trainables.attacks import run_attack, training_attack
 from trainables.attacks.building_blocks.surrogate import draws
-from trainables.config import registry
-from trainables.config.registry import BadPlugin, Entry, Kind
+from trainables.config.terms import registry
+from trainables.config.terms.registry import BadPlugin, Entry, Kind
 from trainables.joint import attack_weights, training_weights
 from trainables.models import Network, build_model
 from trainables.objectives import build_learner

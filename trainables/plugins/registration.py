@@ -15,11 +15,11 @@ decorated with that specification::
 From there on it is used like a built-in: ``--set module.name=dim --set module.by=0.9``. The file is a study file given by
 ``--study-file``, or a module of a package that the entry point group ``advsweep.plugins`` names. A package whose specifications
 shall be known without importing torch names its implementations instead, as built-ins do; see
-:func:`trainables.config.lazy.plugin`.
+:func:`trainables.config.entrance.lazy.plugin`.
 
-Its code goes into the keys of all that it is in, as far as :func:`trainables.config.fingerprint.fingerprint` sees it;
+Its code goes into the keys of all that it is in, as far as :func:`trainables.config.terms.fingerprint.fingerprint` sees it;
 ``version`` of a decorator is to be raised by hand where something changes that it does not see. Every decorator raises
-:class:`~trainables.config.registry.BadPlugin` for a name that is taken and for what is not of its kind.
+:class:`~trainables.config.terms.registry.BadPlugin` for a name that is taken and for what is not of its kind.
 """
 
 import sys
@@ -32,12 +32,12 @@ from trainables import config
 from trainables.attacks import Adversarial, Attacked, Batch, Case
 from trainables.config import Architecture, DatasetInfo, Sees
 from trainables.config.attacks.base import AttackSpec, Differentiated, Expected, Linf, Normed, Scored
-from trainables.config.fingerprint import fingerprint
-from trainables.config.lazy import checked_name, checked_word, enter
+from trainables.config.entrance.lazy import checked_name, checked_word, enter
 from trainables.config.measure import MeasureSpec
 from trainables.config.module import Predicting, Silent
 from trainables.config.objective import Trained
-from trainables.config.registry import (
+from trainables.config.terms.fingerprint import fingerprint
+from trainables.config.terms.registry import (
     ATTACK,
     DATA,
     MEASURE,

@@ -4,7 +4,7 @@ from torch import Generator, Tensor, nn
 
 from trainables import config
 from trainables.attacks.training.batch import Adversarial, Batch
-from trainables.config.registry import TRAINING_ATTACK
+from trainables.config.terms.registry import TRAINING_ATTACK
 from trainables.joint import attack_weights
 
 

@@ -14,7 +14,7 @@ from pkgutil import iter_modules
 from typing import Annotated
 
 from trainables.config.attacks.base import AttackSpec
-from trainables.config.registry import ATTACK, OneOf
+from trainables.config.terms.registry import ATTACK, OneOf
 
 # Every file of this folder registers what is in it: for a new attack, a new file is enough.
 for _file in iter_modules(__path__, f"{__name__}."):

@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.config.aim import PATTERN, Aim
-from trainables.config.passes import FORWARD, counted_by_fields
-from trainables.config.registry import ATTACK
-from trainables.config.spec import Count, Named, NonNegative
+from trainables.config.terms.aim import PATTERN, Aim
+from trainables.config.terms.passes import FORWARD, counted_by_fields
+from trainables.config.terms.registry import ATTACK
+from trainables.config.terms.spec import Count, Named, NonNegative
 
 #: How a change is measured: its largest pixel, its Euclidean length, the sum of its pixels.
 Norm = Literal["linf", "l2", "l1"]
@@ -70,7 +70,7 @@ class AttackSpec(Named):
         return 2
 
     def passes(self, classes: int) -> float:
-        """Passes of one image that nothing breaks, among so many ``classes``; see :mod:`trainables.config.passes`."""
+        """Passes of one image that nothing breaks, among so many ``classes``; see :mod:`trainables.config.terms.passes`."""
         return counted_by_fields(self)
 
     def check_inner(self, path: str, why: str) -> None:

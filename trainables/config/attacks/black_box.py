@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from trainables.config.attacks.base import Linf, Normed, Scored, Sees
-from trainables.config.passes import FORWARD
-from trainables.config.registry import ATTACK
-from trainables.config.spec import Count, Positive
+from trainables.config.terms.passes import FORWARD
+from trainables.config.terms.registry import ATTACK
+from trainables.config.terms.spec import Count, Positive
 
 
 @ATTACK.built_in

@@ -8,8 +8,8 @@ from trainables.config.attacks.base import AttackSpec, Differentiated, Normed, S
 from trainables.config.attacks.black_box import Square
 from trainables.config.attacks.gradient import AutoPGD
 from trainables.config.attacks.minimal import FAB
-from trainables.config.registry import ATTACK, OneOf
-from trainables.config.spec import Count
+from trainables.config.terms.registry import ATTACK, OneOf
+from trainables.config.terms.spec import Count
 from trainables.config.training_attack import TrainingAttack
 
 

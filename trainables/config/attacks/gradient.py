@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from trainables.config.attacks.base import Differentiated, Expected, Linf, Normed, Share
-from trainables.config.registry import ATTACK
-from trainables.config.spec import Count, NonNegative, Positive
+from trainables.config.terms.registry import ATTACK
+from trainables.config.terms.spec import Count, NonNegative, Positive
 
 
 @ATTACK.built_in

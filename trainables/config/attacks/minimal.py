@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trainables.config.attacks.base import Differentiated, Norm, Normed, Sees
-from trainables.config.passes import FORWARD
-from trainables.config.registry import ATTACK
-from trainables.config.spec import Count, NonNegative, Positive
+from trainables.config.terms.passes import FORWARD
+from trainables.config.terms.registry import ATTACK
+from trainables.config.terms.spec import Count, NonNegative, Positive
 
 
 @ATTACK.built_in

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-from trainables.config.spec import Named, Spec
+from trainables.config.terms.spec import Named, Spec
 
 N = TypeVar("N", bound=Named)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from trainables.config.attacks.base import AttackSpec
-from trainables.config.fingerprint import fingerprint, fingerprint_of_file
+from trainables.config.entrance.parsing import reopen
 from trainables.config.measure import MeasureSpec
 from trainables.config.module import Predicting, Silent
 from trainables.config.objective import Trained
-from trainables.config.parsing import reopen
-from trainables.config.registry import (
+from trainables.config.terms.fingerprint import fingerprint, fingerprint_of_file
+from trainables.config.terms.registry import (
     ATTACK,
     MEASURE,
     MODULE,
@@ -25,7 +25,7 @@ from trainables.config.registry import (
     Origin,
     restorable,
 )
-from trainables.config.spec import Named
+from trainables.config.terms.spec import Named
 from trainables.config.training_attack import Bounded
 
 N = TypeVar("N", bound=Named)

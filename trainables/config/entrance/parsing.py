@@ -7,7 +7,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from trainables.config.attacks import Attack
 from trainables.config.measure import Measure
-from trainables.config.registry import NameOf, OneOf
+from trainables.config.terms.registry import NameOf, OneOf
 from trainables.config.trial import TrialConfig
 
 #: As they are recorded.
