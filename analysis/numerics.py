@@ -14,7 +14,7 @@ Versions = Mapping[str, int | str]
 
 def changed(recorded: str | None, present: Versions) -> tuple[str, ...]:
     """Which versions in ``recorded`` JSON differ from the ``present`` ones; what is not known at present does not count."""
-    read: Mapping[str, Any] = json.loads(recorded) if recorded and present else {}
+    read: Mapping[str, Any] = json.loads(recorded) if isinstance(recorded, str) and recorded and present else {}
     versions: Versions = read.get("numerics", read)  # of a trial they stand among the versions of libraries
     return tuple(name for name, version in versions.items() if present.get(name, version) != version)
 

@@ -12,8 +12,8 @@ from orchestrator.api.terms import STORAGE
 
 if TYPE_CHECKING:
     from analysis.tables import Table
-    from orchestrator.api.plans import SweepResult
     from orchestrator.api.observer import Synced
+    from orchestrator.api.plans import SweepResult
     from orchestrator.cost.estimate import Estimate
     from orchestrator.planning.plan import Plan
 

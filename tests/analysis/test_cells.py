@@ -77,7 +77,7 @@ def test_a_measure_may_show_its_median(storage: Storage) -> None:
     storage.trial("c0")
     storage.measured("c0", "sensitivity", (4,), [1.0, 2.0, np.nan, 6.0])
     column = ManifestColumn("Sensitivity", False, kind="measure", array="sensitivity", statistic="median")
-    assert only(table(storage, {"Sensitivity": {"": "m"}}, column)) == [2]
+    assert only(table(storage, arm(measures={"Sensitivity": "m"}), column)) == [2]
 
 
 def test_accuracy_on_a_class_is_the_lowest_over_attacks(storage: Storage) -> None:

@@ -52,7 +52,7 @@ def test_what_is_not_there_yet_is_an_empty_frame(storage: Storage) -> None:
 def test_accuracy_by_steps_and_by_eps_comes_from_one_evaluation(storage: Storage) -> None:
     storage.trial("a0")
     spec = {"name": "pgd", "iterations": 2, "restarts": 2, "beta_atk": "2"}
-    storage.evaluation("a0", "PGD2", "1000", spec=spec, broken=[NEVER, 0, 2, 4])
+    storage.evaluation("a0", "PGD2", "1000", spec=spec, broken=[NEVER, 0, 2, 4], gradient_steps=4)
     storage.evaluation("a0", "natural", "1111")
     storage.evaluation("a0", "FGSM2", "1100", distance=[np.inf, 0.3, 0.1, 0.0])
     found = frames(storage.load(), manifest(arm("CAS", ["a0"], betas=["2"])), "last")

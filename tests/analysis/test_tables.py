@@ -178,7 +178,7 @@ def test_every_seed_that_is_missing_says_why(storage: Storage) -> None:
 def test_a_seed_that_a_search_stopped_is_left_out_whatever_was_found_of_it(storage: Storage) -> None:
     storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2)
     storage.evaluated("a1", natural=5, FGSM0=3, PGD0=1)
-    storage.trial("a1", "stopped", "stopped early after epoch 3 of 5", epochs=3)
+    storage.trial("a1", "early-stopped", "stopped early after epoch 3 of 5", epochs=3)
     row = rows(table(storage, manifest(arm("CAS", ["a0", "a1"]))))["CAS",]
     assert row.notes == ("seed 1: stopped early after epoch 3 of 5",)
     assert (means(row), row.seeds) == ([90, 60, 20], (0,))

@@ -325,13 +325,13 @@ def test_what_is_not_known_does_not_count_in_an_estimate(file, store):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"gate"] = "gate"', '"cas"] = "cas"', "module 'cas': the name is one of the house's; choose another"),
+        ('"gate"] = "gate"', '"cas"] = "cas"', "module 'cas': the name is a built-in's; choose another"),
         (
             "plugins.InsertedModule",
             "nn.Module",
             "module 'gate': must be a class of InsertedModule, and is the class",
         ),
-        ("plugins.Silent", "plugins.Trained", "module Gate: its configuration must derive from Silent or Predicting"),
+        ("plugins.Silent", "plugins.Trained", "module Gate: its specification must derive from Silent or Predicting"),
         ("plugins.module(Gate)", "plugins.modul(Gate)", "AttributeError: module 'trainables.plugins' has no attri"),
     ],
 )

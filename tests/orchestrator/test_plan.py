@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from dataclasses import fields, replace
-from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -38,7 +37,6 @@ from trainables.config import (
     TSNE,
     Activations,
     AsTraining,
-    Attack,
     AutoAttack,
     AutoPGD,
     AvgPGD,
@@ -49,7 +47,6 @@ from trainables.config import (
     DeepFool,
     Dimensions,
     InfoFeature,
-    Measure,
     NAttack,
     Natural,
     Noise,
@@ -68,6 +65,7 @@ from trainables.config import (
     measurement_key,
     trial_key,
 )
+from trainables.config.terms import registry
 
 VANILLA, CAS, CIFS_ARM = 0, 1, 2
 BETAS = ("0", "2", "inf-1")
@@ -603,7 +601,7 @@ def test_an_evaluation_costs_the_attacks_steps(attack, passes):
 
 
 def test_every_attack_has_a_cost():
-    names = {cls.model_fields["name"].default for cls in get_args(get_args(Attack)[0])}
+    names = {*registry.ATTACK.built_ins}
     shown = next(m for m in test_an_evaluation_costs_the_attacks_steps.pytestmark if m.name == "parametrize").args[1]
     assert {attack.name for attack, _ in shown} == names
 
@@ -741,7 +739,7 @@ def test_a_measurement_costs_its_attacks_and_its_own_passes(measure, passes):
 
 
 def test_every_measure_has_a_cost():
-    names = {cls.model_fields["name"].default for cls in get_args(get_args(Measure)[0])}
+    names = {*registry.MEASURE.built_ins}
     marks = test_a_measurement_costs_its_attacks_and_its_own_passes.pytestmark
     shown = next(m for m in marks if m.name == "parametrize").args[1]
     assert {measure.name for measure, _ in shown} == names

@@ -58,6 +58,7 @@ def epoch_row(epoch, **changed):
 def evaluation_row(key="e1", head="final", **changed):
     row = {"evaluation": key, "trial": "a1", "checkpoint": "best", "epoch": 2, "attack": "k", "attack_name": "pgd"}
     row |= {"attack_spec": "{}", "beta_atk": "2", "head": head, "accuracy": 0.5, "ranks": np.array([0, 9], np.uint16)}
+    row |= {"sees": "gradients", "iterates": True, "ensemble": False, "gradient_steps": 20, "numerics": "{}"}
     row |= {"complete": False, "broken": np.array([65535, 3], np.uint16), "distance": None}
     return row | {"class_accuracy": [0.5, 0.25], "seconds": 1.0, "finished": NOW} | changed
 

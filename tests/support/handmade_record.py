@@ -99,7 +99,7 @@ class Storage:
             "attack": attack,
             "attack_spec": json.dumps(spec or {"name": attack}),
             "head": head,
-            **traits((spec or {}).get("name", attack)),
+            **traits(spec["name"] if isinstance(spec, dict) else attack),
         }
         row |= {
             "accuracy": right.count("1") / len(right) if accuracy is None else accuracy,

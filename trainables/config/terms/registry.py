@@ -151,7 +151,7 @@ def used(spec: Any) -> Iterator[Entry]:
         yield from used(getattr(spec, "parts", ()))
         for name, info in type(spec).model_fields.items():
             value = getattr(spec, name)
-            yield from (mark.kind.entries[value] for mark in info.metadata if isinstance(mark, NameOf))
+            yield from (m.kind.entries[value] for m in info.metadata if isinstance(m, NameOf) and value in m.kind.entries)
             yield from used(value)
 
 
