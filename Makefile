@@ -30,7 +30,7 @@ format: .venv/installed-test
 
 # Warnings are errors: a link that leads nowhere, a page that is in no menu.
 docs: .venv/installed-docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf .venv advsweep-results site
