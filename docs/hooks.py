@@ -44,7 +44,7 @@ def commands_page() -> str:
 def _command(command: Any, name: str, parent: Any) -> str:
     context = command.context_class(command, info_name=name, parent=parent)
     records = [parameter.get_help_record(context) for parameter in command.params]
-    rows = [f"| `{_cell(usage)}` | {_cell(meaning)} |" for usage, meaning in filter(None, records)]
+    rows = [f"| `{usage}` | {_cell(meaning)} |" for usage, meaning in filter(None, records)]
     lines = [f"## advsweep {name}", "", _paragraphs(command.help or ""), "", "| | meaning |", "|---|---|", *rows, ""]
     return "\n".join(lines)
 

@@ -71,10 +71,12 @@ def test_documented_commands_and_options_exist(page):
 OTHERS = {"--head", "--strict", "--version", "--workers"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)  # it names what was
 def test_options_named_in_passing_exist(page):
     every = set().union(*OPTIONS.values()) | OTHERS
-    named = {option for block, line in CODE.findall(page.read_text(encoding="utf-8")) for option in OPTION.findall(block or line)}
+    named = {
+        option for block, line in CODE.findall(page.read_text(encoding="utf-8")) for option in OPTION.findall(block or line)
+    }
     assert named <= every, f"no command has {', '.join(sorted(named - every))}"
 
 
