@@ -18,7 +18,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_the_notebook_runs_and_has_no_outputs(tmp_path, monkeypatch, capsys):
     storage = Storage(tmp_path / "advsweep-results")
     for trial in ("v0", "c0"):
-        row = {"trial": trial, "status": "finished", "epochs": 5, "best_epoch": 5, "seed": 0, "config": "{}", "versions": "{}"}
+        row = {"trial": trial, "status": "finished", "epochs": 5, "best_epoch": 5, "seed": 0, "versions": "{}"}
+        row |= {"config": json.dumps({"training": {"epochs": 5}})}
         storage.table(f"trials/{trial}/trial.parquet", TRIAL, [row])
         storage.evaluation(trial, "natural", share(9), numerics="{}")
         storage.evaluation(trial, "FGSM0", share(6), numerics="{}")
