@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all check format clean
+.PHONY: demo test test-all check format docs clean
 
 demo: .venv/installed
 	$(BIN)/advsweep run cifs/robustness --profile demo
@@ -28,8 +28,12 @@ format: .venv/installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Warnings are errors: a link that leads nowhere, a page that is in no menu.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf .venv advsweep-results
+	rm -rf .venv advsweep-results site
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "advsweep needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -42,4 +46,8 @@ clean:
 
 .venv/installed-test: .venv/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	touch .venv/installed $@
+
+.venv/installed-docs: .venv/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	touch .venv/installed $@

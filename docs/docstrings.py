@@ -1,0 +1,26 @@
+"""Docstrings as the documentation shows them: references as code, shortened as they ask for, and examples as code blocks."""
+
+import re
+from typing import Any
+
+from griffe import Extension, Object
+
+#: ``:func:`~package.module.name```, with one backtick or with two.
+_REFERENCE = re.compile(r":(?:class|func|meth|mod|data|attr):`(~?)\.?([\w.]+)`")
+
+#: From a prompt to the next empty line.
+_EXAMPLE = re.compile(r"^( *)>>> .*?(?=\n *\n|\Z)", re.MULTILINE | re.DOTALL)
+
+
+class Docstrings(Extension):
+    """Turns what docstrings are written in into Markdown."""
+
+    def on_object(self, *, obj: Object, **_: Any) -> None:
+        if obj.docstring:
+            obj.docstring.value = as_markdown(obj.docstring.value)
+
+
+def as_markdown(text: str) -> str:
+    """A docstring with references and examples that Markdown understands."""
+    text = _REFERENCE.sub(lambda m: f"`{m[2].rpartition('.')[2] if m[1] else m[2]}`", text)
+    return _EXAMPLE.sub(lambda m: f"{m[1]}```pycon\n{m[0]}\n{m[1]}```", text)

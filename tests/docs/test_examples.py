@@ -1,0 +1,66 @@
+"""The examples: the notebook's cells run in turn, the studies can be planned, the packages of plugins and scripts are whole."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+import advsweep
+from analysis.schema import NEVER, TRIAL
+from tests.support.handmade_record import Storage, arm, manifest, share
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_notebook_runs_and_has_no_outputs(tmp_path, monkeypatch, capsys):
+    storage = Storage(tmp_path / "advsweep-results")
+    for trial in ("v0", "c0"):
+        row = {"trial": trial, "status": "finished", "epochs": 5, "best_epoch": 5, "seed": 0, "versions": "{}"}
+        row |= {"config": json.dumps({"training": {"epochs": 5}})}
+        storage.table(f"trials/{trial}/trial.parquet", TRIAL, [row])
+        storage.evaluation(trial, "natural", share(9), numerics="{}")
+        storage.evaluation(trial, "FGSM0", share(6), numerics="{}")
+        broken = [NEVER] * 5 + [0, 1, 2, 3, 4]
+        storage.evaluation(trial, "PGD0", share(5), spec={"name": "pgd"}, broken=broken, numerics="{}")
+    study = manifest(arm("Vanilla", ["v0"]), arm("CIFS", ["c0"]), study="cifs/table-1", aliases=("robustness",))
+    storage.manifest(study)
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((EXAMPLES / "notebooks" / "table_and_plot.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["outputs"] for cell in code] == [[]] * len(code)
+    names: dict[str, object] = {}
+    with mpl.rc_context({"backend": "agg"}):
+        for cell in code:
+            exec("".join(cell["source"]), names)
+        axes = names["plt"].gca()
+        lines = {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
+        names["plt"].close("all")
+    assert lines.keys() == {"Vanilla", "CIFS"}
+    assert lines["CIFS"][0] == pytest.approx(90)
+    assert "Vanilla" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "trials"), [("beta.toml", "example/beta", 8), ("objectives.py", "example/objectives", 12)]
+)
+def test_studies_can_be_planned(file, name, trials, tmp_path):
+    made = advsweep.plan(name, profile="demo", study_files=[EXAMPLES / "studies" / file], storage=str(tmp_path / "none"))
+    assert len(made.trials) == trials
+
+
+def test_the_package_of_plugins_passes_its_own_tests(monkeypatch):
+    package = EXAMPLES / "plugin_package"
+    monkeypatch.setenv("PYTHONPATH", f"{package / 'src'}:{EXAMPLES.parent}")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", package / "tests"]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
+def test_the_cluster_script_says_how_it_is_used():
+    done = subprocess.run(["bash", EXAMPLES / "cluster" / "run.sh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "head | worker HEAD:6379" in done.stderr
