@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from analysis.schema import Status as State
 from orchestrator.api.terms import STORAGE, CheckpointName, Files, as_paths
 from orchestrator.authoring.study_files import load as load_studies
 from orchestrator.errors import BadInput, Unavailable
@@ -128,29 +129,30 @@ def status(storage: str = STORAGE) -> Status:
 
     >>> import advsweep
     >>> advsweep.status("results").trials
-    {'finished': 4, 'unfinished': 0, 'stopped': 0, 'failed': 0}
+    {'finished': 4, 'unfinished': 0, 'early-stopped': 0, 'failed': 0}
     """
     store = existing_store(storage)
     index = store.index(store.trials())
     manifests = store.manifests()
-    states = ("finished", "unfinished", "stopped", "failed")
     names = {key: label for m in manifests for key, label in m.beside.items()}
     names |= {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
     return Status(
-        trials={state: sum(r.status == state for r in index.values()) for state in states},
+        trials={state.value: sum(r.status == state for r in index.values()) for state in State},
         evaluations=sum(len(r.evaluations) for r in index.values()),
         studies=[
             {
                 "study": m.study,
                 "variant": m.variant,
                 "trials": len(m.trials),
-                "finished": sum(index[key].status == "finished" for key in m.trials if key in index),
+                "finished": sum(index[key].status == State.FINISHED for key in m.trials if key in index),
                 "created": m.created,
             }
             for m in manifests
         ],
         failed=[
-            {"trial": key, "arm": names.get(key, ""), "reason": r.reason} for key, r in index.items() if r.status == "failed"
+            {"trial": key, "arm": names.get(key, ""), "reason": r.reason}
+            for key, r in index.items()
+            if r.status == State.FAILED
         ],
     )
 

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from analysis.schema import Status
 from orchestrator.cli.options import DataDir, Json, Names, StudyOptions, with_options
 from orchestrator.cli.printing import Printer, out, print_counts, print_hours, print_json, print_tables, storage_option
 
@@ -73,7 +74,7 @@ def _print_trials(made: "Plan") -> None:
     table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
     for t in made.trials:
         epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
-        there = t.recorded.status if t.recorded.status in ("finished", "failed") else epochs
+        there = t.recorded.status if t.recorded.status in (Status.FINISHED, Status.FAILED) else epochs
         arm = next(iter(t.arms.values()))
         table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
     Console().print(table)

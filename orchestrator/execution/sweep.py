@@ -181,6 +181,7 @@ def _look_ahead(store: Store, options: Options) -> None:
         mlflow_view.connect(uri)
     if options.optuna:
         open_storage(options.optuna)
+    store.check_place()
     if store.exists():
         store.create()
         with store.exclusively("run"):

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,16 @@ class Store:
     def root(self) -> str:
         """Path of the storage on its file system."""
         return self._root
+
+    def check_place(self) -> None:
+        """Check that there can be a storage here, without making it.
+
+        Raises:
+            Unavailable: on this machine's disks, what it would lie in is a file.
+        """
+        place = next(p for p in (Path(self._root), *Path(self._root).parents) if p.exists())
+        if self.local and not place.is_dir():
+            raise Unavailable(f"--storage {self.uri!r} cannot be written: {str(place)!r} is not a folder")
 
     def create(self) -> None:
         """Make the storage if it is not there, and see that it can be written.

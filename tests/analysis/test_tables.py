@@ -278,3 +278,15 @@ def test_the_papers_best_and_worst_training_stand_beside_ours(storage: Storage, 
     csv = pd.read_csv(io.StringIO(to_csv(made)))
     natural_csv = csv[csv["column"] == "Natural"].set_index("statistic")["paper"]
     assert natural_csv.groupby(level=0).first().to_dict() == {"mean": 88.0, "best": 90.6, "worst": 89.9, "seed": 88.0}
+
+
+def test_numbers_of_older_numerics_are_shown_and_marked(storage: Storage) -> None:
+    storage.evaluated("old", natural=9, FGSM0=6, PGD0=2)
+    storage.trial("old", versions='{"torch": "2", "numerics": {"training": 1, "module \'cas\'": 1}}')
+    study = replace(manifest(arm("CAS", ["new"])), older={"new": ("old",)})
+    made = build(storage.load(), study, checkpoint="last", over_beta="minimum", present={"training": 1, "module 'cas'": 2})
+    row = rows(made)["CAS",]
+    assert means(row) == [90, 60, 20]
+    assert row.notes == ("seed 0: recorded under an older numerics of module 'cas'",)
+    newest = build(storage.load(), study, checkpoint="last", over_beta="minimum", present={"training": 1, "module 'cas'": 1})
+    assert rows(newest)["CAS",].notes == ()

@@ -8,7 +8,8 @@ import pytest
 
 import advsweep
 
-pytestmark = pytest.mark.timeout(600)
+# In one process, in order: they share a folder.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.ray, pytest.mark.xdist_group("api")]
 
 #: Each needs what those before it have made.
 ORDER = (

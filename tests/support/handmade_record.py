@@ -53,8 +53,16 @@ class Storage:
             table = table.append_column(name, pa.array([row.get(name) for row in rows]))
         pq.write_table(table, file)
 
-    def trial(self, key: str, status: str = "finished", reason: str = "", epochs: int = 5, **config: Any) -> None:
-        """Write trial.parquet and, for the epochs it finished, epochs.parquet."""
+    def trial(
+        self,
+        key: str,
+        status: str = "finished",
+        reason: str = "",
+        epochs: int = 5,
+        versions: str | None = None,
+        **config: Any,
+    ) -> None:
+        """Write trial.parquet and, for the epochs it finished, epochs.parquet. ``versions``: as JSON."""
         row = {
             "trial": key,
             "status": status,
@@ -62,6 +70,7 @@ class Storage:
             "epochs": epochs,
             "best_epoch": epochs,
             "seed": 0,
+            "versions": versions,
             "created": NOW,
         }
         row |= {

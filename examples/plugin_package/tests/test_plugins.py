@@ -2,9 +2,9 @@
 
 import advsweep_corners.plugins as mine
 import torch
+from trainables.config.registry import ATTACK, MODULE
 
 from trainables import config
-from trainables.config.registry import ATTACK, MODULE
 from trainables.plugins.preflight import preflight
 
 #: A small network on handwritten digits with the gate.
