@@ -42,11 +42,11 @@ def test_an_attack_becomes_a_column_that_stays(copied):
     assert columns(copied) == before_columns | {ATTACK, "noise(restarts=2)"}
 
 
-@MINUTES
+@pytest.mark.timeout(700)
 @pytest.mark.ray
 def test_the_checklist_is_run_and_shown(copied):
     command = ("check", STUDY, *TINY, "--cpus-per-trial", "1", "--storage", copied, "--json")
-    checked = advsweep(*command)
+    checked = advsweep(*command, seconds=600)
     assert f"{TRIALS} measurements" in checked.err.splitlines()[0]
     found = json.loads(checked.out)[STUDY]
     assert len(found) == TRIALS
