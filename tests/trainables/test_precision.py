@@ -26,7 +26,8 @@ MODULES = [
 def trial(module=NONE, model="resnet-10", precision="fp32", **runtime):
     spec = config.TrialConfig(
         data=config.Data(dataset="digits", validation=0.1, crop=1, flip=False, examples=128),
-        model=config.Model(name=model, width=4),
+        # Not narrower: see Runtime.layout.
+        model=config.Model(name=model, width=8),
         module=module,
         attack=config.TrainingPGD(eps=0.125, step=0.0625, iterations=2),
         training=config.Training(epochs=3, batch_size=50, lr=0.05, precision=precision),
