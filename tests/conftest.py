@@ -20,7 +20,9 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    share_in(tmp_path_factory, "PYTEST_XDIST_WORKER" in os.environ)
+    own = tmp_path_factory.getbasetemp()
+    # A worker of xdist has its own folder below the run's.
+    share_in(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

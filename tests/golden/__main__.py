@@ -2,9 +2,12 @@
 
 import json
 import sys
+import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from tests.support.shared import share_in
 
 HERE = Path(__file__).parent
 
@@ -31,4 +34,6 @@ def main(action: str, kind: str, *rest: str) -> int:
     return bool(differ)
 
 
-sys.exit(main(*sys.argv[1:]))
+with tempfile.TemporaryDirectory() as folder:
+    share_in(Path(folder))
+    sys.exit(main(*sys.argv[1:]))

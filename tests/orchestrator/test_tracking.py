@@ -341,7 +341,7 @@ def test_a_run_follows_its_trial(client, reader, store):
     assert view.sync(live={CAS}, only={CAS}) == 1
     run = find(reader, store)[CAS]
     assert (run.info.status, len(history(reader, run)["lr"])) == ("RUNNING", 2)
-    while not work.advance()["done"]:
+    while not work.advance().done:
         pass
     assert view.sync(live={CAS}, only={CAS}) == 1  # it is evaluated while its trial is finished
     assert find(reader, store)[CAS].info.status == "RUNNING"

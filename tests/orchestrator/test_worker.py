@@ -17,7 +17,6 @@ from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
 from analysis.load import load
 from analysis.schema import NEVER, Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
-from orchestrator.execution import worker
 from orchestrator.execution.job import Job, write_failure, write_stop
 from orchestrator.execution.work import Work
 from orchestrator.execution.worker import Worker
@@ -270,7 +269,7 @@ def test_distances_are_recorded(job):
 
 
 def transferred(job, source, checkpoint="last"):
-    attack = Transfer(source=source, checkpoint=checkpoint, attack=PGD(eps=0.1, step=0.05, iterations=3))
+    attack = Transfer(source=source, checkpoint=checkpoint, attack=PGD(eps=0.3, step=0.1, iterations=5))
     return replace(job, evaluations=(Evaluation.of(job.key, attack, "last", "transfer", complete=True),))
 
 
@@ -374,7 +373,7 @@ def test_only_the_weights_of_the_best_and_the_last_epoch_are_kept(job, first_is_
 
 
 def test_evaluations_are_reported_every_few_seconds_and_safe_at_once(job, monkeypatch):
-    monkeypatch.setattr(worker, "REPORT_SECONDS", 1e-3)
+    monkeypatch.setattr("orchestrator.execution.work.REPORT_SECONDS", 1e-3)
     work = Work(job)
     for _ in range(EPOCHS):
         work.advance()
@@ -425,7 +424,7 @@ def test_where_the_best_checkpoint_is_the_last_one_it_is_measured_once(job, monk
 
 
 def test_measurements_come_last_and_are_counted(job, monkeypatch):
-    monkeypatch.setattr(worker, "REPORT_SECONDS", 1e-3)
+    monkeypatch.setattr("orchestrator.execution.work.REPORT_SECONDS", 1e-3)
     work = Work(replace(measuring(job, Soundness(), checkpoints=("last",)), evaluations=job.evaluations[:1]))
     results = [work.advance() for _ in range(EPOCHS)]
     results += [work.advance(), work.advance()]
@@ -471,7 +470,7 @@ def test_gone_on_from_any_epoch_a_trial_is_bit_for_bit_the_same(any_job, elsewhe
 def test_stopped_after_every_epoch_and_every_evaluation_a_trial_is_the_same(job, elsewhere, monkeypatch):
     reference = elsewhere(job)
     finish(reference)
-    monkeypatch.setattr(worker, "REPORT_SECONDS", 1e-3)
+    monkeypatch.setattr("orchestrator.execution.work.REPORT_SECONDS", 1e-3)
     starts = 1
     while not Work(job).advance().done:
         starts += 1

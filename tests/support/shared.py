@@ -4,18 +4,16 @@ import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 from torch import Tensor
 
 _folder: Path | None = None
 
 
-def share_in(factory: pytest.TempPathFactory, in_worker: bool) -> None:
-    """Keep what is shared in the run's temporary folder; a worker of xdist has its own below it."""
+def share_in(folder: Path) -> None:
+    """Keep what is shared in this folder."""
     global _folder
-    own = factory.getbasetemp()
-    _folder = own.parent if in_worker else own
+    _folder = folder
 
 
 def once(name: str, make: Callable[[Path], object]) -> Path:

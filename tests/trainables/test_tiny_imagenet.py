@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.config import DATASETS, Data, DatasetInfo, Runtime
+from trainables.config import Data, DatasetInfo, Runtime
+from trainables.config import data as data_config
 from trainables.data import DataNotFound, available, fetch, load
 from trainables.data.tiny_imagenet import tiny_imagenet
 
@@ -32,7 +33,7 @@ def write_image(file, mode, value, size=(64, 64)):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setitem(DATASETS, NAME, DatasetInfo(len(WNIDS), 3, 64, len(WNIDS) * PER_CLASS, TEST))
+    monkeypatch.setitem(data_config.DATA.infos, NAME, DatasetInfo(len(WNIDS), 3, 64, len(WNIDS) * PER_CLASS, TEST))
     folder = tmp_path / "tiny-imagenet-200"
     for wnid in WNIDS:
         for i in range(PER_CLASS):
