@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from analysis.manifest import ManifestArm
 from orchestrator.planning.expansion import plan
 from search_spaces.catalog import STUDIES
 from search_spaces.study import Study
@@ -38,13 +39,19 @@ def expanded(study: Study, profile: str) -> dict[str, list[str]]:
     attacks = {attack_key(e.attack): text(e.attack, sources) for t in made.trials for e in t.evaluations}
     measures = {measure_key(m.measure): text(m.measure, sources) for t in made.trials for m in t.measurements}
     names = {key: digest(content) for key, content in {**configs, **attacks, **measures}.items()} | {"": ""}
+
+    def read_by(arm: ManifestArm, label: str) -> list[str]:
+        if label in arm.training:
+            return [""]
+        if label in arm.measures:
+            return [names[arm.measures[label]]]
+        return sorted(names[read.attack] for read in arm.reads.get(label, ()))
+
     rows = [
         {
             "labels": arm.labels,
             "trials": {seed: names[key] for seed, key in arm.trials.items()},
-            "reads": {label: sorted(names[read.attack] for read in reads) for label, reads in arm.reads.items()}
-            | {label: [names[key]] for label, key in arm.measures.items()}
-            | {label: [""] for label in arm.training},
+            "reads": {c.label: read_by(arm, c.label) for c in manifest.columns if read_by(arm, c.label)},
             "pictures": {label: names[key] for label, key in arm.pictures.items()},
             "heads": arm.heads,
         }

@@ -69,3 +69,9 @@ def test_equal_trials_are_equal():
 def test_a_configuration_survives_json(name):
     trial = TrialConfig(attack=ADAPTER.validate_python({"name": name, "eps": 8 / 255}))
     assert TrialConfig.model_validate_json(trial.model_dump_json()) == trial
+
+
+def test_a_transfer_draws_the_same_from_every_source():
+    sources = [config.Transfer(source=16 * digit, attack=PGD(**STEPS)) for digit in "01"]
+    assert attack_key(sources[0]) != attack_key(sources[1])
+    assert config.evaluation_stream(sources[0]) == config.evaluation_stream(sources[1])

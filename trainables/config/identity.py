@@ -145,10 +145,10 @@ def evaluation_stream(attack: AttackSpec) -> str:
     """Name of the random stream that an evaluation draws from; see :func:`trainables.rng.generator`.
 
     It hangs on the attack's fields and on no version. Attacks that differ in ``iterations`` or ``restarts`` alone share it, so
-    that one is the beginning of the other.
+    that one is the beginning of the other; so do transfers that differ in ``source`` alone, since a trial's key holds versions.
     """
-    fewest = {field: 1 for field in ("iterations", "restarts") if hasattr(attack, field)}
-    return f"evaluation/{_stream('attack', attack.model_copy(update=fewest))}"
+    shared = {field: value for field, value in (("iterations", 1), ("restarts", 1), ("source", "")) if hasattr(attack, field)}
+    return f"evaluation/{_stream('attack', attack.model_copy(update=shared))}"
 
 
 def measurement_stream(measure: MeasureSpec) -> str:
