@@ -25,6 +25,13 @@ def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     share_in(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
+@pytest.fixture(autouse=True)
+def _in_its_group(request: pytest.FixtureRequest) -> None:
+    """Fail where xdist leaves tests of one group to any process, as it silently does with a pytest that it does not know."""
+    if "PYTEST_XDIST_WORKER" in os.environ and (group := request.node.get_closest_marker("xdist_group")):
+        assert request.node.nodeid.endswith(f"@{group.args[0]}"), "xdist does not know this test's group"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the tests of what Numba compiles to one process."""
     for item in items:

@@ -126,6 +126,10 @@ def recorded(name: str, network: Network, source: Network, examples: Examples) -
         found = {
             "head": "final",
             "attack_spec": attack.model_dump_json(),
+            "sees": attack.sees.value,
+            "iterates": attack.iterates,
+            "ensemble": attack.ensemble,
+            "gradient_steps": attack.gradient_steps,
             "accuracy": (ranks == 0).mean(),
             "ranks": ranks,
         }
