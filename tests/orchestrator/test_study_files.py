@@ -152,10 +152,10 @@ def test_columns_by_name_and_as_one_types_them(own):
     assert study.columns[1].attack["step"] == Eps(1 / 10)
 
 
-def test_the_readmes_example_is_a_study(own):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
-    assert plan(own("readme.toml", example), "demo").trials
+def test_the_guides_example_is_a_study(own):
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "studies.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    assert plan(own("guide.toml", example), "demo").trials
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------------------

@@ -47,9 +47,9 @@ def robust(name: str) -> Network:
     return network.eval()
 
 
-def logits(network: Network) -> nn.Module:
+def logits(network: Network, dtype: torch.dtype = torch.float32) -> nn.Module:
     """What libraries attack: images to final logits."""
-    return JointLogits(network, (1.0,), torch.float32).eval()
+    return JointLogits(network, (1.0,), dtype).eval()
 
 
 @functools.cache
