@@ -81,7 +81,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def python(program: str, package: Path) -> str:
-    path = f"{package.parent}:{Path(__file__).parents[2]}"
+    path = f"{package.parent}:{Path(__file__).parents[3]}"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": path}, check=False
     )

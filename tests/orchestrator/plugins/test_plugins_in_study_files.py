@@ -32,7 +32,7 @@ from trainables.config.entrance.parsing import reopen
 from trainables.config.terms import registry
 from trainables.config.terms.passes import FORWARD, WEIGHTS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 #: Where the module is registered.
 LINE = PLUGINS.splitlines().index("@plugins.module(Gate)") + 1

@@ -153,7 +153,7 @@ def test_columns_by_name_and_as_one_types_them(own):
 
 
 def test_the_guides_example_is_a_study(own):
-    guide = (Path(__file__).parents[2] / "docs" / "guides" / "studies.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "studies.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
     assert plan(own("guide.toml", example), "demo").trials
 
