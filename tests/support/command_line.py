@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from unittest.mock import patch
 
@@ -226,8 +226,8 @@ def table(storage: Path, *arguments: object, study: str = STUDY) -> str:
 
 
 def _rows(storage: Path, trial: str, pattern: str) -> list[dict[str, object]]:
-    # Opened once: a worker may replace the file while it is read.
-    tables = [pq.ParquetFile(path.open("rb")) for path in sorted((storage / "trials" / trial).glob(pattern))]
+    # Read at once: a worker may replace the file meanwhile.
+    tables = [pq.ParquetFile(BytesIO(path.read_bytes())) for path in sorted((storage / "trials" / trial).glob(pattern))]
     return [row for table in tables for row in table.read().to_pylist()]
 
 
