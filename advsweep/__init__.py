@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.api.views import sync
     from orchestrator.errors import AdvsweepError, BadInput, CheckFailed, Interrupted, SweepIncomplete, Unavailable
     from orchestrator.execution.options import Options
+    from orchestrator.search.options import SearchOptions
     from trainables.config import Runtime
 
     __version__: str
@@ -40,6 +41,7 @@ _NAMES = {
     "orchestrator.api.observer": ("Observer",),
     "orchestrator.errors": ("AdvsweepError", "BadInput", "CheckFailed", "Interrupted", "SweepIncomplete", "Unavailable"),
     "orchestrator.execution.options": ("Options",),
+    "orchestrator.search.options": ("SearchOptions",),
     "analysis.load": ("Record",),
     "trainables.config": ("Runtime",),
 }
@@ -56,6 +58,7 @@ __all__ = [
     "Options",
     "Record",
     "Runtime",
+    "SearchOptions",
     "SearchResult",
     "Status",
     "SweepIncomplete",

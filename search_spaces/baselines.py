@@ -1,6 +1,6 @@
 """Defenses that several papers compare with, as fields over :mod:`search_spaces.profiles`' adversarial training."""
 
-from search_spaces.factor import Level, choice
+from search_spaces.factor import Factor, Level, choice
 from search_spaces.settings import Eps, Settings
 
 VANILLA: Settings = {"module.name": "none"}
@@ -27,3 +27,8 @@ FAT: Settings = {
 OBJECTIVE = choice(
     "objective", "objective", levels=(Level("AT", AT), Level("TRADES", TRADES), Level("MART", MART)), default="AT"
 )
+
+
+def with_and_without(label: str, module: Settings) -> Factor:
+    """A network as it is, and with a ``module``, whose row has the ``label``."""
+    return choice("module", "module", levels=(Level("Vanilla", VANILLA), Level(label, module)), default=label)

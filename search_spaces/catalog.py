@@ -7,9 +7,6 @@ from types import MappingProxyType
 
 from search_spaces import training
 from search_spaces.papers import afd, cas, cifs, fsr, infofeature
-from search_spaces.papers.afd.space import PROFILES as AFD_PROFILES
-from search_spaces.papers.cas.space import PROFILES as CAS_PROFILES
-from search_spaces.papers.cifs.space import PROFILES as CIFS_PROFILES
 from search_spaces.space import Space
 from search_spaces.study import Study
 
@@ -32,10 +29,10 @@ SPACES: Mapping[str, Space] = MappingProxyType(
     {
         space.name: space
         for space in (
-            Space("cas", cas.CAS, (*cas.SPACE, *training.FACTORS), CAS_PROFILES),
-            Space("cifs", cifs.CIFS, (*cifs.SPACE, *training.FACTORS), CIFS_PROFILES),
+            Space("cas", cas.CAS, (*cas.SPACE, *training.FACTORS), cas.PROFILES),
+            Space("cifs", cifs.CIFS, (*cifs.SPACE, *training.FACTORS), cifs.PROFILES),
             Space("infofeature", {**infofeature.RESNET, **infofeature.INFOFEATURE}, infofeature.SPACE, infofeature.PROFILES),
-            Space("afd", afd.AFD, afd.SPACE, AFD_PROFILES),
+            Space("afd", afd.AFD, afd.SPACE, afd.PROFILES),
             Space("fsr", {**fsr.RECIPE, **fsr.FSR}, (*fsr.SPACE, *training.FACTORS), fsr.PROFILES),
         )
     }

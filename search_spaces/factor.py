@@ -79,6 +79,11 @@ def scalar(
     return Factor(name, symbol, made, label(symbol, default), distribution)
 
 
+def levels_of(path: str, values: Mapping[str, Value | Eps]) -> tuple[Level, ...]:
+    """Levels that set the one field ``path``: the value of each by its label."""
+    return tuple(Level(label, {path: value}) for label, value in values.items())
+
+
 def label(symbol: str, value: Scalar) -> str:
     """What a table prints for a level that is one value."""
     number = isinstance(value, int | float) and not isinstance(value, bool)

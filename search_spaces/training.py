@@ -3,7 +3,7 @@
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from search_spaces.baselines import OBJECTIVE
-from search_spaces.factor import Factor, Level, scalar
+from search_spaces.factor import Factor, levels_of, scalar
 from search_spaces.settings import Eps
 
 # The authors' 6, the 4 of CAS's public code, and less.
@@ -26,7 +26,7 @@ MART_LAMBDA = scalar(
 STEP = Factor(
     "step",
     "step",
-    levels=tuple(Level(f"eps/{n}", {"attack.step": Eps(1 / n)}) for n in (10, 8, 4, 2)),
+    levels_of("attack.step", {f"eps/{n}": Eps(1 / n) for n in (10, 8, 4, 2)}),
     default="eps/4",
     distribution=FloatDistribution(0.05, 1, log=True),
     of_eps=True,
@@ -34,7 +34,7 @@ STEP = Factor(
 TRAINING_EPS = Factor(
     "training_eps",
     "training ε",
-    levels=tuple(Level(f"{n} eps", {"attack.eps": Eps(n)}) for n in (0.5, 1, 1.5)),
+    levels_of("attack.eps", {f"{n} eps": Eps(n) for n in (0.5, 1, 1.5)}),
     default="1 eps",
     distribution=FloatDistribution(0.25, 2),
     of_eps=True,

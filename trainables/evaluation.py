@@ -31,28 +31,43 @@ def rank(logits: Tensor, y: Tensor) -> Tensor:
     return logits.shape[1] - 1 - beaten
 
 
-class Found(NamedTuple):
-    """What an attack did to every example.
+class Evaluated(NamedTuple):
+    """What an attack did to each of N examples.
 
-    ``ranks``: of the true label, (N,) for each head of the network, the final one first and, unless the evaluation was
-    complete, alone. They are of the attack's end point, but for an example that is broken there or anywhere on the way: its
-    final rank is 1 at least, so that a final rank of 0 is what was never broken. ``distance``: of the nearest misclassified
-    image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that look for it. Accuracy
-    at any eps is the share of distances above it; at the attack's own it is that of final ranks 0, too. ``broken``: the
-    gradient steps over all restarts after which each example was first broken, (N,), and
+    Every attack returns :class:`~trainables.attacks.Attacked` of one batch: images on the device, for composite attacks and
+    measures to go on with. This is what is left of all batches once the network has been asked about them.
+
+    ``ranks``: of the true label, (N,) for each head: ``final`` and, in a complete evaluation, ``1``, ``2``, ... of the inserted
+    modules, in forward order. They are of the attack's end point, but for an example that is broken there or anywhere on the
+    way: its final rank is 1 at least, so that a final rank of 0 is what was never broken. ``distance``: of the nearest
+    misclassified image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that look
+    for it. Accuracy at any eps is the share of distances above it; at the attack's own it is that of final ranks 0, too.
+    ``broken``: the gradient steps over all restarts after which each example was first broken, (N,), and
     :data:`~trainables.attacks.NEVER`; None for attacks that do not count them, and for networks that draw.
     """
 
-    ranks: tuple[NDArray[np.uint16], ...]
+    ranks: dict[str, NDArray[np.uint16]]
     distance: NDArray[np.float32] | None = None
     broken: NDArray[np.uint16] | None = None
 
+    @property
+    def accuracy(self) -> float:
+        """Share of the examples whose final prediction stays right, in [0, 1]."""
+        return float((self.ranks["final"] == 0).mean())
 
-def ranks(
-    network: Network, examples: Examples, attack: config.Attack, weights: Weights, seed: int, stream: str
-) -> tuple[NDArray[np.uint16], ...]:
-    """The ranks that :func:`evaluate` finds."""
-    return evaluate(network, examples, attack, weights, seed, stream).ranks
+    def after(self, steps: int) -> "Evaluated":
+        """What the attack had done after so many gradient steps over all restarts.
+
+        Only of an evaluation that was not complete, whose ranks are those at which examples were broken.
+
+        Raises:
+            ValueError: nothing says when they were broken.
+        """
+        if self.broken is None:
+            raise ValueError("this attack on this network does not tell when an example is broken")
+        there = self.broken <= steps
+        ranks = np.where(there, self.ranks["final"], np.uint16(0))
+        return Evaluated({"final": ranks}, self.distance, np.where(there, self.broken, np.uint16(NEVER)))
 
 
 def evaluate(
@@ -64,7 +79,7 @@ def evaluate(
     stream: str,
     sources: Sources = MappingProxyType({}),
     complete: bool = False,
-) -> Found:
+) -> Evaluated:
     """Every example under ``attack``.
 
     ``weights``: of the heads in what the attack maximises. ``stream``: names the generators of ``seed`` that the attack and the
@@ -89,8 +104,8 @@ def evaluate(
         for other, drew in zip(networks, before, strict=True):
             other.draw_from(drew)
     heads_found, distances, broken = zip(*parts, strict=True)
-    return Found(
-        tuple(_numbers(head, np.uint16) for head in zip(*heads_found, strict=True)),
+    return Evaluated(
+        {str(i) if i else "final": _numbers(head, np.uint16) for i, head in enumerate(zip(*heads_found, strict=True))},
         _numbers(distances, np.float32) if distances[0] is not None else None,
         _numbers(broken, np.uint16) if broken[0] is not None else None,
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,50 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables import config
-from trainables.attacks import NEVER, Source, Sources, training_attack
+from trainables.attacks import Source, Sources, training_attack
 from trainables.averaging import Average
 from trainables.data import Examples, batches_per_epoch, load, sample, training_batches
-from trainables.evaluation import evaluate, ranks
+from trainables.evaluation import Evaluated, evaluate
 from trainables.joint import attack_weights
 from trainables.measures import Array, Subject, run_measure
 from trainables.models import Network, build_model
 from trainables.objectives import build_learner
 from trainables.rng import Generators
 
+__all__ = ["Diverged", "Evaluated", "Trial", "build_source"]
+
 
 class Diverged(ArithmeticError):
     """The loss or the weights are no longer finite; the message says when."""
-
-
-class Evaluated(NamedTuple):
-    """What an attack did to N test examples.
-
-    ``ranks``: for each head (``final``, and in a complete evaluation ``1``, ``2``, ...) how many classes score at least as high
-    as the true one, (N,); 0 is right. ``distance`` and ``broken``: (N,) or None, as in :class:`trainables.evaluation.Found`.
-    """
-
-    ranks: dict[str, NDArray[np.uint16]]
-    distance: NDArray[np.float32] | None
-    broken: NDArray[np.uint16] | None
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the examples whose final prediction stays right, in [0, 1]."""
-        return float((self.ranks["final"] == 0).mean())
-
-    def after(self, steps: int) -> "Evaluated":
-        """What the attack had done after so many gradient steps over all restarts.
-
-        Only of an evaluation that was not complete, whose ranks are those at which examples were broken.
-
-        Raises:
-            ValueError: nothing says when they were broken.
-        """
-        if self.broken is None:
-            raise ValueError("this attack on this network does not tell when an example is broken")
-        there = self.broken <= steps
-        ranks = np.where(there, self.ranks["final"], np.uint16(0))
-        return Evaluated({"final": ranks}, self.distance, np.where(there, self.broken, np.uint16(NEVER)))
 
 
 class Trial:
@@ -184,7 +155,7 @@ class Trial:
         def accuracy(attack: config.Attack) -> float:
             weights = self._attack_weights(attack)
             stream = f"selection/{self.epoch}"
-            return float((ranks(self._selected, examples, attack, weights, spec.seed, stream)[0] == 0).mean())
+            return evaluate(self._selected, examples, attack, weights, spec.seed, stream).accuracy
 
         return accuracy(config.Natural()), accuracy(spec.selection.attack)
 
@@ -208,8 +179,7 @@ class Trial:
         stream = config.evaluation_stream(attack)
         aim = self._attack_weights(attack)
         examples = self._tested(attack)
-        found = evaluate(network, examples, attack, aim, self.spec.seed, stream, sources or {}, complete)
-        return Evaluated(dict(zip(config.heads(self.spec.module), found.ranks, strict=complete)), found.distance, found.broken)
+        return evaluate(network, examples, attack, aim, self.spec.seed, stream, sources or {}, complete)
 
     def measure(self, spec: config.Measure, weights: Mapping[str, Tensor]) -> dict[str, Array]:
         """Look at a network with these weights, on the test set.

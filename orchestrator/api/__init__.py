@@ -4,4 +4,8 @@
 :mod:`orchestrator.errors`. Read ``plans`` (plan, estimate, run) first, then ``attacks`` (evaluate, check), ``searches``,
 ``tables`` (table, figure), ``records`` (load, load_model, status) and ``views`` (MLflow and Optuna). Nothing here loads torch,
 Ray, MLflow or pandas before a function needs it.
+
+What most calls leave as it is, is a value: :class:`~orchestrator.execution.options.Options` and
+:class:`~orchestrator.search.options.SearchOptions`. Profile, seeds, settings, study files and storage are keywords of each
+function instead, though the same ones: nearly every call has some of them, and a notebook shows their defaults.
 """

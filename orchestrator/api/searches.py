@@ -1,12 +1,12 @@
 """Search a space for the configurations that are most robust."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.api.observer import Observer
 from orchestrator.api.plans import SweepResult, plan_studies, run_plan
-from orchestrator.api.terms import STORAGE, CheckpointName, Files, ProfileName, as_paths
+from orchestrator.api.terms import STORAGE, Files, ProfileName, as_paths
 from orchestrator.environment import configure_environment
 from orchestrator.errors import Interrupted, SweepIncomplete
 from orchestrator.execution.options import Options
@@ -14,7 +14,8 @@ from orchestrator.record.store import Store
 
 if TYPE_CHECKING:
     from orchestrator.search.loop import Search
-    from orchestrator.search.request import PrunerName, SamplerName, SearchRequest
+    from orchestrator.search.options import SearchOptions
+    from orchestrator.search.request import SearchRequest
     from orchestrator.search.results import Finding
 
 
@@ -45,7 +46,7 @@ class SearchResult:
         Raises:
             SweepIncomplete: the message says which.
         """
-        if self.request.finalists and self.sweep is None:
+        if self.request.options.finalists and self.sweep is None:
             raise SweepIncomplete(self._nothing_found())
         if self.sweep is not None:
             self.sweep.raise_for_failures()
@@ -67,17 +68,8 @@ class SearchResult:
 
 def search(
     space: str,
+    search_options: "SearchOptions | None" = None,
     *,
-    factors: Sequence[str] | None = None,
-    objectives: Sequence[str] = ("pgd20",),
-    constraints: Sequence[str] = (),
-    sampler: "SamplerName" = "tpe",
-    pruner: "PrunerName" = "none",
-    trials: int = 60,
-    finalists: int = 3,
-    checkpoint: CheckpointName = "last",
-    name: str | None = None,
-    sampler_seed: int = 0,
     profile: ProfileName = "paper",
     seeds: int | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -90,20 +82,11 @@ def search(
     """Search for the configurations that are most robust on held-out images, then train the best of them for all seeds.
 
     Nothing is trained twice: what the storage knows of the space is reported to the sampler first. To go on after any stop, or
-    with more ``trials``, call it again with the same arguments. The test set is used for the finalists alone.
+    with more trials, call it again with the same arguments. The test set is used for the finalists alone.
 
     Args:
         space: a paper (``cas``, ``cifs``, ``infofeature``, ``afd``, ``fsr``), or a study: its factors.
-        factors: names of those to vary; None for all that can be sampled together.
-        objectives: accuracies on the validation images to maximise: ``natural``, ``pgd20``, ``pgd(iterations=50)``; of several,
-            the Pareto front is looked for.
-        constraints: accuracies and their least percentages: ``natural >= 80``.
-        sampler, pruner: Optuna's; a pruner ends trainings early that do badly, and they enter no table.
-        trials: configurations to try besides those that the storage knows, >= 1.
-        finalists: how many of the best are trained for all seeds, >= 0.
-        checkpoint: which one of each trial counts.
-        name: of the search, as a study's (``mine/wide``); None for ``SPACE/search``.
-        sampler_seed: of the sampler's own random numbers, >= 0.
+        search_options: what is looked for, how, and for how long; None for the defaults.
         profile, seeds, settings, study_files, storage, retry_failed: as in :func:`~orchestrator.api.plans.plan`.
         options, observer: as in :func:`~orchestrator.api.plans.run`.
 
@@ -113,32 +96,23 @@ def search(
 
     >>> import advsweep
     >>> small = {"data.examples": 64, "model.width": 4, "training.epochs": 2}
-    >>> found = advsweep.search(
-    ...     "cifs", factors=["top_k"], trials=2, finalists=1, profile="demo", seeds=1, settings=small, storage="results"
-    ... )
+    >>> chosen = advsweep.SearchOptions(factors=["top_k"], trials=2, finalists=1)
+    >>> found = advsweep.search("cifs", chosen, profile="demo", seeds=1, settings=small, storage="results")
     >>> found.failures, len(found.sweep.plan.trials)
     ({}, 1)
     >>> found.findings[0].values.keys()
     dict_keys(['PGD-20'])
     """
+    from orchestrator.search.options import SearchOptions
     from orchestrator.search.request import request
 
-    options, overrides = (options or Options()).resolved(), dict(settings or {})
+    options = (options or Options()).resolved()
     asked = request(
         space,
-        factors=factors,
-        objectives=objectives,
-        constraints=constraints,
-        sampler=sampler,
-        pruner=pruner,
-        trials=trials,
-        finalists=finalists,
-        checkpoint=checkpoint,
-        name=name,
-        sampler_seed=sampler_seed,
+        search_options or SearchOptions(),
         profile=profile,
         seeds=seeds,
-        overrides=overrides,
+        overrides=dict(settings or {}),
         study_files=as_paths(study_files),
         retry_failed=retry_failed,
         optuna=options.optuna,
@@ -170,7 +144,7 @@ def run_search(asked: "SearchRequest", storage: str, options: Options, observer:
     observer.found(made)
     failures = {key: end.reason for key, end in outcome.failures.items() if not did_badly(end.ending)}
     done = None
-    if best := chosen(made)[: asked.finalists]:
+    if best := chosen(made)[: asked.options.finalists]:
         study, retry = as_study(made, best), asked.retry_failed
         plan = plan_studies([study], asked.profile, asked.seeds, asked.overrides, storage, retry_failed=retry)
         done = run_plan(plan, storage, options, observer)

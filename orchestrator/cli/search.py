@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 
 from orchestrator.cli.options import Json, StudyOptions, with_options
 from orchestrator.cli.printing import Printer, err, out, print_hours, print_json, print_table, storage_option
+from orchestrator.search.options import PrunerName, SamplerName, SearchOptions
 
 if TYPE_CHECKING:
     from orchestrator.api.searches import SearchResult
@@ -33,9 +34,9 @@ def search(
         ),
     ] = None,
     constraint: Annotated[list[str] | None, typer.Option(help="An accuracy and its least percentage: 'natural >= 80'.")] = None,
-    sampler: Annotated[Literal["tpe", "gp", "cmaes", "nsga2", "random", "qmc"], typer.Option(help="Optuna's sampler.")] = "tpe",
+    sampler: Annotated[SamplerName, typer.Option(help="Optuna's sampler.")] = "tpe",
     pruner: Annotated[
-        Literal["none", "asha", "hyperband", "median"],
+        PrunerName,
         typer.Option(help="Ends trainings early that do badly on the validation images; they enter no table."),
     ] = "none",
     trials: Annotated[int, typer.Option(min=1, help="Configurations to look at, beside those that the storage knows.")] = 60,
@@ -59,10 +60,9 @@ def search(
     from orchestrator.api import searches
 
     console = err if as_json else out
-    done = searches.search(
-        space,
+    chosen = SearchOptions(
         factors=None if factors is None else [part.strip() for part in factors.split(",") if part.strip()],
-        objectives=objective or ["pgd20"],
+        objectives=objective or SearchOptions.objectives,
         constraints=constraint or [],
         sampler=sampler,
         pruner=pruner,
@@ -71,10 +71,8 @@ def search(
         checkpoint=checkpoint,
         name=name,
         sampler_seed=sampler_seed,
-        **vars(study),
-        options=options,
-        observer=_Printer(console, as_json),
     )
+    done = searches.search(space, chosen, **vars(study), options=options, observer=_Printer(console, as_json))
     if done.sweep is not None:
         print_hours(done.sweep, console)
         if not as_json:
@@ -108,9 +106,10 @@ def _start(request: "SearchRequest") -> str:
     cells = request.cells
     size = "endless" if cells.every is None else f"{len(cells.every)} cells"
     factors = ", ".join(factor_name(factor) for factor in cells.factors)
-    how = f"sampler {request.sampler}" + (f", pruner {request.pruner}" if request.pruner != "none" else "")
+    sampler, pruner = request.options.sampler, request.options.pruner
+    how = f"sampler {sampler}" + (f", pruner {pruner}" if pruner != "none" else "")
     return (
-        f"{request.name}: at most {request.trials} configurations of {factors} ({size}); {how}\n"
+        f"{request.name}: at most {request.options.trials} configurations of {factors} ({size}); {how}\n"
         f"to maximise on the validation images: {', '.join(request.objectives)}"
     )
 

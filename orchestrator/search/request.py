@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from analysis.manifest import Manifest
 from orchestrator.authoring.study_files import check_name, find_studies
@@ -12,6 +12,7 @@ from orchestrator.record.store import Store
 from orchestrator.search.goals import Goal
 from orchestrator.search.goals import goals as read_goals
 from orchestrator.search.loop import Search
+from orchestrator.search.options import SearchOptions
 from orchestrator.search.results import as_study, define, manifest
 from orchestrator.search.samplers import open_study
 from orchestrator.search.space import Cells
@@ -20,29 +21,21 @@ from search_spaces.catalog import SPACES
 from search_spaces.space import Space
 from search_spaces.study import Study
 
-SamplerName = Literal["tpe", "gp", "cmaes", "nsga2", "random", "qmc"]
-PrunerName = Literal["none", "asha", "hyperband", "median"]
-
 
 @dataclass(frozen=True)
 class SearchRequest:
     """A search before it starts.
 
     ``name``: of the search, as a study's. ``cells``: what is drawn from. ``goals``: what is to be high, and what high enough.
-    ``checkpoint``: whose accuracies. ``trials``: configurations to try besides those that the record knows. ``finalists``: how
-    many of the best are trained for all ``seeds`` (None for the profile's number). ``sampler_seed``: of the sampler's random
-    numbers. ``overrides``: fields that hold in every configuration. ``url``: where Optuna's study is.
+    ``options``: the rest of what was chosen. ``seeds``: how many the finalists have, None for the profile's number.
+    ``overrides``: fields that hold in every configuration. ``retry_failed``: whether configurations that failed before are
+    trained again. ``url``: where Optuna's study is.
     """
 
     name: str
     cells: Cells
     goals: tuple[Goal, ...]
-    checkpoint: Literal["best", "last"]
-    sampler: SamplerName
-    pruner: PrunerName
-    trials: int
-    finalists: int
-    sampler_seed: int
+    options: SearchOptions
     seeds: int | None
     overrides: Mapping[str, Any]
     retry_failed: bool
@@ -60,7 +53,7 @@ class SearchRequest:
     @property
     def samples(self) -> Study:
         """A study of some cells, with every label of the factors and the objectives' attacks."""
-        return as_study(self.name, self.cells, self.cells.samples, self.goals, self.checkpoint)
+        return as_study(self.name, self.cells, self.cells.samples, self.goals, self.options.checkpoint)
 
     def begin(self, store: Store) -> Search:
         """Open Optuna's study and report to it what the record knows.
@@ -69,10 +62,12 @@ class SearchRequest:
             BadInput: there is a study of that name that is of another search.
         """
         epochs = self.cells.config(self.cells.samples[0]).training.epochs
+        chosen = self.options
         storage = open_storage(self.url)
-        study = open_study(storage, self.name, self.objectives, self.sampler, self.pruner, epochs, self.sampler_seed)
-        define(study, self.cells, self.goals, self.checkpoint, self.overrides)
-        return Search(study, self.cells, self.goals, self.checkpoint, store, self.trials, self.sampler_seed, self.retry_failed)
+        study = open_study(storage, self.name, self.objectives, chosen.sampler, chosen.pruner, epochs, chosen.sampler_seed)
+        define(study, self.cells, self.goals, chosen.checkpoint, self.overrides)
+        numbers = (chosen.trials, chosen.sampler_seed)
+        return Search(study, self.cells, self.goals, chosen.checkpoint, store, *numbers, self.retry_failed)
 
     def manifest(self, search: Search) -> Manifest:
         """What the storage says of the search while it is under way."""
@@ -81,17 +76,8 @@ class SearchRequest:
 
 def request(
     space: str,
+    options: SearchOptions,
     *,
-    factors: Sequence[str] | None,
-    objectives: Sequence[str],
-    constraints: Sequence[str],
-    sampler: SamplerName,
-    pruner: PrunerName,
-    trials: int,
-    finalists: int,
-    checkpoint: Literal["best", "last"],
-    name: str | None,
-    sampler_seed: int,
     profile: str,
     seeds: int | None,
     overrides: Mapping[str, Any],
@@ -105,35 +91,21 @@ def request(
     Raises:
         BadInput: a name, field or value is not allowed.
     """
-    goals = read_goals(objectives, constraints)
+    goals = read_goals(options.objectives, options.constraints)
     if sum(goal.bound is None for goal in goals) > 1:
-        _check_several(sampler, pruner)
+        _check_several(options.sampler, options.pruner)
     within = find_space(space, study_files)
     if profile not in within.profiles:
         raise BadInput(f"--profile {profile!r}: allowed for {within.name}: {', '.join(within.profiles)}")
-    cells = Cells(within, within.profiles[profile], factors, overrides)
+    cells = Cells(within, within.profiles[profile], options.factors, overrides)
     if not cells.config(cells.samples[0]).data.validation:
         raise BadInput("data.validation = 0: must be > 0, for a search chooses by held-out images")
-    called = name or (f"{within.name}-search" if "/" in within.name else f"{within.name}/search")
+    called = options.name or (f"{within.name}-search" if "/" in within.name else f"{within.name}/search")
     check_name(called)
     url = optuna or default_url(store)
     if url is None:
         raise BadInput(f"--optuna: must be given with --storage {store.uri!r}, where no journal can be kept: a database's URL")
-    return SearchRequest(
-        name=called,
-        cells=cells,
-        goals=goals,
-        checkpoint=checkpoint,
-        sampler=sampler,
-        pruner=pruner,
-        trials=trials,
-        finalists=finalists,
-        sampler_seed=sampler_seed,
-        seeds=seeds,
-        overrides=overrides,
-        retry_failed=retry_failed,
-        url=url,
-    )
+    return SearchRequest(called, cells, goals, options, seeds, overrides, retry_failed, url)
 
 
 def find_space(name: str, files: Sequence[Path] = ()) -> Space:

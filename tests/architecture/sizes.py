@@ -35,7 +35,7 @@ def functions() -> dict[str, int]:
     for file in files():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                is_command = "cli" in file.parts
+                is_command = "cli" in file.parts and not node.name.startswith("_")
                 start = node.body[0].end_lineno if is_command and ast.get_docstring(node) else node.lineno - 1
                 name = f"{file.relative_to(ROOT).as_posix()}:{node.lineno} {node.name}"
                 found[name] = (node.end_lineno or 0) - (start or 0)

@@ -122,7 +122,7 @@ def recorded(name: str, network: Network, source: Network, examples: Examples) -
     for attack in attacks():
         sources = {(attack.source, attack.checkpoint): Source(source, NoModule())} if isinstance(attack, Transfer) else {}
         stream = evaluation_stream(attack)
-        ranks = evaluate(network, examples, attack, attack_weights(None, NoModule()), 0, stream, sources).ranks[0]
+        ranks = evaluate(network, examples, attack, attack_weights(None, NoModule()), 0, stream, sources).ranks["final"]
         found = {
             "head": "final",
             "attack_spec": attack.model_dump_json(),

@@ -5,9 +5,9 @@ garbled they are the code's.
 """
 
 from search_spaces.papers.afd.figures import FIGURES
-from search_spaces.papers.afd.space import AFD, SPACE
+from search_spaces.papers.afd.space import AFD, PROFILES, SPACE
 from search_spaces.papers.afd.tables import TABLES
 
 STUDIES = (*TABLES, *FIGURES)
 
-__all__ = ["AFD", "SPACE", "STUDIES"]
+__all__ = ["AFD", "PROFILES", "SPACE", "STUDIES"]

@@ -4,7 +4,7 @@ Each data set has eps, and numbers of steps, of its own. The demo's handwritten 
 place of the CIFAR ones, and fewer steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
@@ -209,3 +209,8 @@ DIGITS = Scale(
     },
 )
 SCALES = (MNIST, CIFAR, DIGITS)
+
+
+def on_every_scale(made: Callable[[Scale], tuple[Some, ...]]) -> tuple[Some, ...]:
+    """What is ``made`` for each data set, one after another."""
+    return tuple(one for scale in SCALES for one in made(scale))

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from search_spaces import baselines
-from search_spaces.column import AnyColumn
-from search_spaces.factor import Factor, Level, choice, scalar
+from search_spaces.factor import Factor, Level, choice, levels_of, scalar
+from search_spaces.papers.paper import Paper
 from search_spaces.profiles import profiles
 from search_spaces.settings import Eps, Settings
-from search_spaces.study import Picture, Profile, Study
+from search_spaces.study import Profile
 
 #: Section 3.2 and Table A1. The attack in training has an eps of its own, and by Table 1 a "similar setting" as the tables'
 #: PGD: the steps are those of Table A2.
@@ -54,7 +54,7 @@ MNIST_TRADES: Settings = {**MNIST_ATTACK, "objective.lam": 1.0}
 DISCRIMINATOR = choice(
     "discriminator",
     "Da",
-    levels=tuple(Level(name, {"objective.discriminator": name}) for name in ("FC1-PD", "FC3", "FC3-PD")),
+    levels_of("objective.discriminator", {name: name for name in ("FC1-PD", "FC3", "FC3-PD")}),
     default="FC3-PD",
 )
 HIDDEN = scalar(
@@ -63,25 +63,25 @@ HIDDEN = scalar(
 LOSS = choice(
     "loss",
     "L_Da",
-    levels=(Level("softplus", {"objective.loss": "softplus"}), Level("critic", {"objective.loss": "critic"})),
+    levels_of("objective.loss", {"softplus": "softplus", "critic": "critic"}),
     default="softplus",
 )
-LR_ENCODER = scalar(
-    "lr_encoder",
-    "γ",
-    "objective.lr_encoder",
-    levels=(0.1, 0.5),
-    default=0.5,
-    distribution=FloatDistribution(1e-3, 1, log=True),
-)
-LR_DISCRIMINATOR = scalar(
-    "lr_discriminator",
-    "β",
-    "objective.lr_discriminator",
-    levels=(0.1, 0.5),
-    default=0.1,
-    distribution=FloatDistribution(1e-3, 1, log=True),
-)
+
+
+def _rate(name: str, symbol: str, default: float) -> Factor:
+    """The learning rate of one of the two that play against each other."""
+    return scalar(
+        name,
+        symbol,
+        f"objective.{name}",
+        levels=(0.1, 0.5),
+        default=default,
+        distribution=FloatDistribution(1e-3, 1, log=True),
+    )
+
+
+LR_ENCODER = _rate("lr_encoder", "γ", 0.5)
+LR_DISCRIMINATOR = _rate("lr_discriminator", "β", 0.1)
 TRAINING_ATTACK = choice(
     "training attack",
     "π",
@@ -95,14 +95,14 @@ TRAINING_ATTACK = choice(
 TRAINING_EPS = Factor(
     "training eps",
     "ε",
-    levels=(Level("ε = 4/255", {"attack.eps": 4 / 255}), Level("ε = 0.031", {"attack.eps": 0.031})),
+    levels_of("attack.eps", {"ε = 4/255": 4 / 255, "ε = 0.031": 0.031}),
     default="ε = 0.031",
     distribution=FloatDistribution(1 / 255, 16 / 255),
 )
 TRAINING_STEPS = Factor(
     "training steps",
     "steps",
-    levels=tuple(Level(f"{n} steps", {"attack.iterations": n}) for n in (5, 20)),
+    levels_of("attack.iterations", {f"{n} steps": n for n in (5, 20)}),
     default="20 steps",
     distribution=IntDistribution(1, 40),
 )
@@ -170,28 +170,4 @@ def _profile(profile: Profile) -> Profile:
 
 
 PROFILES = MappingProxyType({name: _profile(profile) for name, profile in profiles(epochs=900).items()})
-
-
-def study(
-    name: str,
-    alias: str,
-    title: str,
-    factors: tuple[Factor, ...],
-    columns: tuple[AnyColumn, ...],
-    fixed: Settings = MappingProxyType({}),
-    pictures: tuple[Picture, ...] = (),
-    by_epoch: tuple[str, ...] = (),
-) -> Study:
-    """A table or figure of the paper, by its number."""
-    return Study(
-        name=f"afd/{name}",
-        aliases=(alias,),
-        reference=f"Bashivan et al., ICLR 2021 submission, {name.replace('-', ' ').title()}",
-        title=title,
-        factors=factors,
-        columns=columns,
-        profiles=PROFILES,
-        fixed=fixed,
-        pictures=pictures,
-        by_epoch=by_epoch,
-    )
+PAPER = Paper("afd", "Bashivan et al., ICLR 2021 submission", PROFILES)

@@ -1,10 +1,8 @@
 """The tables. A1 and A2 list settings, which are these studies'."""
 
-from dataclasses import replace
-
 from search_spaces import baselines
 from search_spaces.column import Column, Measured
-from search_spaces.papers.afd.attacks import CIFAR, DIGITS, MNIST, SCALES, Scale, angles, areas, on_few
+from search_spaces.papers.afd.attacks import CIFAR, DIGITS, MNIST, Scale, angles, areas, on_every_scale, on_few
 from search_spaces.papers.afd.space import (
     AFD,
     DATASET,
@@ -15,9 +13,9 @@ from search_spaces.papers.afd.space import (
     MNIST_TRADES,
     OBJECTIVE,
     ON_MNIST,
+    PAPER,
     TRADES,
     TRAINING_ATTACK,
-    study,
 )
 from search_spaces.profiles import NATURAL
 from search_spaces.settings import Settings, Source
@@ -47,69 +45,70 @@ def _table_a4(scale: Scale) -> tuple[Column, ...]:
 
 
 TABLES = (
-    study(
-        "table-1",
+    PAPER.study(
+        "Table 1",
         "robustness",
         "AFD beside natural and adversarial training, white-box and from a naturally trained network",
-        (DATASET, OBJECTIVE),
-        (NATURAL, *(column for scale in SCALES for column in _table_1(scale))),
+        DATASET,
+        OBJECTIVE,
+        columns=(NATURAL, *on_every_scale(_table_1)),
     ),
-    study(
-        "table-2",
-        "auc",
-        "Area under accuracy against eps, normalised",
-        (DATASET, OBJECTIVE),
-        tuple(column for scale in SCALES for column in areas(scale)),
+    PAPER.study(
+        "Table 2", "auc", "Area under accuracy against eps, normalised", DATASET, OBJECTIVE, columns=on_every_scale(areas)
     ),
-    study(
-        "table-a3",
+    PAPER.study(
+        "Table A3",
         "further-attacks",
         "AutoAttack, Boundary Attack and Brendel & Bethge's, on 100 images",
-        (DATASET, OBJECTIVE),
-        tuple(column for scale in SCALES for column in on_few(scale)),
+        DATASET,
+        OBJECTIVE,
+        columns=on_every_scale(on_few),
     ),
-    study(
-        "table-a4",
+    PAPER.study(
+        "Table A4",
         "transfer",
         "Attacks transferred from adversarially trained networks",
-        (DATASET, OBJECTIVE),
-        tuple(column for scale in SCALES for column in _table_a4(scale)),
+        DATASET,
+        OBJECTIVE,
+        columns=on_every_scale(_table_a4),
     ),
-    study(
-        "table-a5",
+    PAPER.study(
+        "Table A5",
         "dimensions",
         "Features in use, and principal components for 99% of their variance",
-        (DATASET, OBJECTIVE),
-        (Measured("Units", {"name": "dimensions"}, "units"), Measured("Dims", {"name": "dimensions"}, "dimensions")),
+        DATASET,
+        OBJECTIVE,
+        columns=(Measured("Units", {"name": "dimensions"}, "units"), Measured("Dims", {"name": "dimensions"}, "dimensions")),
     ),
-    study(
-        "table-a6",
+    PAPER.study(
+        "Table A6",
         "discriminator",
         "The discriminator's depth, and whether it is told the label, on MNIST",
-        (DISCRIMINATOR,),
-        (
+        DISCRIMINATOR,
+        columns=(
             Column("PGD-L∞ (WB)", MNIST.pgd, profiles=("paper", "short")),
             *DIGITS.only(Column("PGD-L∞ (WB)", DIGITS.pgd)),
         ),
         fixed={**ON_MNIST, **AFD, **MNIST_AFD},
     ),
-    study(
-        "table-a7",
+    PAPER.study(
+        "Table A7",
         "angles",
         "Angles, in radians, between what attacks and what PGD-L∞ do to the features",
         # Which networks the paper looks at is not legible.
-        (DATASET, OBJECTIVE),
-        tuple(column for scale in SCALES for column in angles(scale)),
+        DATASET,
+        OBJECTIVE,
+        columns=on_every_scale(angles),
     ),
-    replace(
-        study(
-            "loss",
-            "public-code",
-            "The discriminator's loss and the attack in training: the paper's, and its public code's, on CIFAR-10",
-            (DATASET.only("CIFAR-10"), LOSS, TRAINING_ATTACK),
-            (NATURAL, *_table_1(CIFAR), *_table_1(DIGITS)),
-            fixed=AFD,
-        ),
-        reference="Bashivan et al., ICLR 2021 submission, eq. 2, and the public code of NeurIPS 2021",
+    PAPER.study(
+        "eq. 2, and the public code of NeurIPS 2021",
+        "public-code",
+        "The discriminator's loss and the attack in training: the paper's, and its public code's, on CIFAR-10",
+        DATASET.only("CIFAR-10"),
+        LOSS,
+        TRAINING_ATTACK,
+        columns=(NATURAL, *_table_1(CIFAR), *_table_1(DIGITS)),
+        slug="loss",
+        fixed=AFD,
     ),
 )

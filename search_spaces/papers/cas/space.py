@@ -2,8 +2,9 @@
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from search_spaces.baselines import AT, STANDARD, VANILLA
-from search_spaces.factor import Factor, Level, choice, scalar
+from search_spaces.baselines import AT, STANDARD, VANILLA, with_and_without
+from search_spaces.factor import Factor, Level, choice, levels_of, scalar
+from search_spaces.papers.paper import Paper
 from search_spaces.profiles import NATURAL, attacked, profiles
 from search_spaces.settings import Eps, Settings
 
@@ -34,28 +35,23 @@ BETA = scalar(
 BLOCK = choice(
     "block",
     "Block",
-    levels=(
-        Level("Block2", {"module.positions": ("block2",)}),
-        Level("Block3", {"module.positions": ("block3",)}),
-        Level("Block4", {"module.positions": ("block4",)}),
-        Level("Block3+4", {"module.positions": ("block3", "block4")}),
+    levels_of(
+        "module.positions",
+        {"Block2": ("block2",), "Block3": ("block3",), "Block4": ("block4",), "Block3+4": ("block3", "block4")},
     ),
     default="Block4",
 )
 SUPPRESSION = choice(
     "suppression",
     "CS",
-    levels=(
-        Level("without suppressing", {"module.suppression": False}),
-        Level("with suppressing", {"module.suppression": True}),
-    ),
+    levels_of("module.suppression", {"without suppressing": False, "with suppressing": True}),
     default="with suppressing",
 )
 # The budgets of Table 13, where the attacker has them: here the weights are trained within them.
 EPS = Factor(
     "eps",
     "ε",
-    levels=tuple(Level(f"ε = {n}/255", {"attack.eps": n / 255}) for n in (2, 4, 8, 16, 32)),
+    levels_of("attack.eps", {f"ε = {n}/255": n / 255 for n in (2, 4, 8, 16, 32)}),
     default="ε = 8/255",
     distribution=FloatDistribution(1 / 255, 32 / 255),
 )
@@ -63,7 +59,7 @@ EPS = Factor(
 ITERATIONS = Factor(
     "iterations",
     "PGD",
-    levels=tuple(Level(f"PGD-{n}", {"selection.attack.iterations": n}) for n in (20, 100)),
+    levels_of("selection.attack.iterations", {f"PGD-{n}": n for n in (20, 100)}),
     default="PGD-20",
     distribution=IntDistribution(10, 100),
 )
@@ -78,7 +74,7 @@ SPACE = (BLOCK, BETA, SUPPRESSION, EPS, ITERATIONS, DATASET)
 
 def module(cas: Settings = CAS) -> Factor:
     """A network as it is, and with ``cas``."""
-    return choice("module", "module", levels=(Level("Vanilla", VANILLA), Level("CAS", cas)), default="CAS")
+    return with_and_without("CAS", cas)
 
 
 #: Natural ("standard") and adversarial training.
@@ -108,5 +104,6 @@ ACTIVATION_DEFENSES = choice(
 # The demo's learning rate is CIFS's. Here beta multiplies the loss: with Figure 8's largest, 20, it diverges at 0.05.
 # PCL learns at a tenth of its weight.
 PROFILES = profiles(epochs=200, demo={"training.lr": 0.02, "objective.weight": 0.1})
+PAPER = Paper("cas", "Bai et al., ICLR 2021", PROFILES)
 #: "Adaptive" in this paper: the attacker maximises the loss that the weights minimised, at the same beta.
 COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "CW∞", beta_atk=("own",)))

@@ -11,7 +11,7 @@ from search_spaces.papers.cas.space import (
     CAS,
     COLUMNS,
     DATASET,
-    PROFILES,
+    PAPER,
     SUPPRESSION,
     VGG16,
     WRN_34_10,
@@ -19,7 +19,7 @@ from search_spaces.papers.cas.space import (
 )
 from search_spaces.profiles import ATTACKS
 from search_spaces.settings import Eps, Settings, Source
-from search_spaces.study import Arm, Study
+from search_spaces.study import Arm
 
 # The paper gives the steps alone: their size is PGD-20's, and EOT is PGD-20 with the draws that AutoAttack has. The demo
 # averages fewer gradients.
@@ -53,65 +53,44 @@ def _on_module(column: Column) -> Column:
 
 
 TABLES = (
-    Study(
-        name="cas/table-1",
-        aliases=("activation-defenses",),
-        reference="Bai et al., ICLR 2021, Table 1",
-        title="CAS and defenses that change or constrain activations",
-        factors=(ACTIVATION_DEFENSES,),
+    PAPER.study(
+        "Table 1",
+        "activation-defenses",
+        "CAS and defenses that change or constrain activations",
+        ACTIVATION_DEFENSES,
         columns=(
             *COLUMNS,
             Column("Avg-PGD-100", _AVG_PGD, profiles=("paper", "short")),
             Column("Avg-PGD-100", {**_AVG_PGD, "samples": 3}, profiles=("demo",)),
             Column("EOT", _EOT),
         ),
-        profiles=PROFILES,
     ),
-    Study(
-        name="cas/table-2",
-        aliases=("suppression",),
-        reference="Bai et al., ICLR 2021, Table 2",
-        title="CAS with its channel suppression and as an auxiliary classifier only",
-        factors=(SUPPRESSION,),
+    PAPER.study(
+        "Table 2",
+        "suppression",
+        "CAS with its channel suppression and as an auxiliary classifier only",
+        SUPPRESSION,
         columns=COLUMNS,
-        profiles=PROFILES,
         fixed=CAS,
         baselines=(Arm(("AT",), VANILLA),),
     ),
-    Study(
-        name="cas/table-3",
-        aliases=("blocks",),
-        reference="Bai et al., ICLR 2021, Table 3",
-        title="CAS after different blocks of ResNet-18",
-        factors=(BLOCK,),
-        columns=COLUMNS,
-        profiles=PROFILES,
-        fixed=CAS,
-    ),
-    Study(
-        name="cas/table-4",
-        aliases=("module-robustness",),
-        reference="Bai et al., ICLR 2021, Table 4",
-        title="Attack on the final layer without CAS, and with it on its module alone, whose own prediction is read",
-        factors=(OBJECTIVE, module()),
+    PAPER.study("Table 3", "blocks", "CAS after different blocks of ResNet-18", BLOCK, columns=COLUMNS, fixed=CAS),
+    PAPER.study(
+        "Table 4",
+        "module-robustness",
+        "Attack on the final layer without CAS, and with it on its module alone, whose own prediction is read",
+        OBJECTIVE,
+        module(),
         columns=(*(replace(column, rows=("Vanilla",)) for column in COLUMNS), *(_on_module(column) for column in COLUMNS)),
-        profiles=PROFILES,
     ),
-    Study(
-        name="cas/table-5",
-        aliases=("white-box",),
-        reference="Bai et al., ICLR 2021, Table 5",
-        title="White-box robustness, last epoch",
-        factors=(DATASET, OBJECTIVE, module()),
-        columns=COLUMNS,
-        profiles=PROFILES,
-    ),
-    Study(
-        name="cas/table-6",
-        aliases=("black-box",),
-        reference="Bai et al., ICLR 2021, Table 6",
-        title="Black-box robustness: transfer from a naturally trained ResNet-50, and NAttack",
-        factors=(DATASET, OBJECTIVE, module()),
+    PAPER.study("Table 5", "white-box", "White-box robustness, last epoch", DATASET, OBJECTIVE, module(), columns=COLUMNS),
+    PAPER.study(
+        "Table 6",
+        "black-box",
+        "Black-box robustness: transfer from a naturally trained ResNet-50, and NAttack",
+        DATASET,
+        OBJECTIVE,
+        module(),
         # Section 5.2: 1,000 images, 20,000 queries.
         columns=(
             _transferred("PGD-20"),
@@ -119,76 +98,69 @@ TABLES = (
             _nattack(20_000, 1000, "paper", "short"),
             _nattack(2000, 100, "demo"),
         ),
-        profiles=PROFILES,
     ),
-    Study(
-        name="cas/table-8",
-        aliases=("wide-resnet",),
-        reference="Bai et al., ICLR 2021, Table 8",
-        title="White-box robustness of WRN-34-10",
+    PAPER.study(
+        "Table 8",
+        "wide-resnet",
+        "White-box robustness of WRN-34-10",
+        OBJECTIVE,
         # In front of the last block and behind it, where the public code has its two modules.
-        factors=(OBJECTIVE, module({**CAS, "module.positions": ("P2", "P1")})),
+        module({**CAS, "module.positions": ("P2", "P1")}),
         columns=COLUMNS,
-        profiles=PROFILES,
         fixed=WRN_34_10,
         checkpoint="both",
     ),
-    Study(
-        name="cas/table-9",
-        aliases=("vgg",),
-        reference="Bai et al., ICLR 2021, Table 9",
-        title="White-box robustness of VGG16",
+    PAPER.study(
+        "Table 9",
+        "vgg",
+        "White-box robustness of VGG16",
+        OBJECTIVE,
         # Appendix F.2: the last three convolutions.
-        factors=(OBJECTIVE, module({**CAS, "module.positions": ("P3", "P2", "P1"), "module.beta": 3.0})),
+        module({**CAS, "module.positions": ("P3", "P2", "P1"), "module.beta": 3.0}),
         columns=COLUMNS,
-        profiles=PROFILES,
         fixed=VGG16,
         checkpoint="both",
     ),
-    Study(
-        name="cas/table-10",
-        aliases=("white-box-best",),
-        reference="Bai et al., ICLR 2021, Table 10",
-        title="White-box robustness, best epoch",
-        factors=(DATASET, OBJECTIVE, module()),
+    PAPER.study(
+        "Table 10",
+        "white-box-best",
+        "White-box robustness, best epoch",
+        DATASET,
+        OBJECTIVE,
+        module(),
         columns=COLUMNS,
-        profiles=PROFILES,
         checkpoint="best",
     ),
-    Study(
-        name="cas/table-11",
-        aliases=("autoattack",),
-        reference="Bai et al., ICLR 2021, Table 11",
-        title="AutoAttack",
-        factors=(OBJECTIVE, module()),
+    PAPER.study(
+        "Table 11",
+        "autoattack",
+        "AutoAttack",
+        OBJECTIVE,
+        module(),
         columns=(
             Column("AutoAttack", _AUTOATTACK, profiles=("paper", "short")),
             Column("AutoAttack", {**_AUTOATTACK, "queries": 1000, "examples": 100}, profiles=("demo",)),
         ),
-        profiles=PROFILES,
         checkpoint="both",
     ),
-    Study(
-        name="cas/table-12",
-        aliases=("margin-decomposition",),
-        reference="Bai et al., ICLR 2021, Table 12",
-        title="Margin decomposition of the final prediction (CE), of the module's (CAS), and of both",
-        factors=(OBJECTIVE, module()),
+    PAPER.study(
+        "Table 12",
+        "margin-decomposition",
+        "Margin decomposition of the final prediction (CE), of the module's (CAS), and of both",
+        OBJECTIVE,
+        module(),
         columns=(
             Column("MD (CE)", _MD, beta_atk=("0",)),
             Column("MD (CAS)", _MD, beta_atk=("inf",), rows=("CAS",)),
             Column("MD (CE+CAS)", _MD, rows=("CAS",)),
         ),
-        profiles=PROFILES,
     ),
-    Study(
-        name="cas/table-13",
-        aliases=("eps",),
-        reference="Bai et al., ICLR 2021, Table 13",
-        title="CAS under PGD-20 from a quarter to four times the training's ε, which is 8/255 in the paper",
-        factors=(OBJECTIVE,),
+    PAPER.study(
+        "Table 13",
+        "eps",
+        "CAS under PGD-20 from a quarter to four times the training's ε, which is 8/255 in the paper",
+        OBJECTIVE,
         columns=over_eps(ATTACKS["PGD-20"], (1 / 4, 1 / 2, 1, 2, 4), step=1 / 10),
-        profiles=PROFILES,
         fixed=CAS,
     ),
 )

@@ -2,8 +2,9 @@
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from search_spaces.baselines import AT, FAT, TRADES, VANILLA
-from search_spaces.factor import Factor, Level, choice, scalar
+from search_spaces.baselines import AT, FAT, TRADES, VANILLA, with_and_without
+from search_spaces.factor import Factor, Level, choice, levels_of, scalar
+from search_spaces.papers.paper import Paper
 from search_spaces.profiles import NATURAL, attacked, profiles
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Arm
@@ -45,7 +46,7 @@ BETA = scalar(
 TOP_K = Factor(
     "top_k",
     "k",
-    levels=tuple(Level(f"top-{k}", {"module.top_k": k}) for k in (1, 2, 3)),
+    levels_of("module.top_k", {f"top-{k}": k for k in (1, 2, 3)}),
     default="top-2",
     distribution=IntDistribution(1, 5),
 )
@@ -92,17 +93,14 @@ LAYERS = choice(
 PROBES = choice(
     "probes",
     "A",
-    levels=(
-        Level("Linear-Linear", {"module.probes": ("linear", "linear")}),
-        Level("MLP-Linear", {"module.probes": ("mlp", "linear")}),
-    ),
+    levels_of("module.probes", {"Linear-Linear": ("linear", "linear"), "MLP-Linear": ("mlp", "linear")}),
     default="MLP-Linear",
 )
 # Of the training's attack: the paper takes PGD-10, and PGD-20 on Fashion-MNIST.
 ITERATIONS = Factor(
     "iterations",
     "PGD",
-    levels=tuple(Level(f"PGD-{n}", {"attack.iterations": n}) for n in (10, 20)),
+    levels_of("attack.iterations", {f"PGD-{n}": n for n in (10, 20)}),
     default="PGD-10",
     distribution=IntDistribution(1, 20),
 )
@@ -124,11 +122,12 @@ NETWORK = choice(
 DEFENSE = choice(
     "defense", "defense", levels=(Level("Vanilla", VANILLA), Level("CAS", CAS), Level("CIFS", CIFS)), default="CIFS"
 )
-MODULE = choice("module", "module", levels=(Level("Vanilla", VANILLA), Level("CIFS", CIFS)), default="CIFS")
+MODULE = with_and_without("CIFS", CIFS)
 #: The strategies of Table B.4, at the schedule of the paper, which names no other for TRADES or FAT.
 OBJECTIVE = choice("objective", "objective", levels=(Level("AT", AT), Level("TRADES", TRADES), Level("FAT", FAT)), default="AT")
 
 PROFILES = profiles(epochs=120)
+PAPER = Paper("cifs", "Yan et al., ICML 2021", PROFILES)
 VANILLA_ROW = (Arm(("Vanilla",), VANILLA),)
 #: The attacker tries several weights of the modules in the joint loss, and the paper prints the worst (section 4.1).
 COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "C&W", "PGD-100", beta_atk=None))

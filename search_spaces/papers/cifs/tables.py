@@ -13,9 +13,9 @@ from search_spaces.papers.cifs.space import (
     MODULE,
     NETWORK,
     OBJECTIVE,
+    PAPER,
     POSITIONS,
     PROBES,
-    PROFILES,
     SVHN,
     TOP_K,
     VANILLA_ROW,
@@ -33,69 +33,42 @@ _AUTOATTACK = (
 )
 
 
-def _appendix_e(table: int, alias: str, title: str, factor: Factor) -> Study:
+def _appendix_e(where: str, alias: str, title: str, factor: Factor) -> Study:
     """One choice in CIFS at a time, beside the network without it."""
-    return Study(
-        name=f"cifs/table-e{table}",
-        aliases=(alias,),
-        reference=f"Yan et al., ICML 2021, Table E.{table}",
-        title=title,
-        factors=(factor,),
-        columns=COLUMNS_IN_BRIEF,
-        profiles=PROFILES,
-        fixed=CIFS,
-        baselines=VANILLA_ROW,
-    )
+    return PAPER.study(where, alias, title, factor, columns=COLUMNS_IN_BRIEF, fixed=CIFS, baselines=VANILLA_ROW)
 
 
 TABLES = (
-    Study(
-        name="cifs/table-1",
-        aliases=("robustness",),
-        reference="Yan et al., ICML 2021, Table 1",
-        title="CIFS and CAS under adversarial training, last epoch",
-        factors=(NETWORK, DEFENSE),
-        columns=COLUMNS,
-        profiles=PROFILES,
+    PAPER.study(
+        "Table 1", "robustness", "CIFS and CAS under adversarial training, last epoch", NETWORK, DEFENSE, columns=COLUMNS
     ),
-    Study(
-        name="cifs/table-2",
-        aliases=("svhn",),
-        reference="Yan et al., ICML 2021, Table 2",
-        title="CIFS and CAS under adversarial training on SVHN, last epoch",
-        factors=(DEFENSE,),
-        columns=COLUMNS,
-        profiles=PROFILES,
-        fixed=SVHN,
+    PAPER.study(
+        "Table 2", "svhn", "CIFS and CAS under adversarial training on SVHN, last epoch", DEFENSE, columns=COLUMNS, fixed=SVHN
     ),
-    Study(
-        name="cifs/table-3",
-        aliases=("fat",),
-        reference="Yan et al., ICML 2021, Table 3",
-        title="CIFS under friendly adversarial training",
-        factors=(NETWORK, DEFENSE.only("Vanilla", "CIFS")),
+    PAPER.study(
+        "Table 3",
+        "fat",
+        "CIFS under friendly adversarial training",
+        NETWORK,
+        DEFENSE.only("Vanilla", "CIFS"),
         columns=COLUMNS,
-        profiles=PROFILES,
         fixed=FAT,
     ),
-    Study(
-        name="cifs/table-4",
-        aliases=("top-k-accuracy",),
-        reference="Yan et al., ICML 2021, Table 4",
-        title="How often the true class is among the first k, after adversarial training",
+    PAPER.study(
+        "Table 4",
+        "top-k-accuracy",
+        "How often the true class is among the first k, after adversarial training",
         # One network: the table's rows are its attacks.
-        factors=(DEFENSE.only("Vanilla"),),
+        DEFENSE.only("Vanilla"),
         columns=tuple(
             Column(f"{attack} top-{k}", ATTACKS[attack], top_k=k) for attack in ("FGSM", "PGD-20") for k in (1, 2, 3)
         ),
-        profiles=PROFILES,
     ),
-    Study(
-        name="cifs/table-5",
-        aliases=("top-k",),
-        reference="Yan et al., ICML 2021, Table 5",
-        title="Relevance taken from the k largest logits: attack point / prediction under PGD-20",
-        factors=(TOP_K,),
+    PAPER.study(
+        "Table 5",
+        "top-k",
+        "Relevance taken from the k largest logits: attack point / prediction under PGD-20",
+        TOP_K,
         columns=(
             Column("Natural/Final", NATURAL.attack),
             # Attack point "CIFS" is the first module's raw prediction: top-2's 54.96 is the row "inf-1" of Table B.3.
@@ -103,75 +76,52 @@ TABLES = (
             Column("CIFS/Final", ATTACKS["PGD-20"], beta_atk=("inf-1",)),
             Column("Adap/Final", ATTACKS["PGD-20"], beta_atk=None),
         ),
-        profiles=PROFILES,
         fixed=CIFS,
         baselines=VANILLA_ROW,
     ),
-    Study(
-        name="cifs/table-b1",
-        aliases=("autoattack",),
-        reference="Yan et al., ICML 2021, Table B.1",
-        title="CIFS and CAS under APGD and Square on 2,000 images",
-        factors=(NETWORK, DEFENSE),
-        columns=_AUTOATTACK,
-        profiles=PROFILES,
+    PAPER.study(
+        "Table B.1", "autoattack", "CIFS and CAS under APGD and Square on 2,000 images", NETWORK, DEFENSE, columns=_AUTOATTACK
     ),
-    Study(
-        name="cifs/table-b2",
-        aliases=("robustness-best",),
-        reference="Yan et al., ICML 2021, Table B.2",
-        title="CIFS and CAS under adversarial training, best epoch",
-        factors=(NETWORK, DEFENSE),
+    PAPER.study(
+        "Table B.2",
+        "robustness-best",
+        "CIFS and CAS under adversarial training, best epoch",
+        NETWORK,
+        DEFENSE,
         columns=COLUMNS,
-        profiles=PROFILES,
         checkpoint="best",
     ),
-    Study(
-        name="cifs/table-b3",
-        aliases=("beta-atk",),
-        reference="Yan et al., ICML 2021, Table B.3",
-        title="Weight of the modules in the attacker's joint loss",
-        factors=(DEFENSE,),
+    PAPER.study(
+        "Table B.3",
+        "beta-atk",
+        "Weight of the modules in the attacker's joint loss",
+        DEFENSE,
         columns=COLUMNS,
-        profiles=PROFILES,
         rows_by_beta=True,
     ),
-    Study(
-        name="cifs/table-b4",
-        aliases=("objectives",),
-        reference="Yan et al., ICML 2021, Table B.4",
-        title="CIFS under AT, TRADES and FAT",
-        factors=(OBJECTIVE, MODULE),
-        columns=COLUMNS_IN_BRIEF,
-        profiles=PROFILES,
-    ),
-    Study(
-        name="cifs/table-c1",
-        aliases=("svhn-autoattack",),
-        reference="Yan et al., ICML 2021, Table C.1",
-        title="CIFS and CAS under APGD and Square on 2,000 images of SVHN",
-        factors=(DEFENSE,),
+    PAPER.study("Table B.4", "objectives", "CIFS under AT, TRADES and FAT", OBJECTIVE, MODULE, columns=COLUMNS_IN_BRIEF),
+    PAPER.study(
+        "Table C.1",
+        "svhn-autoattack",
+        "CIFS and CAS under APGD and Square on 2,000 images of SVHN",
+        DEFENSE,
         columns=_AUTOATTACK,
-        profiles=PROFILES,
         fixed=SVHN,
     ),
-    Study(
-        name="cifs/table-c2",
-        aliases=("svhn-best",),
-        reference="Yan et al., ICML 2021, Table C.2",
-        title="CIFS and CAS under adversarial training on SVHN, best epoch",
-        factors=(DEFENSE,),
+    PAPER.study(
+        "Table C.2",
+        "svhn-best",
+        "CIFS and CAS under adversarial training on SVHN, best epoch",
+        DEFENSE,
         columns=COLUMNS,
-        profiles=PROFILES,
         fixed=SVHN,
         checkpoint="best",
     ),
-    Study(
-        name="cifs/table-d1",
-        aliases=("fashion-mnist",),
-        reference="Yan et al., ICML 2021, Table D.1",
-        title="CIFS and CAS under adversarial training of a ResNet-10 on Fashion-MNIST",
-        factors=(DEFENSE,),
+    PAPER.study(
+        "Table D.1",
+        "fashion-mnist",
+        "CIFS and CAS under adversarial training of a ResNet-10 on Fashion-MNIST",
+        DEFENSE,
         columns=(
             NATURAL,
             Column("FGSM", ATTACKS["FGSM"], beta_atk=None),
@@ -183,16 +133,15 @@ TABLES = (
         fixed=FASHION_MNIST,
         checkpoint="both",
     ),
-    _appendix_e(1, "beta", "Weight of the probes' loss", BETA),
-    _appendix_e(2, "positions", "CIFS in the last block (P1), the one before (P2), or both", POSITIONS),
-    _appendix_e(3, "probes", "Probes in the last two blocks, the earlier one first", PROBES),
-    Study(
-        name="cifs/cost",
-        aliases=("overhead",),
-        reference="Yan et al., ICML 2021, section 4.1.1",
-        title="Seconds of training and of evaluation",
-        factors=(DEFENSE.only("Vanilla", "CIFS"),),
+    _appendix_e("Table E.1", "beta", "Weight of the probes' loss", BETA),
+    _appendix_e("Table E.2", "positions", "CIFS in the last block (P1), the one before (P2), or both", POSITIONS),
+    _appendix_e("Table E.3", "probes", "Probes in the last two blocks, the earlier one first", PROBES),
+    PAPER.study(
+        "section 4.1.1",
+        "overhead",
+        "Seconds of training and of evaluation",
+        DEFENSE.only("Vanilla", "CIFS"),
         columns=(Cost("seconds per epoch"), Cost("seconds per PGD-20 evaluation", ATTACKS["PGD-20"])),
-        profiles=PROFILES,
+        slug="cost",
     ),
 )

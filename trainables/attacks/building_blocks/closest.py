@@ -13,7 +13,7 @@ from trainables.config import Norm
 
 
 class Attacked(NamedTuple):
-    """What an attack did.
+    """What an attack did to a batch.
 
     ``images``: (B, channels, size, size) in [0, 1], within the attack's eps. ``distance``: float32 (B,), of the nearest
     misclassified image that was found, however far: 0 where the image itself is one, inf where none was found; None for an

@@ -50,6 +50,10 @@ class Watch:
         """
         return self._note(images, errs(outputs.logits.detach(), self.y[self.left]), k) if self.along else None
 
+    def look(self, images: Tensor, outputs: Outputs, k: int) -> Tensor | None:
+        """As :meth:`see`, by the network itself where the attack's outputs are not its own."""
+        return self.see(images, outputs, k) if self.along else self.judge(images, k)
+
     def judge(self, images: Tensor, k: int) -> Tensor | None:
         """As :meth:`see`, by the network itself."""
         if not len(images):

@@ -34,6 +34,41 @@ def checkpoints(iterations: int) -> list[int]:
     return sorted({-(-hundredths * iterations // 100) for hundredths in p})
 
 
+class StepSizes:
+    """Each example's step size, halved at checkpoints where its search is stuck.
+
+    Attributes:
+        eta: the step sizes (B, 1, 1, 1).
+        rises: steps since the last checkpoint that raised the objective, (B,).
+    """
+
+    def __init__(self, eta: Tensor, value: Tensor, iterations: int) -> None:
+        self.eta = self._eta_then = eta
+        self.rises = torch.zeros(len(eta), device=eta.device)
+        self._value_then = value
+        self._window = checkpoints(iterations)
+
+    def halve(self, k: int, value_best: Tensor) -> Tensor | None:
+        """After k steps: which examples are stuck (B,), whose step size is half of what it was; None between checkpoints.
+
+        Stuck is where fewer than rho of the steps since the last checkpoint raised the objective, and where neither the step
+        size nor the best value (B,) has changed since then.
+        """
+        if k not in self._window:
+            return None
+        length = k - self._window[self._window.index(k) - 1]
+        eta, same = self.eta, (self.eta == self._eta_then)[:, 0, 0, 0]
+        stuck = (self.rises < RHO * length) | (same & (value_best == self._value_then))
+        self._eta_then, self._value_then, self.rises = eta, value_best, torch.zeros_like(self.rises)
+        self.eta = _choose(stuck, eta / 2, eta)
+        return stuck
+
+
+def _choose(where: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """For each example one of two (B, channels, size, size), by ``where`` (B,)."""
+    return torch.where(where[:, None, None, None], one, other)
+
+
 def apgd(
     model: nn.Module,
     x: Tensor,
@@ -49,9 +84,8 @@ def apgd(
 ) -> Tensor:
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in ``norm``: the best seen, not the last.
 
-    Each example has its own step size, first 2 eps. At a checkpoint it is halved, and the search goes on from the best
-    point, if fewer than rho of the steps since the last checkpoint raised the objective, or if neither the step size nor the
-    best value has changed since then.
+    Each example has its own step size, first 2 eps. Where it is halved (:class:`StepSizes`), the search goes on from the best
+    point.
 
     Args:
         model: returns :class:`~trainables.outputs.Outputs`; called without labels, in evaluation mode.
@@ -67,39 +101,29 @@ def apgd(
             evaluation counts. The search itself goes by the objective alone, with and without.
     """
     ball = BALLS[norm](x, eps)
-
-    def choose(where: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        return torch.where(where[:, None, None, None], one, other)
-
     with frozen(model):
         x_adv = x_before = x_best = ball.start("uniform", generator)
         outputs, value, gradient = slope(model, x_adv, y, objective, over)
         worst = Harm(x_adv, judge(x_adv, outputs, y), value) if judge else None
         value_best, gradient_best = value, gradient
-        eta = eta_then = torch.full((len(x), 1, 1, 1), 2 * eps, device=x.device, dtype=x.dtype)
-        value_then = value_best
-        rises = torch.zeros(len(x), device=x.device)
-        window = checkpoints(iterations)
+        sizes = StepSizes(torch.full((len(x), 1, 1, 1), 2 * eps, device=x.device, dtype=x.dtype), value, iterations)
         for k in range(1, iterations + 1):
-            z = ball.step(x_adv, gradient, eta)
+            z = ball.step(x_adv, gradient, sizes.eta)
             momentum = ALPHA * (z - x_adv) + (1 - ALPHA) * (x_adv - x_before) if k > 1 else z - x_adv
             x_before, x_adv = x_adv, ball.project(x_adv + momentum)
             outputs, value_now, gradient = slope(model, x_adv, y, objective, over)
             if judge and worst:
                 worst = most_harmful(worst, Harm(x_adv, judge(x_adv, outputs, y), value_now))
-            rises += value_now > value
+            sizes.rises += value_now > value
             value = value_now
 
             better = value > value_best
-            x_best, gradient_best = choose(better, x_adv, x_best), choose(better, gradient, gradient_best)
+            x_best, gradient_best = _choose(better, x_adv, x_best), _choose(better, gradient, gradient_best)
             value_best = torch.where(better, value, value_best)
 
-            if k in window:
-                length = k - window[window.index(k) - 1]
-                stuck = (rises < RHO * length) | ((eta == eta_then)[:, 0, 0, 0] & (value_best == value_then))
-                eta_then, value_then, rises = eta, value_best, torch.zeros_like(rises)
-                eta = choose(stuck, eta / 2, eta)
-                x_adv, gradient = choose(stuck, x_best, x_adv), choose(stuck, gradient_best, gradient)
+            stuck = sizes.halve(k, value_best)
+            if stuck is not None:
+                x_adv, gradient = _choose(stuck, x_best, x_adv), _choose(stuck, gradient_best, gradient)
                 value = torch.where(stuck, value_best, value)
     return worst.images if worst else x_best
 

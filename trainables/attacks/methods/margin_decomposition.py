@@ -57,7 +57,6 @@ def md(
     whole = joint_objective(weights, margin)
     with frozen(model):
         worst: Harm | None = None
-        images = ball.x
         for term in (minus_true, best_other) * restarts:
             alone = joint_objective(weights, term)
             x_adv, labels, around = ball.start("uniform", generator), y, ball
@@ -70,15 +69,13 @@ def md(
                 if not (watch and watch.leave):
                     harm = Harm(x_adv, judge(x_adv, outputs, y), whole(outputs, y).detach())
                     worst = most_harmful(worst, harm) if worst else harm
-                if watch:
-                    stay = watch.see(x_adv, outputs, k) if watch.along else watch.judge(x_adv, k)
-                    if stay is not None:
-                        x_adv, gradient, labels, around = x_adv[stay], gradient[stay], labels[stay], around.of(stay)
+                stay = watch.look(x_adv, outputs, k) if watch else None
+                if stay is not None:
+                    x_adv, gradient, labels, around = x_adv[stay], gradient[stay], labels[stay], around.of(stay)
                 if k < iterations:
                     done = k / first if k < first else (k - first) / (iterations - first)
                     x_adv = around.step(x_adv, gradient, eps * (1 + math.cos(math.pi * done)))
-            if watch:
-                images = watch.end(x_adv, iterations)
+            images = watch.end(x_adv, iterations) if watch else x_adv
     return worst.images if worst else images
 
 

@@ -1,6 +1,6 @@
 """Projected gradient ascent (Madry et al., ICLR 2018)."""
 
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -75,14 +75,10 @@ def pgd(
             return Harm(x_adv, judge(x_adv, outputs, y), objective(outputs, y))
 
     with frozen(model, bn):
-        if restarts == 1:
-            return end()
-        if watch and watch.leave:
-            return [end() for _ in range(restarts)][-1]
-        worst = harm(end())
-        for _ in range(restarts - 1):
-            worst = most_harmful(worst, harm(end()))
-    return worst.images
+        ends = (end() for _ in range(restarts))
+        if restarts == 1 or (watch and watch.leave):
+            return [*ends][-1]
+        return reduce(most_harmful, map(harm, ends)).images
 
 
 def attack(spec: config.PGD, c: Case) -> Attacked:

@@ -1,14 +1,21 @@
-"""What the record holds of one trial that the checklist of obfuscated gradients looks at."""
+"""What the record holds of one trial that the checklist of obfuscated gradients looks at: the one place that reads its rows."""
 
 import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.fields import AttackFields
+
+#: The columns of the record's evaluations that :meth:`Attack.of` reads.
+READ = ["attack_spec", "accuracy", "ranks", "sees", "iterates", "ensemble", "gradient_steps"]
+
+#: The measure of a network's gradients, by its name in the record.
+SOUNDNESS = "soundness"
 
 
 class Attack(NamedTuple):
@@ -26,6 +33,19 @@ class Attack(NamedTuple):
     iterates: bool
     ensemble: bool
     steps: int | None
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """The evaluation of a ``row`` of the record's evaluations, whose attributes are :data:`READ`."""
+        return cls(
+            spec=row.attack_spec,
+            accuracy=100 * row.accuracy,
+            examples=len(row.ranks),
+            sees=str(row.sees),
+            iterates=bool(row.iterates),
+            ensemble=bool(row.ensemble),
+            steps=None if pd.isna(row.gradient_steps) else int(row.gradient_steps),
+        )
 
     @property
     def name(self) -> str:
@@ -81,3 +101,18 @@ class Evidence(NamedTuple):
     def within(self) -> list[Attack]:
         """The attacks of that budget."""
         return [a for a in self.attacks if self.budget and a.budget == self.budget]
+
+
+def read(evaluations: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Evidence]:
+    """The evidence of every trial, by its key, from the record's frames of one checkpoint.
+
+    Of the attacks those on the whole test set: an accuracy on a sample of it is compared with no other.
+    """
+    final = evaluations[evaluations["head"] == "final"].groupby("trial")
+    sound = measures[measures["measure_name"] == SOUNDNESS].groupby("trial")
+    attacks = {
+        str(trial): [attack for attack in map(Attack.of, rows[READ].itertuples()) if attack.spec.on_every_example]
+        for trial, rows in final
+    }
+    soundness = {str(trial): dict(zip(rows["array"], rows["values"], strict=True)) for trial, rows in sound}
+    return {t: Evidence(attacks.get(t, []), soundness.get(t, {})) for t in attacks.keys() | soundness.keys()}

@@ -1,0 +1,15 @@
+"""Whether an arm's robustness can be believed: the checklist of obfuscated gradients, from what the record holds of it.
+
+After Athalye et al. (ICML 2018, section 3.1) and Carlini et al. ("On Evaluating Adversarial Robustness", 2019). Every item
+looks at one trial's evaluations and measures of one checkpoint; where what it needs was not run, it says so and nothing else.
+Accuracies are in percent.
+
+Read ``evidence`` (what is looked at) first, then ``items`` (what is checked) and ``checklist`` (an arm's status). Imports what
+reads the record, and nothing that makes tables.
+"""
+
+from analysis.checks.checklist import Item, check, failures
+from analysis.checks.evidence import SOUNDNESS
+from analysis.checks.items import ITEMS, SMALLEST
+
+__all__ = ["ITEMS", "SMALLEST", "SOUNDNESS", "Item", "check", "failures"]
