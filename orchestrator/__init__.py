@@ -1,4 +1,6 @@
-"""From studies to scheduled, recorded and tracked trials. The only place that imports ray and mlflow.
+"""From studies to scheduled, recorded and tracked trials. The only package that imports Ray and MLflow.
 
-Importing it does nothing; :func:`orchestrator.environment.configure_environment` sets what Ray and MLflow read.
+Read ``planning`` first (studies to trials), then ``execution`` (trials on a cluster) and ``record`` (what is kept of them);
+``api`` is what the command line (``cli``) and :mod:`advsweep` call. Importing it does nothing;
+:func:`orchestrator.environment.configure_environment` sets what Ray and MLflow read.
 """

@@ -1,1 +1,7 @@
-"""cost."""
+"""Device-hours of a plan, before it runs.
+
+Read ``passes`` (forward and backward passes of a training, an evaluation, a measurement) and ``network_size`` (multiply-adds of
+a pass) first, then ``throughput`` (how fast a device was, by the record), ``calibration`` (the same from a few batches trained
+here) and ``estimate`` (all of it together). Stands on ``orchestrator.planning``; only ``calibration``, and the size of a
+plugin's network, need torch.
+"""
