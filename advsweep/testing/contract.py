@@ -44,7 +44,7 @@ class Contract:
         for name, values in self.axes().items():
             if name in metafunc.fixturenames and name not in taken:
                 some = [v for v in values if name != "spec" or all(field in type(v).model_fields for field in fields)]
-                metafunc.parametrize(name, some, ids=_identifier)
+                metafunc.parametrize(name, some or [_none_has(fields)], ids=_identifier)
 
     @pytest.fixture(autouse=True)
     def _global_generators_untouched(self) -> Iterator[None]:
@@ -93,6 +93,10 @@ def nothing_drawn() -> AbstractContextManager[None]:
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     """Whether tensors of the same names are the same bits."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def _none_has(fields: Sequence[str]) -> Any:
+    return pytest.param(None, marks=pytest.mark.skip(reason=f"no specification has the field {' and '.join(fields)}"))
 
 
 def _identifier(value: Any) -> str | None:
