@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from advsweep.testing.cases import DIGITS, FEW, RESNET, batch, learned, named, seeded
+from advsweep.testing.contract import Contract
 from tests.support.shared import weights_once
 from trainables import config
 from trainables.config.terms.registry import MODULE, OneOf
@@ -23,7 +24,7 @@ REQUIRED = {"eps": 0.1, "step": 0.03, "iterations": 4}
 module_spec = named
 
 
-class Registered:
+class Registered(Contract):
     """Comes before a contract: every module, and networks that other processes need not train again."""
 
     modules = tuple(EVERY_MODULE)
