@@ -102,4 +102,6 @@ def _none_has(fields: Sequence[str]) -> Any:
 def _identifier(value: Any) -> str | None:
     if isinstance(value, config.Spec):
         return getattr(value, "name", None) or getattr(value, "dataset", None)
+    if isinstance(value, tuple):
+        return "-".join(_identifier(part) or str(part) for part in value)
     return None
