@@ -40,6 +40,10 @@ def test_the_contracts_hold() -> None:
         ("trainables/attacks/building_blocks/ball.py", "import trainables.attacks.run"),
         ("search_spaces/factor.py", "import search_spaces.catalog"),
         ("analysis/stats.py", "import analysis.tables"),
+        # contract tests
+        ("advsweep/testing/contract.py", "import advsweep.testing.module"),
+        ("advsweep/testing/cases.py", "import analysis.schema"),
+        ("trainables/plugins/promises.py", "import pytest"),
         # a circle of two files in one folder
         ("trainables/attacks/building_blocks/ball.py", "import trainables.attacks.building_blocks.ascent"),
     ],
@@ -62,7 +66,8 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, file: str, line: str) -> Non
         (("trainables.trial",), ("ray", "mlflow", "optuna", "pandas", "torchvision")),
         (("search_spaces.catalog",), ("torch", "ray", "mlflow", "pydantic", "pandas")),
         (("analysis.tables", "analysis.render"), ("torch", "ray", "mlflow", "optuna")),
-        (("advsweep",), ("torch", "ray", "mlflow", "optuna", "pandas", "pydantic")),
+        (("advsweep",), ("torch", "ray", "mlflow", "optuna", "pandas", "pydantic", "pytest")),
+        (("advsweep.testing",), ("ray", "mlflow", "optuna", "pandas")),
         (("orchestrator.api.plans", "orchestrator.api.tables"), ("torch", "ray", "mlflow", "pandas")),
         (("orchestrator.cli", "orchestrator.planning.plan", "orchestrator.record.store"), ("torch", "ray", "mlflow", "pandas")),
     ],

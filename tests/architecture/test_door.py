@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,19 @@ def test_a_plan_loads_neither_torch_nor_ray():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_contract_tests_say_that_they_need_pytest():
+    program = "import sys; sys.modules['pytest'] = None; import advsweep; import advsweep.testing"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr.endswith("ModuleNotFoundError: advsweep.testing needs pytest: pip install 'advsweep[testing]'\n")
+
+
+def test_every_contract_is_there_and_documented():
+    from advsweep import testing
+    from trainables.config.terms.registry import KINDS
+
+    contracts = {name for name in testing.__all__ if name.endswith("Contract")} - {"Contract", "LearnerContract"}
+    assert len(contracts) == len(KINDS)
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "testing.md").read_text(encoding="utf-8")
+    assert {name for name in contracts if f"`{name}`" not in page} == set()

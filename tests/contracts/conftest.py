@@ -1,15 +1,28 @@
+"""Of a test with three axes, the cases in which every two values meet run always, the others in `make test-all`."""
+
+from collections import defaultdict
+
 import pytest
-import torch
+
+from tests.support.pairwise import cover
+from trainables.plugins.promises import global_generators_untouched
 
 
 @pytest.fixture(autouse=True)
-def _global_generator_untouched():
-    """No function of this package reads or changes torch's global generator, so neither does any test of it."""
-    before = torch.get_rng_state()
-    yield
-    assert torch.equal(torch.get_rng_state(), before)
+def _global_generators_untouched():
+    """No function of this package reads or changes a global generator, so neither does any test of it."""
+    with global_generators_untouched():
+        yield
 
 
-@pytest.fixture
-def chance() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = defaultdict(list)
+    for item in items:
+        if item.cls is not None and item.path.parent.name == "contracts" and len(item.callspec.params) > 2:
+            tests[item.cls, item.originalname].append(item)
+    for of_one in tests.values():
+        axes = sorted(of_one[0].callspec.params)
+        cases = {tuple(item.callspec.params[axis] for axis in axes): item for item in of_one}
+        for case in cases.keys() - {*cover(list(cases))}:
+            cases[case].add_marker(pytest.mark.slow)

@@ -1,6 +1,7 @@
 """The examples: the notebook's cells run in turn, the studies can be planned, the packages of plugins and scripts are whole."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,10 +55,11 @@ def test_studies_can_be_planned(file, name, trials, tmp_path):
 def test_the_package_of_plugins_passes_its_own_tests(monkeypatch):
     package = EXAMPLES / "plugin_package"
     monkeypatch.setenv("PYTHONPATH", f"{package / 'src'}:{EXAMPLES.parent}")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", package / "tests"]
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", package / "tests"]
     done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    for inherited in ("TestCorners::test_the_budget_and_the_range_are_kept", "TestGate::test_gradients_reach_every_weight"):
+        assert re.search(rf"{inherited}\[.*\] PASSED", done.stdout), inherited
 
 
 def test_the_cluster_script_says_how_it_is_used():

@@ -1,7 +1,7 @@
 """A few cases of a product in which every two values meet, in place of all: what fails, fails for one value or for two."""
 
 from collections.abc import Hashable, Sequence
-from itertools import combinations, product
+from itertools import combinations
 
 import pytest
 
@@ -24,11 +24,6 @@ def pairwise(names: str, cases: Sequence[Case]) -> pytest.MarkDecorator:
     chosen = set(cover(cases))
     marked = [pytest.param(*case, marks=() if case in chosen else pytest.mark.slow) for case in cases]
     return pytest.mark.parametrize(names.split(", "), marked)
-
-
-def pairwise_product(names: str, *axes: Sequence[Hashable]) -> pytest.MarkDecorator:
-    """The same for the product of ``axes``."""
-    return pairwise(names, list(product(*axes)))
 
 
 def _pairs(case: Case) -> set[tuple[tuple[int, Hashable], ...]]:

@@ -14,7 +14,7 @@ from trainables.attacks.methods.pgd import pgd
 from trainables.data.digits import digits
 from trainables.objectives.loss import cross_entropy
 from trainables.outputs import heads
-from trainables.plugins.registration import (
+from trainables.plugins import (
     Batch,
     Case,
     DatasetInfo,

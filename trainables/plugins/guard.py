@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from trainables.attacks.building_blocks.closest import Attacked
@@ -12,6 +11,7 @@ from trainables.attacks.building_blocks.gradient import frozen
 from trainables.attacks.case import Case
 from trainables.attacks.training.batch import Adversarial, Batch
 from trainables.config.terms.registry import BadPlugin
+from trainables.plugins.promises import check_images, named
 
 #: How far beyond eps rounding may lead, in shares of it.
 SLACK = 1e-3
@@ -31,7 +31,8 @@ def guarded(function: Callable[[Any, Case], Tensor | Attacked]) -> Callable[[Any
         with frozen(case.network):
             found = function(spec, case)
         images = found.images if isinstance(found, Attacked) else found
-        _check(spec, case.x, images)
+        with named(f"attack {spec.name!r}"):
+            check_images(spec, case.x, images, room=SLACK * getattr(spec, "eps", 0) + 1e-6)
         if isinstance(found, Attacked):
             return found
         return case.blindly(lambda: images.detach())
@@ -56,18 +57,3 @@ def guarded_training(function: Callable[[Any, Batch], Tensor | Adversarial]) -> 
         return Adversarial(images.detach(), targets)
 
     return attack
-
-
-def _check(spec: Any, x: Tensor, images: Any) -> None:
-    if not isinstance(images, Tensor) or images.shape != x.shape:
-        shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise BadPlugin(f"attack {spec.name!r}: must return images of the shape {tuple(x.shape)}, and returned {shape}")
-    if not bool(((images >= 0) & (images <= 1)).all()):
-        raise BadPlugin(f"attack {spec.name!r}: must return images in [0, 1]; a pixel is not")
-    eps = getattr(spec, "eps", None)
-    if eps is None:
-        return
-    p = {"linf": torch.inf, "l2": 2, "l1": 1}[getattr(spec, "norm", "linf")]
-    farthest = float(torch.linalg.vector_norm((images - x).detach().flatten(1), p, dim=1).max())
-    if farthest > eps * (1 + SLACK) + 1e-6:
-        raise BadPlugin(f"attack {spec.name!r}: must stay within eps = {eps:g}, and went to {farthest:g}")

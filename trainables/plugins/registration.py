@@ -1,4 +1,4 @@
-"""The decorators that register plugins, and all that a plugin is written with.
+"""The decorators that register plugins.
 
 A plugin is a specification, whose ``name`` is a single word that nothing else of its kind has, and what does the work,
 decorated with that specification::
@@ -26,12 +26,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import torch
-
 from trainables import config
-from trainables.attacks import Adversarial, Attacked, Batch, Case
-from trainables.config import Architecture, DatasetInfo, Sees
-from trainables.config.attacks.base import AttackSpec, Differentiated, Expected, Linf, Normed, Scored
+from trainables.attacks import Batch, Case
+from trainables.config import Architecture, DatasetInfo
+from trainables.config.attacks.base import AttackSpec
 from trainables.config.entrance.lazy import checked_name, checked_word, enter
 from trainables.config.measure import MeasureSpec
 from trainables.config.module import Predicting, Silent
@@ -50,52 +48,14 @@ from trainables.config.terms.registry import (
     Kind,
     Origin,
 )
-from trainables.config.training_attack import Bounded, Joint
+from trainables.config.training_attack import Bounded
 from trainables.data import DataSource, Examples, load
 from trainables.measures import Subject
 from trainables.models import Network
-from trainables.models.network import Trace, initialise
-from trainables.modules import InsertedModule, Insertion
-from trainables.objectives import Learner, Loss
+from trainables.modules import InsertedModule
+from trainables.objectives import Learner
 from trainables.plugins.guard import guarded, guarded_training
-
-__all__ = [
-    "Adversarial",
-    "AttackSpec",
-    "Attacked",
-    "BadPlugin",
-    "Batch",
-    "Bounded",
-    "Case",
-    "DatasetInfo",
-    "Differentiated",
-    "Examples",
-    "Expected",
-    "InsertedModule",
-    "Insertion",
-    "Joint",
-    "Learner",
-    "Linf",
-    "Loss",
-    "MeasureSpec",
-    "Network",
-    "Normed",
-    "Predicting",
-    "Scored",
-    "Sees",
-    "Silent",
-    "Subject",
-    "Trace",
-    "Trained",
-    "attack",
-    "data",
-    "initialise",
-    "measure",
-    "model",
-    "module",
-    "objective",
-    "training_attack",
-]
+from trainables.plugins.promises import check_examples, named
 
 T = TypeVar("T")
 Decorator = Callable[[T], T]
@@ -204,8 +164,9 @@ def data(name: str, info: DatasetInfo, *, files: Callable[[str, str], bool] | No
 
         def loader(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples]:
             train, test = made(name, data_dir, download)
-            _check_examples(name, "training", train, info, info.train)
-            _check_examples(name, "test", test, info, info.test)
+            with named(f"data set {name!r}"):
+                check_examples("training", train, info, info.train)
+                check_examples("test", test, info, info.test)
             return train, test
 
         _register(DATA, name, info, made, DataSource(loader, files), version)
@@ -213,16 +174,6 @@ def data(name: str, info: DatasetInfo, *, files: Callable[[str, str], bool] | No
         return made
 
     return register
-
-
-def _check_examples(name: str, which: str, found: Examples, info: DatasetInfo, n: int) -> None:
-    shape, expected = tuple(found.images.shape), (n, info.channels, info.size, info.size)
-    if shape != expected or found.images.dtype != torch.uint8:
-        there = f"{shape} of {found.images.dtype}"
-        raise BadPlugin(f"data set {name!r}: {which} images must be {expected} of torch.uint8, and are {there}")
-    labels = found.labels
-    if tuple(labels.shape) != (n,) or labels.dtype != torch.int64 or int(labels.min()) < 0 or int(labels.max()) >= info.classes:
-        raise BadPlugin(f"data set {name!r}: {which} labels must be {(n,)} of torch.int64, from 0 to {info.classes - 1}")
 
 
 def _demand(kind: Kind, name: str, right: bool, wanted: str, made: Any) -> None:

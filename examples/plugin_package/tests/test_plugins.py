@@ -1,36 +1,49 @@
-"""Both plugins are registered, and keep what their kinds promise."""
+"""Both plugins keep what their kinds promise, and do what they are made for."""
 
-import advsweep_corners.plugins as mine
+import subprocess
+import sys
+
+import advsweep_corners.gate_module
 import torch
-from trainables.config.registry import ATTACK, MODULE
+from advsweep_corners.corners import Corners
+from advsweep_corners.gate import Gate
 
-from trainables import config
-from trainables.plugins.preflight import preflight
-
-#: A small network on handwritten digits with the gate.
-TRIAL = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "resnet-10", "width": 4},
-    "module": {"name": "gate", "width": 2},
-}
+import advsweep.testing
+from trainables import config, plugins
 
 
-def test_they_are_registered() -> None:
-    """Each has its name, and the traits that the checklist compares attacks by."""
-    assert ATTACK.infos["corners"] is mine.Corners
-    assert MODULE.infos["gate"] is mine.Gate
-    assert (mine.Corners.sees, mine.Corners.iterates) == (config.Sees.SCORES, True)
+class TestCorners(advsweep.testing.AttackContract):
+    """Everything that an attack promises."""
+
+    spec = Corners(eps=0.1)
 
 
-def test_they_keep_their_promises() -> None:
-    """A batch of noise goes through both: shapes, [0, 1], eps, gradients, and a network that is left as it was."""
-    preflight(config.TrialConfig.model_validate(TRIAL, strict=False), [mine.Corners(eps=0.1)])
+class TestGate(advsweep.testing.ModuleContract):
+    """Everything that a module promises."""
+
+    spec = Gate(width=4)
+
+
+def test_corners_say_how_they_attack() -> None:
+    """The checklist compares attacks by these traits."""
+    assert (Corners.sees, Corners.iterates) == (plugins.Sees.SCORES, True)
 
 
 def test_the_gate_weighs_channels_between_0_and_1() -> None:
     """It keeps the features' shape and makes none of them larger."""
-    gate = mine.GateModule(mine.Gate(width=3), index=0, channels=5, classes=10)
-    z = torch.rand(2, 5, 4, 4)
+    gate = advsweep_corners.gate_module.GateModule(Gate(width=3), index=0, channels=5, classes=10)
+    z = torch.rand(2, 5, 4, 4, generator=torch.Generator().manual_seed(0))
     out = gate(z).z
     assert out.shape == z.shape
     assert bool(((out >= 0) & (out <= z)).all())
+
+
+def test_the_gate_is_known_without_torch() -> None:
+    """A trial with it can be planned where torch is not imported."""
+    program = (
+        "import sys, advsweep_corners.gate; from trainables import config;"
+        "config.trial_key(config.TrialConfig(module=advsweep_corners.gate.Gate())); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert config.TrialConfig(module=Gate()).module.positions == ("block4.2",)

@@ -19,8 +19,7 @@ from tests.support.plugin_parts import (
     tiny,
 )
 from trainables.objectives.loss import cross_entropy
-from trainables.plugins.preflight import preflight
-from trainables.plugins.registration import (
+from trainables.plugins import (
     Adversarial,
     BadPlugin,
     Insertion,
@@ -32,6 +31,7 @@ from trainables.plugins.registration import (
     objective,
     training_attack,
 )
+from trainables.plugins.preflight import preflight
 from trainables.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("forgotten")

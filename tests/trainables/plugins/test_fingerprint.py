@@ -13,7 +13,7 @@ from tests.support.plugin_parts import PARTS, Blur, DimModule, blur, registered,
 from trainables import config
 from trainables.config.entrance.parsing import reopen
 from trainables.config.terms import registry
-from trainables.plugins.registration import BadPlugin, Silent, attack, module
+from trainables.plugins import BadPlugin, Silent, attack, module
 
 pytestmark = pytest.mark.usefixtures("forgotten")
 
@@ -51,7 +51,7 @@ SOURCE = '''
 from typing import Literal
 import torch
 from torch import nn
-from trainables.plugins.registration import InsertedModule, Insertion, Silent, module
+from trainables.plugins import InsertedModule, Insertion, Silent, module
 import beside_of_test_extension
 
 FACTOR = 0.5

@@ -29,7 +29,7 @@ from trainables import config
 from trainables.config.entrance.parsing import ATTACK, reopen
 from trainables.config.terms import registry
 from trainables.config.terms.registry import MODULE
-from trainables.plugins.registration import BadPlugin, Silent, attack, data, model, module, objective, training_attack
+from trainables.plugins import BadPlugin, Silent, attack, data, model, module, objective, training_attack
 from trainables.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("forgotten")

@@ -1,11 +1,11 @@
-"""An attack that tries random corners of the ball, and a module that weighs channels."""
+"""An attack that tries random corners of the ball: specification and implementation in one file, which imports torch."""
 
 from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables import plugins
 
@@ -33,24 +33,3 @@ def corners(spec: Corners, case: plugins.Case) -> Tensor:
         images = torch.where((value > worst)[:, None, None, None], x, images)
         worst = torch.maximum(value, worst)
     return images
-
-
-class Gate(plugins.Silent):
-    """``width``: hidden units of the network that weighs the channels."""
-
-    name: Literal["gate"] = "gate"
-    positions: tuple[str, ...] = ("P1",)
-    width: Annotated[int, Field(ge=1)] = 8
-
-
-@plugins.module(Gate)
-class GateModule(plugins.InsertedModule):
-    """Squeeze and excitation (Hu et al., CVPR 2018)."""
-
-    def __init__(self, spec: Gate, index: int, channels: int, classes: int) -> None:
-        super().__init__(spec, index, channels, classes)
-        self.net = nn.Sequential(nn.Linear(channels, spec.width), nn.ReLU(), nn.Linear(spec.width, channels), nn.Sigmoid())
-
-    def forward(self, z: Tensor, y: Tensor | None = None) -> plugins.Insertion:
-        """Weigh features (B, C, H, W) by channel."""
-        return plugins.Insertion(z * self.net(z.mean((2, 3)))[:, :, None, None], None)
