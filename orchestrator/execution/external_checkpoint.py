@@ -13,6 +13,7 @@ from trainables.checkpoint import fit_weights, read_weights
 from trainables.config import Attack, Module, Runtime, canonical_attack, heads
 from trainables.config.terms.registry import MODEL
 from trainables.data import DataNotFound
+from trainables.models.layout import UnsafeLayout
 from trainables.trial import Trial
 
 
@@ -69,6 +70,8 @@ class Elsewhere:
             self._trial = Trial(self.config, runtime)
         except DataNotFound as error:
             raise Unavailable(str(error)) from error
+        except UnsafeLayout as error:
+            raise BadInput(str(error)) from error
         try:
             self._weights = fit_weights(weights, self._trial.weights())
         except ValueError as error:

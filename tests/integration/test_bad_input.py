@@ -84,6 +84,12 @@ def test_more_gpus_than_there_are(refuses):
 
 
 @pytest.mark.ray
+def test_a_layout_that_a_network_cannot_be_trained_in(refuses):
+    arguments = ("run", STUDY, *TINY, "--gpus-per-trial", "0", "--layout", "channels-last")
+    refuses(arguments, "layout = 'channels-last'", "model.width = 4", "allowed: auto, contiguous", command=advsweep)
+
+
+@pytest.mark.ray
 def test_missing_data(refuses, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

@@ -14,8 +14,8 @@ CAS = {"module.name": "cas", "module.positions": ["P1"]}
 TRANSFER = "transfer(source=0123456789abcdef, attack=pgd(iterations=2))"
 
 
-def brought(folder, *attacks, eps=0.1, settings=None, dataset="cifar10"):
-    runtime = Runtime(device="cpu", data_dir=str(folder))
+def brought(folder, *attacks, eps=0.1, settings=None, dataset="cifar10", **where):
+    runtime = Runtime(device="cpu", data_dir=str(folder), **where)
     columns = [column(text) for text in attacks]
     return Elsewhere(folder / "weights.pt", "resnet10", dataset, columns, eps, SETTINGS | (settings or {}), runtime)
 
@@ -68,3 +68,11 @@ def test_each_attack_is_made_once_and_natural_first(tmp_path):
     found = list(brought(tmp_path, "fgsm", "natural", dataset="digits").accuracies())
     assert [accuracy.label for accuracy in found] == ["natural", "fgsm"]
     assert found[1].accuracy <= found[0].accuracy
+
+
+def test_a_layout_that_the_network_cannot_have_is_refused(tmp_path):
+    torch.save(
+        build_model(Model(name="resnet-10", width=4), NoModule(), DATASETS["digits"], 0).state_dict(), tmp_path / "weights.pt"
+    )
+    with pytest.raises(BadInput, match=r"layout = 'channels-last': resnet-10 with model.width = 4"):
+        brought(tmp_path, "fgsm", dataset="digits", layout="channels-last")
