@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from orchestrator.errors import BadInput
 from search_spaces.settings import Eps, Settings
-from trainables.config import Attack, Measure, TrialConfig
+from trainables.config import Attack, Data, Measure, TrialConfig
 from trainables.config.entrance.parsing import ATTACK, MEASURE
 from trainables.config.terms.registry import KINDS, OneOf, Version
 
@@ -89,6 +89,18 @@ def configure_attack(settings: Mapping[str, Any]) -> Attack:
     if attack.split is not None:
         raise BadInput(f"attack {attack.name}: split = {attack.split}: must be null, for tables are of the test set")
     return attack
+
+
+def check_classes(attack: Attack, data: Data) -> None:
+    """Check that the data of a trial have as many classes as an attack on it needs.
+
+    Raises:
+        BadInput: they do not.
+    """
+    try:
+        attack.check_classes("attack", data)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
 
 
 def configure_measure(settings: Mapping[str, Any]) -> Measure:

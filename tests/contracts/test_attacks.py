@@ -18,6 +18,7 @@ from trainables.attacks.building_blocks.ball import length
 from trainables.attacks.building_blocks.surrogate import Surrogate, errs
 from trainables.attacks.building_blocks.surrogate import draws as says_it_draws
 from trainables.joint import attack_weights, joint
+from trainables.models import build_model
 
 
 def test_the_configuration_and_the_table_hold_the_same_names():
@@ -260,3 +261,28 @@ def test_a_module_says_whether_it_draws(module, view):
     assert says_it_draws(seen) == drew
     if view == "plain":
         assert says_it_draws(model) == drew == draws(model)
+
+
+def few_classes(attack, classes):
+    """Attack a network that tells so few classes apart."""
+    info = config.DatasetInfo(classes, 1, 8, 100, 50)
+    made = build_model(config.Model(name="resnet-10", width=4), config.NoModule(), info, seed=0).eval()
+    x, _ = batch(4)
+    with torch.no_grad():
+        y = made(x).logits.argmax(1)
+    sources = {("0" * 16, "last"): Source(made, config.NoModule())}
+    return run_attack(attack, made, x, y, (1.0,), torch.Generator().manual_seed(0), sources=sources)
+
+
+@pytest.mark.parametrize("name", specs(config.Attack))
+def test_it_needs_no_more_classes_than_it_says(name):
+    attack = attacker(name)
+    few_classes(attack, attack.least_classes)
+
+
+@pytest.mark.parametrize("loss", ["dlr", "targeted-dlr"])
+def test_it_needs_as_many_classes_as_it_says(loss):
+    attack = attacker("apgd", loss=loss)
+    few_classes(attack, attack.least_classes)
+    with pytest.raises(RuntimeError, match="out of range"):
+        few_classes(attack, attack.least_classes - 1)

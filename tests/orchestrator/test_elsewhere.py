@@ -6,7 +6,8 @@ import torch
 from orchestrator.authoring.attack_text import column
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.execution.external_checkpoint import Elsewhere
-from trainables.config import DATASETS, Model, NoModule, Runtime
+from trainables.config import DATASETS, DatasetInfo, Model, NoModule, Runtime
+from trainables.config.terms.registry import DATA
 from trainables.models import build_model
 
 SETTINGS = {"model.width": 4, "data.examples": 64}
@@ -76,3 +77,11 @@ def test_a_layout_that_the_network_cannot_have_is_refused(tmp_path):
     )
     with pytest.raises(BadInput, match=r"layout = 'channels-last': resnet-10 with model.width = 4"):
         brought(tmp_path, "fgsm", dataset="digits", layout="channels-last")
+
+
+def test_an_attack_that_needs_more_classes_than_there_are_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(DATA.infos, "digits", DatasetInfo(2, 1, 8, 1437, 360))
+    with pytest.raises(
+        BadInput, match=r"attack.name = 'apgd': needs data of 3 or more classes .* data.dataset = 'digits' has 2"
+    ):
+        brought(tmp_path, "fgsm", "apgd(loss=dlr)", dataset="digits")

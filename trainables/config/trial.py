@@ -90,6 +90,7 @@ class TrialConfig(Spec):
         if isinstance(attack, Transfer):
             raise ValueError("selection.attack.name must not be transfer: a training has no other trial's network at hand")
         attack.check_inner("selection.attack", "the selection has its own images, those of selection.split")
+        attack.check_classes("selection.attack", self.data)
         if not canonical_attack(attack, self.module):
             beta_atk = getattr(attack, "beta_atk", None)
             there = f"{len(heads(self.module)) - 1} with module.name={self.module.name}"

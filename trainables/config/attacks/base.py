@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from trainables.config.data import Data
 from trainables.config.terms.aim import PATTERN, Aim
 from trainables.config.terms.passes import FORWARD, counted_by_fields
 from trainables.config.terms.registry import ATTACK
@@ -82,6 +83,16 @@ class AttackSpec(Named):
         for field in ("split", "examples"):
             if (value := getattr(self, field)) is not None:
                 raise ValueError(f"{path}.{field} = {value}: must be null, for {why}")
+
+    def check_classes(self, path: str, data: Data) -> None:
+        """Check that the data, which an attack at ``path`` is on, have as many classes as it needs.
+
+        Raises:
+            ValueError: they do not.
+        """
+        if data.info.classes < self.least_classes:
+            needs = f"needs data of {self.least_classes} or more classes as it is set"
+            raise ValueError(f"{path}.name = {self.name!r}: {needs}; data.dataset = {data.dataset!r} has {data.info.classes}")
 
 
 @ATTACK.built_in
