@@ -16,7 +16,13 @@ from trainables.config.training_attack import TrainingAttack, TrainingPGD
 
 
 class TrialConfig(Spec):
-    """One training, completely: the same configuration gives the same weights (bit for bit on one kind of CPU)."""
+    """One training, completely: the same configuration gives the same weights (bit for bit on one kind of CPU).
+
+    ``data``: which examples it learns from. ``model``: the network. ``module``: what is inserted in the network.
+    ``objective``: what the weights minimise. ``attack``: what the inputs maximise while the weights are trained; null for a
+    training on natural examples. ``training``: how the weights are trained. ``selection``: how the best checkpoint is chosen.
+    ``seed``: of all random numbers.
+    """
 
     data: Data = Data()
     model: Model = Model()
