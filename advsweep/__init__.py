@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analysis.load import Record
     from orchestrator.api.attacks import Checked, check, evaluate, evaluate_checkpoint
+    from orchestrator.api.listing import Listed, fields, listing
     from orchestrator.api.observer import Observer
     from orchestrator.api.plans import SweepResult, estimate, plan, run
     from orchestrator.api.records import LoadedModel, Status, load, load_model, status
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.execution.options import Options
     from orchestrator.search.options import SearchOptions
     from trainables.config import Runtime
+    from trainables.config.entrance.description import Field, Trait
 
     __version__: str
 
@@ -38,12 +40,14 @@ _NAMES = {
     "orchestrator.api.tables": ("figure", "figures", "render", "table", "tables"),
     "orchestrator.api.records": ("LoadedModel", "Status", "load", "load_model", "status"),
     "orchestrator.api.views": ("sync",),
+    "orchestrator.api.listing": ("Listed", "fields", "listing"),
     "orchestrator.api.observer": ("Observer",),
     "orchestrator.errors": ("AdvsweepError", "BadInput", "CheckFailed", "Interrupted", "SweepIncomplete", "Unavailable"),
     "orchestrator.execution.options": ("Options",),
     "orchestrator.search.options": ("SearchOptions",),
     "analysis.load": ("Record",),
     "trainables.config": ("Runtime",),
+    "trainables.config.entrance.description": ("Field", "Trait"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -52,7 +56,9 @@ __all__ = [
     "BadInput",
     "CheckFailed",
     "Checked",
+    "Field",
     "Interrupted",
+    "Listed",
     "LoadedModel",
     "Observer",
     "Options",
@@ -63,14 +69,17 @@ __all__ = [
     "Status",
     "SweepIncomplete",
     "SweepResult",
+    "Trait",
     "Unavailable",
     "__version__",
     "check",
     "estimate",
     "evaluate",
     "evaluate_checkpoint",
+    "fields",
     "figure",
     "figures",
+    "listing",
     "load",
     "load_model",
     "plan",

@@ -17,6 +17,7 @@ from trainables.evaluation import Evaluated, evaluate
 from trainables.joint import attack_weights
 from trainables.measures import Array, Subject, run_measure
 from trainables.models import Network, build_model
+from trainables.models.layout import channels_last, check_layout
 from trainables.objectives import build_learner
 from trainables.rng import Generators
 
@@ -37,6 +38,7 @@ class Trial:
 
     Raises:
         DataNotFound: the data set's files are not there.
+        UnsafeLayout: PyTorch cannot train the network in this layout.
     """
 
     def __init__(self, spec: config.TrialConfig, runtime: config.Runtime) -> None:
@@ -52,6 +54,7 @@ class Trial:
         self.device_name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         self._splits = load(spec.data, runtime, self.device)
         self._network = self._build()
+        check_layout(self._network, spec, runtime, self.device.type)
         steps = batches_per_epoch(len(self._splits.train), spec.training.batch_size)
         self._learner = build_learner(spec, self._network, steps)
         self._average = Average(spec.training.averaging, self._build(), spec.seed) if spec.training.averaging else None
@@ -64,17 +67,11 @@ class Trial:
     def _build(self, compiled: bool = True) -> Network:
         network = build_model(self.spec.model, self.spec.module, self.spec.data.info, self.spec.seed)
         # The weights' layout is enough: a convolution's output follows it.
-        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        layout = torch.channels_last if channels_last(self.spec, self.runtime) else torch.contiguous_format
         network.to(self.device).to(memory_format=layout)
         if self.runtime.compile != "off" and compiled:
             network.compile_kernels(graphs=self.runtime.compile == "graphs")
         return network
-
-    @property
-    def _channels_last(self) -> bool:
-        if self.runtime.layout == "auto":
-            return self.spec.training.precision == "bf16"
-        return self.runtime.layout == "channels-last"
 
     @property
     def finished(self) -> bool:

@@ -9,14 +9,14 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
-from advsweep.testing.cases import MANY, batch, disturb, draws, named, seeded
+from advsweep.testing.cases import MANY, RESNET, batch, disturb, draws, named, seeded
 from advsweep.testing.contract import Contract, failing, having, nothing_drawn
 from trainables import config
 from trainables.attacks import Attacked, Source, Sources, run_attack
 from trainables.attacks.building_blocks.ball import length
 from trainables.attacks.building_blocks.surrogate import errs
 from trainables.joint import Weights, attack_weights, joint, training_weights
-from trainables.models import Network
+from trainables.models import Network, build_model
 from trainables.outputs import Outputs
 from trainables.plugins.promises import check_images, untouched
 
@@ -42,6 +42,16 @@ class Case(NamedTuple):
         """What the network says of images."""
         with torch.no_grad():
             return seeded(self.network).eval()(x)
+
+
+def attack_few_classes(spec: config.Attack, classes: int) -> Attacked:
+    """Attack an untrained network that tells so few classes apart."""
+    info = config.DatasetInfo(classes, 1, 8, 100, 50)
+    network = build_model(RESNET, config.NoModule(), info, seed=0).eval()
+    x, _ = batch(4)
+    with torch.no_grad():
+        y = network(x).logits.argmax(1)
+    return Case(config.NoModule(), network, x, y, (1.0,)).attacked(spec, Generator().manual_seed(0))
 
 
 class AttackContract(Contract):
@@ -117,6 +127,10 @@ class AttackContract(Contract):
             else:
                 before, after = value(case.x), value(x_adv)
                 assert after > before + 1e-3, f"the loss that it maximises must rise, and went from {before:g} to {after:g}"
+
+    def test_it_needs_no_more_classes_than_it_says(self, spec: config.Attack) -> None:
+        """A plan refuses an attack by its ``least_classes``, so it must run on a network that tells so many apart."""
+        attack_few_classes(spec, spec.least_classes)
 
     @pytest.mark.parametrize("fails", [False, True])
     @pytest.mark.parametrize("module", ["cas", "fsr", "sap"])

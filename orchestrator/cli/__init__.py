@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.attacks import check, evaluate
+from orchestrator.cli.listing import list_
 from orchestrator.cli.new_study import new_study
 from orchestrator.cli.printing import err
 from orchestrator.cli.search import search
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("list")(list_)
 for command in (studies, new_study, plan, run, search, evaluate, check, status, table, figure, sync, ui):
     app.command()(command)
 

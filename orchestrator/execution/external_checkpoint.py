@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from orchestrator.authoring.attack_text import column
 from orchestrator.errors import BadInput, Unavailable
-from orchestrator.planning.settings import configure, configure_attack, resolve
+from orchestrator.planning.settings import check_classes, configure, configure_attack, resolve
 from search_spaces.column import BETA_ATK, Column
 from trainables.checkpoint import fit_weights, read_weights
-from trainables.config import Attack, Module, Runtime, canonical_attack, heads
+from trainables.config import Attack, Runtime, TrialConfig, canonical_attack, heads
 from trainables.config.terms.registry import MODEL
 from trainables.data import DataNotFound
+from trainables.models.layout import UnsafeLayout
 from trainables.trial import Trial
 
 
@@ -58,7 +59,7 @@ class Elsewhere:
         if not 0 <= eps <= 1:
             raise BadInput(f"--eps {eps:g}: must be in [0, 1], where pixels are")
         wanted = {each.label: each for each in (column("natural"), *columns)}
-        self._attacks = [pair for each in wanted.values() for pair in _aimed(each, eps, self.config.module)]
+        self._attacks = [pair for each in wanted.values() for pair in _aimed(each, eps, self.config)]
         try:
             weights = read_weights(checkpoint)
         except OSError as error:
@@ -69,6 +70,8 @@ class Elsewhere:
             self._trial = Trial(self.config, runtime)
         except DataNotFound as error:
             raise Unavailable(str(error)) from error
+        except UnsafeLayout as error:
+            raise BadInput(str(error)) from error
         try:
             self._weights = fit_weights(weights, self._trial.weights())
         except ValueError as error:
@@ -89,8 +92,9 @@ class Elsewhere:
             yield Accuracy(shown, 100 * float((ranks == 0).mean()), len(ranks))
 
 
-def _aimed(wanted: Column, eps: float, module: Module) -> list[tuple[str, Attack]]:
-    """The label and the attacks of a column on a network with ``module``, one for each beta_atk, each once."""
+def _aimed(wanted: Column, eps: float, config: TrialConfig) -> list[tuple[str, Attack]]:
+    """The label and the attacks of a column on a network, one for each beta_atk, each once."""
+    module = config.module
     if wanted.attack["name"] == "transfer":
         raise BadInput(
             f"--attack {wanted.label!r}: its images are made on a source trial, and with --checkpoint there is no storage to "
@@ -98,6 +102,7 @@ def _aimed(wanted: Column, eps: float, module: Module) -> list[tuple[str, Attack
         )
     fields = resolve(wanted.attack, eps)
     attack = configure_attack(fields)
+    check_classes(attack, config.data)
     betas = wanted.beta_atk or (BETA_ATK if len(heads(module)) > 1 else ("own",))
     aimed = [configure_attack({**fields, "beta_atk": b}) for b in betas] if hasattr(attack, "beta_atk") else [attack]
     known = [known for each in aimed if (known := canonical_attack(each, module)) is not None]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from analysis.manifest import Manifest
-from orchestrator.errors import Interrupted
+from orchestrator.errors import BadInput, Interrupted
 from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, cluster, find_data, resources, see_storage
 from orchestrator.execution.job import Job
@@ -27,6 +27,8 @@ from orchestrator.tracking.optuna_view import NumbersOf, OptunaView
 from orchestrator.tracking.tracker import Tracker
 from trainables.config import Runtime
 from trainables.config.terms.registry import Entry
+from trainables.models import build_model
+from trainables.models.layout import UnsafeLayout, check_layout
 
 
 class Outcome(NamedTuple):
@@ -169,6 +171,7 @@ def _at_work(plan: Plan, store: Store, options: Options) -> Iterator[_Place]:
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
+        _check_layouts(plan, runtime, "cuda" if share.gpus else "cpu")
         plugins = frozenset[Entry]().union(*(t.plugins for t in plan.to_run))
         find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime, plugins)
         yield _Place(share, runtime)
@@ -186,6 +189,23 @@ def _look_ahead(store: Store, options: Options) -> None:
         store.create()
         with store.exclusively("run"):
             pass
+
+
+def _check_layouts(plan: Plan, runtime: Runtime, device: str) -> None:
+    """Refuse networks that cannot be trained in the layout that was asked for; ``device``: what ``auto`` is.
+
+    Raises:
+        BadInput: a training would write outside its memory.
+    """
+    device = device if runtime.device == "auto" else runtime.device.partition(":")[0]
+    if runtime.layout != "channels-last" or device != "cpu":  # and no network is built for nothing
+        return
+    specs = [trial.config for trial in plan.to_run]
+    for config in {(c.model, c.module, c.data.dataset, c.training.precision): c for c in specs}.values():
+        try:
+            check_layout(build_model(config.model, config.module, config.data.info, seed=0), config, runtime, device)
+        except UnsafeLayout as error:
+            raise BadInput(str(error)) from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from analysis.manifest import ManifestColumn, Read
 from orchestrator.errors import BadInput
-from orchestrator.planning.settings import configure_attack, configure_measure, resolve
+from orchestrator.planning.settings import check_classes, configure_attack, configure_measure, resolve
 from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL
 from search_spaces.settings import Eps, Settings, Source
@@ -93,7 +93,9 @@ class Reader:
         return self._reads({0.0: self._attack(NATURAL.attack), **{e: self._attack(column.attack, e) for e in grid}}.items())
 
     def _attack(self, settings: Settings, eps: float | None = None) -> Attack:
-        return configure_attack(self._resolved(settings, self.profile.eps if eps is None else eps))
+        attack = configure_attack(self._resolved(settings, self.profile.eps if eps is None else eps))
+        check_classes(attack, self.config.data)
+        return attack
 
     def _reads(self, attacks: Iterable[tuple[float | None, Attack]]) -> dict[Read, Attack]:
         """Attacks, each with its eps, that mean something for this trial, each once and in the form that is hashed."""

@@ -1,18 +1,19 @@
 """From dotted settings (``module.beta = 2``) to a trial's configuration, with errors that a user can act on."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import BadInput
 from search_spaces.settings import Eps, Settings
-from trainables.config import Attack, Measure, TrialConfig
+from trainables.config import Attack, Data, Measure, TrialConfig
+from trainables.config.entrance.dotted import dotted_fields
 from trainables.config.entrance.parsing import ATTACK, MEASURE
-from trainables.config.terms.registry import KINDS, OneOf, Version
+from trainables.config.terms.registry import KINDS, Version
 
 Tree = dict[str, Any]
 T = TypeVar("T")
@@ -91,6 +92,18 @@ def configure_attack(settings: Mapping[str, Any]) -> Attack:
     return attack
 
 
+def check_classes(attack: Attack, data: Data) -> None:
+    """Check that the data of a trial have as many classes as an attack on it needs.
+
+    Raises:
+        BadInput: they do not.
+    """
+    try:
+        attack.check_classes("attack", data)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
 def configure_measure(settings: Mapping[str, Any]) -> Measure:
     """A measure from its fields.
 
@@ -110,7 +123,7 @@ def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
 def unknown_field(name: str, configs: Iterable[TrialConfig]) -> BadInput:
     """The error for a pin that holds in none of these configurations."""
     fields = {field for config in configs for field in _fields(config.model_dump(mode="json"))} - {"seed"}
-    return BadInput(f"--set {name}: there is no such field in these trials; {_meant(name, fields)}")
+    return BadInput(f"--set {name}: there is no such field in these trials; {meant(name, fields)}")
 
 
 def check_fields(names: Iterable[str]) -> None:
@@ -119,13 +132,13 @@ def check_fields(names: Iterable[str]) -> None:
     Raises:
         BadInput: none has it.
     """
-    fields = _every_field()
+    fields = every_field()
     for name in names:
         if name not in fields:
-            raise BadInput(f"{name}: no trial has such a field; {_meant(name, fields)}")
+            raise BadInput(f"{name}: no trial has such a field; {meant(name, fields)}")
 
 
-def _meant(name: str, fields: Collection[str]) -> str:
+def meant(name: str, fields: Collection[str]) -> str:
     """What a field that is not there may have been, or what is there in its place."""
     fields = sorted(fields)
     namesakes = [field for field in fields if field.rpartition(".")[2] == name.rpartition(".")[2]]
@@ -211,7 +224,7 @@ def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     return fields
 
 
-def _every_field() -> frozenset[str]:
+def every_field() -> frozenset[str]:
     """Every dotted field that some trial has, whatever its variants; the seed is not for settings."""
     return _fields_by(tuple(entry.version for kind in KINDS for entry in kind.entries.values()))
 
@@ -219,19 +232,4 @@ def _every_field() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _fields_by(registered: tuple[Version, ...]) -> frozenset[str]:
     """The same, as long as nothing else is registered."""
-    return frozenset(_fields_of(TrialConfig)) - {"seed"}
-
-
-def _fields_of(annotation: Any, prefix: str = "", within: tuple[type, ...] = ()) -> Iterator[str]:
-    """The dotted fields of every specification in ``annotation``; an attack ``within`` one of its kind goes without."""
-    if isinstance(annotation, OneOf):
-        for spec in annotation.specs:
-            yield from _fields_of(spec, prefix, within)
-    elif not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        for part in get_args(annotation):
-            yield from _fields_of(part, prefix, within)
-    elif annotation not in within:
-        for name, field in annotation.model_fields.items():
-            yield f"{prefix}{name}"
-            for mark in (field.annotation, *field.metadata):
-                yield from _fields_of(mark, f"{prefix}{name}.", (*within, annotation))
+    return frozenset(name for name, _ in dotted_fields(TrialConfig)) - {"seed"}

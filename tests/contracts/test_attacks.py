@@ -2,10 +2,11 @@
 
 from typing import get_args
 
+import pytest
 import torch
 
 from advsweep.testing import AttackContract
-from advsweep.testing.attack import SOURCE
+from advsweep.testing.attack import SOURCE, attack_few_classes
 from tests.support.contract_cases import Registered, spec, specs
 from trainables import config
 
@@ -66,3 +67,11 @@ def test_no_attack_leaves_images_as_they_are():
     contract = TestAttacks()
     case = contract.case("cas")
     assert torch.equal(case.attacked(config.Natural(), torch.Generator()).images, case.x)
+
+
+@pytest.mark.parametrize("loss", ["dlr", "targeted-dlr"])
+def test_it_needs_as_many_classes_as_it_says(loss):
+    spec = small("apgd", loss=loss)
+    attack_few_classes(spec, spec.least_classes)
+    with pytest.raises(RuntimeError, match="out of range"):
+        attack_few_classes(spec, spec.least_classes - 1)

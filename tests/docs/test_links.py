@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 
 #: Made from the code when the documentation is built.
-GENERATED = {ROOT / "docs" / "reference" / "commands.md"}
+GENERATED = {ROOT / "docs" / "reference" / f"{page}.md" for page in ("commands", "built_ins")}
 
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^()\s]+)\)")

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.ray, pytest.mark.xdist_group
 ORDER = (
     *("plan", "estimate", "run", "table", "render", "figure", "load", "status", "load_model"),
     *("evaluate", "evaluate_checkpoint", "check", "sync", "search"),
+    *("listing", "fields"),
 )
 
 

@@ -60,6 +60,21 @@ def test_studies_and_settings(refuses, study, settings, parts):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("atacks",), ("list 'atacks': there is no such list", "did you mean 'attacks'?")),
+        (("zzz",), ("list 'zzz'", "allowed: modules, objectives, attacks", "fields")),
+        (("attacks", "pdg"), ("list attacks 'pdg'", "did you mean 'pgd'?")),
+        (("modules", "zzz"), ("list modules 'zzz'", "allowed: none, cas, cifs")),
+        (("fields", "training.lrr"), ("list fields 'training.lrr'", "did you mean 'training.lr'?")),
+        (("attacks", "--study-file", "none.py"), ("--study-file 'none.py' cannot be read",)),
+    ],
+)
+def test_lists_that_are_none(refuses, arguments, parts):
+    refuses(("list", *arguments), *parts)
+
+
+@pytest.mark.parametrize(
     ("options", "parts"),
     [
         (("--profile", "papr"), ("--profile", "'papr'", "'paper'", "'short'", "'demo'")),
@@ -81,6 +96,12 @@ def test_options(tmp_path, options, parts):
 def test_more_gpus_than_there_are(refuses):
     arguments = ("run", STUDY, *TINY, "--gpus-per-trial", "1000")
     refuses(arguments, "--gpus-per-trial 1000", "no node of the cluster has more than", command=advsweep)
+
+
+@pytest.mark.ray
+def test_a_layout_that_a_network_cannot_be_trained_in(refuses):
+    arguments = ("run", STUDY, *TINY, "--gpus-per-trial", "0", "--layout", "channels-last")
+    refuses(arguments, "layout = 'channels-last'", "model.width = 4", "allowed: auto, contiguous", command=advsweep)
 
 
 @pytest.mark.ray

@@ -9,6 +9,7 @@ import torch
 from trainables import config
 from trainables.checkpoint import pack_state, unpack_state
 from trainables.models import build_model
+from trainables.models.layout import UnsafeLayout, check_layout
 from trainables.outputs import heads
 from trainables.trial import Trial
 
@@ -23,11 +24,10 @@ MODULES = [
 ]
 
 
-def trial(module=NONE, model="resnet-10", precision="fp32", **runtime):
+def trial(module=NONE, model="resnet-10", precision="fp32", width=8, **runtime):
     spec = config.TrialConfig(
         data=config.Data(dataset="digits", validation=0.1, crop=1, flip=False, examples=128),
-        # Not narrower: see Runtime.layout.
-        model=config.Model(name=model, width=8),
+        model=config.Model(name=model, width=width),
         module=module,
         attack=config.TrainingPGD(eps=0.125, step=0.0625, iterations=2),
         training=config.Training(epochs=3, batch_size=50, lr=0.05, precision=precision),
@@ -128,6 +128,22 @@ def test_the_layout_follows_the_precision_unless_it_is_said():
         made = trial(precision=precision, layout=layout)._network
         last = layout == "channels-last" or (layout, precision) == ("auto", "bf16")
         assert made.blocks[0].conv1.weight.is_contiguous(memory_format=torch.channels_last) == last
+
+
+def test_a_layout_that_pytorch_cannot_train_on_a_cpu_is_refused():
+    wanted = r"layout = .channels-last.: resnet-10 with model.width = 7 .* of 7 channels, .*fp32; allowed: auto, contiguous"
+    with pytest.raises(UnsafeLayout, match=wanted):
+        trial(width=7, layout="channels-last")
+    for safe in ({"layout": "contiguous"}, {}, {"layout": "channels-last", "precision": "bf16"}):
+        trial(width=7, **safe)
+    trial(model="vgg-16", width=4, layout="channels-last")  # without a strided 1x1 convolution
+
+
+def test_a_layout_is_not_refused_on_a_gpu():
+    made = trial(width=4, layout="contiguous")
+    check_layout(made._network, made.spec, config.Runtime(layout="channels-last"), "cuda")
+    with pytest.raises(UnsafeLayout):
+        check_layout(made._network, made.spec, config.Runtime(layout="channels-last"), "cpu")
 
 
 def test_layout_changes_nothing_but_the_last_bits():

@@ -75,14 +75,21 @@ def _lenet(name: str, width: int, info: DatasetInfo) -> Iterator[Place]:
     yield Place("", second * quarter**2 * 120 + 120 * 84, 84, 1)
 
 
-for _name, _implementation, _architecture in (
-    ("resnet-10", "trainables.models.resnet:ResNet", Architecture((1, 1, 1, 1), _resnet)),
-    ("resnet-18", "trainables.models.resnet:ResNet", Architecture((2, 2, 2, 2), _resnet)),
-    ("resnet-50", "trainables.models.resnet:resnet_of_bottlenecks", Architecture((3, 4, 6, 3), _resnet)),
-    ("wrn-28", "trainables.models.wide_resnet:WideResNet", Architecture((4, 4, 4), _resnet)),
-    ("wrn-34", "trainables.models.wide_resnet:WideResNet", Architecture((5, 5, 5), _resnet)),
-    ("vgg-16", "trainables.models.vgg:VGG", Architecture((2, 2, 3, 3, 3), _vgg)),
-    ("vgg-16-bn", "trainables.models.vgg:vgg_with_batch_norms", Architecture((2, 2, 3, 3, 3), _vgg)),
-    ("lenet", "trainables.models.lenet:LeNet", Architecture((1, 1), _lenet)),
+_WIDE, _VGG16 = "wide_resnet:WideResNet", (2, 2, 3, 3, 3)
+
+for _name, _meaning, _implementation, _architecture in (
+    ("resnet-10", "ResNet of four blocks", "resnet:ResNet", Architecture((1, 1, 1, 1), _resnet)),
+    ("resnet-18", "ResNet of eight blocks (He et al., CVPR 2016)", "resnet:ResNet", Architecture((2, 2, 2, 2), _resnet)),
+    (
+        "resnet-50",
+        "ResNet of sixteen bottlenecks (He et al., CVPR 2016)",
+        "resnet:resnet_of_bottlenecks",
+        Architecture((3, 4, 6, 3), _resnet),
+    ),
+    ("wrn-28", "Wide ResNet of 28 layers (Zagoruyko & Komodakis, BMVC 2016)", _WIDE, Architecture((4, 4, 4), _resnet)),
+    ("wrn-34", "Wide ResNet of 34 layers (Zagoruyko & Komodakis, BMVC 2016)", _WIDE, Architecture((5, 5, 5), _resnet)),
+    ("vgg-16", "VGG16 without batch norm (Simonyan & Zisserman, ICLR 2015)", "vgg:VGG", Architecture(_VGG16, _vgg)),
+    ("vgg-16-bn", "VGG16 with batch norm", "vgg:vgg_with_batch_norms", Architecture(_VGG16, _vgg)),
+    ("lenet", "LeNet (LeCun et al., 1998)", "lenet:LeNet", Architecture((1, 1), _lenet)),
 ):
-    MODEL.add(Entry(MODEL.title, _name, _architecture, _implementation, version=1))
+    MODEL.add(Entry(MODEL.title, _name, _architecture, f"trainables.models.{_implementation}", version=1, meaning=_meaning))

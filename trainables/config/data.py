@@ -11,7 +11,15 @@ from trainables.config.terms.spec import Spec
 
 
 class DatasetInfo(NamedTuple):
-    """Shape of a data set: ``classes``, ``channels``, side in pixels, and numbers of training and test examples."""
+    """Shape of a data set.
+
+    Attributes:
+        classes: how many classes there are.
+        channels: of an image: 1 for grey ones, 3 for colours.
+        size: side of an image in pixels.
+        train: how many training examples there are.
+        test: how many test examples there are.
+    """
 
     classes: int
     channels: int
@@ -20,16 +28,21 @@ class DatasetInfo(NamedTuple):
     test: int
 
 
-for _name, _implementation, _info in (
-    ("cifar10", "torchvision_sets:TORCHVISION", DatasetInfo(10, 3, 32, 50_000, 10_000)),
-    ("cifar100", "torchvision_sets:TORCHVISION", DatasetInfo(100, 3, 32, 50_000, 10_000)),
-    ("svhn", "torchvision_sets:TORCHVISION", DatasetInfo(10, 3, 32, 73_257, 26_032)),
-    ("mnist", "torchvision_sets:TORCHVISION", DatasetInfo(10, 1, 28, 60_000, 10_000)),
-    ("fashion-mnist", "torchvision_sets:TORCHVISION", DatasetInfo(10, 1, 28, 60_000, 10_000)),
-    ("tiny-imagenet", "tiny_imagenet:TINY_IMAGENET", DatasetInfo(200, 3, 64, 100_000, 10_000)),
-    ("digits", "digits:DIGITS", DatasetInfo(10, 1, 8, 1_437, 360)),
+for _name, _meaning, _implementation, _info in (
+    (
+        "cifar10",
+        "Photographs of ten kinds of animals and vehicles",
+        "torchvision_sets:TORCHVISION",
+        (10, 3, 32, 50_000, 10_000),
+    ),
+    ("cifar100", "Photographs of a hundred kinds of things", "torchvision_sets:TORCHVISION", (100, 3, 32, 50_000, 10_000)),
+    ("svhn", "Digits of house numbers in street views", "torchvision_sets:TORCHVISION", (10, 3, 32, 73_257, 26_032)),
+    ("mnist", "Handwritten digits", "torchvision_sets:TORCHVISION", (10, 1, 28, 60_000, 10_000)),
+    ("fashion-mnist", "Pictures of clothes, shoes and bags", "torchvision_sets:TORCHVISION", (10, 1, 28, 60_000, 10_000)),
+    ("tiny-imagenet", "200 classes of ImageNet, made small", "tiny_imagenet:TINY_IMAGENET", (200, 3, 64, 100_000, 10_000)),
+    ("digits", "Small handwritten digits, which come with scikit-learn", "digits:DIGITS", (10, 1, 8, 1_437, 360)),
 ):
-    DATA.add(Entry(DATA.title, _name, _info, f"trainables.data.{_implementation}", version=1))
+    DATA.add(Entry(DATA.title, _name, DatasetInfo(*_info), f"trainables.data.{_implementation}", version=1, meaning=_meaning))
 
 #: The shape of every data set by name.
 DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(DATA.infos)
@@ -38,7 +51,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(DATA.infos)
 class Data(Spec):
     """Which examples, and how training images are augmented.
 
-    ``dataset``: of ``tiny-imagenet`` the labelled validation set is the test set; its own test set has no labels.
+    ``dataset``: its name; of ``tiny-imagenet`` the labelled validation set is the test set; its own test set has no labels.
 
     ``validation``: share of each class of the training set that is held out to choose the best checkpoint.
     ``crop``: zero padding in pixels before a random crop; ``flip``: random horizontal flips.

@@ -25,11 +25,13 @@ def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec |
     that is not there.
 
     Raises:
-        ValueError: a position that the network does not have or that is several, or a class that the data set does not have.
+        ValueError: a position that the network does not have or that is several, a class that the data set does not have, or
+            an attack that needs more classes than it has.
     """
     update: dict[str, object] = {}
     for field in {"attack", "reference"} & type(measure).model_fields.keys():
         getattr(measure, field).check_inner(field, "measures are of the whole test set")
+        getattr(measure, field).check_classes(field, trial.data)
         update[field] = canonical_attack(getattr(measure, field), trial.module)
     if None in update.values():
         return None

@@ -14,7 +14,10 @@ _Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class MeasureSpec(Named):
-    """What every measure is. Its fields ``attack`` and ``reference``, where it has them, are attacks on the whole test set."""
+    """What every measure is.
+
+    ``attack``: what makes the images that are looked at, from the whole test set; so does ``reference``, where there is one.
+    """
 
     def passes(self, classes: int) -> float:
         """Passes of one image among so many ``classes``: those of its attack, and those of looking before and after."""
@@ -69,7 +72,10 @@ class ClassGradients(MeasureSpec):
 
 @MEASURE.built_in
 class Dimensions(MeasureSpec):
-    """How many features are in use, and how many principal components explain ``variance`` of theirs (AFD, Table A5)."""
+    """How many features are in use, and how many principal components explain their variance (AFD, Table A5).
+
+    ``variance``: the share of it that these explain.
+    """
 
     implementation = "trainables.measures.dimensions:dimensions"
 
@@ -80,9 +86,10 @@ class Dimensions(MeasureSpec):
 
 @MEASURE.built_in
 class Perturbations(MeasureSpec):
-    """How unlike an ``attack`` is to a ``reference`` attack: PGD in InfoFeature's Table 2 and in AFD's Table A7.
+    """How unlike an attack is to another one: PGD in InfoFeature's Table 2 and in AFD's Table A7.
 
-    Both draw the same numbers, so that two attacks with random starts begin at the same points.
+    ``reference``: the other attack. Both draw the same numbers, so that two attacks with random starts begin at the same
+    points.
     """
 
     implementation = "trainables.measures.perturbations:perturbations"
@@ -101,6 +108,7 @@ class TSNE(MeasureSpec):
 
     ``attack``: its images are embedded together with the natural ones; ``natural`` embeds these alone. ``examples``: at most
     so many test images, with the classes in the proportions of the test set, the same ones for every trial.
+    ``perplexity``: how many neighbours a point has, roughly.
     """
 
     implementation = "trainables.measures.tsne:tsne"

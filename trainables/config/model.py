@@ -13,11 +13,14 @@ from trainables.config.terms.spec import Count, Positive, Spec
 class Model(Spec):
     """The network, its width and what it does to images first.
 
+    ``name``: which network.
     ``width``: channels of the first stage: 64 for the papers' ResNets and VGG16, 160 makes ``wrn-28`` the WRN-28-10, 6 makes
     ``lenet`` LeNet-5.
-    ``normalise``: the network takes ``mean`` from images in [0, 1] and divides by ``std`` first: one number, or one a channel.
-    By default that maps to [-1, 1], as in InfoFeature and Feature Scattering. Attacks stay in [0, 1], so that 8/255 means the
-    same everywhere: InfoFeature's 16/255 of a range twice as long.
+    ``normalise``: whether ``mean`` is taken from images in [0, 1], and they are divided by ``std``. Attacks stay in [0, 1], so
+    that 8/255 means the same everywhere: InfoFeature's 16/255 of a range twice as long.
+    ``mean``: what is taken from images: one number, or one a channel.
+    ``std``: what images are divided by: one number, or one a channel. By default both map them to [-1, 1], as in InfoFeature
+    and Feature Scattering.
     """
 
     name: Annotated[str, NameOf(MODEL)] = "resnet-18"

@@ -13,7 +13,11 @@ FSR_CHANNELS, CIFS_HIDDEN = 64, 128
 
 
 class Inserted(Named):
-    """What every module is: it stands at the ``positions`` of its network, a field or a constant.
+    """What every module is.
+
+    ``positions``: where in the network it stands, by its own names (``block4.2``), those of stages (``block4``) or the papers'
+    (``P1`` is the last block, ``P2`` the one before); a field or a constant. ``beta``: the weight of its own predictions, with
+    which its training attack aims at them; a field or a constant.
 
     Attributes:
         predicts: whether it makes a prediction of its own, at which an attacker can aim.
@@ -34,7 +38,7 @@ class Inserted(Named):
 
     @property
     def draws(self) -> bool:
-        """Whether the prediction, of a trained network seen as it is, is random."""
+        """Whether the prediction of a trained network is random."""
         return False
 
     def multiply_adds(self, place: Place, classes: int) -> int | None:
@@ -68,7 +72,7 @@ class NoModule(Silent):
 class CAS(Predicting):
     """Channel-wise Activation Suppressing (Bai et al., ICLR 2021); see :mod:`trainables.modules.cas`.
 
-    ``suppression=False`` leaves the auxiliary heads without their masks (the paper's Table 2).
+    ``suppression``: whether the auxiliary heads' masks are applied; the paper's Table 2 does without.
     """
 
     implementation = "trainables.modules.cas:CASModule"
@@ -83,21 +87,21 @@ class CAS(Predicting):
 
 
 class Sigmoid(Spec):
-    """CIFS importance mask 1 / (1 + exp(-alpha g))."""
+    """CIFS importance mask 1 / (1 + exp(-alpha g)). ``alpha``: how steep it is."""
 
     name: Literal["sigmoid"] = "sigmoid"
     alpha: Positive = 10.0
 
 
 class Softplus(Spec):
-    """CIFS importance mask log(1 + exp(alpha g)) / alpha."""
+    """CIFS importance mask log(1 + exp(alpha g)) / alpha. ``alpha``: how sharp its bend is."""
 
     name: Literal["softplus"] = "softplus"
     alpha: Positive = 5.0
 
 
 class Softmax(Spec):
-    """CIFS importance mask softmax(g / T) over the channels."""
+    """CIFS importance mask softmax(g / T) over the channels. ``T``: the temperature."""
 
     name: Literal["softmax"] = "softmax"
     T: Positive = 1.0
@@ -108,6 +112,7 @@ class CIFS(Predicting):
     """Channel-wise Importance-based Feature Selection (Yan et al., ICML 2021); see :mod:`trainables.modules.cifs`.
 
     ``probes``: one a position, in the positions' order; a single one stands for all.
+    ``imgf``: the function that makes a mask of the channels' relevance.
     ``top_k``: how many logits the channels' relevance is taken from, at most the number of classes.
     """
 

@@ -15,6 +15,8 @@ LabelSmoothing = Annotated[float, Field(ge=0, le=0.5)]
 class Trained(Named):
     """What every objective is.
 
+    ``label_smoothing``: the probability that the true class gives to the others together, wherever an objective has it.
+
     Attributes:
         attacked: whether it trains on adversarial examples; None where it may do without.
         paired: whether it learns from natural and adversarial images, so that each image is learnt from twice.
@@ -108,8 +110,9 @@ class L2Matching(Trained):
 class PCL(Trained):
     """Prototype Conformity Loss (Mustafa et al., ICCV 2019); see :mod:`trainables.objectives.pcl`.
 
-    ``weight``: of the conformity loss, added after ``warmup`` epochs of cross-entropy alone (the papers here give neither; the
-    authors' code has weight 1). ``lr``: of the prototypes, at the start; it follows the training's schedule.
+    ``weight``: of the conformity loss (the papers here do not give it; the authors' code has 1). ``warmup``: epochs of
+    cross-entropy alone, before that loss is added (not given either). ``lr``: of the prototypes, at the start; it follows the
+    training's schedule.
     """
 
     implementation = "trainables.objectives.pcl:PCLLearner"

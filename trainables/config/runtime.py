@@ -11,8 +11,9 @@ class Runtime:
     ``device``: a torch device, or ``auto`` for a GPU where there is one. ``threads``: CPU threads, None for torch's choice.
     ``memory_share``: a data set larger than this share of the GPU's free memory stays in host memory.
     ``layout``: of the convolutions' weights and features in memory; ``auto`` is ``channels-last`` with bf16, where it was
-    measured to be faster, and ``contiguous`` with fp32, where it was not. On CPUs without AVX-512, PyTorch's strided 1x1
-    convolution of fewer than eight channels writes outside its memory in ``channels-last`` with fp32.
+    measured to be faster, and ``contiguous`` with fp32, where it was not. On CPUs, ``channels-last`` with fp32 is refused for
+    networks with a strided 1x1 convolution of fewer than eight channels, which PyTorch cannot train so (see
+    :func:`trainables.models.layout.check_layout`).
     ``compile``: ``kernels`` sends networks through torch.compile, which takes minutes at the start of a trial; on CPUs it was
     not measured to win them back. ``graphs`` replays its kernels as CUDA graphs besides, for networks so small that starting
     kernels takes longer than running them; on CPUs there are none, and it is ``kernels``.

@@ -13,7 +13,10 @@ Precision = Literal["fp32", "bf16"]
 
 
 class MultiStep(Spec):
-    """The learning rate times ``gamma`` from each milestone (epochs, counted from 1 as in the papers) on."""
+    """The learning rate, smaller by a factor from each milestone on.
+
+    ``milestones``: epochs, counted from 1 as in the papers. ``gamma``: the factor.
+    """
 
     name: Literal["multistep"] = "multistep"
     milestones: tuple[Count, ...] = (75, 90)
@@ -39,22 +42,31 @@ class OneCycle(Spec):
 
 
 class EMA(Spec):
-    """An exponential average of the weights after every step, by ``decay``; see :mod:`trainables.averaging`."""
+    """An exponential average of the weights after every step; see :mod:`trainables.averaging`.
+
+    ``decay``: the share of the average that a step leaves as it is.
+    """
 
     name: Literal["ema"] = "ema"
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
 
 
 class SWA(Spec):
-    """The mean of the weights after each epoch from ``start`` on, counted from 1; see :mod:`trainables.averaging`."""
+    """The mean of the weights after each epoch of the later training; see :mod:`trainables.averaging`.
+
+    ``start``: the first epoch of the mean, counted from 1.
+    """
 
     name: Literal["swa"] = "swa"
     start: Count
 
 
 class Training(Spec):
-    """SGD: epochs, examples a batch, learning rate and its schedule, momentum, weight decay.
+    """Stochastic gradient descent.
 
+    ``epochs``: passes over the training examples. ``batch_size``: examples a step. ``lr``: the learning rate, where its
+    schedule is highest. ``momentum``: the share of the last step that is kept. ``weight_decay``: the weight of the L2 penalty.
+    ``schedule``: how the learning rate changes.
     ``averaging``: an average of the weights that is selected, saved and evaluated in the place of the last ones.
     ``patience``: training stops once so many epochs in a row were not the best.
     ``precision``: of the backbone's layers while it trains, in the attack as well: ``fp32``, or ``bf16`` by autocast with
@@ -73,9 +85,10 @@ class Training(Spec):
 
 
 class Selection(Spec):
-    """How the best checkpoint is chosen: the highest accuracy on ``split`` under ``attack`` after each epoch.
+    """How the best checkpoint is chosen: by the highest accuracy under attack after an epoch.
 
-    ``test`` is what the papers did and leaks; ``validation`` is held out from the training set.
+    ``split``: the images of that accuracy: ``validation`` is held out from the training set; ``test`` is what the papers did,
+    and leaks. ``attack``: what they are attacked with.
     """
 
     split: Literal["validation", "test"] = "validation"

@@ -15,6 +15,11 @@ BatchNorm = Literal["eval", "train"]
 class Bounded(Named):
     """What every training attack is. ``eps``: the largest change of a pixel, in [0, 1].
 
+    These names mean the same wherever a training attack has them. ``step``: the largest change of a pixel in one step.
+    ``iterations``: how many steps. ``loss``: the cross-entropy, or ``kl``, the divergence from the prediction on the clean
+    image. ``start``: a ``uniform`` point of the ball, the image itself (``zero``), or the image and a little normal noise
+    (``gaussian``). ``bn``: the batch statistics of the network during the attack: its running ones, or the attacked batch's.
+
     Attributes:
         labels: whether it makes labels of its own, for AT to learn.
         epochs_matter: whether what it does depends on the epoch of the training.
@@ -31,7 +36,7 @@ class Bounded(Named):
 
 
 class Joint(Bounded):
-    """An attack on the predictions: ``beta_atk`` is ``own``, all heads as the loss weighs them, or ``0``, the final one."""
+    """An attack on the predictions. ``beta_atk``: ``own``, all heads as the loss weighs them, or ``0``, the final one."""
 
     beta_atk: Literal["own", "0"] = "own"
 
@@ -70,7 +75,10 @@ class TrainingPGD(Joint):
 
 @TRAINING_ATTACK.built_in
 class FGSMRS(Joint):
-    """FGSM from a random start (Wong et al., ICLR 2020): one step of ``alpha`` eps from a uniform point, clipped."""
+    """FGSM from a random start (Wong et al., ICLR 2020): one step from a uniform point, clipped.
+
+    ``alpha``: the size of the step, in shares of eps.
+    """
 
     implementation = "trainables.attacks.training.fgsm_rs:attack"
 
@@ -84,10 +92,12 @@ class FGSMRS(Joint):
 
 @TRAINING_ATTACK.built_in
 class InfoFeature(Joint):
-    """PGD on the cross-entropy and ``lam`` times the change of the class activation map, in ``distance``.
+    """PGD on the cross-entropy and the change of the class activation map.
 
-    From a uniform start, the map having no gradient at the image itself. With ``cosine`` a map of a single place, as small
-    images have it in deep networks, cannot change. See :mod:`trainables.attacks.training.infofeature`.
+    From a uniform start, the map having no gradient at the image itself. ``lam``: the weight of the change. ``distance``: how
+    it is measured; with ``cosine`` a map of a single place, as small images have it in deep networks, cannot change.
+
+    See :mod:`trainables.attacks.training.infofeature`.
     """
 
     implementation = "trainables.attacks.training.infofeature:attack"
@@ -109,7 +119,7 @@ class FeatureScattering(Joint):
 
     See :mod:`trainables.attacks.training.feature_scattering`.
 
-    ``regularisation`` and ``sinkhorn`` iterations of Sinkhorn's algorithm.
+    ``regularisation``: of the transport, by its entropy. ``sinkhorn``: iterations of Sinkhorn's algorithm.
     """
 
     implementation = "trainables.attacks.training.feature_scattering:attack"

@@ -16,7 +16,13 @@ from trainables.config.training_attack import TrainingAttack, TrainingPGD
 
 
 class TrialConfig(Spec):
-    """One training, completely: the same configuration gives the same weights (bit for bit on one kind of CPU)."""
+    """One training, completely: the same configuration gives the same weights (bit for bit on one kind of CPU).
+
+    ``data``: which examples it learns from. ``model``: the network. ``module``: what is inserted in the network.
+    ``objective``: what the weights minimise. ``attack``: what the inputs maximise while the weights are trained; null for a
+    training on natural examples. ``training``: how the weights are trained. ``selection``: how the best checkpoint is chosen.
+    ``seed``: of all random numbers.
+    """
 
     data: Data = Data()
     model: Model = Model()
@@ -90,6 +96,7 @@ class TrialConfig(Spec):
         if isinstance(attack, Transfer):
             raise ValueError("selection.attack.name must not be transfer: a training has no other trial's network at hand")
         attack.check_inner("selection.attack", "the selection has its own images, those of selection.split")
+        attack.check_classes("selection.attack", self.data)
         if not canonical_attack(attack, self.module):
             beta_atk = getattr(attack, "beta_atk", None)
             there = f"{len(heads(self.module)) - 1} with module.name={self.module.name}"

@@ -30,6 +30,7 @@ from trainables import config
 from trainables.attacks import Batch, Case
 from trainables.config import Architecture, DatasetInfo
 from trainables.config.attacks.base import AttackSpec
+from trainables.config.entrance.docstrings import summary
 from trainables.config.entrance.lazy import checked_name, checked_word, enter
 from trainables.config.measure import MeasureSpec
 from trainables.config.module import Predicting, Silent
@@ -197,4 +198,4 @@ def _register(kind: Kind, name: str, info: Any, made: Any, implementation: Any, 
         origin = Origin(str(sys.modules[made.__module__].__file__), made.__module__)
     except (OSError, TypeError, KeyError, AttributeError) as error:
         raise BadPlugin(f"{kind.title} {name!r}: its code must be in a file") from error
-    enter(kind, Entry(kind.title, name, info, implementation, code, origin))
+    enter(kind, Entry(kind.title, name, info, implementation, code, origin, summary(made)))

@@ -6,7 +6,8 @@ import torch
 from orchestrator.authoring.attack_text import column
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.execution.external_checkpoint import Elsewhere
-from trainables.config import DATASETS, Model, NoModule, Runtime
+from trainables.config import DATASETS, DatasetInfo, Model, NoModule, Runtime
+from trainables.config.terms.registry import DATA
 from trainables.models import build_model
 
 SETTINGS = {"model.width": 4, "data.examples": 64}
@@ -14,8 +15,8 @@ CAS = {"module.name": "cas", "module.positions": ["P1"]}
 TRANSFER = "transfer(source=0123456789abcdef, attack=pgd(iterations=2))"
 
 
-def brought(folder, *attacks, eps=0.1, settings=None, dataset="cifar10"):
-    runtime = Runtime(device="cpu", data_dir=str(folder))
+def brought(folder, *attacks, eps=0.1, settings=None, dataset="cifar10", **where):
+    runtime = Runtime(device="cpu", data_dir=str(folder), **where)
     columns = [column(text) for text in attacks]
     return Elsewhere(folder / "weights.pt", "resnet10", dataset, columns, eps, SETTINGS | (settings or {}), runtime)
 
@@ -68,3 +69,19 @@ def test_each_attack_is_made_once_and_natural_first(tmp_path):
     found = list(brought(tmp_path, "fgsm", "natural", dataset="digits").accuracies())
     assert [accuracy.label for accuracy in found] == ["natural", "fgsm"]
     assert found[1].accuracy <= found[0].accuracy
+
+
+def test_a_layout_that_the_network_cannot_have_is_refused(tmp_path):
+    torch.save(
+        build_model(Model(name="resnet-10", width=4), NoModule(), DATASETS["digits"], 0).state_dict(), tmp_path / "weights.pt"
+    )
+    with pytest.raises(BadInput, match=r"layout = 'channels-last': resnet-10 with model.width = 4"):
+        brought(tmp_path, "fgsm", dataset="digits", layout="channels-last")
+
+
+def test_an_attack_that_needs_more_classes_than_there_are_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(DATA.infos, "digits", DatasetInfo(2, 1, 8, 1437, 360))
+    with pytest.raises(
+        BadInput, match=r"attack.name = 'apgd': needs data of 3 or more classes .* data.dataset = 'digits' has 2"
+    ):
+        brought(tmp_path, "fgsm", "apgd(loss=dlr)", dataset="digits")

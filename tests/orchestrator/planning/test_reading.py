@@ -6,6 +6,7 @@ import pytest
 
 from analysis.manifest import Read
 from analysis.schema import Status
+from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import SOURCE_SEED
 from orchestrator.record.recorded import Recorded
 from search_spaces.column import Area, Column, Cost, Ensemble, Measured
@@ -13,7 +14,8 @@ from search_spaces.profiles import NATURAL, pgd
 from search_spaces.settings import Eps, Source
 from search_spaces.study import Picture
 from tests.support.tiny_study import DEFENSE, STUDY, tiny_plan
-from trainables.config import Dimensions, Natural, NoModule, Perturbations, Transfer, attack_key, measure_key
+from trainables.config import DatasetInfo, Dimensions, Natural, NoModule, Perturbations, Transfer, attack_key, measure_key
+from trainables.config.terms.registry import DATA
 
 PGD = Column("PGD", pgd(2, step=Eps(1 / 2)), beta_atk=None)
 CW = Column("CW", {"name": "cw", "eps": Eps(), "step": Eps(), "iterations": 1}, beta_atk=("0",))
@@ -108,3 +110,25 @@ def test_attacks_wait_for_their_source():
 def test_a_source_learns_from_the_rows_own_data(dataset):
     made = tiny_plan(studies=(replace(STUDY, columns=(TRANSFERRED,), fixed={"data.dataset": dataset}),))
     assert {trial.config.data.dataset for trial in made.trials} == {dataset}
+
+
+AUTOATTACK = {"name": "autoattack", "eps": Eps()}
+
+
+@pytest.mark.parametrize(
+    ("column", "place"),
+    [
+        (Column("AA", AUTOATTACK), "attack.name = 'autoattack'"),
+        (Area("AUC", AUTOATTACK, grid=(Eps(1),)), "attack.name = 'autoattack'"),
+        (Cost("Cost", AUTOATTACK), "attack.name = 'autoattack'"),
+        (
+            Measured("S", {"name": "sensitivity", "attack": AUTOATTACK}, "ratio"),
+            "measure sensitivity: attack.name = 'autoattack'",
+        ),
+    ],
+)
+def test_an_attack_that_needs_more_classes_than_there_are_is_refused(column, place, monkeypatch):
+    planned(column)
+    monkeypatch.setitem(DATA.infos, "digits", DatasetInfo(3, 1, 8, 1437, 360))
+    with pytest.raises(BadInput, match=f"{place}: needs data of 4 or more classes as it is set; data.dataset = 'digits' has 3"):
+        planned(column)

@@ -1,5 +1,7 @@
 """What an evaluation's attack may be, and when two are the same."""
 
+from contextlib import nullcontext
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,6 +15,8 @@ from trainables.config import (
     AutoAttack,
     AutoPGD,
     Boundary,
+    Data,
+    DatasetInfo,
     NAttack,
     Natural,
     Noise,
@@ -27,6 +31,7 @@ from trainables.config import (
     canonical_attack,
     canonical_measure,
 )
+from trainables.config.terms.registry import DATA
 
 STEP = {"step": 0.1, "iterations": 2}
 
@@ -159,3 +164,28 @@ def test_a_measure_is_of_the_whole_test_set(field, value):
     measure = Sensitivity(attack=PGD_20.model_copy(update={field: value}))
     with pytest.raises(ValueError, match=rf"attack.{field} = {value}: must be null, for measures are of the whole test set"):
         canonical_measure(measure, TrialConfig())
+
+
+DLR = AutoPGD(eps=0.1, loss="dlr")
+FOUR = AutoPGD(eps=0.1, loss="targeted-dlr")
+WITHIN = Transfer(source="0" * 16, attack=FOUR)
+
+
+@pytest.mark.parametrize(
+    ("attack", "least"),
+    [(DLR, 3), (FOUR, 4), (WITHIN, 4), (AutoAttack(eps=0.1), 4)],
+)
+def test_an_attack_is_refused_on_data_of_fewer_classes_than_it_needs(attack, least, monkeypatch):
+    for classes in (least - 1, least):
+        monkeypatch.setitem(DATA.infos, "digits", DatasetInfo(classes, 1, 8, 100, 50))
+        data = Data(dataset="digits")
+        complaint = (
+            f"attack.name = '{attack.name}': needs data of {least} or more classes.* data.dataset = 'digits' has {classes}"
+        )
+        with pytest.raises(ValueError, match=complaint) if classes < least else nullcontext():
+            attack.check_classes("attack", data)
+        with pytest.raises(ValueError, match=complaint) if classes < least else nullcontext():
+            canonical_measure(Sensitivity(attack=attack), TrialConfig(data=data))
+        if attack.direct:
+            with pytest.raises(ValidationError, match=f"selection.{complaint}") if classes < least else nullcontext():
+                TrialConfig(data=data, selection=Selection(attack=attack))

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from trainables.config.data import Data
 from trainables.config.terms.aim import PATTERN, Aim
 from trainables.config.terms.passes import FORWARD, counted_by_fields
 from trainables.config.terms.registry import ATTACK
@@ -32,9 +33,14 @@ class Sees(StrEnum):
 class AttackSpec(Named):
     """What every attack is: traits, which are constants of its class, and which images it is on, which are fields.
 
-    ``split``: ``validation`` are those that were held out from the training set, to choose by; None are the test set's.
-    ``examples``: at most so many of them, with the classes in the split's proportions; None for all. Which ones is the same for
-    every trial and attack.
+    ``split``: which images: the test set's where it is null, or those that were held out from the training set, to choose by
+    (``validation``). ``examples``: at most so many images, with the classes in the split's proportions; all where it is null.
+    Which ones is the same for every trial and attack.
+
+    These names mean the same wherever an attack has them. ``norm``: how the change is measured: by its largest pixel (linf),
+    its Euclidean length (l2), or the sum of its pixels (l1). ``step``: the length of a step in that norm. ``iterations``:
+    steps of one run. ``restarts``: how many runs there are; of each example the most harmful one is kept. ``queries``: at
+    most so many forward passes of one image. ``start``: a ``uniform`` point of the ball, or the image itself (``zero``).
 
     Attributes:
         sees: what it is told of the network. Every attack must say so: the checklist of obfuscated gradients compares by it.
@@ -56,7 +62,7 @@ class AttackSpec(Named):
 
     @property
     def aim(self) -> Aim | None:
-        """Where it aims; None for attacks that know nothing of the network's predictions."""
+        """At which predictions it aims; None for attacks that know nothing of the network's predictions."""
         return None
 
     @property
@@ -83,6 +89,16 @@ class AttackSpec(Named):
             if (value := getattr(self, field)) is not None:
                 raise ValueError(f"{path}.{field} = {value}: must be null, for {why}")
 
+    def check_classes(self, path: str, data: Data) -> None:
+        """Check that the data, which an attack at ``path`` is on, have as many classes as it needs.
+
+        Raises:
+            ValueError: they do not.
+        """
+        if data.info.classes < self.least_classes:
+            needs = f"needs data of {self.least_classes} or more classes as it is set"
+            raise ValueError(f"{path}.name = {self.name!r}: {needs}; data.dataset = {data.dataset!r} has {data.info.classes}")
+
 
 @ATTACK.built_in
 class Natural(AttackSpec):
@@ -99,14 +115,14 @@ class Natural(AttackSpec):
 
 
 class Linf(AttackSpec):
-    """``eps``: the largest change of a pixel, in [0, 1]."""
+    """An attack within a cube. ``eps``: the largest change of a pixel, in [0, 1]."""
 
     eps: Share
     norm: Literal["linf"] = "linf"
 
 
 class Normed(AttackSpec):
-    """``eps``: the largest change in ``norm``: of a pixel, or over the whole image."""
+    """An attack within a ball. ``eps``: the largest change in ``norm``: of a pixel, or over the whole image."""
 
     eps: NonNegative
     norm: Norm = "linf"
@@ -134,7 +150,11 @@ class Scored(AttackSpec):
 
 
 class Differentiated(Scored):
-    """An attack with gradients, taken through ``view``; what is broken is decided by the network as it is."""
+    """An attack with gradients; what is broken is decided by the network as it is.
+
+    ``view``: what is differentiated: the network itself (``plain``), or its inserted modules seen otherwise (``soft``,
+    ``train``).
+    """
 
     sees = Sees.GRADIENTS
 
@@ -142,6 +162,9 @@ class Differentiated(Scored):
 
 
 class Expected(Differentiated):
-    """``eot``: how many draws of a stochastic network a gradient is the mean of (Athalye et al., ICML 2018)."""
+    """An attack with averaged gradients.
+
+    ``eot``: how many draws of a stochastic network a gradient is the mean of (Athalye et al., ICML 2018).
+    """
 
     eot: Count = 1

@@ -12,7 +12,10 @@ from trainables.config.terms.spec import Count, Positive
 
 @ATTACK.built_in
 class Noise(Normed):
-    """Uniform points of the ball: of ``restarts`` draws one that is misclassified, where there is one."""
+    """Uniform points of the ball, of which one that is misclassified is kept where there is one.
+
+    ``restarts``: how many points are drawn.
+    """
 
     implementation = "trainables.attacks.methods.noise:attack"
     sees = Sees.NOTHING
@@ -29,7 +32,7 @@ class Square(Normed, Scored):
     """Square attack (Andriushchenko et al., ECCV 2020): random squares that are kept if the margin falls.
 
     ``p``: the share of an image that the first squares change. It falls with the queries, along the paper's schedule for
-    10,000 of them, which is compressed to ``queries`` unless ``rescale`` is false, as in AutoAttack.
+    10,000 of them. ``rescale``: whether that schedule is compressed to ``queries``, which AutoAttack does not do.
     """
 
     implementation = "trainables.attacks.methods.square:attack"
@@ -51,7 +54,7 @@ class Square(Normed, Scored):
 class NAttack(Linf, Scored):
     """NAttack (Li et al., ICML 2019): a distribution of adversarial images, learned from scores.
 
-    At most ``queries`` an image, ``samples`` of them a step; ``sigma``: the distribution's width; ``step``: eta.
+    ``samples``: queries a step; ``sigma``: the distribution's width; ``step``: the learning rate eta.
     """
 
     implementation = "trainables.attacks.methods.nattack:attack"

@@ -19,7 +19,8 @@ class AutoAttack(Normed, Differentiated):
 
     ``version``: ``standard``: APGD on the cross-entropy, APGD and FAB targeted, Square; ``apgd-square``: APGD on the
     cross-entropy and Square (CIFS, Table B.1); ``rand``: APGD on two losses, each gradient the mean of 20 draws. Square sees
-    the network as it is, whatever the ``view``.
+    the network as it is, whatever the ``view``. ``iterations``: of APGD and FAB. ``queries``: of Square. ``targets``: how many
+    of the best wrong classes the targeted attacks aim at.
     """
 
     implementation = "trainables.attacks.composites:autoattack"
@@ -59,7 +60,10 @@ class AutoAttack(Normed, Differentiated):
 
 @ATTACK.built_in
 class AsTraining(AttackSpec):
-    """A training attack on the test images. It may look at the other images of its batch; where it ends alone is judged."""
+    """A training attack on the test images, judged where it ends alone.
+
+    ``attack``: the training attack, which may look at the other images of its batch.
+    """
 
     implementation = "trainables.attacks.composites:as_training"
     sees = Sees.GRADIENTS
@@ -79,9 +83,10 @@ class AsTraining(AttackSpec):
 
 @ATTACK.built_in
 class Transfer(AttackSpec):
-    """``attack``, made on another network: on the ``best`` or ``last`` checkpoint of the trial with the key ``source``.
+    """An attack that is made on another trial's network.
 
-    ``own`` as the attack's ``beta_atk`` means the source's own.
+    ``attack``: what is made there; ``own`` as its ``beta_atk`` means the source's own. ``source``: the other trial's key.
+    ``checkpoint``: which one of that trial.
     """
 
     implementation = "trainables.attacks.composites:transfer"

@@ -64,7 +64,10 @@ class PGD(Normed, _Ascent):
 
 @ATTACK.built_in
 class CW(Linf, _Ascent):
-    """Projected gradient ascent on the Carlini & Wagner margin with a ``confidence`` (50 in CIFS and FSR)."""
+    """Projected gradient ascent on the Carlini & Wagner margin.
+
+    ``confidence``: how far beyond the boundary the margin still rises (50 in CIFS and FSR).
+    """
 
     implementation = "trainables.attacks.methods.pgd:cw"
 
@@ -74,10 +77,11 @@ class CW(Linf, _Ascent):
 
 @ATTACK.built_in
 class AvgPGD(Linf, Differentiated):
-    """Projected gradient ascent on the margin, each gradient the mean over ``samples`` (Tramer et al., NeurIPS 2020).
+    """Projected gradient ascent on the margin, each gradient a mean over samples (Tramer et al., NeurIPS 2020).
 
-    Each sample is another draw of a stochastic network, at a uniform point within ``radius`` eps of where the ascent is: the
-    second is for networks that are not stochastic but jump, like kWTA's. CAS's Table 1 gives neither number.
+    ``samples``: how many, each another draw of a stochastic network at another point. ``radius``: how far such a uniform point
+    is from where the ascent is, at most, in shares of eps; it is for networks that are not stochastic but jump, like kWTA's.
+    CAS's Table 1 gives neither number.
     """
 
     implementation = "trainables.attacks.methods.pgd:average"
@@ -130,8 +134,8 @@ class MIM(_Momentum):
 class DIFGSM(_Momentum):
     """Diverse inputs: gradients of images that were shrunk and padded at random (Xie et al., CVPR 2019).
 
-    ``probability`` of an image to be shrunk; ``smallest``: its share of the size at least. With ``decay`` above 0 it is the
-    paper's M-DI2-FGSM.
+    ``probability``: of an image to be shrunk; ``smallest``: its share of the size at least. ``decay``: mu, what is kept of
+    earlier gradients; above 0 it is the paper's M-DI2-FGSM.
     """
 
     implementation = "trainables.attacks.methods.momentum:diverse_inputs"
@@ -144,9 +148,9 @@ class DIFGSM(_Momentum):
 
 @ATTACK.built_in
 class MD(Linf, Expected):
-    """Margin decomposition (Jiang et al., 2020): the margin's two terms one at a time for ``first`` steps, then the margin.
+    """Margin decomposition (Jiang et al., 2020): the margin's two terms one at a time, then the margin.
 
-    Every restart is made twice: once with each term first.
+    ``first``: steps with one term alone. ``restarts``: each is made twice, once with each term first.
     """
 
     implementation = "trainables.attacks.methods.margin_decomposition:attack"
@@ -175,8 +179,8 @@ class MD(Linf, Expected):
 class AutoPGD(Normed, Expected):
     """Auto-PGD, without a step size to choose (Croce & Hein, ICML 2020), as AutoAttack has it.
 
-    ``loss``: the cross-entropy, the difference of logits ratio, or the same targeted at each of the ``targets`` best wrong
-    classes in turn.
+    ``loss``: the cross-entropy, the difference of logits ratio, or the same targeted at each of the best wrong classes in turn.
+    ``targets``: at how many of the best wrong classes the targeted loss aims, at most all.
     """
 
     implementation = "trainables.attacks.methods.apgd:attack"

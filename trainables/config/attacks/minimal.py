@@ -32,7 +32,10 @@ class FAB(Normed, Differentiated):
 
 @ATTACK.built_in
 class DDN(Normed, Differentiated):
-    """Decoupled direction and norm (Rony et al., CVPR 2019): the smallest change it finds. ``initial``: the first radius."""
+    """Decoupled direction and norm (Rony et al., CVPR 2019): the smallest change it finds.
+
+    ``initial``: the first radius. ``gamma``: the share by which the radius grows or shrinks a step.
+    """
 
     implementation = "trainables.attacks.methods.minimal:ddn"
     iterates = True
@@ -49,7 +52,10 @@ class DDN(Normed, Differentiated):
 
 @ATTACK.built_in
 class DeepFool(Normed, Differentiated):
-    """DeepFool (Moosavi-Dezfooli et al., CVPR 2016): to the nearest linearised boundary and a share ``overshoot`` beyond."""
+    """DeepFool (Moosavi-Dezfooli et al., CVPR 2016): to the nearest linearised boundary, and a little beyond.
+
+    ``overshoot``: how far beyond, as a share of the way.
+    """
 
     implementation = "trainables.attacks.methods.minimal:deepfool"
     iterates = True
@@ -67,7 +73,8 @@ class DeepFool(Normed, Differentiated):
 class CWL2(Normed, Differentiated):
     """Carlini & Wagner's L2 attack (S&P 2017): the smallest change it finds.
 
-    ``step`` of Adam; ``searches``: rounds of the search for the margin's weight, which begins at ``initial``.
+    ``step``: the learning rate of Adam. ``searches``: rounds of the search for the margin's weight. ``initial``: where that
+    weight begins. ``confidence``: the margin that is asked for.
     """
 
     implementation = "trainables.attacks.methods.minimal:cw_l2"

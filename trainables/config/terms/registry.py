@@ -49,6 +49,7 @@ class Entry:
         implementation: ``package.module:name``, imported when it is first asked for, or the thing itself.
         version: of its numerics; a part of every key that it is in.
         origin: of a plugin; None of a built-in.
+        meaning: what it is, in one line; empty where the docstring of its specification says it.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Entry:
     implementation: Any = field(compare=False)
     version: Version
     origin: Origin | None = None
+    meaning: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r}"
