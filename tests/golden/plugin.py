@@ -1,6 +1,6 @@
 """One trial of plugins: its configuration, what its keys are made of, and what it comes to.
 
-``figures`` are the same on every machine; ``exact`` digests are those of one kind of CPU.
+``figures`` are the same on every machine; ``exact`` digests are those of AVX2.
 """
 
 from collections.abc import Iterator
