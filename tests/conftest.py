@@ -1,6 +1,7 @@
 """What every test has: one thread, and a folder for what is made once in a run."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ import torch
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support.shared import share_in  # noqa: E402
+from trainables.config.entrance.parsing import reopen  # noqa: E402
+from trainables.config.terms import registry  # noqa: E402
 
 # Numba compiles Brendel & Bethge's attack for half a minute, and a third less without optimising what runs for a moment.
 os.environ.setdefault("NUMBA_OPT", "0")
@@ -30,6 +33,15 @@ def _in_its_group(request: pytest.FixtureRequest) -> None:
     """Fail where xdist leaves tests of one group to any process, as it silently does with a pytest that it does not know."""
     if "PYTEST_XDIST_WORKER" in os.environ and (group := request.node.get_closest_marker("xdist_group")):
         assert request.node.nodeid.endswith(f"@{group.args[0]}"), "xdist does not know this test's group"
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """What a test registers is gone after it."""
+    restore = registry.restorable()
+    yield
+    restore()
+    reopen()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,11 +1,15 @@
-"""Write or compare golden values: ``python -m tests.golden write|check plans|methods|demo [STORAGE]``."""
+"""Write or compare golden values: ``python -m tests.golden write|check plans|keys|plugin|methods|demo [STORAGE]``."""
 
 import json
+import os
 import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+# Wider vectors add floats in another order, and draw other random numbers. Read as torch is imported, so set before that.
+os.environ.update(ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2", MKL_ENABLE_INSTRUCTIONS="AVX2")
 
 from tests.support.shared import share_in
 

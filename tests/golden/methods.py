@@ -1,6 +1,6 @@
 """What every attack, training and measure comes to on handwritten digits.
 
-``figures`` are the same on every machine; ``exact`` digests are those of one machine and its libraries.
+``figures`` are the same on every machine; ``exact`` digests are those of AVX2 and of the libraries in constraints.txt.
 """
 
 import hashlib
@@ -65,7 +65,8 @@ def values() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from _measures()
 
 
-def _exact(tensors: list[Any]) -> str:
+def exact_digest(tensors: list[Any]) -> str:
+    """16 hex digits over the bytes of tensors and arrays."""
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(np.ascontiguousarray(tensor.detach().numpy() if isinstance(tensor, torch.Tensor) else tensor).tobytes())
@@ -98,7 +99,7 @@ def _attacks() -> Iterator[tuple[str, dict[str, Any]]]:
                         wrong = int((ours(found.images).logits.argmax(1) != y).sum())
                     tensors = [t for t in (found.images, found.distance, found.broken) if t is not None]
                     figures = [wrong, round(float((found.images - x).abs().mean()), 3)]
-                    yield f"attack {module} {name} {beta} {complete}", {"figures": figures, "exact": _exact(tensors)}
+                    yield f"attack {module} {name} {beta} {complete}", {"figures": figures, "exact": exact_digest(tensors)}
 
 
 def _trial(**settings: Any) -> Trial:
@@ -145,7 +146,7 @@ def _trainings() -> Iterator[tuple[str, dict[str, Any]]]:
         figures = [[round(e["train_loss"], 2), round(e["natural_accuracy"], 2), round(e["robust_accuracy"], 2)] for e in epochs]
         attack = config.CW(eps=0.1, step=0.03, iterations=4)
         found = trial.evaluate(attack, trial.weights())
-        exact = _exact([*trial.weights().values(), found.ranks["final"], *[b for b in [found.broken] if b is not None]])
+        exact = exact_digest([*trial.weights().values(), found.ranks["final"], *[b for b in [found.broken] if b is not None]])
         yield f"training {name}", {"figures": figures, "exact": exact}
 
 
@@ -156,4 +157,4 @@ def _measures() -> Iterator[tuple[str, dict[str, Any]]]:
         measure = spec(config.Measure, name, **settings)
         arrays = trial.measure(measure, trial.weights())
         figures = {key: list(np.shape(array)) for key, array in arrays.items()}
-        yield f"measure {name}", {"figures": figures, "exact": _exact(list(arrays.values()))}
+        yield f"measure {name}", {"figures": figures, "exact": exact_digest(list(arrays.values()))}

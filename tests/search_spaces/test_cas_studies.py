@@ -106,6 +106,14 @@ def test_defenses_of_activations() -> None:
     assert all(configs[label].objective.name == "at" for label in ("kWTA", "SAP", "CAS"))
 
 
+@pytest.mark.parametrize(("name", "data"), [("cas/table-5", ("CIFAR-10",)), ("cas/table-6", ("SVHN",)), ("cas/figure-5", ())])
+def test_other_objectives_have_the_weights_of_their_own_papers(name: str, data: tuple[str, ...]) -> None:
+    trades, mart = (named(name, *data, objective, "CAS") for objective in ("TRADES", "MART"))
+    assert (trades.objective.name, trades.objective.lam) == ("trades", 6)
+    assert (trades.attack.loss, trades.attack.start) == ("kl", "gaussian")
+    assert (mart.objective.name, mart.objective.lam) == ("mart", 5)
+
+
 def test_natural_training_is_on_natural_images() -> None:
     for name, labels in [("cas/figure-6", ("STD",)), ("cas/figure-9", ("STD", "CAS"))]:
         config = named(name, *labels)

@@ -1,9 +1,6 @@
 import pytest
 import torch
 
-from trainables.config.entrance.parsing import reopen
-from trainables.config.terms import registry
-
 
 @pytest.fixture(autouse=True)
 def _global_generator_untouched():
@@ -16,12 +13,3 @@ def _global_generator_untouched():
 @pytest.fixture
 def chance() -> torch.Generator:
     return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def forgotten():
-    """What a test registers is gone after it."""
-    restore = registry.restorable()
-    yield
-    restore()
-    reopen()

@@ -51,12 +51,10 @@ TINY = {
 
 
 @pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    """What a test registers is gone after it."""
-    restore, files = registry.restorable(), dict(shipping._FILES)
+def _forgotten(forgotten) -> Iterator[None]:
+    """What a test registers is gone after it, and so are its files."""
+    files = dict(shipping._FILES)
     yield
-    restore()
-    reopen()
     shipping._FILES.clear()
     shipping._FILES.update(files)
 
