@@ -105,9 +105,9 @@ def _start(request: "SearchRequest") -> str:
     """What is looked for, and where, in two lines."""
     from orchestrator.search.space import factor_name
 
-    cells = request.cells
-    size = "endless" if cells.every is None else f"{len(cells.every)} cells"
-    factors = ", ".join(factor_name(factor) for factor in cells.factors)
+    combinations = request.space.combinations
+    size = "infinitely many" if combinations is None else f"{len(combinations)} in all"
+    factors = ", ".join(factor_name(factor) for factor in request.space.factors)
     how = f"sampler {request.sampler}" + (f", pruner {request.pruner}" if request.pruner != "none" else "")
     return (
         f"{request.name}: at most {request.trials} configurations of {factors} ({size}); {how}\n"
