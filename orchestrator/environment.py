@@ -2,14 +2,14 @@
 
 import os
 
-#: What a sweep's correctness rests on; a user's own value is replaced.
+#: Variables that a sweep needs to be correct; a value that the user has set is replaced.
 REQUIRED = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean what they meant to the user
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a sweep goes on from the record alone ...
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # ... so that Tune's own snapshots are never read
 }
 
-#: What is set unless the user has set it.
+#: Variables that are set unless the user has set them.
 DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -18,7 +18,7 @@ DEFAULTS = {
     "MLFLOW_TRUNCATE_LONG_VALUES": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # `advsweep ui` shows runs; it needs no workers for language models
-    # A tracking server that is down is caught up later: no minutes of retries.
+    # While a tracking server is down the sweep goes on, and it is updated later: no retries that take minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
@@ -27,9 +27,8 @@ DEFAULTS = {
 def configure_environment() -> None:
     """Set the environment variables of this process for Ray and MLflow.
 
-    Call it before either is imported: MLflow reads whether to send telemetry at that moment. Processes that Ray starts on this
-    machine inherit what is set here; those of a cluster that was started by other means set it again (see
-    :class:`orchestrator.execution.worker.Worker`).
+    Call it before either is imported: MLflow decides then whether to send telemetry. Processes that Ray starts on this machine
+    inherit the variables; :class:`orchestrator.execution.worker.Worker` sets them again where another program started Ray.
     """
     os.environ.update(REQUIRED)
     for name, value in DEFAULTS.items():

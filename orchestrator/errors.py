@@ -2,9 +2,9 @@
 
 AdvsweepError
 ├── BadInput (2)          a name, field or value that is not allowed
-├── Unavailable (2)       a storage, data set, cluster or server that is not there
+├── Unavailable (2)       a storage, data set, cluster or server that cannot be reached
 ├── SweepIncomplete (1)   the sweep ended with failed trials, or evaluations that could not be run
-├── CheckFailed (1)       a row looks more robust than it is
+├── CheckFailed (1)       the checklist found that attacks overestimate a row's robustness
 └── Interrupted (130)     Ctrl-C, or a scheduler's SIGTERM
 """
 
@@ -12,33 +12,33 @@ from typing import ClassVar
 
 
 class AdvsweepError(Exception):
-    """An error whose message, one line, is all that the user needs."""
+    """An error that a user can fix, with a message of one line that says how."""
 
     exit_code: ClassVar[int] = 2
 
 
 class BadInput(AdvsweepError):
-    """A name, field or value that is not allowed; the message names it and what is."""
+    """A name, field or value that is not allowed; the message names it, and the allowed ones."""
 
 
 class Unavailable(AdvsweepError):
-    """Something outside (storage, data, cluster, server) that cannot be reached, and how to mend that."""
+    """A storage, data set, cluster or server that cannot be reached; the message says how to fix that."""
 
 
 class SweepIncomplete(AdvsweepError):
-    """Some trials failed, or lack an evaluation that could not be run; all else is finished and recorded."""
+    """A sweep in which trials failed or evaluations could not be run; the others are finished and recorded."""
 
     exit_code = 1
 
 
 class CheckFailed(AdvsweepError):
-    """Attacks that should agree do not: some row's robustness is not to be believed."""
+    """A table of which the checklist failed: the attacks overestimate the robustness of a row."""
 
     exit_code = 1
 
 
 class Interrupted(AdvsweepError):
-    """Stopped by the user; nothing finished is lost."""
+    """A command that the user or a scheduler stopped; what is finished is kept."""
 
     exit_code = 130
 

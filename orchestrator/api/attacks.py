@@ -21,7 +21,7 @@ from search_spaces.column import Column
 
 if TYPE_CHECKING:
     from analysis.checks import Item
-    from orchestrator.execution.external_checkpoint import Elsewhere
+    from orchestrator.execution.external_checkpoint import ExternalCheckpoint
 
 
 def evaluate(
@@ -88,7 +88,7 @@ def evaluate_checkpoint(
     settings: Mapping[str, Any] | None = None,
     study_files: Files = (),
     options: Options | None = None,
-) -> "Elsewhere":
+) -> "ExternalCheckpoint":
     """Attack weights that were trained elsewhere, in this process, without a cluster or a record.
 
     Args:
@@ -117,12 +117,12 @@ def evaluate_checkpoint(
     >>> [(accuracy.label, accuracy.examples) for accuracy in found.accuracies()]
     [('natural', 64), ('fgsm', 64)]
     """
-    from orchestrator.execution.external_checkpoint import Elsewhere
+    from orchestrator.execution.external_checkpoint import ExternalCheckpoint
 
     load_studies(as_paths(study_files))
     columns, runtime = _columns(attacks), (options or Options()).resolved().runtime
     budget = number("--eps", eps) if isinstance(eps, str) else eps
-    return Elsewhere(Path(checkpoint), model, dataset, columns, budget, settings or {}, runtime)
+    return ExternalCheckpoint(Path(checkpoint), model, dataset, columns, budget, settings or {}, runtime)
 
 
 @dataclass(frozen=True)

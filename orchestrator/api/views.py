@@ -50,7 +50,7 @@ def sync_mlflow(store: Store) -> Synced:
     from orchestrator.tracking import mlflow_view
 
     uri = mlflow_view.default_uri(store)
-    view = mlflow_view.View(mlflow_view.connect(uri), store)
+    view = mlflow_view.MlflowView(mlflow_view.connect(uri), store)
     written = view.sync(live=None if store.held("run") else ()) + view.sync_tables(tables_of(store.uri))
     return Synced(uri, f"{written} runs brought up to date")
 

@@ -12,7 +12,7 @@ from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:
     from orchestrator.api.attacks import Checked
-    from orchestrator.execution.external_checkpoint import Elsewhere
+    from orchestrator.execution.external_checkpoint import ExternalCheckpoint
     from orchestrator.execution.options import Options
 
 Attacks = Annotated[
@@ -123,7 +123,7 @@ def check(
     checked.raise_for_failures()
 
 
-def _print_accuracies(checkpoint: Path, found: "Elsewhere") -> None:
+def _print_accuracies(checkpoint: Path, found: "ExternalCheckpoint") -> None:
     out.print(f"{checkpoint}: {found.description}", highlight=False)
     for label, accuracy, examples in found.accuracies():
         out.print(f"{accuracy:7.2f} %  {label}  ({examples:,} examples)", highlight=False)

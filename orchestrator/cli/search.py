@@ -103,9 +103,9 @@ def _start(request: "SearchRequest") -> str:
     """What is looked for, and where, in two lines."""
     from orchestrator.search.space import factor_name
 
-    cells = request.cells
-    size = "endless" if cells.every is None else f"{len(cells.every)} cells"
-    factors = ", ".join(factor_name(factor) for factor in cells.factors)
+    combinations = request.space.combinations
+    size = "infinitely many" if combinations is None else f"{len(combinations)} in all"
+    factors = ", ".join(factor_name(factor) for factor in request.space.factors)
     sampler, pruner = request.options.sampler, request.options.pruner
     how = f"sampler {sampler}" + (f", pruner {pruner}" if pruner != "none" else "")
     return (

@@ -11,16 +11,16 @@ from orchestrator.planning.plan import Evaluation, Plan, PlannedTrial
 from trainables.config import SWA, TrialConfig, begins
 from trainables.config.terms.passes import FORWARD
 
-#: What everything is taken for that was never timed itself: the passes of training, in the precision of evaluations.
+#: The work that stands for any other that was never timed: training in float32, the precision of evaluations.
 _PLAIN = training("fp32")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Hours of a device that trials take, as they ran when it was timed: one at a time, or sharing it. None: not known.
+    """Estimated device-hours of a plan; None if unknown. Trials share the device as they did when it was timed.
 
-    ``train``: the selection of the best checkpoint included. ``device``: its kind. ``source``: how its throughput was got.
-    Loading data, starting processes and writing the record are not in it.
+    ``train``: with the selection of the best checkpoint. ``device``: its kind. ``source``: where its throughput comes from.
+    Loading data, starting processes and writing the record are not included.
     """
 
     train: float | None
@@ -31,31 +31,32 @@ class Estimate:
 
     @property
     def total(self) -> float | None:
+        """Hours of everything; None if any part is unknown."""
         return _sum((self.train, self.evaluate, self.measure))
 
     def as_json(self) -> dict[str, Any]:
-        """As ``--json`` prints it."""
+        """Return the estimate as ``--json`` prints it."""
         hours = {"train": self.train, "evaluate": self.evaluate, "measure": self.measure, "total": self.total}
         return {"device_hours": hours, "device": self.device, "throughput_from": self.source}
 
     def __str__(self) -> str:
         if self.total is None:
-            return "device-hours: not known, for nothing like it was trained on this storage; `plan --calibrate` times it here"
+            return "device-hours: unknown: no comparable training is in this storage; `plan --calibrate` times one here"
         parts = {"training": self.train, "evaluations": self.evaluate, "measurements": self.measure}
-        told = ", ".join(f"{name} {hours_text(hours)}" for name, hours in parts.items() if hours)
-        # Nothing left to do needs no throughput.
+        shown = ", ".join(f"{name} {hours_text(hours)}" for name, hours in parts.items() if hours)
+        # If nothing is left to do, no device is known either.
         where = f" on {self.device}" if self.device else ""
-        how = f" ({told}; from {self.source})" if told else ""
+        how = f" ({shown}; from {self.source})" if shown else ""
         return f"about {hours_text(self.total)} device-hours{where}{how}"
 
 
 def estimate(plan: Plan, throughput: Throughput) -> Estimate:
-    """What is left of a plan to do; at most, where patience may end trainings and both checkpoints may be one."""
+    """Estimate what a plan has left to do, at most: trainings may end early by their patience, and both checkpoints be one."""
     left = plan.to_run
     begun = {trial.key for trials in plan.prefixes.values() for trial in trials}
     source = throughput.source
     if source and not all(map(throughput.knows, {network(t.config): t.config for t in left}.values())):
-        # From small networks, whose time is not all arithmetic, to large ones that says too much.
+        # Times of small networks, which are not all arithmetic, overestimate large ones.
         source += ", other networks by multiply-adds"
     return Estimate(
         _hours(_training(trial, throughput) for trial in left if trial.key not in begun),
@@ -71,10 +72,10 @@ def estimate(plan: Plan, throughput: Throughput) -> Estimate:
 
 
 def to_be_run(trial: PlannedTrial) -> list[Evaluation]:
-    """The evaluations that are missing and that no longer one answers on its way."""
+    """Return the missing evaluations of a trial that need a run of their own: those that are no beginning of a longer one."""
     missing = trial.missing
     if trial.config.module.draws:
-        # Every evaluation is a run of its own.
+        # With random predictions every evaluation needs a run of its own.
         return list(missing)
     short = [e for e in missing if not e.complete]
 
@@ -85,9 +86,9 @@ def to_be_run(trial: PlannedTrial) -> list[Evaluation]:
 
 
 def commonest(plan: Plan) -> TrialConfig | None:
-    """Of the network that most of the plan's passes go through, the configuration with the most, whatever its seed.
+    """Return the configuration (with seed 0) that needs most passes, of the network that needs most passes in a plan.
 
-    None where nothing is left to do.
+    None if nothing is left to do.
     """
     networks: Counter[Network] = Counter()
     configs: dict[Network, Counter[TrialConfig]] = {}
@@ -99,16 +100,17 @@ def commonest(plan: Plan) -> TrialConfig | None:
 
 
 def hours_text(hours: float) -> str:
-    """With two digits that count, or whole."""
+    """Format hours with two significant digits, or as a whole number from 10 on."""
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
 
 
 def _epochs_left(trial: PlannedTrial) -> int:
+    """Return how many epochs a trial still has to train."""
     return 0 if trial.trained else trial.config.training.epochs - trial.recorded.epochs
 
 
 def _training(trial: PlannedTrial, throughput: Throughput) -> float | None:
-    """Seconds."""
+    """Estimate the seconds that a trial still has to train."""
     config, epochs = trial.config, _epochs_left(trial)
     if not epochs:
         return 0.0
@@ -120,7 +122,7 @@ def _training(trial: PlannedTrial, throughput: Throughput) -> float | None:
         return None
     average = 0.0
     if isinstance(averaging, SWA):
-        # Statistics are computed anew: a forward pass of every training image.
+        # Averaged weights need new batch statistics: a forward pass of every training image.
         images = min(config.data.info.train, config.data.examples or config.data.info.train)
         again = _seconds(throughput, config, FORWARD * images, evaluating("natural"), _PLAIN) or 0.0
         average = again * (config.training.epochs - max(averaging.start - 1, trial.recorded.epochs))
@@ -128,23 +130,25 @@ def _training(trial: PlannedTrial, throughput: Throughput) -> float | None:
 
 
 def _evaluation(config: TrialConfig, e: Evaluation, throughput: Throughput) -> float | None:
-    """Seconds."""
+    """Estimate the seconds of an evaluation."""
     works = (evaluating(e.attack.name, e.complete), _PLAIN)
     return _seconds(throughput, config, evaluation_passes(config, e.attack), *works)
 
 
 def _seconds(throughput: Throughput, config: TrialConfig, passes: float, *works: str) -> float | None:
+    """Estimate the seconds of passes, by the first of these works that is known."""
     a_pass = throughput.seconds(config, *works)
     return None if a_pass is None else passes * a_pass
 
 
 def _hours(seconds: Iterable[float | None]) -> float | None:
+    """Add up seconds to hours; None if any is unknown."""
     total = _sum(seconds)
     return None if total is None else total / 3600
 
 
 def _sum(parts: Iterable[float | None]) -> float | None:
-    """None if any is."""
+    """Add up parts; None if any is unknown."""
     total = 0.0
     for part in parts:
         if part is None:

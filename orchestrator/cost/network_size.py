@@ -1,6 +1,6 @@
-"""How much a network computes, from its configuration alone. Pure, and without torch: a plan is sized at once.
+"""The multiply-adds of a network, from its configuration alone and without torch, so that planning is instant.
 
-Networks with plugins, which do not say what they compute, are built and counted.
+Networks with plugins that do not declare their multiply-adds are built, and counted by a forward pass.
 """
 
 from functools import lru_cache
@@ -10,7 +10,7 @@ from trainables.config import DatasetInfo, Model, Module
 
 @lru_cache(maxsize=1024)
 def multiply_adds(model: Model, module: Module, info: DatasetInfo) -> int:
-    """Multiply-adds of one forward pass of one image: convolutions and linear layers, the inserted modules' among them."""
+    """Count multiply-adds of one image's forward pass: convolutions and linear layers, with those of inserted modules."""
     if (places_of := model.architecture.places) is None:
         return _counted(model, module, info)
     places = list(places_of(model.name, model.width, info))
@@ -22,7 +22,7 @@ def multiply_adds(model: Model, module: Module, info: DatasetInfo) -> int:
 
 
 def _counted(model: Model, module: Module, info: DatasetInfo) -> int:
-    """The same by a forward pass."""
+    """Count multiply-adds of one image's forward pass by building the network and running it."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -1,7 +1,7 @@
-"""What trainings, evaluations and measurements cost in passes, to say how long a plan takes. Pure.
+"""The cost of trainings, evaluations and measurements, in passes of one image through the network. Pure.
 
-Passes of one image are a matter of the specifications (:mod:`trainables.config.terms.passes`); those of different networks
-compare by :func:`orchestrator.cost.network_size.multiply_adds`.
+Specifications say how many passes an image needs (:mod:`trainables.config.terms.passes`); passes of different networks compare
+by :func:`orchestrator.cost.network_size.multiply_adds`.
 """
 
 from typing import Literal
@@ -11,21 +11,21 @@ from trainables.config.terms.passes import FORWARD
 
 
 def training_passes(config: TrialConfig) -> float:
-    """Passes of an epoch: the attack's and the weights' own; without :func:`selection_passes`."""
+    """Return the passes of an epoch: of the training attack and of learning, without :func:`selection_passes`."""
     attack = config.attack.passes() if config.attack else 0
     learning = config.objective.passes(config.attack is not None)
     return _images(config, "train") * (1 - config.data.validation) * (attack + learning)
 
 
 def selection_passes(config: TrialConfig) -> float:
-    """Passes behind an epoch, at most: the selection split, as it is and under attack."""
+    """Return the most passes of the selection after an epoch: natural and attacked images of the selection split."""
     held_out = _images(config, "train") * config.data.validation
     images = _images(config, "test") if config.selection.split == "test" else held_out
     return images * (FORWARD + config.selection.attack.passes(config.data.info.classes))
 
 
 def evaluation_passes(config: TrialConfig, attack: AttackSpec) -> float:
-    """Passes of an evaluation, at most: what is broken costs no more."""
+    """Return the most passes of an evaluation; examples that are broken early cost less."""
     held_out = round(_images(config, "train") * config.data.validation)
     images = _images(config, "test") if attack.split is None else held_out
     images = min(images, attack.examples or images)
@@ -33,11 +33,11 @@ def evaluation_passes(config: TrialConfig, attack: AttackSpec) -> float:
 
 
 def measurement_passes(config: TrialConfig, measure: Measure) -> float:
-    """Passes of a measurement, at most."""
+    """Return the most passes of a measurement."""
     return _images(config, "test") * measure.passes(config.data.info.classes)
 
 
 def _images(config: TrialConfig, split: Literal["train", "test"]) -> int:
-    """Examples of the data set's split that the trial uses."""
-    there: int = getattr(config.data.info, split)
-    return min(there, config.data.examples or there)
+    """Return how many examples of the data set's split the trial uses."""
+    images: int = getattr(config.data.info, split)
+    return min(images, config.data.examples or images)

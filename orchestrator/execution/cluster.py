@@ -1,4 +1,4 @@
-"""The Ray cluster: started or joined, and looked at before anything runs on it."""
+"""The Ray cluster: started or joined, and checked before anything runs on it."""
 
 import os
 import socket
@@ -17,12 +17,13 @@ from orchestrator.record.store import Store
 from trainables.config import Runtime
 from trainables.config.terms.registry import Entry
 
+#: The longest wait for a cluster to answer.
 CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial takes (GPUs in fractions too), and how many run at once (None: as many as fit)."""
+    """CPUs and GPUs of one trial (fractions are allowed), and how many trials run at once."""
 
     cpus: float
     gpus: float
@@ -31,22 +32,23 @@ class Resources:
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
-    """A Ray cluster: the one at ``address`` (``auto`` or ``host:port``), or one of this machine's own.
+    """Join the Ray cluster at ``address`` (``auto`` or ``host:port``), or start one on this machine and stop it at the end.
 
     Raises:
-        Unavailable: nothing answers at the address.
+        Unavailable: no cluster answers at the address.
+        BadInput: the address is a ``ray://`` client's.
     """
     address = address or os.environ.get("RAY_ADDRESS") or None
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
         options |= {"include_dashboard": False, "address": "local"}
     else:
-        _reach(address)
+        _check_reachable(address)
         options["address"] = address
     try:
         with interrupt_deferred():
             _connect(address, options)
-            terminate_as_interrupt()  # Ray has just put a handler there that ends the process at once
+            terminate_as_interrupt()  # Ray has just set a handler that ends the process at once
         yield
     finally:
         with interrupt_deferred():
@@ -54,9 +56,10 @@ def cluster(address: str | None) -> Iterator[None]:
 
 
 def _connect(address: str | None, options: dict[str, Any]) -> None:
+    """Initialise Ray with these options, with errors that a user can fix."""
     try:
         ray.init(**options)
-    except SystemExit:  # what Ray makes of SIGTERM while it starts
+    except SystemExit:  # Ray raises it at SIGTERM while it starts
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address is None:
@@ -64,8 +67,8 @@ def _connect(address: str | None, options: dict[str, Any]) -> None:
         raise Unavailable(f"--address {address!r}: no Ray cluster there; start one with `ray start --head`") from error
 
 
-def _reach(address: str) -> None:
-    """Fail at once where Ray itself would wait for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise an error at once where Ray itself would wait for minutes."""
     if address.startswith("ray://"):
         raise BadInput(f"--address {address!r}: ray:// clients are not supported; run on the cluster with auto or host:6379")
     host, _, port = address.rpartition(":")
@@ -78,10 +81,12 @@ def _reach(address: str) -> None:
 
 
 def resources(cpus: float | None, gpus: float | None, concurrent: int | None) -> Resources:
-    """What a trial takes on the running cluster: one GPU where there are any, one CPU, unless told otherwise.
+    """Return the resources of a trial on the running cluster; by default one CPU, and one GPU if a node has any.
+
+    ``concurrent``: the most trials at once; None for as many as fit on the nodes.
 
     Raises:
-        BadInput: no node of the cluster has that much.
+        BadInput: no node of the cluster has that many CPUs or GPUs.
     """
     nodes = [node["Resources"] for node in _nodes()]
     most = {kind: max(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU")}
@@ -98,27 +103,30 @@ def resources(cpus: float | None, gpus: float | None, concurrent: int | None) ->
     return Resources(cpus, gpus, max(1, min(fit, concurrent or fit)))
 
 
-def find_data(datasets: list[str], runtime: Runtime, plugins: Collection[Entry] = ()) -> None:
-    """See on every node that it has the data, or fetch them, and that it knows these ``plugins``.
+def prepare_nodes(datasets: list[str], runtime: Runtime, plugins: Collection[Entry] = ()) -> None:
+    """Fetch the data sets and load the ``plugins`` on every node.
 
     Raises:
-        Unavailable: a node does not have them; the message names it.
+        Unavailable: a node cannot get them; the message names it.
     """
-    _on_every_node(_missing_data, datasets, runtime, bundle(plugins))
+    _on_every_node(_data_problem, datasets, runtime, bundle(plugins))
 
 
-def see_storage(store: Store) -> None:
-    """See on every node that it reads what this process writes.
+def check_storage(store: Store) -> None:
+    """Check that every node shares the storage.
 
     Raises:
-        Unavailable: a node does not; the message names it.
+        Unavailable: a node does not see a file that this process wrote; the message names it.
     """
     with store.token() as token:
-        _on_every_node(_unseen_storage, store.uri, token)
+        _on_every_node(_storage_problem, store.uri, token)
 
 
 def _on_every_node(examine: Callable[..., str], *arguments: Any) -> None:
-    """Run a function that returns what is wrong on its node, or "". On this one it needs no process that imports torch anew."""
+    """Run a check on every node, and raise Unavailable for the first problem; ``examine`` returns its message, or "".
+
+    On this node it runs in this process, which has imported torch already.
+    """
     nodes, here = _nodes(), ray.get_runtime_context().get_node_id()
     for node in nodes:
         if node["NodeID"] == here:
@@ -132,15 +140,17 @@ def _on_every_node(examine: Callable[..., str], *arguments: Any) -> None:
 
 
 def living_nodes() -> frozenset[str]:
-    """The ids of the cluster's nodes that Ray takes to be alive; of one that is gone it knows after some 15 s."""
+    """Return the ids of the nodes that are alive, as far as Ray knows: it notices after about 15 s that a node is gone."""
     return frozenset(node["NodeID"] for node in _nodes())
 
 
 def _nodes() -> list[dict[str, Any]]:
+    """Return Ray's descriptions of the nodes that are alive."""
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def _missing_data(datasets: list[str], runtime: Runtime, shipped: Bundle) -> str:
+def _data_problem(datasets: list[str], runtime: Runtime, shipped: Bundle) -> str:
+    """Fetch data sets and load plugins here; return why that fails, or ""."""
     from trainables.data import DataNotFound, fetch
 
     try:
@@ -152,7 +162,8 @@ def _missing_data(datasets: list[str], runtime: Runtime, shipped: Bundle) -> str
     return ""
 
 
-def _unseen_storage(storage: str, token: str) -> str:
+def _storage_problem(storage: str, token: str) -> str:
+    """Return why this node does not share the storage, or ""."""
     if Store(storage).sees(token):
         return ""
     return f"--storage {storage!r} is not shared by every node: use a shared folder or a URI such as s3://bucket/path"

@@ -1,4 +1,4 @@
-"""The driver: jobs through Ray Tune."""
+"""The driver: runs jobs with Ray Tune."""
 
 import logging
 import shutil
@@ -23,15 +23,15 @@ from orchestrator.execution.worker import Worker
 from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 
-# A failed trial is told by this package, once and in a line, not by Tune with a trace.
+# This package reports a failed trial itself, in one line; Tune would print a traceback.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 class Listener(Protocol):
-    """Who is told how the sweep goes. Called in the driver's loop: return at once."""
+    """Follows a sweep. The driver's loop calls it and waits: methods must return at once."""
 
     def started(self, key: str) -> None:
-        """A trial began on an actor (again, after a failure)."""
+        """A trial started on an actor, for the first time or again after a failure."""
 
     def advanced(self, key: str, report: Report) -> None:
         """A trial reported."""
@@ -40,24 +40,24 @@ class Listener(Protocol):
         """A trial failed for good."""
 
     def stopped(self, key: str, why: str) -> None:
-        """A trial was ended early."""
+        """A trial was stopped early; ``why``: the reason."""
 
 
-class Source(Protocol):
-    """Where jobs come from, and who may end them early. Called in the driver's loop."""
+class JobSource(Protocol):
+    """Gives jobs to the driver, and may stop them early. The driver's loop calls it."""
 
     def next(self) -> Job | None:
-        """The next job to start; None when no other comes."""
+        """Return the next job to start; None if there are no more."""
 
     def advanced(self, job: Job, report: Report) -> str | None:
-        """A job reported and is not done: why it is to end early, if it is."""
+        """Take a report of a job that is not done; return why the job is to be stopped early, or None."""
 
     def ended(self, job: Job) -> None:
-        """A job is done, failed or was stopped; the record says which."""
+        """Note that a job is done, failed for good or was stopped early; the record says which."""
 
 
 class Queue:
-    """The jobs of a plan in their order, each to its end."""
+    """The jobs of a plan, in order; none is stopped early."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = deque(jobs)
@@ -69,23 +69,23 @@ class Queue:
         return None
 
     def ended(self, job: Job) -> None:
-        """Nothing is learned from a result: the plan is fixed."""
+        """Do nothing: the plan is fixed."""
 
 
-def run(source: Source, resources: Resources, store: Store, listener: Listener) -> None:
-    """Run every job of a source; one that fails ends as a row of the record, never the sweep."""
+def run(source: JobSource, resources: Resources, store: Store, listener: Listener) -> None:
+    """Run every job of a source; a job that fails is recorded, and the others go on."""
     folder = tempfile.mkdtemp(prefix="advsweep-tune-")
-    early = _EarlyEnd(source, store)
+    early = _EarlyStopping(source, store)
     retries = Retries(living_nodes)
     try:
-        # Tune stops at the first Ctrl-C, but leaves its handler behind when there was none: a later one would do nothing.
+        # Tune stops at the first Ctrl-C, but its handler stays afterwards: a second Ctrl-C would do nothing.
         with interrupt_restored():
             tune.Tuner(
                 tune.with_resources(Worker, {"cpu": resources.cpus, "gpu": resources.gpus}),
                 tune_config=tune.TuneConfig(
                     search_alg=JobSearcher(source, retries),
                     scheduler=early,
-                    num_samples=-1,  # as many as there are
+                    num_samples=-1,  # as many as the searcher suggests
                     max_concurrent_trials=resources.concurrent,
                     reuse_actors=True,
                     trial_name_creator=lambda trial: trial.config["key"],
@@ -95,7 +95,7 @@ def run(source: Source, resources: Resources, store: Store, listener: Listener) 
                     name="sweep",
                     storage_path=folder,
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker writes its own
-                    # Tune counts a failure twice where an actor dies as it is given to the next trial: we try again ourselves.
+                    # Tune counts a failure twice if an actor dies while it is reused: Retries counts instead.
                     failure_config=tune.FailureConfig(max_failures=0),
                     callbacks=[_Callback(source, store, listener, early.reasons, retries)],
                     verbose=0,
@@ -106,23 +106,23 @@ def run(source: Source, resources: Resources, store: Store, listener: Listener) 
 
 
 class JobSearcher(Searcher):
-    """Serves the jobs of a source and those that are tried again, and says that it has finished when all have ended.
+    """Gives Tune the jobs of a source and those to retry, and finishes when all have ended.
 
-    A job that is tried again is another trial of Tune's: it goes to another actor than the one that failed.
+    A retry is a new trial for Tune: it goes to another actor than the one that failed.
     """
 
-    def __init__(self, source: Source, retries: Retries) -> None:
-        # Tune wants a metric of every searcher; nothing here is compared.
+    def __init__(self, source: JobSource, retries: Retries) -> None:
+        # Tune requires a metric of every searcher; it is not used.
         super().__init__(metric="training_iteration", mode="max")
         self._source, self._retries = source, retries
         self._last = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles what it is given for a restore that never happens, and a source may hold a database."""
+        """Return no state: Tune pickles it for a restore that never happens, and a source may hold a database."""
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Give the next job; None while there is none, but one may come."""
+        """Return the next job; None while there is none but one may follow, FINISHED at the end."""
         job = self._retries.due()
         if job is None and not self._last:
             job = self._source.next()
@@ -134,19 +134,19 @@ class JobSearcher(Searcher):
         return Searcher.FINISHED if self._retries.over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The callback tells the source."""
+        """Do nothing: the callback informs the source."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the next run goes on from the record."""
+        """Do nothing: the next run resumes from the record."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore."""
+        """Do nothing: nothing is saved."""
 
 
-class _EarlyEnd(FIFOScheduler):
-    """Ends the jobs early that the source wants to end."""
+class _EarlyStopping(FIFOScheduler):
+    """Stops jobs early if their source says so; ``reasons``: why, by the trials' keys."""
 
-    def __init__(self, source: Source, store: Store) -> None:
+    def __init__(self, source: JobSource, store: Store) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source, self._store = source, store
         self.reasons: dict[str, str] = {}
@@ -161,14 +161,14 @@ class _EarlyEnd(FIFOScheduler):
         return str(FIFOScheduler.STOP)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as with the searcher."""
+        """Return no state; see the searcher."""
         return {}
 
 
 class _Callback(tune.Callback):
-    """Tune's events, told to the source and to the listener; what no retry could mend goes into the record."""
+    """Passes Tune's events to the source and the listener, retries failed jobs, and records those that failed for good."""
 
-    def __init__(self, source: Source, store: Store, listener: Listener, early: Mapping[str, str], retries: Retries) -> None:
+    def __init__(self, source: JobSource, store: Store, listener: Listener, early: Mapping[str, str], retries: Retries) -> None:
         self._source = source
         self._early = early  # why trials ended early, by their keys
         self._store = store
@@ -176,7 +176,7 @@ class _Callback(tune.Callback):
         self._retries = retries
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as with the searcher: a listener may hold a terminal."""
+        """Return no state; see the searcher. A listener may hold a terminal."""
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
@@ -210,26 +210,26 @@ class _Callback(tune.Callback):
 
 
 def _error(trial: TuneTrial) -> Exception:
-    """What the trial last raised; Tune writes it to a file of the driver's before it tells."""
+    """Return the exception that a trial raised last; Tune writes it to a file before its callbacks."""
     file = trial.pickled_error_file
     return ray.cloudpickle.loads(Path(file).read_bytes()) if file else RuntimeError("Ray Tune gave no reason")
 
 
 def _cause(error: Exception) -> BaseException:
-    """What Ray wraps."""
+    """Return the exception that Ray has wrapped, or the exception itself."""
     return getattr(error, "cause", None) or error
 
 
 def _died(error: Exception) -> bool:
-    """Whether it was the process or the node that ended, and not the trial in it."""
+    """Check whether a trial's process or node died, in contrast to an exception of the trial."""
     deaths = {"ActorDiedError", "RayActorError", "ActorUnavailableError", "WorkerCrashedError", "NodeDiedError"}
     return type(_cause(error)).__name__ in deaths
 
 
 def explain(error: Exception, failures: int) -> End:
-    """Name a failed trial's end: out of memory, a dead process, or the exception with its last line.
+    """Classify why a trial failed: out of memory, a dead process, or the exception, with the last line of its message.
 
-    ``failures``: how often it was tried.
+    ``failures``: how many of its tries have failed.
     """
     cause = _cause(error)
     name = type(cause).__name__
@@ -245,6 +245,6 @@ def explain(error: Exception, failures: int) -> End:
 
 
 def _out_of_memory(cause: BaseException) -> bool:
-    """Whether memory ran out; where torch raises a plain RuntimeError, only its words say so, for a GPU and for a CPU."""
+    """Check whether memory ran out, also by the message: torch may raise a plain RuntimeError, for a GPU as for a CPU."""
     words = any(words in str(cause) for words in ("out of memory", "can't allocate memory"))
     return words or "OutOfMemory" in type(cause).__name__ or isinstance(cause, MemoryError)

@@ -1,4 +1,4 @@
-"""Weights that no trial here has trained, under any attack: in this process, without a cluster or a record."""
+"""External checkpoints: attacks on weights that were trained by other means, in this process, without cluster or record."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,28 +18,31 @@ from trainables.trial import Trial
 
 
 class Accuracy(NamedTuple):
-    """``label``: the attack, and its beta_atk where it has several; ``accuracy``: percent of ``examples``."""
+    """The accuracy of a checkpoint under one attack.
+
+    ``label``: the attack, and its beta_atk if there are several. ``accuracy``: in percent. ``examples``: their number.
+    """
 
     label: str
     accuracy: float
     examples: int
 
 
-class Elsewhere:
-    """A file of weights in one of our networks, and attacks on it, all of which are read before the file and the data.
+class ExternalCheckpoint:
+    """A file of weights, loaded into a network, and the attacks to run on it; the attacks are checked before the file is read.
 
     Args:
-        checkpoint: see :func:`trainables.checkpoint.read_weights`.
-        model: a name of ``config.Model``; hyphens may be left out.
-        dataset: a name of ``config.Data``.
+        checkpoint: a file as :func:`trainables.checkpoint.read_weights` reads it.
+        model: name of the network, as in ``model.name``; hyphens may be left out.
+        dataset: name of the data set, as in ``data.dataset``.
         columns: the attacks.
-        eps: theirs where they have none of their own, in pixels in [0, 1].
+        eps: their eps where they set none, in [0, 1] like pixels.
         settings: further fields of the configuration, by dotted name.
-        runtime: where and how the network runs, and where its data are.
+        runtime: device, threads and folder of the data sets.
 
     Raises:
-        BadInput: a name, field or attack is not allowed; the file holds no weights, or not this network's.
-        Unavailable: the file or the data set is not there.
+        BadInput: a name, field or attack is not allowed; the file holds no weights, or weights of another network.
+        Unavailable: the file or the data set cannot be read.
     """
 
     def __init__(
@@ -79,12 +82,12 @@ class Elsewhere:
 
     @property
     def description(self) -> str:
-        """What was made of the file, in one line."""
+        """The network, module and data set, in one line."""
         model, module = self.config.model, self.config.module
         return f"{model.name} of width {model.width}, module {module.name}, on {self.config.data.dataset}'s test set"
 
     def accuracies(self) -> Iterator[Accuracy]:
-        """Natural accuracy, and that under each attack, with each beta_atk where inserted modules predict."""
+        """Yield natural accuracy and the accuracy under each attack, for each beta_atk if inserted modules predict."""
         for label, attack in self._attacks:
             beta = getattr(attack, "beta_atk", "own")
             ranks = self._trial.evaluate(attack, self._weights).ranks["final"]
@@ -93,7 +96,7 @@ class Elsewhere:
 
 
 def _aimed(wanted: Column, eps: float, config: TrialConfig) -> list[tuple[str, Attack]]:
-    """The label and the attacks of a column on a network, one for each beta_atk, each once."""
+    """Return a column's label with each of its attacks on a network of ``config``: one for each beta_atk, each once."""
     module = config.module
     if wanted.attack["name"] == "transfer":
         raise BadInput(

@@ -1,4 +1,4 @@
-"""A job: what an actor is asked to do with one trial, and the trial's row in the record."""
+"""A job, which is the work of one actor on one trial, and the trial's row in the record."""
 
 import json
 import platform
@@ -21,9 +21,9 @@ from trainables.config.terms.registry import used_plugins
 
 @dataclass(frozen=True)
 class Job:
-    """What an actor is asked to do: train this trial to the end, then run these evaluations and measurements.
+    """The work on one trial: train it to the end, then run these evaluations and measurements.
 
-    ``prefixes``: trials that this one passes through, by key: their training is found in it.
+    ``prefixes``: configurations of trials whose training is the beginning of this one, by key; they are recorded on the way.
     """
 
     storage: str
@@ -36,18 +36,18 @@ class Job:
 
     @classmethod
     def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime, prefixes: Iterable[PlannedTrial] = ()) -> Self:
-        """The job that a planned trial leaves to do; ``prefixes``: what is trained on the way."""
+        """Make the job of what a planned trial still lacks; ``prefixes``: trials that are recorded on the way."""
         through = {trial.key: trial.config for trial in prefixes}
         return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime, through)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """With its plugins: where it goes, nobody knows them yet."""
+        """Pickle the job together with its plugins, which its actor has not loaded yet."""
         specs = (self.config, *(e.attack for e in self.evaluations), *(m.measure for m in self.measurements))
         return packed(used_plugins(specs), Job, *(getattr(self, its.name) for its in fields(self)))
 
 
 def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Status, end: End | None = None) -> None:
-    """Write a trial's row; ``progress``: its epochs, best_epoch, device and seconds; ``end``: how it ended if not finished."""
+    """Write a trial's row; ``progress``: its epochs, best_epoch, device and seconds; ``end``: why it failed or was stopped."""
     before = store.read_trial(job.key)
     now = datetime.now(UTC)
     row = {
@@ -66,22 +66,23 @@ def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Sta
 
 
 def write_failure(store: Store, job: Job, end: End) -> None:
-    """Record that a trial failed for good, from outside its actor."""
+    """Record from the driver that a trial failed for good."""
     _write_end(store, job, Status.FAILED, end)
 
 
 def write_stop(store: Store, job: Job, reason: str) -> None:
-    """Record that a trial was stopped early, from outside its actor."""
+    """Record from the driver that a trial was stopped early."""
     _write_end(store, job, Status.EARLY_STOPPED, End(Ending.EARLY_STOPPED, reason))
 
 
 def _write_end(store: Store, job: Job, status: Status, end: End) -> None:
+    """Write how a trial ended; its progress stays what its actor wrote last."""
     progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0}
     write_trial(store, job, progress, status, end)
 
 
 def versions(config: TrialConfig) -> dict[str, Any]:
-    """What made a trial's numbers: versions of the libraries, and of all that trained it (``numerics``)."""
+    """Return the versions behind a trial's numbers: advsweep's, torch's, Python's and of all that trains it (``numerics``)."""
     return {
         "advsweep": version("advsweep"),
         "numerics": training_versions(config),

@@ -1,4 +1,4 @@
-"""How a sweep runs; never a part of what it makes. Imports no ray, so that a command line is read at once."""
+"""Options of a sweep: how it runs, which changes no result. Imports no ray, so that the command line starts at once."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,10 +10,11 @@ from trainables.config import Runtime
 class Options:
     """How a sweep runs: resources of a trial, cluster, data, and views of the record.
 
-    ``cpus``, ``gpus``: of one trial, fractions too; None for 1 CPU, and 1 GPU where the cluster has any. ``concurrent``: trials
-    at once; None for as many as fit. ``address``: of a running Ray cluster (``auto``, ``host:6379``); None for one of this
-    machine's own. ``tracking``: whether MLflow and Optuna are kept up to the record. ``optuna``: where Optuna's studies are, a
-    journal's path or a database's URL; None for a journal in the storage.
+    ``cpus``, ``gpus``: of one trial, fractions are allowed; None for 1 CPU, and 1 GPU if the cluster has any. ``concurrent``:
+    the most trials at once; None for as many as fit. ``address``: a running Ray cluster (``auto``, ``host:6379``); None to
+    start one on this machine. ``runtime``: device, kernels and the folder of the data sets. ``tracking``: whether MLflow and
+    Optuna are updated from the record. ``optuna``: the storage of Optuna's studies, a journal's path or a database's URL; None
+    for a journal in the storage.
     """
 
     cpus: float | None = None
@@ -25,6 +26,6 @@ class Options:
     optuna: str | None = None
 
     def resolved(self) -> "Options":
-        """The same options with the folder of the data sets as an absolute path, which every worker understands."""
+        """Return these options with an absolute path of the data folder, which is the same in every worker."""
         folder = str(Path(self.runtime.data_dir).expanduser().resolve())
         return replace(self, runtime=replace(self.runtime, data_dir=folder))

@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: one live view on a terminal, plain lines elsewhere."""
+"""The progress of a sweep: a live view on a terminal, plain lines in files and pipes."""
 
 import threading
 import time
@@ -16,13 +16,13 @@ from orchestrator.cost.passes import evaluation_passes, measurement_passes, trai
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.record.report import End, Report
 
-#: Rows of running trials that fit a screen beside the rest.
-SHOWN = 16
+#: The most running trials that the live view lists.
+MAX_LISTED = 16
 
 
 @dataclass
-class _Row:
-    """One trial as last heard of."""
+class _TrialProgress:
+    """A trial as of its last report; ``left`` and ``unmeasured``: evaluations and measurements still to do."""
 
     label: str
     epochs: int
@@ -38,15 +38,15 @@ class _Row:
 
 
 class Progress:
-    """Counts trials, and foretells the end from the cost of what was done so far in this run.
+    """Shows the state of trials, and estimates the time left from the multiply-adds done so far in this run.
 
-    ``trials``: that are known at the start; ``expected``: how many there will be, where more are added.
+    ``trials``: the trials known at the start; ``expected``: how many there will be, if more are added.
     """
 
     def __init__(self, trials: Sequence[PlannedTrial], console: Console, expected: int | None = None) -> None:
         self._console = console
         self._expected = expected
-        self._rows = {t.key: _row(t) for t in trials}
+        self._rows = {t.key: _progress_of(t) for t in trials}
         self._total = sum(row.remaining for row in self._rows.values())
         self._running: set[str] = set()
         self._done: set[str] = set()
@@ -72,6 +72,7 @@ class Progress:
 
     @property
     def done(self) -> int:
+        """How many trials are done, the ones stopped early included."""
         return len(self._done)
 
     @property
@@ -81,26 +82,28 @@ class Progress:
 
     @property
     def not_run(self) -> dict[str, dict[str, str]]:
-        """Of trials that are done: why some of their evaluations are not, by trial's key and evaluation's label."""
+        """Why evaluations could not be run, by the trial's key and the evaluation's label."""
         return dict(self._not_run)
 
     @property
     def hours(self) -> float:
-        """What the trials took so far, added up over those that ran at once; without loading data and writing the record."""
+        """Hours of computation so far, summed over trials that ran at once; without loading data and writing the record."""
         return self._seconds / 3600
 
     def add(self, trial: PlannedTrial) -> None:
-        """One more trial."""
+        """Add a trial to those known at the start."""
         with self._lock:
-            row = self._rows[trial.key] = _row(trial)
+            row = self._rows[trial.key] = _progress_of(trial)
             self._total += row.remaining
 
     def started(self, key: str) -> None:
+        """Show a trial as running."""
         with self._lock:
             self._running.add(key)
             self._first = self._first or time.monotonic()
 
     def advanced(self, key: str, report: Report) -> None:
+        """Show a trial's report."""
         with self._lock:
             row = self._rows[key]
             row.epoch, row.left, row.unmeasured = report.epoch, report.evaluations_left, report.measurements_left
@@ -118,6 +121,7 @@ class Progress:
                 self._console.print(line, markup=False, highlight=False)
 
     def failed(self, key: str, end: End) -> None:
+        """Show that a trial failed for good."""
         with self._lock:
             self._end(key, end)
             line = self._line(key)
@@ -125,7 +129,7 @@ class Progress:
             self._console.print(line, markup=False, highlight=False)
 
     def stopped(self, key: str, why: str) -> None:
-        """A trial was ended early, on purpose."""
+        """Show that a trial was stopped early."""
         with self._lock:
             self._stopped[key] = why
             self._total -= self._rows[key].remaining
@@ -135,6 +139,7 @@ class Progress:
             self._console.print(line, markup=False, highlight=False)
 
     def _end(self, key: str, failure: End | None) -> None:
+        """Count a trial as failed, or as done."""
         self._running.discard(key)
         self._rows[key].remaining = 0.0
         if failure:
@@ -143,6 +148,7 @@ class Progress:
             self._done.add(key)
 
     def _line(self, key: str) -> str:
+        """Describe a trial and the time left in one line."""
         row = self._rows[key]
         if key in self._failed:
             return f"{row.label}: FAILED: {self._failed[key].reason}"
@@ -150,6 +156,7 @@ class Progress:
         return f"[{len(self._done)}/{self._count}] {row.label}: {state}{_accuracies(row)}, {self._left()}"
 
     def _summary(self) -> str:
+        """Describe the whole sweep at its end in one line."""
         text = f"{len(self._done)} of {self._count} trials done"
         if self._stopped:
             text += f", {len(self._stopped)} of them stopped early"
@@ -164,15 +171,17 @@ class Progress:
         return max(len(self._rows), self._expected or 0)
 
     def _left(self) -> str:
+        """Describe the estimated time left."""
         remaining = sum(row.remaining for row in self._rows.values())
         done = self._total - remaining
-        if self._rows:  # those that are not known yet cost what the others do
+        if self._rows:  # trials that are still to be added are taken to cost as much as the others on average
             remaining += (self._count - len(self._rows)) * self._total / len(self._rows)
         if not done or self._first is None:
             return "time left: not known yet"
         return f"about {_duration((time.monotonic() - self._first) * remaining / done)} left"
 
     def _view(self) -> Group:
+        """Build the live view: counts, running trials, and the last failures."""
         with self._lock:
             waiting = self._count - len(self._running) - len(self._done) - len(self._failed)
             head = Text(
@@ -184,16 +193,16 @@ class Progress:
             for name in ("trial", "stage", "natural", "robust"):
                 table.add_column(name, justify="right" if name in {"natural", "robust"} else "left")
             running = [self._rows[key] for key in self._rows if key in self._running]
-            for row in running[:SHOWN]:
+            for row in running[:MAX_LISTED]:
                 table.add_row(Text(row.label), _stage(row), _percent(row.natural), _percent(row.robust))
-            more = [Text(f"... and {len(running) - SHOWN} more")] if len(running) > SHOWN else []
-            left = [(key, f"{label}: {why}") for key, reasons in self._not_run.items() for label, why in reasons.items()]
-            told = [*left, *((key, end.reason) for key, end in self._failed.items())][-5:]
-            failures = [Text(f"{self._rows[key].label}: {why}", style="red") for key, why in told]
+            more = [Text(f"... and {len(running) - MAX_LISTED} more")] if len(running) > MAX_LISTED else []
+            not_run = [(key, f"{label}: {why}") for key, reasons in self._not_run.items() for label, why in reasons.items()]
+            last = [*not_run, *((key, end.reason) for key, end in self._failed.items())][-5:]
+            failures = [Text(f"{self._rows[key].label}: {why}", style="red") for key, why in last]
             return Group(head, table, *more, *failures)
 
 
-def _row(trial: PlannedTrial) -> _Row:
+def _progress_of(trial: PlannedTrial) -> _TrialProgress:
     epochs = trial.config.training.epochs
     epoch = min(trial.recorded.epochs, epochs)
     cost = (epochs - epoch) * training_passes(trial.config)
@@ -201,10 +210,11 @@ def _row(trial: PlannedTrial) -> _Row:
     cost += sum(measurement_passes(trial.config, m.measure) for m in trial.unmeasured)
     missing, unmeasured = len(trial.missing), len(trial.unmeasured)
     size = multiply_adds(trial.config.model, trial.config.module, trial.config.data.info)
-    return _Row(trial.label, epochs, missing, unmeasured, cost * size, size, epoch, missing, unmeasured)
+    return _TrialProgress(trial.label, epochs, missing, unmeasured, cost * size, size, epoch, missing, unmeasured)
 
 
-def _stage(row: _Row) -> str:
+def _stage(row: _TrialProgress) -> str:
+    """Describe what a trial is doing: an epoch, an evaluation or a measurement."""
     if row.epoch < row.epochs:
         return f"epoch {row.epoch}/{row.epochs}"
     if row.measurements and not row.left:
@@ -212,7 +222,7 @@ def _stage(row: _Row) -> str:
     return f"evaluation {row.evaluations - row.left}/{row.evaluations}"
 
 
-def _accuracies(row: _Row) -> str:
+def _accuracies(row: _TrialProgress) -> str:
     return "" if row.natural is None else f", natural {_percent(row.natural)}, robust {_percent(row.robust)}"
 
 

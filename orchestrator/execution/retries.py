@@ -1,4 +1,4 @@
-"""Failed jobs that are tried again, each after a wait of its own, while the others go on."""
+"""Retries of failed jobs, each after its own wait, while the other jobs run."""
 
 import time
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from orchestrator.execution.job import Job
 
 #: How often a trial whose process died, or that raised an error, is tried again from its last checkpoint.
 RETRIES = 4
-#: Seconds before a trial whose process or node died is tried again, each time twice as many: until Ray has found out that a
-#: node is gone (about 15 s), actors that are there still, or are sent there, die at once.
+#: Seconds before a trial whose process or node died is tried again, doubled each time: until Ray notices that a node is gone
+#: (about 15 s), every actor that is sent to it dies at once.
 PAUSE = 2.0
 
 
 @dataclass
 class _Tries:
-    """What became of a job so far; ``nodes``: the cluster's when its deaths began to count."""
+    """Failed tries of a job; ``nodes``: the nodes that were alive when ``deaths`` was last zero."""
 
     nodes: frozenset[str]
     errors: int = 0
@@ -23,18 +23,19 @@ class _Tries:
 
     @property
     def failures(self) -> int:
+        """How many tries count as failed."""
         return self.errors + self.deaths
 
 
 class Retries:
-    """Every job that has begun and not ended, and those of them that wait to be tried again.
+    """The jobs that have begun and not ended, and those among them that wait for their next try.
 
-    A death counts as the job's own only as long as no node is gone since deaths began to count: which actor was where is not
-    known, and one that was on the node tells nothing but that its connection broke.
+    Deaths of a job's process count only while every node stays alive: an actor that died with its node reports no more than a
+    broken connection, so after the loss of a node the job's deaths are counted from zero.
 
     Args:
-        nodes: says which nodes of the cluster are alive.
-        clock: says how many seconds have passed.
+        nodes: returns the ids of the nodes that are alive.
+        clock: returns a time in seconds.
     """
 
     def __init__(self, nodes: Callable[[], frozenset[str]], clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,7 +45,7 @@ class Retries:
 
     @property
     def over(self) -> bool:
-        """Whether every job that has begun has ended."""
+        """Whether all jobs that have begun have ended."""
         return not self._tries
 
     def begin(self, job: Job) -> None:
@@ -56,11 +57,11 @@ class Retries:
         self._tries.pop(job.key, None)
 
     def failures(self, job: Job) -> int:
-        """Count a job's tries that failed, without those that were lost with a node."""
+        """Return how many tries of a job have failed, without those that were lost with a node."""
         return self._tries[job.key].failures
 
     def again(self, job: Job, died: bool) -> bool:
-        """Let a job that failed wait for its next try, if it has one left; ``died``: its process or node did."""
+        """Let a failed job wait for its next try; return False if none is left. ``died``: whether its process or node died."""
         tries = self._tries[job.key]
         if died:
             tries.deaths += 1
@@ -75,7 +76,7 @@ class Retries:
         return True
 
     def due(self) -> Job | None:
-        """Give the next job that has waited long enough, if there is one."""
+        """Return a job that has waited long enough, or None."""
         now = self._clock()
         for i, (when, job) in enumerate(self._waiting):
             if when <= now:

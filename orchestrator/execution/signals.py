@@ -1,4 +1,4 @@
-"""Signals: a scheduler's SIGTERM stops as cleanly as Ctrl-C does."""
+"""Signals: SIGTERM, as a cluster's scheduler sends it, stops a sweep as cleanly as Ctrl-C."""
 
 import signal
 from collections.abc import Iterator
@@ -7,19 +7,20 @@ from types import FrameType
 
 
 def terminate_as_interrupt() -> None:
-    """From now on SIGTERM does whatever Ctrl-C does at that moment."""
+    """Let SIGTERM call the handler of SIGINT (Ctrl-C) that is set when it arrives."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Call the handler of SIGINT."""
     handler = signal.getsignal(signal.SIGINT)
-    # A shell starts its background jobs with SIGINT ignored; SIGTERM is meant for them all the same.
+    # A shell starts background jobs with SIGINT ignored, but SIGTERM must stop them too.
     (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)
 
 
 @contextmanager
 def interrupt_restored() -> Iterator[None]:
-    """Leave SIGINT as it was, whatever handler is set within."""
+    """Restore the handler of SIGINT at the end."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -29,23 +30,23 @@ def interrupt_restored() -> Iterator[None]:
 
 @contextmanager
 def interrupt_deferred() -> Iterator[None]:
-    """Ctrl-C takes effect at the end, a second one at once: what is torn apart half-way may crash, or swallow the exception."""
+    """Delay Ctrl-C to the end (a second one takes effect at once), for code that may crash or hide the exception."""
     before = signal.getsignal(signal.SIGINT)
     if not callable(before):
         yield
         return
-    came = False
+    received = False
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        if came:
+        nonlocal received
+        if received:
             before(number, frame)
-        came = True
+        received = True
 
     signal.signal(signal.SIGINT, note)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if came:
+    if received:
         signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""A sweep: a plan on a cluster, watched, recorded and tracked."""
+"""A sweep: runs a plan or a search on a cluster, with its record, progress and views."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from rich.console import Console
 from analysis.manifest import Manifest
 from orchestrator.errors import BadInput, Interrupted
 from orchestrator.execution import driver
-from orchestrator.execution.cluster import Resources, cluster, find_data, resources, see_storage
+from orchestrator.execution.cluster import Resources, check_storage, cluster, prepare_nodes, resources
 from orchestrator.execution.job import Job
 from orchestrator.execution.options import Options
 from orchestrator.execution.progress import Progress
@@ -21,7 +21,7 @@ from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 from orchestrator.search.loop import Search
 from orchestrator.tracking import mlflow_view
-from orchestrator.tracking.mlflow_view import Tables, View
+from orchestrator.tracking.mlflow_view import MlflowView, Tables
 from orchestrator.tracking.optuna_storage import default_url, open_storage
 from orchestrator.tracking.optuna_view import NumbersOf, OptunaView
 from orchestrator.tracking.tracker import Tracker
@@ -32,10 +32,10 @@ from trainables.models.layout import UnsafeLayout, check_layout
 
 
 class Outcome(NamedTuple):
-    """What a sweep could not do, and what it took.
+    """What a sweep could not do, and how long it took.
 
-    ``failures``: why trials failed, by their keys. ``not_run``: of finished trials, by their keys, the
-    reasons of evaluations that could not be run, by their labels. ``hours``: what its trials took; see :class:`Progress`.
+    ``failures``: why trials failed, by their keys. ``not_run``: why evaluations could not be run, by the trial's key and the
+    evaluation's label. ``hours``: computation of its trials; see :attr:`.Progress.hours`.
     """
 
     failures: dict[str, End]
@@ -43,34 +43,34 @@ class Outcome(NamedTuple):
     hours: float = 0.0
 
     def and_then(self, later: "Outcome") -> "Outcome":
-        """This outcome and a later one, as one."""
+        """Combine this outcome with that of a later run of the same sweep."""
         return Outcome(self.failures | later.failures, self.not_run | later.not_run, self.hours + later.hours)
 
 
 class Shown(NamedTuple):
-    """What views show of studies, which is made elsewhere: their ``tables`` for MLflow, tables' ``numbers`` for Optuna."""
+    """What the views show of studies: rendered ``tables`` for MLflow, and the ``numbers`` of tables for Optuna."""
 
     tables: Tables
     numbers: NumbersOf
 
 
 def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Outcome:
-    """Run what the plan has left to do.
+    """Run every trial, evaluation and measurement of a plan that is not recorded yet.
 
     Raises:
-        BadInput, Unavailable: before any trial starts; a storage that was not there is not made.
+        BadInput, Unavailable: before any trial starts, and before a new storage is created.
         Interrupted: stopped before the end.
     """
     if not plan.to_run:
-        with _recorded(plan, store, options, shown, console):
+        with _with_studies(plan, store, options, shown, console):
             return Outcome({}, {})
-    with _at_work(plan, store, options) as place, _recorded(plan, store, options, shown, console) as trackers:
+    with _prepared_cluster(plan, store, options) as allocation, _with_studies(plan, store, options, shown, console) as trackers:
         first = plan.ready()
-        outcome = _run(first, store, place, trackers, console, plan.prefixes)
-        # Attacks from trials that were just trained, and on those that others were trained through, come after them.
+        outcome = _run(first, store, allocation, trackers, console, plan.prefixes)
+        # In a second run: attacks that are transferred from trials of the first, and evaluations of prefixes.
         if first.trials != plan.trials:
             rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
-            outcome = outcome.and_then(_run(rest, store, place, trackers, console))
+            outcome = outcome.and_then(_run(rest, store, allocation, trackers, console))
     return outcome
 
 
@@ -83,20 +83,22 @@ def search(
     shown: Shown,
     console: Console,
 ) -> tuple[Search, Outcome]:
-    """Run what a search asks for.
+    """Run the trials of a search, and return the search with what it found.
 
-    ``begin``: makes it, once the storage is this process's alone. ``manifest``: what the storage is to say of it; it grows with
-    every cell. ``samples``: some cells, of every data set and with every plugin that any may have.
+    Args:
+        begin: makes the search, once this process holds the storage's lock.
+        manifest: describes the search for the storage; called again for every trial.
+        samples: a plan with every data set and plugin that the search may need, to prepare the nodes.
 
     Raises:
-        BadInput, Unavailable: as :func:`sweep`.
+        BadInput, Unavailable: before any trial starts.
         Interrupted: stopped before the end.
     """
-    with _at_work(samples, store, options) as place, _kept(store, options, shown, console) as trackers:
+    with _prepared_cluster(samples, store, options) as allocation, _held(store, options, shown, console) as trackers:
         found = begin()
-        with Progress((), console, found.trials - found.looked_at) as progress:
-            source = _Drawing(found, manifest, store, place.runtime, progress)
-            driver.run(source, place.share, store, _Listeners(progress, trackers))
+        with Progress((), console, found.trials - found.tried) as progress:
+            source = _SearchJobs(found, manifest, store, allocation.runtime, progress)
+            driver.run(source, allocation.share, store, _Listeners(progress, trackers))
         if not source.over:
             raise Interrupted
         return found, Outcome(progress.failures, progress.not_run, progress.hours)
@@ -105,28 +107,24 @@ def search(
 def _run(
     plan: Plan,
     store: Store,
-    place: "_Place",
+    allocation: "_Allocation",
     trackers: Sequence[Tracker],
     console: Console,
     prefixes: Mapping[str, Sequence[PlannedTrial]] = MappingProxyType({}),
 ) -> Outcome:
-    """Run what the plan has left to do, told to whoever listens. ``prefixes``: see :class:`.Plan`."""
+    """Run the jobs of a plan on a prepared cluster. ``prefixes``: see :class:`.Plan`."""
     if not plan.to_run:
         return Outcome({}, {})
-    jobs = [Job.of(trial, store, place.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
+    jobs = [Job.of(trial, store, allocation.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
     with Progress(plan.to_run, console) as progress:
-        driver.run(driver.Queue(jobs), place.share, store, _Listeners(progress, trackers))
+        driver.run(driver.Queue(jobs), allocation.share, store, _Listeners(progress, trackers))
     if progress.done + len(progress.failures) < len(jobs):
         raise Interrupted
     return Outcome(progress.failures, progress.not_run, progress.hours)
 
 
-class _Drawing:
-    """The jobs of a search, each recorded before it runs.
-
-    Attributes:
-        over: whether the search has said that no other comes, and nothing that it asked for is left to do.
-    """
+class _SearchJobs:
+    """The jobs of a search, each noted in the search's manifest before it runs."""
 
     def __init__(
         self, found: Search, manifest: Callable[[Search], Manifest], store: Store, runtime: Runtime, progress: Progress
@@ -137,9 +135,11 @@ class _Drawing:
 
     @property
     def over(self) -> bool:
+        """Whether the search has no more jobs, and all that it gave have ended."""
         return self._last and not self._running
 
     def next(self) -> Job | None:
+        """Return the job of the next sampled trial; None if there are no more."""
         planned = self._search.next()
         if planned is None:
             self._last = True
@@ -150,41 +150,43 @@ class _Drawing:
         return Job.of(planned, self._store, self._runtime)
 
     def advanced(self, job: Job, report: Report) -> str | None:
+        """Pass a report to the search; return why the job is to be stopped early, or None."""
         return self._search.advanced(job.key, report)
 
     def ended(self, job: Job) -> None:
+        """Let the search read the job's result from the record."""
         self._running.discard(job.key)
         self._search.ended(job.key)
 
 
-class _Place(NamedTuple):
-    """Where trials run: what each has of the cluster, and how."""
+class _Allocation(NamedTuple):
+    """What the trials of a sweep run with: the ``share`` of the cluster that each gets, and their runtime."""
 
     share: Resources
     runtime: Runtime
 
 
 @contextmanager
-def _at_work(plan: Plan, store: Store, options: Options) -> Iterator[_Place]:
-    """A cluster, whose nodes have a plan's data and know its parts of one's own."""
-    _look_ahead(store, options)
+def _prepared_cluster(plan: Plan, store: Store, options: Options) -> Iterator[_Allocation]:
+    """Start or join a cluster, and give its nodes the plan's data sets and plugins."""
+    _check_before_start(store, options)
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
         _check_layouts(plan, runtime, "cuda" if share.gpus else "cpu")
         plugins = frozenset[Entry]().union(*(t.plugins for t in plan.to_run))
-        find_data(sorted({t.config.data.dataset for t in plan.to_run}), runtime, plugins)
-        yield _Place(share, runtime)
+        prepare_nodes(sorted({t.config.data.dataset for t in plan.to_run}), runtime, plugins)
+        yield _Allocation(share, runtime)
 
 
-def _look_ahead(store: Store, options: Options) -> None:
-    """Tell before a cluster is started, and before anything is made, what would stop the sweep after it."""
+def _check_before_start(store: Store, options: Options) -> None:
+    """Raise, before a cluster is started or anything is written, the errors that would stop the sweep later."""
     uri = mlflow_view.default_uri(store)
     if options.tracking and not uri.startswith("sqlite:"):
         mlflow_view.connect(uri)
     if options.optuna:
         open_storage(options.optuna)
-    store.check_place()
+    store.check_location()
     if store.exists():
         store.create()
         with store.exclusively("run"):
@@ -209,9 +211,9 @@ def _check_layouts(plan: Plan, runtime: Runtime, device: str) -> None:
 
 
 @contextmanager
-def _recorded(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
-    """As :func:`_kept`, with the plan's studies."""
-    with _kept(store, options, shown, console, seen=bool(plan.to_run)) as trackers:
+def _with_studies(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
+    """Hold the storage as :func:`_held` does, and write the manifests of the plan's studies."""
+    with _held(store, options, shown, console, seen=bool(plan.to_run)) as trackers:
         for manifest in plan.manifests:
             before = store.read_manifest(manifest.path)
             store.write_manifest(manifest.with_added(before) if before else manifest)
@@ -219,21 +221,21 @@ def _recorded(plan: Plan, store: Store, options: Options, shown: Shown, console:
 
 
 @contextmanager
-def _kept(store: Store, options: Options, shown: Shown, console: Console, seen: bool = True) -> Iterator[Sequence[Tracker]]:
-    """The storage, made if it is not there and held by this sweep alone; and its views, if they are wanted.
+def _held(store: Store, options: Options, shown: Shown, console: Console, seen: bool = True) -> Iterator[Sequence[Tracker]]:
+    """Create the storage if it does not exist, hold its lock, and update its views meanwhile.
 
-    ``seen``: whether every node of the cluster must see it.
+    ``seen``: whether to check that every node of the cluster sees it.
     """
     store.create()
     with store.exclusively("run"), _tracked(store, options, shown, console) as trackers:
         if seen:
-            see_storage(store)
+            check_storage(store)
         yield trackers
 
 
 @contextmanager
 def _tracked(store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
-    """The views, brought up to the record now, during the sweep and at its end."""
+    """Update the views at the start, during the sweep and at its end."""
     trackers = list(_trackers(store, options, shown)) if options.tracking else []
     for tracker in trackers:
         tracker.start()
@@ -243,15 +245,15 @@ def _tracked(store: Store, options: Options, shown: Shown, console: Console) -> 
         for tracker in trackers:
             if not tracker.stop():
                 console.print(
-                    f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` catches it up",
+                    f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` updates it",
                     markup=False,
                     highlight=False,
                 )
 
 
 def _trackers(store: Store, options: Options, shown: Shown) -> Iterator[Tracker]:
-    """One for MLflow, and one for Optuna where its studies have a place."""
-    mlflow = View(mlflow_view.connect(mlflow_view.default_uri(store)), store)
+    """Yield a tracker for MLflow, and one for Optuna if its studies have a storage."""
+    mlflow = MlflowView(mlflow_view.connect(mlflow_view.default_uri(store)), store)
     yield Tracker(mlflow, last=partial(mlflow.sync_tables, shown.tables))
     if url := options.optuna or default_url(store):
         yield Tracker(OptunaView(open_storage(url), store, shown.numbers))
@@ -259,7 +261,7 @@ def _trackers(store: Store, options: Options, shown: Shown) -> Iterator[Tracker]
 
 @dataclass(frozen=True)
 class _Listeners:
-    """The terminal and the views, all told."""
+    """Passes the events of a sweep to the terminal and the trackers."""
 
     progress: Progress
     trackers: Sequence[Tracker]

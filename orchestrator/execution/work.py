@@ -1,4 +1,4 @@
-"""The work on one trial: epochs, evaluations and measurements, each written into the record as it is done."""
+"""The work on one trial: epochs, evaluations and measurements, each recorded as soon as it is done."""
 
 import json
 import time
@@ -13,61 +13,63 @@ from orchestrator.cost.passes import evaluation_passes, measurement_passes, trai
 from orchestrator.execution.job import Job, write_trial
 from orchestrator.planning.plan import Evaluation, Measurement
 from orchestrator.planning.settings import explain
+from orchestrator.record.columns import RecordRow
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
-from orchestrator.record.store import Row, Store
+from orchestrator.record.store import Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, begins, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
-#: Evaluations and measurements are reported together until they took so many seconds: a report costs the driver milliseconds.
+#: Evaluations and measurements of so many seconds are reported together: a report costs the driver milliseconds.
 REPORT_SECONDS = 2.0
 
 
 class SourceMissing(LookupError):
-    """What an attack is to be transferred from is not in the storage, or of no use here; the message says what."""
+    """The source trial of a transferred attack is missing in the storage, or cannot be used; the message says why."""
 
 
 class Work:
-    """A job under way; it goes on from the trial's last checkpoint in the record."""
+    """The work on a job, which resumes from the trial's last checkpoint in the record."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.store = Store(job.storage)
         self.trial = Trial(job.config, job.runtime)
-        self.history: list[Row] = []
+        self.history: list[RecordRow] = []
         if (state := self.store.read_state(job.key)) is not None:
             unpacked = unpack_state(state)
             self.trial.load_state_dict(unpacked["trial"])
             self.history = unpacked["history"]
-            self._follow_state()
-        # Tune takes up a job whose process died as it was, but some of its evaluations may be there by now.
+            self._sync_record()
+        # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()
         self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
         self.unmeasured = [m for m in job.measurements if m.key not in recorded.measurements]
         self.not_run: dict[str, str] = {}
-        # A session writes one part again and again: each evaluation is safe at once, and the record has few files.
+        # All evaluations of this work go to one file, which is written again after each: none is lost, and files are few.
         self.part = uuid.uuid4().hex[:12]
-        self.rows: list[Row] = []
-        self.arrays: list[Row] = []
-        # Attacking it on another machine later does not change what it was trained on.
+        self.rows: list[RecordRow] = []
+        self.arrays: list[RecordRow] = []
+        # The device is the one that it was trained on, also when it is attacked on another machine later.
         before = self.store.read_trial(job.key) if self.trial.epoch else None
         self.device = before["device"] if before else self.trial.device_name
         self._write_trial()
 
     @property
     def trained(self) -> bool:
+        """Whether the training has ended."""
         return self.trial.finished
 
     def advance(self) -> Report:
-        """Train one epoch, or run the next evaluations and measurements; a trial that diverges has failed."""
+        """Train one epoch, or run the next evaluations and measurements, and report; a trial that diverges has failed."""
         failure, self.not_run, self.seconds = None, {}, 0.0
         try:
-            passes = self._look() if self.trained else self._train()
+            passes = self._evaluate_and_measure() if self.trained else self._train()
         except Diverged as error:
-            # From the same seed it would diverge again: no matter for the driver's retries.
+            # With the same seed it would diverge again, so it is not raised: the driver would retry it.
             passes, failure = 0.0, End(Ending.DIVERGED, str(error))
             self._write_trial(failure)
         last = self.history[-1] if self.history else {}
@@ -85,21 +87,22 @@ class Work:
         )
 
     def _train(self) -> float:
+        """Train and record one epoch; return its passes."""
         began = time.monotonic()
         metrics = self.trial.step()
         self.seconds, self.device = time.monotonic() - began, self.trial.device_name
         self.history.append({"trial": self.job.key, "finished": _milliseconds(), **metrics})
         key, trial = self.job.key, self.trial
-        # Weights, then the state that names them: a kill in between costs this epoch at most.
+        # The weights before the state that refers to them: a kill in between loses this epoch at most.
         self.store.write_weights(key, trial.epoch, pack_weights(trial.weights()))
-        self._leave_prefixes()
+        self._write_prefixes()
         self.store.write_state(key, pack_state({"trial": trial.state_dict(), "history": self.history}))
-        self._follow_state()
+        self._sync_record()
         self._write_trial()
         return training_passes(self.job.config)
 
-    def _leave_prefixes(self) -> None:
-        """Write the record of the trials that end with this epoch, as if each had been trained alone."""
+    def _write_prefixes(self) -> None:
+        """Record the prefixes that end with this epoch, as if each had been trained alone."""
         for key, config in self.job.prefixes.items():
             if config.training.epochs == self.trial.epoch:
                 for epoch in {self.trial.epoch, self.trial.best_epoch}:
@@ -110,51 +113,52 @@ class Work:
                 self.store.write_epochs(key, history)
                 write_trial(self.store, replace(self.job, key=key, config=config), self._progress(), Status.FINISHED)
 
-    def _follow_state(self) -> None:
-        """Bring the rest of the record to the last state; a kill right behind that one is made good by the next start."""
+    def _sync_record(self) -> None:
+        """Update weights and epochs in the record to the last state; a process that was killed may have left older ones."""
         self.store.keep_weights(self.job.key, {self.trial.epoch, self.trial.best_epoch})
         self.store.write_epochs(self.job.key, self.history)
 
-    def _look(self) -> float:
+    def _evaluate_and_measure(self) -> float:
+        """Run evaluations, then measurements, for REPORT_SECONDS; return their passes."""
         passes, started = 0.0, time.monotonic()
         while (self.remaining or self.unmeasured) and time.monotonic() - started < REPORT_SECONDS:
             passes += self._evaluate() if self.remaining else self._measure()
         return passes
 
     def _evaluate(self) -> float:
-        """The next attack, and every evaluation that it answers."""
+        """Run the next attack, and record every evaluation that its result covers; return their passes."""
         epoch = self._epoch(self.remaining[0])
-        there = [e for e in self.remaining if self._epoch(e) == epoch]
-        attack = self._longest(there)
-        # Where the best checkpoint is the last one, a single run serves both.
-        served = [e for e in there if e.attack == attack]
+        same_epoch = [e for e in self.remaining if self._epoch(e) == epoch]
+        attack = self._longest(same_epoch)
+        # If the best checkpoint is the last one, a single run covers both.
+        covered = [e for e in same_epoch if e.attack == attack]
         try:
             sources = self._sources(attack)
         except SourceMissing as error:
-            # It does not come by trying again, and the trial is none the worse for it: the next run asks for it again.
-            self.not_run |= {f"{evaluation.label} ({evaluation.checkpoint})": str(error) for evaluation in served}
-            self.remaining = [e for e in self.remaining if e not in served]
+            # A retry would not help, and the trial is fine: the evaluation stays missing, and the next run tries it again.
+            self.not_run |= {f"{evaluation.label} ({evaluation.checkpoint})": str(error) for evaluation in covered}
+            self.remaining = [e for e in self.remaining if e not in covered]
             return 0.0
         weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
         began = time.monotonic()
-        complete = any(e.complete for e in served)
+        complete = any(e.complete for e in covered)
         found = self.trial.evaluate(attack, weights, sources, complete)
         seconds = time.monotonic() - began
         self.seconds += seconds
         if found.broken is not None and not complete:
-            served += [e for e in there if not e.complete and begins(e.attack, attack)]
-        for evaluation in served:
+            covered += [e for e in same_epoch if not e.complete and begins(e.attack, attack)]
+        for evaluation in covered:
             steps = evaluation.attack.gradient_steps
             part = found if evaluation.attack == attack or steps is None else found.after(steps)
             self.rows += self._evaluation_rows(evaluation, part, epoch, complete, seconds)
         self.store.write_evaluations(self.job.key, self.part, self.rows)
-        self.remaining = [e for e in self.remaining if e not in served]
-        return sum(evaluation_passes(self.job.config, e.attack) for e in served)
+        self.remaining = [e for e in self.remaining if e not in covered]
+        return sum(evaluation_passes(self.job.config, e.attack) for e in covered)
 
     def _measure(self) -> float:
-        """The next measure, and every measurement that it answers."""
+        """Run the next measure, and record every measurement that its result covers; return their passes."""
         measure, epoch = self.unmeasured[0].measure, self._epoch(self.unmeasured[0])
-        served = [m for m in self.unmeasured if m.measure == measure and self._epoch(m) == epoch]
+        covered = [m for m in self.unmeasured if m.measure == measure and self._epoch(m) == epoch]
         weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
         began = time.monotonic()
         found = self.trial.measure(measure, weights)
@@ -174,22 +178,23 @@ class Work:
                 "seconds": seconds,
                 "finished": _milliseconds(),
             }
-            for measurement in served
+            for measurement in covered
             for name, values in found.items()
         ]
         self.store.write_measures(self.job.key, self.part, self.arrays)
-        self.unmeasured = [m for m in self.unmeasured if m not in served]
-        return len(served) * measurement_passes(self.job.config, measure)
+        self.unmeasured = [m for m in self.unmeasured if m not in covered]
+        return len(covered) * measurement_passes(self.job.config, measure)
 
-    def _longest(self, there: Sequence[Evaluation]) -> Attack:
-        """The next attack: the first one, or what it is but the beginning of."""
-        first = there[0]
-        longer = [] if first.complete else [e.attack for e in there if not e.complete and begins(first.attack, e.attack)]
+    def _longest(self, evaluations: Sequence[Evaluation]) -> Attack:
+        """Return the attack of the first evaluation, or the longest attack that begins with it."""
+        first = evaluations[0]
+        longer = [] if first.complete else [e.attack for e in evaluations if not e.complete and begins(first.attack, e.attack)]
         return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
 
     def _evaluation_rows(
         self, evaluation: Evaluation, found: Evaluated, epoch: int, complete: bool, seconds: float
-    ) -> Iterator[Row]:
+    ) -> Iterator[RecordRow]:
+        """Yield the record's rows of an evaluation, one for each head."""
         attack = evaluation.attack
         labels, classes = self.trial.test_labels(attack), self.job.config.data.info.classes
         for head, rank in found.ranks.items():
@@ -219,7 +224,11 @@ class Work:
             }
 
     def _sources(self, attack: Attack) -> Sources:
-        """The networks that an attack is transferred from."""
+        """Load the network that an attack is transferred from; empty for attacks on the network itself.
+
+        Raises:
+            SourceMissing: it cannot be loaded.
+        """
         if not isinstance(attack, Transfer):
             return {}
         row = self.store.read_trial(attack.source)
@@ -230,10 +239,10 @@ class Work:
         except ValidationError as error:
             reason = explain(error, json.loads(row["config"]))
             raise SourceMissing(
-                f"attack.source = {attack.source}: that trial's {reason}; one of one's own needs its --study-file"
+                f"attack.source = {attack.source}: that trial's {reason}; a plugin needs its --study-file"
             ) from error
         if row["status"] != Status.FINISHED and row["epochs"] < spec.training.epochs:
-            # Half trained, or diverged, it would make attacks that look harmless.
+            # A network that is half trained, or has diverged, makes weak attacks.
             how_far = f"epoch {row['epochs']} of {spec.training.epochs}"
             why = ": ".join(filter(None, (how_far, row["reason"])))
             raise SourceMissing(f"attack.source = {attack.source}: that trial is {row['status']} ({why})")
@@ -249,13 +258,16 @@ class Work:
         return {(attack.source, attack.checkpoint): build_source(spec, weights, self.trial.device)}
 
     def _epoch(self, of: Evaluation | Measurement) -> int:
+        """Return the epoch of the checkpoint that is evaluated or measured."""
         return self.trial.best_epoch if of.checkpoint == "best" else self.trial.epoch
 
     def _write_trial(self, failure: End | None = None) -> None:
+        """Write the trial's row as it is now."""
         status = Status.FAILED if failure else Status.FINISHED if self.trained else Status.UNFINISHED
         write_trial(self.store, self.job, self._progress(), status, failure)
 
-    def _progress(self) -> Row:
+    def _progress(self) -> RecordRow:
+        """Return the columns of the trial's row that change while it trains."""
         return {
             "epochs": self.trial.epoch,
             "best_epoch": self.trial.best_epoch,

@@ -1,4 +1,4 @@
-"""The actor: Ray Tune's side of the work on one trial after another."""
+"""The actor in which Ray Tune runs one trial after another."""
 
 import gc
 from typing import Any
@@ -12,24 +12,24 @@ from orchestrator.execution.work import Work
 
 
 class Worker(tune.Trainable):
-    """Ray Tune's side of :class:`Work`. One actor serves many trials; nothing of one is left when the next begins.
+    """Runs :class:`Work` as a trainable of Ray Tune. One actor serves many trials, and nothing of one is left to the next.
 
-    A job begins with its first step and not before: Tune may make an actor for a trial that it then gives to another one, and
-    what comes up late must not write over what that one has recorded.
+    A job begins with its first step and not before: Tune may create an actor for a trial that it then gives to another one, and
+    the late actor must not overwrite what the other has recorded.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        """Make an actor that stays in the folder it was started in, also where another program has started Ray's node."""
+        """Set the environment variables here too: another program may have started Ray's node without them."""
         configure_environment()
         super().__init__(*arguments, **named)
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Take on ``config["job"]``."""
+        """Take the job ``config["job"]``."""
         self._job: Job = config["job"]
         self._work: Work | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on another job in this process."""
+        """Replace the job by that of another trial, in the same process."""
         del self._work
         gc.collect()
         if torch.cuda.is_available():
@@ -38,7 +38,7 @@ class Worker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Begin the job, or go on with it; see :meth:`Work.advance`."""
+        """Advance the job by one epoch or some evaluations, and return its report; see :meth:`Work.advance`."""
         if self._work is None:
             self._work = Work(self._job)
         return self._work.advance().as_result()

@@ -1,4 +1,4 @@
-"""A plan's plugins, each run on one batch before a cluster is started."""
+"""The preflight of a plan: every plugin is run on one batch before a cluster is started."""
 
 from orchestrator.errors import BadInput
 from orchestrator.planning.plan import Plan
@@ -10,9 +10,9 @@ def preflight(plan: Plan) -> None:
     """Run a batch of noise through each plugin, in the first trial that has it and has something left to do.
 
     Raises:
-        BadInput: it does not do what its kind promises.
+        BadInput: a plugin breaks the contract of its kind.
     """
-    if not plugins():  # and no torch
+    if not plugins():  # so that torch is not imported
         return
     from trainables.plugins.preflight import preflight as run
 

@@ -1,4 +1,4 @@
-"""Plugins: read from study files and installed packages here, and shipped to where trials run."""
+"""Plugins: loaded from study files and installed packages, and shipped to the processes that run trials."""
 
 import atexit
 import hashlib
@@ -22,12 +22,16 @@ from trainables.config.terms.fingerprint import neighbours
 #: The entry point group of modules that register plugins.
 GROUP = "advsweep.plugins"
 
-#: Names of modules that were made of files begin so.
+#: The beginning of the names of modules that are made from files.
 _PREFIX = "study_file_"
 
 
 class File(NamedTuple):
-    """A file of plugins as it is shipped: the ``module`` that it became, and ``texts`` by their paths beside ``file``."""
+    """A file of plugins as it is shipped.
+
+    ``module``: the name of the module that it became. ``file``: its name. ``texts``: its text and those of the modules that it
+    imports from its folder, by their paths in there.
+    """
 
     module: str
     file: str
@@ -35,23 +39,28 @@ class File(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """``files`` that a process has run, and the ``fingerprints`` of plugins that another one is to have."""
+    """What a process ships to another: its plugin ``files``, and the ``fingerprints`` of plugins that the other must have."""
 
     files: tuple[File, ...] = ()
     fingerprints: tuple[tuple[str, str], ...] = ()
 
 
-#: Of the files that were run in this process: those that registered plugins, by their modules.
+#: The files that registered plugins in this process, by the names of their modules.
 _FILES: dict[str, File] = {}
 
 
 def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
-    """Run a Python file with this text, once in this process: when it is asked for again, it is the same module.
+    """Run a Python file with this text as a module, once in this process: a second call returns the same module.
 
-    What lies beside it can be imported, as it can from a script. What it registered is forgotten if it breaks off.
+    The file can import modules of its folder, like a script. If it raises an error, nothing that it registered stays.
+
+    Args:
+        file: its path; need not exist.
+        text: its content.
+        name: the module's name; None for one made from path and text.
 
     Raises:
-        Exception: whatever the file raises.
+        Exception: any error that the file raises.
     """
     name = name or _PREFIX + hashlib.sha256(f"{file.resolve()}\n{text}".encode()).hexdigest()[:12]
     if name in sys.modules:
@@ -59,7 +68,7 @@ def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = str(file.resolve())
     restore = registry.restorable()
-    sys.modules[name] = module  # where pydantic and pickle look
+    sys.modules[name] = module  # pydantic and pickle find the module there
     try:
         with _importable(file.parent), redirect_stdout(sys.stderr):  # stdout is for tables and JSON
             exec(compile(text, str(file), "exec", dont_inherit=True), vars(module))
@@ -68,15 +77,16 @@ def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
         restore()
         reopen()
         raise
-    beside = neighbours(module)
-    if {plugin.origin.module for plugin in registry.plugins() if plugin.origin} & {name, *(other.__name__ for other in beside)}:
-        # As they are now: they may be edited before a worker asks for them.
-        _FILES[name] = File(name, file.name, {**_texts(file.resolve().parent, beside), file.name: text})
+    others = neighbours(module)
+    registering = {plugin.origin.module for plugin in registry.plugins() if plugin.origin}
+    if registering & {name, *(other.__name__ for other in others)}:
+        # Their texts now: the files may be edited before a worker needs them.
+        _FILES[name] = File(name, file.name, {**_texts(file.resolve().parent, others), file.name: text})
     return module
 
 
 def _texts(folder: Path, modules: Collection[ModuleType]) -> dict[str, str]:
-    """The files of modules in a folder, by their paths there; of packages all, for some may be imported later."""
+    """Read the files of a folder's modules, by their paths in it; of packages every file: some may be imported later."""
     files = {Path(str(module.__file__)).resolve() for module in modules}
     packages = {folder / file.relative_to(folder).parts[0] for file in files if file.parent != folder}
     files |= {file for package in packages for file in package.rglob("*.py")}
@@ -84,12 +94,13 @@ def _texts(folder: Path, modules: Collection[ModuleType]) -> dict[str, str]:
 
 
 def registers(module: ModuleType) -> bool:
-    """Whether a file that was run registered a plugin, or one beside it that it imports."""
+    """Check whether a file that was run, or a module that it imports from its folder, registered a plugin."""
     return module.__name__ in _FILES
 
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
+    """Let modules of a folder be imported meanwhile."""
     before = sys.path[:]
     sys.path.insert(0, str(folder.resolve()))
     try:
@@ -103,7 +114,7 @@ def load_installed() -> None:
     """Import the modules of installed packages that register plugins.
 
     Raises:
-        BadInput: one cannot be imported; the message names its entry point and package.
+        BadInput: a module cannot be imported; the message names its entry point and package.
     """
     for point in entry_points(group=GROUP):
         restore = registry.restorable()
@@ -118,15 +129,15 @@ def load_installed() -> None:
 
 
 def bundle(plugins: Collection[registry.Entry]) -> Bundle:
-    """What this process knows, for another one that is to have these plugins."""
+    """Bundle the plugin files of this process, for another one that must have these plugins."""
     return Bundle(tuple(_FILES.values()), tuple(sorted((str(plugin), str(plugin.version)) for plugin in plugins)))
 
 
 def unpack(shipped: Bundle) -> None:
-    """Register here what another process has; what is there already stays.
+    """Run the shipped plugin files that this process has not run, and check that it has every plugin.
 
     Raises:
-        BadInput: a file needs what is not here, or a package is not installed here as it is there.
+        BadInput: a file cannot be run here, or an installed package is missing or another version.
     """
     load_installed()
     for file in shipped.files:
@@ -144,18 +155,19 @@ def unpack(shipped: Bundle) -> None:
     for plugin, fingerprint in shipped.fingerprints:
         if here.get(plugin) != fingerprint:
             what = "is other code" if plugin in here else "is not there"
-            raise BadInput(f"{plugin} {what} on this node: the packages that it comes from must be the same on every one")
+            raise BadInput(f"{plugin} {what} on this node: its package must be installed in the same version on every node")
 
 
 def packed(plugins: Collection[registry.Entry], make: Any, *arguments: Any) -> tuple[Any, tuple[Bundle, bytes]]:
-    """For ``__reduce__``: ``make(*arguments)``, which have these ``plugins``, in another process that may not know them yet.
+    """Return for ``__reduce__`` a call of ``make(*arguments)`` that loads ``plugins`` first, as another process may lack them.
 
-    The arguments are pickled on their own, because the classes of plugins can be found there only then.
+    The arguments are pickled separately, because their classes can be found only after that.
     """
     return _unpacked, (bundle(plugins), pickle.dumps((make, arguments)))
 
 
 def _unpacked(shipped: Bundle, data: bytes) -> Any:
+    """Load the shipped plugins, then make the pickled object."""
     unpack(shipped)
     make, arguments = pickle.loads(data)
     return make(*arguments)

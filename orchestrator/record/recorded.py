@@ -1,4 +1,4 @@
-"""What the record holds of one trial, as far as a plan asks for it."""
+"""What the record holds of one trial, as a plan needs it."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from analysis.schema import Ending, Status
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the record holds of one trial: the row of ``trial.parquet``, and the keys of its evaluations and measurements."""
+    """A trial in the record: its status, finished epochs, and the keys of its evaluations and measurements."""
 
     status: Status = Status.UNFINISHED
     reason: str = ""

@@ -1,4 +1,4 @@
-"""What a worker reports of its trial, and how a trial ends that is not finished."""
+"""The report of a worker on its trial, and the end of a trial that failed or was stopped early."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from analysis.schema import Ending
 
 @dataclass(frozen=True)
 class End:
-    """Why a trial failed or was stopped early: ``ending``, which decisions hang on, and a ``reason`` in one line for people."""
+    """Why a trial failed or was stopped early: an ``ending`` for decisions, and a ``reason`` of one line for people."""
 
     ending: Ending
     reason: str
@@ -17,19 +17,19 @@ class End:
 
 @dataclass(frozen=True)
 class Report:
-    """How far a trial got with one step of its worker.
+    """The state of a trial after one step of its worker.
 
     Attributes:
-        epoch: epochs that are finished.
-        natural_accuracy: on the selection split behind the last of them, a fraction; None before the first.
+        epoch: finished epochs.
+        natural_accuracy: accuracy on the selection split after the last epoch, in [0, 1]; None before the first.
         robust_accuracy: the same under the selection attack.
-        evaluations_left: how many are still to be run.
-        measurements_left: how many are still to be made.
-        passes: what the step cost, in passes of one image through the network.
-        seconds: what it took, without the record's part.
+        evaluations_left: how many evaluations are still to be run.
+        measurements_left: how many measurements are still to be made.
+        passes: cost of the step, in passes of one image through the network.
+        seconds: duration of the step, without writing the record.
         done: whether nothing is left to do, or the trial failed.
-        not_run: reasons of the evaluations that were left out in this step, by their labels.
-        failure: why the trial failed, if it did.
+        not_run: why evaluations of this step could not be run, by their labels.
+        failure: why the trial failed; None if it did not.
     """
 
     epoch: int
@@ -44,11 +44,11 @@ class Report:
     failure: End | None = None
 
     def as_result(self) -> dict[str, Any]:
-        """Pack it as a result of Ray Tune's, which ends a trial by its ``done``."""
+        """Pack the report into a result of Ray Tune, which ends the trial if ``done`` is true."""
         return {"report": self, "done": self.done}
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> Self:
-        """Take it out of a result of Ray Tune's."""
+        """Unpack the report from a result of Ray Tune."""
         report: Self = result["report"]
         return report

@@ -1,7 +1,7 @@
 """The record: parquet parts, checkpoints and manifests on any pyarrow filesystem.
 
 The layout is :mod:`analysis.schema`'s. Every file is written under a temporary name and renamed, so a reader sees a whole
-file or none, and a writer that is killed leaves the file before.
+file or none, and a writer that is killed leaves the previous version.
 """
 
 import json
@@ -21,16 +21,18 @@ from pyarrow import fs
 from analysis.manifest import Manifest
 from analysis.schema import EPOCHS, EVALUATIONS, IDENTITY, MEASURES, STUDIES, TRIAL, TRIALS, Ending, Status, filesystem
 from orchestrator.errors import Unavailable
+from orchestrator.record.columns import RecordRow, flatten
 from orchestrator.record.recorded import Recorded
-
-Row = Mapping[str, Any]
 
 
 class Store:
-    """A storage by its URI. Cheap to make, and picklable by its URI.
+    """The record in a storage.
+
+    Args:
+        uri: a folder, or a URI that pyarrow supports, such as ``s3://bucket/path``.
 
     Raises:
-        Unavailable: the URI names no known file system.
+        Unavailable: the URI names no supported file system.
     """
 
     def __init__(self, uri: str) -> None:
@@ -42,28 +44,29 @@ class Store:
 
     @property
     def local(self) -> bool:
+        """Whether the storage is a folder on this machine's file system."""
         return isinstance(self._fs, fs.LocalFileSystem)
 
     @property
     def root(self) -> str:
-        """Path of the storage on its file system."""
+        """The path of the storage on its file system."""
         return self._root
 
-    def check_place(self) -> None:
-        """Check that there can be a storage here, without making it.
+    def check_location(self) -> None:
+        """Check that the storage can be created, without creating it.
 
         Raises:
-            Unavailable: on this machine's disks, what it would lie in is a file.
+            Unavailable: a part of its local path is a file.
         """
-        place = next(p for p in (Path(self._root), *Path(self._root).parents) if p.exists())
-        if self.local and not place.is_dir():
-            raise Unavailable(f"--storage {self.uri!r} cannot be written: {str(place)!r} is not a folder")
+        nearest = next(p for p in (Path(self._root), *Path(self._root).parents) if p.exists())
+        if self.local and not nearest.is_dir():
+            raise Unavailable(f"--storage {self.uri!r} cannot be written: {str(nearest)!r} is not a folder")
 
     def create(self) -> None:
-        """Make the storage if it is not there, and see that it can be written.
+        """Create the storage if it does not exist, and check that it can be written.
 
         Raises:
-            Unavailable: it cannot.
+            Unavailable: the storage cannot be written.
         """
         try:
             with self.token():
@@ -73,7 +76,7 @@ class Store:
 
     @contextmanager
     def token(self) -> Iterator[str]:
-        """The name of a file that another machine sees only if it shares this storage."""
+        """Create a temporary file, and give its name: another machine sees the file only if it shares this storage."""
         token = f"token-{uuid.uuid4().hex}"
         self._write(token, b"")
         try:
@@ -82,25 +85,27 @@ class Store:
             self._fs.delete_file(self._path(token))
 
     def sees(self, token: str) -> bool:
+        """Check whether the file of a :meth:`token` is there."""
         return self._exists(token)
 
     def exists(self) -> bool:
+        """Check whether the storage has been created."""
         return bool(self._fs.get_file_info(self._root).type == fs.FileType.Directory)
 
     def identity(self) -> str:
-        """What tells this storage from every other, wherever it is moved to; given to it when first asked for."""
+        """Return the storage's unique id, which is kept when it is moved; it is created at the first call."""
         if not self._exists(IDENTITY):
             self._write(IDENTITY, uuid.uuid4().hex.encode())
         return self._read(IDENTITY).decode()
 
     @contextmanager
     def exclusively(self, purpose: str, timeout: float = 0, part: str = "") -> Iterator[None]:
-        """Hold ``purpose`` alone among the processes of this machine; the lock goes with the process that holds it.
+        """Hold the lock of a ``purpose`` (such as ``run``), or of one ``part`` of it; a process that dies releases its locks.
 
-        ``part``: of the purpose; whoever holds another part is not waited for.
+        Only processes of this machine are kept out, and only from a local storage.
 
         Raises:
-            Unavailable: another process still holds it after ``timeout`` seconds.
+            Unavailable: another process still holds the lock after ``timeout`` seconds.
         """
         if not self.local:
             yield
@@ -114,7 +119,7 @@ class Store:
             ) from error
 
     def held(self, purpose: str) -> bool:
-        """Whether a process of this machine holds ``purpose`` now."""
+        """Check whether a process of this machine holds the lock of this purpose."""
         try:
             with self.exclusively(purpose):
                 return False
@@ -123,8 +128,8 @@ class Store:
 
     # --- written by workers -----------------------------------------------------------------------------------------
 
-    def write_trial(self, row: Row, config: Mapping[str, Any]) -> None:
-        """One trial's row; ``config``: its configuration, nested, of which every leaf becomes a column."""
+    def write_trial(self, row: RecordRow, config: Mapping[str, Any]) -> None:
+        """Write a trial's row; every leaf of its nested ``config`` becomes a column ``config.<field>``."""
         columns = {name: row[name] for name in TRIAL.names}
         table = pa.Table.from_pylist([columns], schema=TRIAL)
         for name, value in flatten(config).items():
@@ -133,6 +138,7 @@ class Store:
         self._write_table(f"{TRIALS}/{row['trial']}/trial.parquet", table)
 
     def read_trial(self, trial: str) -> dict[str, Any] | None:
+        """Read a trial's row; None if the record has no such trial."""
         path = f"{TRIALS}/{trial}/trial.parquet"
         if not self._exists(path):
             return None
@@ -140,19 +146,19 @@ class Store:
         row = dict(table.select(TRIAL.names).to_pylist()[0])
         return row | {"status": Status(row["status"]), "ending": Ending(row["ending"]) if row["ending"] else None}
 
-    def write_epochs(self, trial: str, rows: Iterable[Row]) -> None:
-        """Every finished epoch of a trial; replaces what was there."""
+    def write_epochs(self, trial: str, rows: Iterable[RecordRow]) -> None:
+        """Write every finished epoch of a trial; replaces the ones before."""
         self._write_table(f"{TRIALS}/{trial}/epochs.parquet", pa.Table.from_pylist(list(map(dict, rows)), schema=EPOCHS))
 
-    def write_evaluations(self, trial: str, part: str, rows: Iterable[Row]) -> None:
-        """Evaluations of a trial; replaces the part of that name, and leaves the others."""
+    def write_evaluations(self, trial: str, part: str, rows: Iterable[RecordRow]) -> None:
+        """Write a file of a trial's evaluations; replaces the file of the same ``part`` and leaves the others."""
         table = pa.Table.from_pylist(list(map(dict, rows)), schema=EVALUATIONS)
         self._write_table(f"{TRIALS}/{trial}/evaluations-{part}.parquet", table)
 
-    def write_measures(self, trial: str, part: str, rows: Iterable[Row]) -> None:
-        """Measurements of a trial, a row for each array: ``values`` of any shape, which becomes its column of that name.
+    def write_measures(self, trial: str, part: str, rows: Iterable[RecordRow]) -> None:
+        """Write a file of a trial's measurements, one row for each array: ``values`` is an array of any shape.
 
-        Replaces the part of that name, and leaves the others.
+        Replaces the file of the same ``part`` and leaves the others.
         """
         flat = [
             {**row, "shape": np.shape(row["values"]), "values": np.asarray(row["values"], np.float64).ravel()} for row in rows
@@ -160,40 +166,44 @@ class Store:
         self._write_table(f"{TRIALS}/{trial}/measures-{part}.parquet", pa.Table.from_pylist(flat, schema=MEASURES))
 
     def write_weights(self, trial: str, epoch: int, data: bytes) -> None:
+        """Write a trial's weights after an epoch, as safetensors."""
         self._write(_weights(trial, epoch), data)
 
     def read_weights(self, trial: str, epoch: int) -> bytes:
+        """Read a trial's weights after an epoch, as safetensors."""
         return self._read(_weights(trial, epoch))
 
     def keep_weights(self, trial: str, epochs: Iterable[int]) -> None:
-        """Delete the weights of every epoch but these, and what killed writers of this trial left half written."""
+        """Delete a trial's weights of all other epochs, and temporary files of writers that were killed."""
         kept = {self._path(_weights(trial, epoch)) for epoch in epochs}
         for info in self._fs.get_file_info(fs.FileSelector(self._path(f"{TRIALS}/{trial}"))):
             if info.extension == "tmp" or (info.extension == "safetensors" and info.path not in kept):
                 self._fs.delete_file(info.path)
 
     def write_state(self, trial: str, data: bytes) -> None:
+        """Write the state from which a trial's training continues."""
         self._write(f"{TRIALS}/{trial}/state.pt", data)
 
     def read_state(self, trial: str) -> bytes | None:
+        """Read the state from which a trial's training continues; None if there is none."""
         path = f"{TRIALS}/{trial}/state.pt"
         return self._read(path) if self._exists(path) else None
 
     # --- read by the driver -----------------------------------------------------------------------------------------
 
     def trials(self) -> list[str]:
-        """Keys of every trial in the record."""
+        """Return the keys of all trials in the record."""
         return sorted(i.base_name for i in self._list(TRIALS) if i.type == fs.FileType.Directory)
 
     def index(self, trials: Iterable[str]) -> dict[str, Recorded]:
-        """What the record holds of each of these trials; those it does not know are left out."""
+        """Return what the record holds of these trials, by their keys; trials that it does not hold are left out."""
         known = set(self.trials())
         wanted = [trial for trial in dict.fromkeys(trials) if trial in known]
         with ThreadPoolExecutor(16) as pool:
             return {trial: found for trial, found in zip(wanted, pool.map(self.recorded, wanted), strict=True) if found}
 
     def recorded(self, trial: str) -> Recorded | None:
-        """What the record holds of one trial."""
+        """Return what the record holds of a trial; None if it does not hold it."""
         row = self.read_trial(trial)
         if row is None:
             return None
@@ -201,25 +211,25 @@ class Store:
         return Recorded(row["status"], row["reason"], row["epochs"], evaluations, measurements, row["ending"])
 
     def _keys(self, trial: str, kind: str) -> frozenset[str]:
-        """Of all that a trial's parts of this kind hold."""
+        """Return the keys of all ``evaluations`` or ``measures`` of a trial."""
         column = {"evaluations": "evaluation", "measures": "measurement"}[kind]
         parts = (self._read_table(path, [column]) for path in self._parts(trial, kind))
         return frozenset(key for part in parts for key in part[column].to_pylist())
 
     def _parts(self, trial: str, kind: str) -> list[str]:
-        """A trial's parts of ``evaluations`` or ``measures``."""
+        """Return the paths of a trial's files of ``evaluations`` or ``measures``."""
         folder = f"{TRIALS}/{trial}"
         return [f"{folder}/{i.base_name}" for i in self._list(folder) if i.base_name.startswith(f"{kind}-")]
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
-        """Every finished epoch of a trial."""
+        """Read every finished epoch of a trial."""
         path = f"{TRIALS}/{trial}/epochs.parquet"
         if not self._exists(path):
             return []
         return list(self._read_table(path).to_pylist())
 
     def read_evaluations(self, trial: str) -> list[dict[str, Any]]:
-        """Every evaluation of a trial, a row for each head, without what is said of single examples."""
+        """Read every evaluation of a trial, one row for each head, without the columns of single examples."""
         columns = [name for name in EVALUATIONS.names if name not in {"ranks", "broken", "distance"}]
         rows: dict[tuple[str, str], dict[str, Any]] = {}
         for path in self._parts(trial, "evaluations"):
@@ -227,26 +237,27 @@ class Store:
         return list(rows.values())
 
     def read_measures(self, trial: str) -> list[dict[str, Any]]:
-        """Every measurement of a trial, a row for each array; ``values`` is a float64 array of the row's shape."""
+        """Read every measurement of a trial, one row for each array; ``values`` is a float64 array of the row's shape."""
         rows: dict[tuple[str, str], dict[str, Any]] = {}
         for path in self._parts(trial, "measures"):
             rows |= {(row["measurement"], row["array"]): row for row in self._read_table(path).to_pylist()}
         return [{**row, "values": np.array(row["values"], np.float64).reshape(row["shape"])} for row in rows.values()]
 
     def measure_seconds(self, trial: str) -> dict[str, float]:
-        """What the measures of a trial took, by their JSON; without their arrays, which may be large."""
+        """Read the seconds that the measures of a trial took, by their JSON; without their arrays, which may be large."""
         parts = (self._read_table(path, ["measure_spec", "seconds"]) for path in self._parts(trial, "measures"))
         return {row["measure_spec"]: row["seconds"] for part in parts for row in part.to_pylist()}
 
     def write_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest of a study; replaces the one of the same study and variant."""
         self._write(manifest.path, manifest.to_json().encode())
 
     def read_manifest(self, path: str) -> Manifest | None:
-        """The study that was run before as what ``path`` says, if it was."""
+        """Read a manifest by its path in the storage; None if it is not there."""
         return Manifest.from_json(self._read(path).decode()) if self._exists(path) else None
 
     def manifests(self) -> list[Manifest]:
-        """Every study that was run here, in every variant."""
+        """Read the manifests of all studies that were run here, in all variants."""
         found = self._fs.get_file_info(fs.FileSelector(self._path(STUDIES), recursive=True, allow_not_found=True))
         paths = sorted(i.path for i in found if i.base_name.endswith(".json") and not i.base_name.startswith("."))
         return [Manifest.from_json(self._fs.open_input_stream(path).read().decode()) for path in paths]
@@ -268,7 +279,7 @@ class Store:
             return bytes(stream.read())
 
     def _read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
-        # In one read: a worker may replace the file at any time, and the footer of one version does not fit another's pages.
+        # In one read: a worker may replace the file at any time, and one version's footer does not fit another's pages.
         return pq.ParquetFile(pa.BufferReader(self._read(path))).read(columns)
 
     def _write(self, path: str, data: bytes) -> None:
@@ -287,14 +298,3 @@ class Store:
 
 def _weights(trial: str, epoch: int) -> str:
     return f"{TRIALS}/{trial}/weights-{epoch:04d}.safetensors"
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested mapping as dotted names (``{"module": {"beta": 2}}`` is ``{"module.beta": 2}``), without what is None."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        elif value is not None:
-            flat[f"{prefix}{name}"] = value
-    return flat

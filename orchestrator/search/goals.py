@@ -1,4 +1,4 @@
-"""What a search is to reach, as one types it: ``pgd20``, ``"pgd(iterations=50)"``, ``"natural >= 80"``."""
+"""Goals of a search, parsed from the command line: ``pgd20``, ``"pgd(iterations=50)"``, ``"natural >= 80"``."""
 
 import re
 from collections.abc import Sequence
@@ -12,13 +12,14 @@ from search_spaces.profiles import ATTACKS, NATURAL
 
 @dataclass(frozen=True)
 class Goal:
-    """An accuracy on the validation images, in percent: to be as high as can be, or, with a ``bound``, at least that."""
+    """An accuracy on the validation images, in percent: maximised, or, with a ``bound``, constrained to be at least that."""
 
     column: Column
     bound: float | None = None
 
     @property
     def label(self) -> str:
+        """The column's label, such as ``PGD-20``."""
         return self.column.label
 
 
@@ -26,13 +27,13 @@ _BOUND = re.compile(r"(.+?)\s*>=\s*(\d+(?:\.\d+)?)\s*%?", re.DOTALL)
 
 
 def goals(objectives: Sequence[str], constraints: Sequence[str]) -> tuple[Goal, ...]:
-    """Accuracies to be as high as can be, and accuracies to be at least something, in percent.
+    """Parse accuracies to maximise (``pgd20``) and constraints in percent (``natural >= 80``).
 
-    An attack is one of the papers' columns (natural, fgsm, pgd20, pgd100, cw) or what ``--attack`` knows. It aims at inserted
-    modules in every way that the profile tries, and the lowest accuracy counts.
+    An attack is one of the papers' columns (natural, fgsm, pgd20, pgd100, cw) or written as for ``--attack``. It is run with
+    every beta_atk of the profile, and the lowest accuracy counts.
 
     Raises:
-        BadInput: a text is not written so, or says what another one says.
+        BadInput: a text cannot be parsed, or an accuracy is given twice.
     """
     found = [Goal(_column(text)) for text in objectives]
     for text in constraints:
@@ -48,6 +49,7 @@ def goals(objectives: Sequence[str], constraints: Sequence[str]) -> tuple[Goal, 
 
 
 def _column(text: str) -> Column:
+    """Parse an attack: a paper's column by its name, in any spelling (``PGD-20``, ``pgd20``), or the syntax of ``--attack``."""
     named = {NATURAL.label: NATURAL.attack, **ATTACKS}
     by_letters = {_letters(label): Column(label, attack, None) for label, attack in reversed(named.items())}
     known = by_letters.get(_letters(text)) if "(" not in text else None

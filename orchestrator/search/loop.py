@@ -1,6 +1,6 @@
-"""A search: Optuna asks for configurations, the record answers for those it knows, and every other one is a trial to run.
+"""A search: Optuna samples configurations; those that the record holds are reported back, every other one is a trial to run.
 
-Nothing is trained twice: a cell that is drawn again is told what is known of it.
+Nothing is trained twice: where the same parameters are sampled again, the same result is reported again.
 """
 
 import json
@@ -23,40 +23,41 @@ from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import Report
 from orchestrator.record.store import Store
 from orchestrator.search.goals import Goal
-from orchestrator.search.space import Cells, Drawn
-from orchestrator.search.suggestion import Suggesting
+from orchestrator.search.space import Parameters, SearchSpace
+from orchestrator.search.suggestion import suggest_from
+from orchestrator.tracking.optuna_view import REASON, TRIAL_KEY
 from search_spaces.settings import Source
 from trainables.config import TrialConfig, trial_key
 
-#: What Optuna's trials carry: the trial's key, the cell's label, why there is no value, which trial's repetition it is, and
-#: whether the record knew it before the search.
-TRIAL, LABEL, REASON, REPEATS, KNOWN = "trial", "cell", "reason", "repeats", "known"
+#: User attributes of Optuna's trials besides their key and the reason why they have no value: the parameters' label, the number
+#: of the trial that they repeat, and whether the record held them before the search.
+LABEL, REPEATS, KNOWN = "cell", "repeats", "known"
 
-#: Where a sampler draws what is known so often in a row, the next cell is a new one by chance.
-PATIENCE = 4
+#: After so many samples in a row that bring nothing to run, the next parameters are random new ones.
+MAX_REPEATS = 4
 
 
 class Search:
-    """Cells one after another, and what Optuna is told of them.
+    """Samples one configuration after another, and reports to Optuna what became of it.
 
     Args:
-        study: Optuna's, with its sampler and pruner, to maximise each objective; it may hold what an earlier process told it.
-        cells: what is drawn from.
-        goals: accuracies, of which those without a bound are the study's objectives, in their order.
-        checkpoint: whose accuracies, ``best`` or ``last``.
+        study: Optuna's study with its sampler and pruner, to maximise each objective; it may hold an earlier process's results.
+        space: the space to sample from.
+        goals: accuracies; those without a bound are the study's objectives, in the same order.
+        checkpoint: the checkpoint whose accuracies count, ``best`` or ``last``.
         store: the record.
-        trials: how many cells are looked at in all; what the record knew before the search does not count.
-        seed: of the chance that helps a sampler out.
-        retry_failed: whether trainings that failed before are taken up again.
+        trials: how many configurations to try in all, without those that the record held before the search.
+        seed: seed of the generator that replaces a sampler which repeats itself.
+        retry_failed: whether trials that failed before are run again.
 
     Attributes:
-        drawn: the trials that a process with this search has drawn, with their cells, by their keys.
+        sampled: the trials that this process has sampled, by their keys.
     """
 
     def __init__(
         self,
         study: OptunaStudy,
-        cells: Cells,
+        space: SearchSpace,
         goals: Sequence[Goal],
         checkpoint: Literal["best", "last"],
         store: Store,
@@ -64,45 +65,43 @@ class Search:
         seed: int = 0,
         retry_failed: bool = False,
     ) -> None:
-        self.study, self.cells, self.goals, self.checkpoint, self.store = study, cells, tuple(goals), checkpoint, store
+        self.study, self.space, self.goals, self.checkpoint, self.store = study, space, tuple(goals), checkpoint, store
         self.trials, self._retry_failed = trials, retry_failed
-        self.drawn: dict[str, PlannedTrial] = {}
+        self.sampled: dict[str, PlannedTrial] = {}
         self._running: dict[str, optuna.Trial] = {}
-        self._told: dict[str, FrozenTrial] = {}
+        self._reported: dict[str, FrozenTrial] = {}
         self._seen: set[str] = set()
-        self._chance = Random(seed)
-        self._take_up()
-        self._tell_known()
+        self._generator = Random(seed)
+        self._resume()
+        self._report_known()
 
     @property
     def objectives(self) -> tuple[Goal, ...]:
+        """The goals to maximise."""
         return tuple(goal for goal in self.goals if goal.bound is None)
 
     @property
-    def looked_at(self) -> int:
-        """Cells that count: those that run, and those that were drawn, whatever became of them."""
-        return sum(not trial.user_attrs.get(KNOWN) for trial in (*self._running.values(), *self._told.values()))
+    def tried(self) -> int:
+        """How many configurations count as tried: running and ended ones, without those that the record held before."""
+        return sum(not trial.user_attrs.get(KNOWN) for trial in (*self._running.values(), *self._reported.values()))
 
     @property
     def exhausted(self) -> bool:
-        """Whether every cell of the space was drawn."""
-        every = self.cells.every
-        return every is not None and len(self._seen) >= len(every)
+        """Whether all parameters of the space have been sampled."""
+        combinations = self.space.combinations
+        return combinations is not None and len(self._seen) >= len(combinations)
 
-    # --- what is known at the start -----------------------------------------------------------------------------------
+    # --- at the start: an earlier process, and the record -------------------------------------------------------------
 
-    def _take_up(self) -> None:
-        """Go on from an earlier process: what it was told stays, and what it did not hear the end of comes first.
-
-        So does what failed, where it is to be taken up again.
-        """
+    def _resume(self) -> None:
+        """Continue from an earlier process: results stay, and trials that were running or are to be retried come first."""
         failed: set[str] = set()
         if self._retry_failed:
             failed = {
                 key for key, recorded in self.store.index(self.store.trials()).items() if recorded.status == Status.FAILED
             }
         for trial in self.study.get_trials(deepcopy=False):
-            key = trial.user_attrs.get(TRIAL)
+            key = trial.user_attrs.get(TRIAL_KEY)
             if key in failed and trial.state.is_finished():
                 failed.discard(key)
                 self.study.enqueue_trial(trial.params, _known(trial.user_attrs))
@@ -110,65 +109,65 @@ class Search:
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 self.study.enqueue_trial(trial.params, _known(trial.user_attrs))
             elif trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and REPEATS not in trial.user_attrs:
-                self._told[trial.user_attrs[TRIAL]] = trial
+                self._reported[trial.user_attrs[TRIAL_KEY]] = trial
                 self._seen.add(_text(trial.params))
 
-    def _tell_known(self) -> None:
-        """Tell what the record knows of the space: the sampler need not draw it to hear of it."""
+    def _report_known(self) -> None:
+        """Report to Optuna every finished trial of the space that the record holds."""
         for key, recorded in self.store.index(self.store.trials()).items():
-            if key in self._told or recorded.status != Status.FINISHED:
+            if key in self._reported or recorded.status != Status.FINISHED:
                 continue
             row = self.store.read_trial(key)
             config = _read(row["config"]) if row else None
-            cell = self.cells.locate(config) if config else None
-            if config is None or cell is None or trial_key(config) != key:
+            parameters = self.space.locate(config) if config else None
+            if config is None or parameters is None or trial_key(config) != key:
                 continue
-            planned = replace(self._planned(key, config, cell), recorded=recorded)
+            planned = replace(self._planned(key, config, parameters), recorded=recorded)
             if not planned.known:
-                # Trained, but not yet attacked on the validation images: that is soon done.
-                self.study.enqueue_trial(dict(cell), _known({KNOWN: True}), skip_if_exists=True)
+                # Trained, but not yet attacked on the validation images: cheap to complete.
+                self.study.enqueue_trial(dict(parameters), _known({KNOWN: True}), skip_if_exists=True)
                 continue
             found = self._values(planned)
             self.study.add_trial(
                 create_trial(
                     values=[found[goal.label] for goal in self.objectives],
-                    params=dict(cell),
-                    distributions=self.cells.distributions(cell),
-                    user_attrs={TRIAL: key, LABEL: self.cells.label(cell), KNOWN: True},
+                    params=dict(parameters),
+                    distributions=self.space.distributions(parameters),
+                    user_attrs={TRIAL_KEY: key, LABEL: self.space.label(parameters), KNOWN: True},
                     constraints={goal.label: goal.bound - found[goal.label] for goal in self.goals if goal.bound is not None},
                 )
             )
-            self._told[key] = self.study.get_trials(deepcopy=False)[-1]
-            self._seen.add(_text(cell))
+            self._reported[key] = self.study.get_trials(deepcopy=False)[-1]
+            self._seen.add(_text(parameters))
 
-    # --- one cell after another ---------------------------------------------------------------------------------------
+    # --- one trial after another --------------------------------------------------------------------------------------
 
     def next(self) -> PlannedTrial | None:
-        """The next trial to run; None when there are enough, or when no cell is left."""
+        """Sample the next trial to run; None when enough were tried, or when no parameters are left."""
         repeats = 0
-        while self.looked_at < self.trials and not self.exhausted:
-            if repeats >= PATIENCE:
-                self.study.enqueue_trial(dict(self._new()))
+        while self.tried < self.trials and not self.exhausted:
+            if repeats >= MAX_REPEATS:
+                self.study.enqueue_trial(dict(self._random()))
             trial = self.study.ask()
-            cell = self.cells.draw(Suggesting(trial))
-            self._seen.add(_text(cell))
-            trial.set_user_attr(LABEL, self.cells.label(cell))
+            parameters = self.space.sample(suggest_from(trial))
+            self._seen.add(_text(parameters))
+            trial.set_user_attr(LABEL, self.space.label(parameters))
             try:
-                config = self.cells.config(cell)
+                config = self.space.config(parameters)
             except BadInput as error:
                 trial.set_user_attr(REASON, str(error))
                 self.study.tell(trial, state=TrialState.FAIL)
                 repeats += 1
                 continue
             key = trial_key(config)
-            if key in self._running or key in self._told:
+            if key in self._running or key in self._reported:
                 self._repeat(trial, key)
                 repeats += 1
                 continue
             repeats = 0
-            trial.set_user_attr(TRIAL, key)
-            planned = replace(self._planned(key, config, cell), recorded=self.store.recorded(key) or Recorded())
-            self.drawn[key], self._running[key] = planned, trial
+            trial.set_user_attr(TRIAL_KEY, key)
+            planned = replace(self._planned(key, config, parameters), recorded=self.store.recorded(key) or Recorded())
+            self.sampled[key], self._running[key] = planned, trial
             for row in self.store.read_epochs(key):
                 self._report(trial, row["epoch"], row["natural_accuracy"], row["robust_accuracy"])
             if self._to_run(planned):
@@ -177,33 +176,34 @@ class Search:
         return None
 
     def _to_run(self, planned: PlannedTrial) -> bool:
+        """Check whether a trial has something left to train or to evaluate."""
         if planned.recorded.status == Status.FAILED:
             return self._retry_failed
         return not (planned.trained and planned.known)
 
-    def _new(self) -> Drawn:
-        """A cell that was never drawn, by chance."""
-        if (every := self.cells.every) is not None:
-            left = [cell for cell in every if _text(cell) not in self._seen]
-            return self._chance.choice(left)
-        sampler, probe = RandomSampler(self._chance.randrange(2**32)), create_trial(state=TrialState.RUNNING)
-        return self.cells.draw(lambda name, of: sampler.sample_independent(self.study, probe, name, of))
+    def _random(self) -> Parameters:
+        """Return random parameters that were not sampled before."""
+        if (combinations := self.space.combinations) is not None:
+            left = [parameters for parameters in combinations if _text(parameters) not in self._seen]
+            return self._generator.choice(left)
+        sampler, probe = RandomSampler(self._generator.randrange(2**32)), create_trial(state=TrialState.RUNNING)
+        return self.space.sample(lambda name, of: sampler.sample_independent(self.study, probe, name, of))
 
     def _repeat(self, trial: optuna.Trial, key: str) -> None:
-        """A cell that is known, or running: the sampler is told again what it was told, and nothing is run."""
-        there = self._told.get(key)
-        trial.set_user_attr(TRIAL, key)
-        trial.set_user_attr(REPEATS, there.number if there else self._running[key].number)
-        if there is None or there.state != TrialState.COMPLETE:
+        """Report the result of the same trial again; a failure while there is none."""
+        first = self._reported.get(key)
+        trial.set_user_attr(TRIAL_KEY, key)
+        trial.set_user_attr(REPEATS, first.number if first else self._running[key].number)
+        if first is None or first.state != TrialState.COMPLETE:
             self.study.tell(trial, state=TrialState.FAIL)
             return
-        for name, value in there.constraints.items():
+        for name, value in first.constraints.items():
             trial.set_constraint(name, value)
-        self.study.tell(trial, there.values)
+        self.study.tell(trial, first.values)
 
     def advanced(self, key: str, report: Report) -> str | None:
-        """Tell how far a trial got; why it is to end early, if it is."""
-        trial, planned = self._running[key], self.drawn[key]
+        """Report a finished epoch to Optuna; return why the trial is to be stopped early, or None."""
+        trial, planned = self._running[key], self.sampled[key]
         epochs = planned.config.training.epochs
         if report.failure or report.epoch >= epochs:
             return None
@@ -213,37 +213,37 @@ class Search:
         return f"stopped early after epoch {report.epoch} of {epochs} by {type(self.study.pruner).__name__}"
 
     def _report(self, trial: optuna.Trial, epoch: int, natural: float | None, robust: float | None) -> None:
-        """The accuracy on the validation images behind an epoch, which stands for the objective until that is known."""
+        """Report the validation accuracy after an epoch, by which a pruner judges a trial before its objective is known."""
         accuracy = robust if self.objectives[0].column.adversarial else natural
         if len(self.objectives) == 1 and accuracy is not None:
             trial.report(100 * accuracy, epoch)
 
     def ended(self, key: str) -> None:
-        """Tell what became of a trial, by its record."""
+        """Report the result of a trial that has ended, from the record: its values, or that it has none."""
         trial = self._running.pop(key)
-        planned = replace(self.drawn[key], recorded=self.store.recorded(key) or Recorded())
+        planned = replace(self.sampled[key], recorded=self.store.recorded(key) or Recorded())
         if planned.trained and planned.known:
             found = self._values(planned)
             for goal in self.goals:
                 if goal.bound is not None:
                     trial.set_constraint(goal.label, goal.bound - found[goal.label])
-            self._told[key] = self.study.tell(trial, [found[goal.label] for goal in self.objectives])
+            self._reported[key] = self.study.tell(trial, [found[goal.label] for goal in self.objectives])
             return
         trial.set_user_attr(REASON, planned.recorded.reason or "not evaluated")
         badly = did_badly(planned.recorded.ending)
-        self._told[key] = self.study.tell(trial, state=TrialState.PRUNED if badly else TrialState.FAIL)
+        self._reported[key] = self.study.tell(trial, state=TrialState.PRUNED if badly else TrialState.FAIL)
 
-    # --- what a trial is asked ----------------------------------------------------------------------------------------
+    # --- evaluations and values ---------------------------------------------------------------------------------------
 
-    def _planned(self, key: str, config: TrialConfig, cell: Drawn) -> PlannedTrial:
-        """A cell as a trial, with the evaluations that the goals are read from."""
-        wanted = {e.key: e for evaluations in self._asked(key, config).values() for e in evaluations}
-        arms = {self.study.study_name: self.cells.label(cell)}
+    def _planned(self, key: str, config: TrialConfig, parameters: Parameters) -> PlannedTrial:
+        """Plan a trial with the evaluations that the goals are read from."""
+        wanted = {e.key: e for evaluations in self._evaluations(key, config).values() for e in evaluations}
+        arms = {self.study.study_name: self.space.label(parameters)}
         return PlannedTrial(key, config, arms, tuple(wanted.values()), (), Recorded())
 
-    def _asked(self, key: str, config: TrialConfig) -> dict[str, list[Evaluation]]:
-        """What each goal is read from, by its label: its attack in every way that the profile tries."""
-        readings = Reader(config, self.cells.profile, _no_source).readings([goal.column for goal in self.goals])
+    def _evaluations(self, key: str, config: TrialConfig) -> dict[str, list[Evaluation]]:
+        """Return the evaluations that each goal is read from, by its label: its attack with every beta_atk of the profile."""
+        readings = Reader(config, self.space.profile, _no_source).readings([goal.column for goal in self.goals])
         return {
             column.label: [
                 Evaluation.of(key, attack.model_copy(update={"split": "validation"}), self.checkpoint, column.label)
@@ -253,32 +253,33 @@ class Search:
         }
 
     def _values(self, planned: PlannedTrial) -> dict[str, float]:
-        """The goals' accuracies, in percent: each the lowest over its attacks."""
+        """Read the goals' accuracies from the record, in percent: of each the lowest over its evaluations."""
         rows = self.store.read_evaluations(planned.key)
-        there = {row["evaluation"]: 100 * row["accuracy"] for row in rows if row["head"] == "final"}
+        accuracies = {row["evaluation"]: 100 * row["accuracy"] for row in rows if row["head"] == "final"}
 
         def accuracy(e: Evaluation) -> float:
-            return float(there[e.key] if e.key in there else there[e.instead or ""])
+            return float(accuracies[e.key] if e.key in accuracies else accuracies[e.instead or ""])
 
-        return {label: min(map(accuracy, asked)) for label, asked in self._asked(planned.key, planned.config).items()}
+        return {label: min(map(accuracy, wanted)) for label, wanted in self._evaluations(planned.key, planned.config).items()}
 
 
 def did_badly(ending: Ending | None) -> bool:
-    """Whether a trial has no value because it diverged or was stopped; what ran out of memory did nothing of the kind."""
+    """Check whether a trial ended because its parameters are bad (diverged, early-stopped), and not for lack of memory, say."""
     return ending in {Ending.DIVERGED, Ending.EARLY_STOPPED}
 
 
-def _text(cell: Mapping[str, Any]) -> str:
-    """Whatever its order."""
-    return json.dumps(dict(cell), sort_keys=True)
+def _text(parameters: Mapping[str, Any]) -> str:
+    """Write parameters as text that does not depend on their order."""
+    return json.dumps(dict(parameters), sort_keys=True)
 
 
 def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attribute that marks a trial as known to the record, if it is among these."""
     return {KNOWN: True} if attributes.get(KNOWN) else {}
 
 
 def _read(config: str) -> TrialConfig | None:
-    """None where another version wrote it."""
+    """Parse a configuration; None if another version wrote it, so that it is not valid here."""
     try:
         return TrialConfig.model_validate_json(config)
     except ValidationError:
@@ -286,4 +287,4 @@ def _read(config: str) -> TrialConfig | None:
 
 
 def _no_source(source: Source) -> str:
-    raise BadInput("--objective: an attack that is transferred has no place in a search")
+    raise BadInput("--objective: transferred attacks are not allowed in a search")

@@ -1,4 +1,4 @@
-"""What a search is asked for: its space, goals, sampler and budget, checked before a cluster is started."""
+"""The request for a search: its space, goals, sampler and budget, checked before a cluster is started."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from orchestrator.search.loop import Search
 from orchestrator.search.options import SearchOptions
 from orchestrator.search.results import as_study, define, manifest
 from orchestrator.search.samplers import open_study
-from orchestrator.search.space import Cells
+from orchestrator.search.space import SearchSpace
 from orchestrator.tracking.optuna_storage import default_url, open_storage
 from search_spaces.catalog import SPACES
 from search_spaces.space import Space
@@ -26,14 +26,14 @@ from search_spaces.study import Study
 class SearchRequest:
     """A search before it starts.
 
-    ``name``: of the search, as a study's. ``cells``: what is drawn from. ``goals``: what is to be high, and what high enough.
-    ``options``: the rest of what was chosen. ``seeds``: how many the finalists have, None for the profile's number.
-    ``overrides``: fields that hold in every configuration. ``retry_failed``: whether configurations that failed before are
-    trained again. ``url``: where Optuna's study is.
+    ``name``: name of the search, in the form of a study's. ``space``: the space to sample from. ``goals``: accuracies to
+    maximise or to constrain. ``options``: sampler, pruner and how much to try. ``seeds``: how many the finalists have, None for
+    the profile's number. ``overrides``: fields that are fixed in every configuration. ``retry_failed``: whether trials that
+    failed before are run again. ``url``: URL or path of the storage of Optuna's study.
     """
 
     name: str
-    cells: Cells
+    space: SearchSpace
     goals: tuple[Goal, ...]
     options: SearchOptions
     seeds: int | None
@@ -43,7 +43,8 @@ class SearchRequest:
 
     @property
     def profile(self) -> str:
-        return self.cells.profile.name
+        """The profile's name."""
+        return self.space.profile.name
 
     @property
     def objectives(self) -> list[str]:
@@ -52,25 +53,25 @@ class SearchRequest:
 
     @property
     def samples(self) -> Study:
-        """A study of some cells, with every label of the factors and the objectives' attacks."""
-        return as_study(self.name, self.cells, self.cells.samples, self.goals, self.options.checkpoint)
+        """A study of a few configurations with all labels of the factors and all attacks, to check before the search."""
+        return as_study(self.name, self.space, self.space.samples, self.goals, self.options.checkpoint)
 
     def begin(self, store: Store) -> Search:
-        """Open Optuna's study and report to it what the record knows.
+        """Open Optuna's study and report to it what the record holds.
 
         Raises:
-            BadInput: there is a study of that name that is of another search.
+            BadInput: a study of that name belongs to another search.
         """
-        epochs = self.cells.config(self.cells.samples[0]).training.epochs
+        epochs = self.space.config(self.space.samples[0]).training.epochs
         chosen = self.options
         storage = open_storage(self.url)
         study = open_study(storage, self.name, self.objectives, chosen.sampler, chosen.pruner, epochs, chosen.sampler_seed)
-        define(study, self.cells, self.goals, chosen.checkpoint, self.overrides)
+        define(study, self.space, self.goals, chosen.checkpoint, self.overrides)
         numbers = (chosen.trials, chosen.sampler_seed)
-        return Search(study, self.cells, self.goals, chosen.checkpoint, store, *numbers, self.retry_failed)
+        return Search(study, self.space, self.goals, chosen.checkpoint, store, *numbers, self.retry_failed)
 
     def manifest(self, search: Search) -> Manifest:
-        """What the storage says of the search while it is under way."""
+        """Describe the search for the storage, while it runs: the trials that it has sampled."""
         return manifest(search, self.profile, self.seeds, self.overrides)
 
 
@@ -86,7 +87,7 @@ def request(
     optuna: str | None,
     store: Store,
 ) -> SearchRequest:
-    """Put a search together; the arguments are those of :func:`orchestrator.api.searches.search`.
+    """Check and build a request; the arguments are those of :func:`orchestrator.api.searches.search`.
 
     Raises:
         BadInput: a name, field or value is not allowed.
@@ -94,25 +95,25 @@ def request(
     goals = read_goals(options.objectives, options.constraints)
     if sum(goal.bound is None for goal in goals) > 1:
         _check_several(options.sampler, options.pruner)
-    within = find_space(space, study_files)
-    if profile not in within.profiles:
-        raise BadInput(f"--profile {profile!r}: allowed for {within.name}: {', '.join(within.profiles)}")
-    cells = Cells(within, within.profiles[profile], options.factors, overrides)
-    if not cells.config(cells.samples[0]).data.validation:
-        raise BadInput("data.validation = 0: must be > 0, for a search chooses by held-out images")
-    called = options.name or (f"{within.name}-search" if "/" in within.name else f"{within.name}/search")
+    base = find_space(space, study_files)
+    if profile not in base.profiles:
+        raise BadInput(f"--profile {profile!r}: allowed for {base.name}: {', '.join(base.profiles)}")
+    restricted = SearchSpace(base, base.profiles[profile], options.factors, overrides)
+    if not restricted.config(restricted.samples[0]).data.validation:
+        raise BadInput("data.validation = 0: must be > 0: a search compares configurations on held-out images")
+    called = options.name or (f"{base.name}-search" if "/" in base.name else f"{base.name}/search")
     check_name(called)
     url = optuna or default_url(store)
     if url is None:
         raise BadInput(f"--optuna: must be given with --storage {store.uri!r}, where no journal can be kept: a database's URL")
-    return SearchRequest(called, cells, goals, options, seeds, overrides, retry_failed, url)
+    return SearchRequest(called, restricted, goals, options, seeds, overrides, retry_failed, url)
 
 
 def find_space(name: str, files: Sequence[Path] = ()) -> Space:
-    """Find a paper's space, or that of one study's factors.
+    """Return a paper's space by its name, or the space of a study's factors.
 
     Raises:
-        BadInput: there is none of that name.
+        BadInput: no space or study has that name, or several studies match it.
     """
     if "/" not in name and name not in SPACES:
         raise BadInput(f"{name!r}: there is no such space; allowed: {', '.join(SPACES)}, or a study such as cifs/beta")
@@ -125,8 +126,8 @@ def find_space(name: str, files: Sequence[Path] = ()) -> Space:
 
 
 def _check_several(sampler: str, pruner: str) -> None:
-    """Refuse, for several objectives, what knows one only."""
+    """Raise an error for samplers and pruners that support one objective only."""
     if pruner != "none":
-        raise BadInput(f"--pruner {pruner}: must be none with several objectives, of which no one says what does badly")
+        raise BadInput(f"--pruner {pruner}: must be none with several objectives: pruners compare trials by one")
     if sampler == "cmaes":
-        raise BadInput("--sampler cmaes: knows one objective only; allowed with several: tpe, gp, nsga2, random, qmc")
+        raise BadInput("--sampler cmaes: supports one objective only; allowed with several: tpe, gp, nsga2, random, qmc")

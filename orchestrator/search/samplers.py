@@ -1,4 +1,4 @@
-"""How a search draws, and how it ends what does badly: Optuna's samplers and pruners by their names, and its study."""
+"""Optuna's samplers and pruners by their names, and the study that a search uses them on."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from optuna.study import Study, StudyDirection
 
 from orchestrator.errors import BadInput
 
-#: By name, from a seed. Where the space is conditional some draw a factor on its own, which is no news.
+#: Samplers by name, made from a seed. In a conditional space some sample a factor independently: not worth a warning.
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = MappingProxyType(
     {
         "tpe": lambda seed: samplers.TPESampler(seed=seed, group=True, multivariate=True),
@@ -27,7 +27,7 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = MappingProxyType(
     }
 )
 
-#: By name, from the epochs of a whole training.
+#: Pruners by name, made from the number of epochs of a whole training.
 PRUNERS: Mapping[str, Callable[[int], BasePruner]] = MappingProxyType(
     {
         "none": lambda epochs: pruners.NopPruner(),
@@ -44,12 +44,13 @@ PRUNERS: Mapping[str, Callable[[int], BasePruner]] = MappingProxyType(
 def open_study(
     storage: BaseStorage, name: str, objectives: Sequence[str], sampler: str, pruner: str, epochs: int, seed: int
 ) -> Study:
-    """Optuna's study of this name, made if it is not there, to maximise the ``objectives``, which are named so.
+    """Open Optuna's study of this name, or create it, to maximise ``objectives`` (labels of accuracies).
 
-    ``epochs``: of a whole training. A sampler's chance goes on where an earlier process left it: it depends on what was drawn.
+    ``epochs``: the length of a whole training. ``seed``: the sampler's, to which the number of earlier trials is added, so that
+    a later process does not sample the same again.
 
     Raises:
-        BadInput: there is one already, of other objectives.
+        BadInput: a study of this name exists, with other objectives.
     """
     maximise = [StudyDirection.MAXIMIZE] * len(objectives)
     with warnings.catch_warnings():

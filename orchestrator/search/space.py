@@ -1,4 +1,4 @@
-"""The cells of a space: what a search draws, as configurations of trials and back. Pure."""
+"""The space that a search samples from: parameters as configurations of trials, and back. Pure."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,54 +17,57 @@ from search_spaces.space import Space
 from search_spaces.study import Profile
 from trainables.config import TrialConfig
 
-#: What was drawn, by the factors' names: a label, or a number. A factor that means nothing in a cell is not in it.
-Drawn = Mapping[str, Scalar]
+#: Sampled parameters by the factors' names: labels or numbers. A conditional factor whose condition is not met is left out.
+Parameters = Mapping[str, Scalar]
 
-#: A space of more cells counts as endless, and one of more combinations of labels has no templates.
-MOST = 10_000
+#: The most combinations that are enumerated: a larger space counts as infinite.
+MAX_COMBINATIONS = 10_000
 
 
-class Cells:
-    """A space in a profile, with some of its factors; the others stay as they are.
+class SearchSpace:
+    """A space in a profile, restricted to the factors that a search varies; the others keep their defaults.
 
     Args:
-        names: of the factors; None for all that can be drawn together.
-        overrides: fields that hold in every cell.
+        base: the space, with all its factors.
+        profile: settings and pinned fields of every configuration.
+        names: names of the factors to vary; None for all that can vary together.
+        overrides: fields that are fixed in every configuration, by dotted name.
 
     Attributes:
-        factors: those that mean something in every cell first.
+        factors: the factors that vary, each after those that it is conditional on.
 
     Raises:
-        BadInput: a factor is not there, the profile pins it, or another one sets what it sets.
+        BadInput: a factor does not exist, is pinned by the profile, or sets the same field as another one.
     """
 
     def __init__(
-        self, space: Space, profile: Profile, names: Sequence[str] | None = None, overrides: Mapping[str, Any] | None = None
+        self, base: Space, profile: Profile, names: Sequence[str] | None = None, overrides: Mapping[str, Any] | None = None
     ) -> None:
-        self.space, self.profile = space, profile
+        self.base, self.profile = base, profile
         self._pins = {**resolve(profile.pins, profile.eps), **(overrides or {})}
-        factors = self._together() if names is None else self._named(names)
+        factors = self._compatible() if names is None else self._named(names)
         if not factors:
-            raise BadInput(f"--factors: profile {profile.name} leaves none of {space.name} free")
+            raise BadInput(f"--factors: profile {profile.name} leaves none of {base.name} free")
         self.factors = tuple(factors)
 
     def _in_order(self) -> list[Factor]:
-        """The space's factors, each behind those that it is given."""
-        by_name = {factor.name: factor for factor in self.space.factors}
+        """Return the space's factors, each after those that it is conditional on."""
+        by_name = {factor.name: factor for factor in self.base.factors}
 
         def depth(factor: Factor) -> int:
             return max((1 + depth(by_name[name]) for name in factor.given if name in by_name), default=0)
 
-        return sorted(self.space.factors, key=depth)
+        return sorted(self.base.factors, key=depth)
 
     def _named(self, names: Sequence[str]) -> list[Factor]:
-        known = {factor_name(factor): factor for factor in self.space.factors}
+        """Return the factors of these names, in order; see the class for the errors."""
+        known = {factor_name(factor): factor for factor in self.base.factors}
         chosen: list[Factor] = []
         for name in dict.fromkeys(names):
             if name not in known:
                 close = get_close_matches(name, known, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
-                raise BadInput(f"--factors {name}: {self.space.name} has no such factor; {hint}")
+                raise BadInput(f"--factors {name}: {self.base.name} has no such factor; {hint}")
             factor = known[name]
             if factor.fields <= self._pins.keys():
                 fields = ", ".join(sorted(factor.fields))
@@ -76,11 +79,11 @@ class Cells:
         for factor in chosen:
             for needed in factor.given:
                 if all(needed != other.name for other in chosen):
-                    raise BadInput(f"--factors {factor_name(factor)}: means nothing without {needed}; name both")
+                    raise BadInput(f"--factors {factor_name(factor)}: has no effect without {needed}; name both")
         return [factor for factor in self._in_order() if factor in chosen]
 
-    def _together(self) -> list[Factor]:
-        """In the space's order, without what sets the fields of an earlier one."""
+    def _compatible(self) -> list[Factor]:
+        """Return every factor that can vary, in order, without those that set a field of an earlier one."""
         chosen: list[Factor] = []
         for factor in self._in_order():
             free = not factor.fields <= self._pins.keys()
@@ -90,135 +93,135 @@ class Cells:
                 chosen.append(factor)
         return chosen
 
-    def draw(self, suggest: Callable[[str, BaseDistribution], Scalar]) -> Drawn:
-        """A cell, its values drawn one by one by ``suggest``, from a factor's name and distribution."""
-        drawn: dict[str, Scalar] = {}
+    def sample(self, suggest: Callable[[str, BaseDistribution], Scalar]) -> Parameters:
+        """Sample parameters; ``suggest`` returns a value for a factor's name and distribution, one factor after another."""
+        parameters: dict[str, Scalar] = {}
         for factor in self.factors:
-            if _means_something(factor, drawn):
-                drawn[factor.name] = suggest(factor.name, factor.distribution)
-        return drawn
+            if _applies(factor, parameters):
+                parameters[factor.name] = suggest(factor.name, factor.distribution)
+        return parameters
 
-    def levels(self, drawn: Drawn) -> list[Level]:
-        """What was drawn, as levels of the factors."""
-        return [factor.level(drawn[factor.name]) for factor in self.factors if factor.name in drawn]
+    def levels(self, parameters: Parameters) -> list[Level]:
+        """Return the factors' levels that these parameters are."""
+        return [factor.level(parameters[factor.name]) for factor in self.factors if factor.name in parameters]
 
-    def label(self, drawn: Drawn) -> str:
-        """A cell's name for people."""
-        return ", ".join(level.label for level in self.levels(drawn))
+    def label(self, parameters: Parameters) -> str:
+        """Name parameters for people, as in ``β = 2, top-4``."""
+        return ", ".join(level.label for level in self.levels(parameters))
 
-    def settings(self, drawn: Drawn) -> Settings:
-        """The fields that a cell sets."""
-        return {field: value for level in self.levels(drawn) for field, value in level.settings.items()}
+    def settings(self, parameters: Parameters) -> Settings:
+        """Return the fields that these parameters set, by dotted name."""
+        return {field: value for level in self.levels(parameters) for field, value in level.settings.items()}
 
-    def config(self, drawn: Drawn) -> TrialConfig:
-        """A cell's configuration, with seed 0.
+    def config(self, parameters: Parameters) -> TrialConfig:
+        """Return the configuration of these parameters, with seed 0.
 
         Raises:
-            BadInput: its values make no sense together.
+            BadInput: the values are not valid together.
         """
-        layers = (self.profile.settings, self.space.fixed, self.settings(drawn))
+        layers = (self.profile.settings, self.base.fixed, self.settings(parameters))
         return configure([resolve(layer, self.profile.eps) for layer in layers], self._pins)[0]
 
     @cached_property
-    def samples(self) -> tuple[Drawn, ...]:
-        """Cells that make sense, and that every label is in which any has: what a search may need, before it begins.
+    def samples(self) -> tuple[Parameters, ...]:
+        """A few valid parameters that together have every label of every factor: what to check before a search begins.
 
         Raises:
-            BadInput: there is none.
+            BadInput: no parameters are valid.
         """
         labelled = [f for f in self.factors if isinstance(f.distribution, CategoricalDistribution)]
-        found: list[Drawn] = []
+        found: list[Parameters] = []
         missing = {(f.name, label) for f in labelled for label in _values(f.distribution) or ()}
         refusal: BadInput | None = None
-        for labels in islice(product(*(_values(f.distribution) or () for f in labelled)), MOST):
-            drawn = self._with(dict(zip((f.name for f in labelled), labels, strict=True)))
-            if found and not missing & drawn.items():
+        for labels in islice(product(*(_values(f.distribution) or () for f in labelled)), MAX_COMBINATIONS):
+            parameters = self._with(dict(zip((f.name for f in labelled), labels, strict=True)))
+            if found and not missing & parameters.items():
                 continue
             try:
-                self.config(drawn)
+                self.config(parameters)
             except BadInput as error:
                 refusal = error
                 continue
-            found.append(drawn)
-            missing -= drawn.items()
+            found.append(parameters)
+            missing -= parameters.items()
         if not found and refusal is not None:
             raise refusal
         return tuple(found)
 
-    def _with(self, labels: Drawn) -> Drawn:
-        """A cell with these labels, and the least of each number."""
-        drawn: dict[str, Scalar] = {}
+    def _with(self, labels: Parameters) -> Parameters:
+        """Return parameters with these labels, and the lowest value of every numeric factor."""
+        parameters: dict[str, Scalar] = {}
         for factor in self.factors:
-            if _means_something(factor, drawn):
-                drawn[factor.name] = labels[factor.name] if factor.name in labels else _some(factor.distribution)
-        return drawn
+            if _applies(factor, parameters):
+                parameters[factor.name] = labels[factor.name] if factor.name in labels else _lowest(factor.distribution)
+        return parameters
 
-    def distributions(self, drawn: Drawn) -> dict[str, BaseDistribution]:
-        """What the values of a cell were drawn from."""
-        return {factor.name: factor.distribution for factor in self.factors if factor.name in drawn}
+    def distributions(self, parameters: Parameters) -> dict[str, BaseDistribution]:
+        """Return the distributions that these parameters were sampled from, by the factors' names."""
+        return {factor.name: factor.distribution for factor in self.factors if factor.name in parameters}
 
     @cached_property
-    def every(self) -> tuple[Drawn, ...] | None:
-        """Every cell; None where there is no end of them."""
+    def combinations(self) -> tuple[Parameters, ...] | None:
+        """All parameters of the space; None if they are infinite or more than MAX_COMBINATIONS."""
         values = [_values(factor.distribution) for factor in self.factors]
         if any(some is None for some in values):
             return None
-        found = tuple(islice(self._combinations([some or () for some in values]), MOST + 1))
-        return found if len(found) <= MOST else None
+        found = tuple(islice(self._enumerate([some or () for some in values]), MAX_COMBINATIONS + 1))
+        return found if len(found) <= MAX_COMBINATIONS else None
 
-    def _combinations(self, values: Sequence[Sequence[Scalar]]) -> Iterator[Drawn]:
-        """Each cell once: where a factor means nothing, its values make no difference."""
+    def _enumerate(self, values: Sequence[Sequence[Scalar]]) -> Iterator[Parameters]:
+        """Yield all parameters once: the values of a factor whose condition is not met make no difference."""
         seen: set[str] = set()
         for combination in product(*values):
-            drawn: dict[str, Scalar] = {}
+            parameters: dict[str, Scalar] = {}
             for factor, value in zip(self.factors, combination, strict=True):
-                if _means_something(factor, drawn):
-                    drawn[factor.name] = value
-            if (key := json.dumps(drawn)) not in seen:
+                if _applies(factor, parameters):
+                    parameters[factor.name] = value
+            if (key := json.dumps(parameters)) not in seen:
                 seen.add(key)
-                yield drawn
+                yield parameters
 
-    def locate(self, config: TrialConfig) -> Drawn | None:
-        """The cell of a configuration; None where it is none of this space."""
+    def locate(self, config: TrialConfig) -> Parameters | None:
+        """Return the parameters of a configuration; None if it is outside this space."""
         tree = config.model_dump(mode="json")
         labels = self._templates.get(self._masked(tree))
         if labels is None:
             return None
-        drawn: dict[str, Scalar] = {}
+        parameters: dict[str, Scalar] = {}
         for factor in self.factors:
-            if not _means_something(factor, drawn):
+            if not _applies(factor, parameters):
                 continue
             if factor.name in labels:
-                drawn[factor.name] = labels[factor.name]
+                parameters[factor.name] = labels[factor.name]
                 continue
             (field,) = factor.fields
             number = _at(tree, field)
             value = number / self.profile.eps if factor.of_eps and isinstance(number, float) else number
             if not _contains(factor.distribution, value):
                 return None
-            drawn[factor.name] = value
+            parameters[factor.name] = value
         try:
-            return drawn if self.config(drawn) == config else None
+            return parameters if self.config(parameters) == config else None
         except BadInput:
             return None
 
     @cached_property
-    def _templates(self) -> Mapping[str, Drawn]:
-        """The labels of cells, by what their configurations are without the numbers that are drawn."""
+    def _templates(self) -> Mapping[str, Parameters]:
+        """The labels of parameters, by their configurations without the sampled numbers."""
         labelled = [f for f in self.factors if isinstance(f.distribution, CategoricalDistribution)]
-        found: dict[str, Drawn] = {}
-        for labels in islice(product(*(_values(f.distribution) or () for f in labelled)), MOST):
+        found: dict[str, Parameters] = {}
+        for labels in islice(product(*(_values(f.distribution) or () for f in labelled)), MAX_COMBINATIONS):
             chosen = dict(zip((f.name for f in labelled), labels, strict=True))
-            drawn = self._with(chosen)
+            parameters = self._with(chosen)
             try:
-                tree = self.config(drawn).model_dump(mode="json")
+                tree = self.config(parameters).model_dump(mode="json")
             except BadInput:
                 continue
-            found.setdefault(self._masked(tree), {name: value for name, value in drawn.items() if name in chosen})
+            found.setdefault(self._masked(tree), {name: value for name, value in parameters.items() if name in chosen})
         return found
 
     def _masked(self, tree: Mapping[str, Any]) -> str:
-        """A configuration without the fields of numbers that are drawn."""
+        """Return a configuration as JSON, with null for the sampled numbers."""
         masked = json.loads(json.dumps(tree))
         for factor in self.factors:
             if not isinstance(factor.distribution, CategoricalDistribution):
@@ -231,16 +234,17 @@ class Cells:
 
 
 def factor_name(factor: Factor) -> str:
-    """A factor's name as one types it: without spaces."""
+    """Return a factor's name as it is given on the command line: without spaces."""
     return factor.name.replace(" ", "_")
 
 
-def _means_something(factor: Factor, drawn: Drawn) -> bool:
-    return all(drawn.get(other) in labels for other, labels in factor.given.items())
+def _applies(factor: Factor, parameters: Parameters) -> bool:
+    """Check whether the factors that this one is conditional on have the labels that it needs."""
+    return all(parameters.get(other) in labels for other, labels in factor.given.items())
 
 
 def _values(distribution: BaseDistribution) -> Sequence[Scalar] | None:
-    """All that can be drawn; None where there is no end of them."""
+    """Return every value of a distribution; None if they are infinite."""
     match distribution:
         case CategoricalDistribution():
             return [choice for choice in distribution.choices if choice is not None]
@@ -251,13 +255,13 @@ def _values(distribution: BaseDistribution) -> Sequence[Scalar] | None:
     return None
 
 
-def _some(distribution: BaseDistribution) -> Scalar:
-    """A number that can be drawn."""
+def _lowest(distribution: BaseDistribution) -> Scalar:
+    """Return the lowest number of a distribution."""
     return distribution.low if isinstance(distribution, IntDistribution | FloatDistribution) else 0
 
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a number can be drawn."""
+    """Check whether a value is a number of the distribution."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     if isinstance(distribution, IntDistribution):
@@ -268,7 +272,7 @@ def _contains(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def _at(tree: Any, field: str) -> Any:
-    """What is at a dotted field; None where there is no such field."""
+    """Return the value of a dotted field; None if there is no such field."""
     for part in filter(None, field.split(".")):
         tree = tree.get(part) if isinstance(tree, Mapping) else None
     return tree

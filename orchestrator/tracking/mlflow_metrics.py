@@ -1,4 +1,4 @@
-"""What MLflow shows of a trial's record, as its metrics: numbers with a name, a time and an epoch. Pure."""
+"""A trial's record as metrics of MLflow: numbers with a name, a time and an epoch. Pure."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mlflow.entities import Metric
 
-#: What an epoch logs, by the columns of the record.
+#: Columns of the record's epochs that become metrics.
 EPOCH_METRICS = (
     "lr",
     "train_loss",
@@ -21,7 +21,7 @@ EPOCH_METRICS = (
 
 
 def epoch_metrics(epochs: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
-    """Losses, accuracies and speed of every epoch, at its end."""
+    """Yield losses, accuracies (fractions) and speed of every finished epoch."""
     for row in epochs:
         for name in EPOCH_METRICS:
             if row[name] is not None:
@@ -29,7 +29,7 @@ def epoch_metrics(epochs: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
 
 
 def evaluation_metrics(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
-    """Accuracy for each checkpoint and attack, and the minimum over beta_atk; named like ``last/pgd-20/beta_atk 2``."""
+    """Yield each evaluation's accuracy (a fraction), named like ``last/pgd-20/beta_atk 2``, and the minimum over beta_atk."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in evaluations:
         spec = json.loads(row["attack_spec"])
@@ -37,7 +37,7 @@ def evaluation_metrics(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Met
         others = {name: value for name, value in spec.items() if name not in {"name", "beta_atk", "iterations", "split"}}
         groups.setdefault((f"{row['checkpoint']}/{short}", _digest(others)), []).append(row)
     for (short, variant), rows in groups.items():
-        base = _told_apart(short, variant, groups)
+        base = _unique_name(short, variant, groups)
         for row in rows:
             label = f"{base}/beta_atk {row['beta_atk']}" if row["beta_atk"] else base
             yield Metric(label, row["accuracy"], milliseconds(row["finished"]), row["epoch"])
@@ -47,26 +47,27 @@ def evaluation_metrics(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Met
 
 
 def measure_metrics(measures: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
-    """The mean of every array that holds a number; named like ``last/dimensions/units``."""
+    """Yield the mean of the finite numbers of every measured array, named like ``last/dimensions/units``."""
     rows = {
         (f"{row['checkpoint']}/{row['measure_name']}/{row['array']}", _digest(row["measure_spec"])): row for row in measures
     }
     for (short, variant), row in rows.items():
         values = row["values"][np.isfinite(row["values"])]
         if len(values):
-            name = _told_apart(short, variant, rows)
+            name = _unique_name(short, variant, rows)
             yield Metric(name, float(values.mean()), milliseconds(row["finished"]), row["epoch"])
 
 
-def _told_apart(short: str, variant: str, names: Collection[tuple[str, str]]) -> str:
-    """A short name, with a hash behind it where another thing has it too: attacks that differ in eps or step alone."""
+def _unique_name(short: str, variant: str, names: Collection[tuple[str, str]]) -> str:
+    """Return a short name, with a hash appended if another one is the same (attacks that differ in eps or step alone)."""
     return short if [name for name, _ in names].count(short) == 1 else f"{short}-{variant}"
 
 
 def _digest(value: Any) -> str:
+    """Hash a value that can be JSON to six hexadecimal digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
 
 
 def milliseconds(time: Any) -> int:
-    """A time of the record as MLflow counts it."""
+    """Convert a time of the record to MLflow's: milliseconds since 1970."""
     return int(time.timestamp() * 1000)

@@ -1,4 +1,4 @@
-"""Where Optuna's studies are kept: any storage that Optuna knows, by default a journal beside the record."""
+"""The storage of Optuna's studies: any that Optuna supports, by default a journal next to the record."""
 
 import logging
 
@@ -15,30 +15,31 @@ optuna.logging.set_verbosity(logging.ERROR)
 
 
 def default_url(store: Store) -> str | None:
-    """A journal in the storage; None where that is remote, for a journal is a file that is locked and appended to."""
+    """Return the path of a journal in the storage; None if that is remote: a journal needs a file to lock and append to."""
     return f"{store.root}/optuna.journal" if store.local else None
 
 
 def open_storage(url: str) -> BaseStorage:
-    """A database by its URL (``sqlite:///studies.db``, ``postgresql://...``), or a journal by its path, made if need be.
+    """Open a database by its URL (``sqlite:///studies.db``, ``postgresql://...``) or a journal by its path, or create it.
 
     Raises:
-        BadInput: ``url`` is of no kind that Optuna knows.
-        Unavailable: what it names cannot be reached or written.
+        BadInput: Optuna does not support this kind of URL.
+        Unavailable: the database or file cannot be reached or written.
     """
     try:
         if "://" not in url:
             return JournalStorage(JournalFileBackend(url))
         make_url(url).get_dialect()
-        # A database that is away for a moment is asked again, and not trusted with a connection that died meanwhile.
+        # A connection is tested before it is used again: a database that was restarted has closed it.
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except (ArgumentError, ImportError) as error:
         raise BadInput(
             f"--optuna {url!r}: {_line(error)}; write the path of a journal, or a URL such as sqlite:///studies.db"
         ) from error
-    except Exception as error:  # whatever the database's driver raises, the user's next step is the same
+    except Exception as error:  # every database driver has its own errors; what the user can do is the same
         raise Unavailable(f"--optuna {url!r} cannot be reached: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:
+    """Return the first line of an error's message, at most 200 characters."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

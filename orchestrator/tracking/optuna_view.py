@@ -1,7 +1,7 @@
-"""Optuna: a view of the record, in which every study that was run is a study whose trials are the cells of its table.
+"""Optuna as a view of the record: a study of Optuna's for every study that was run, with a trial for each arm and seed.
 
-Optuna's dashboard and importance evaluators work on it. It is rebuilt from the record at any time: a cell that is told is told
-once, and because Optuna changes no finished trial, a study that says anything else than the record is made anew.
+Optuna's dashboard and importance evaluators work on it. It can be updated from the record at any time: a trial is added once;
+because Optuna never changes a finished trial, a study that differs from the record is deleted and created again.
 """
 
 import hashlib
@@ -24,32 +24,32 @@ from analysis.schema import Status
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
 
-# Metric names are what this is for, and a line on the terminal would tear the live view.
+# Metric names are needed, and a warning on the terminal would break the live view.
 warnings.filterwarnings("ignore", ".*set_metric_names is experimental", ExperimentalWarning)
 
-#: Attributes of a study: the storage that it shows, and what it shows of it.
+#: User attributes of a study: the identity of the storage that it shows, and its columns, factors and checkpoint.
 STORAGE, SHOWN = "advsweep.storage", "advsweep.shown"
 
-#: Attributes of a trial: its key in the record, its seed, its row, why it failed, and a digest of what it was told from.
-TRIAL, SEED, ARM, REASON, SYNCED = "trial", "seed", "arm", "reason", "advsweep.synced"
+#: User attributes of a trial: its key in the record, its seed, its arm, why it has no values, and a digest of what it shows.
+TRIAL_KEY, SEED, ARM, REASON, SYNCED = "trial", "seed", "arm", "reason", "advsweep.synced"
 
 
 class Numbers(Protocol):
-    """The numbers that tables show; see :class:`analysis.cells.CellReader`."""
+    """The numbers of tables; :class:`analysis.cells.CellReader` implements it."""
 
     def missing(self, trial: str) -> str | None:
-        """Why the trial is not trained to its end; None if it is."""
+        """Return why a trial is not finished; None if it is."""
 
     def value(self, trial: str, checkpoint: str, arm: ManifestArm, column: ManifestColumn) -> float | None:
-        """The number that a trial of ``arm`` has in ``column``; None as long as it is not in the record."""
+        """Return the number of a trial of ``arm`` in ``column``; None if the record does not hold it."""
 
 
-#: The numbers of these trials.
+#: Reads the numbers of the trials with these keys.
 NumbersOf = Callable[[Collection[str]], Numbers]
 
 
 def objectives(manifest: Manifest) -> tuple[ManifestColumn, ...]:
-    """What an Optuna study of it maximises: the study's own columns of accuracies that every row has; none without rows."""
+    """Return the columns that Optuna maximises: final accuracies of the study itself that every row has; none without rows."""
     return tuple(
         column
         for column in manifest.columns
@@ -59,35 +59,35 @@ def objectives(manifest: Manifest) -> tuple[ManifestColumn, ...]:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """An arm and a seed of a study."""
+class _Repetition:
+    """One seed of an arm of a study: ``trial`` is the key of its trial."""
 
     arm: ManifestArm
     seed: str
     trial: str
 
     def synced(self, row: Mapping[str, Any], columns: Sequence[ManifestColumn], reason: str = "") -> str:
-        """A digest of what it is told from: of its values, or of the ``reason`` for which it has none.
+        """Return a digest of what Optuna shows: of where the values are read from, or of the ``reason`` why there are none.
 
-        Values go by what they are read from, which never changes but for a trial that was trained anew.
+        Values stay the same as long as they are read from the same evaluations of a trial that was not trained again.
         """
         reads = {} if reason else {c.label: [asdict(read) for read in self.arm.reads[c.label]] for c in columns}
         state = [self.trial, row["created"].isoformat(), reads, reason]
         return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]
 
 
-#: Which cell a trial of Optuna's is: the row's labels, and the seed.
-_Place = tuple[tuple[str, ...], str]
+#: Identifies a repetition in its study: the arm's labels, and the seed.
+_ArmAndSeed = tuple[tuple[str, ...], str]
 
 
 class OptunaView:
-    """The studies that Optuna has, and the record told to them.
+    """Updates Optuna's studies from the record.
 
-    A study is named after the sweep's, with its variant: ``cifs/table-1 (demo)``. Its parameters are the factors, its values
-    accuracies in percent at the checkpoint that the paper shows (the last one, where it shows both). A trial that failed has
-    its reason; one that is not finished, or lacks an evaluation, is not there yet.
+    A study has the name of the one that was run, with its variant: ``cifs/table-1 (demo)``. Its parameters are the factors, its
+    values accuracies in percent at the checkpoint that the paper shows (the last one, if it shows both). A failed trial has its
+    reason; a trial that is unfinished or lacks an evaluation is not added yet.
 
-    ``numbers``: where the values come from, for which this looks at no table itself.
+    ``numbers``: reads the values from the record.
     """
 
     name = "Optuna"
@@ -98,79 +98,84 @@ class OptunaView:
         self._numbers = numbers
 
     def sync(self, live: Collection[str] | None, only: Collection[str] | None = None) -> int:
-        """Bring Optuna up to the record.
+        """Update Optuna's studies.
 
-        ``live``: makes no difference, for what is not finished is not told. ``only``: trials to look at; None for all.
+        Args:
+            live: has no effect: running trials are not added.
+            only: keys of the trials to update; None for all.
 
         Returns:
-            the number of trials that were told.
+            the number of trials that were added.
 
         Raises:
-            Unavailable: a study of that name shows something else; it is left as it is, and the others are up to the record.
+            Unavailable: a study of the same name shows something else; it is not changed, and all others are updated.
         """
-        told, refused = 0, []
+        added, refused = 0, []
         with self._store.exclusively("sync", timeout=120, part="optuna"):
             for manifest in self._store.manifests():
                 if objectives(manifest) and (only is None or not manifest.trials.isdisjoint(only)):
                     try:
-                        told += self._tell(manifest, only)
+                        added += self._update(manifest, only)
                     except Unavailable as error:
                         refused.append(error)
         if refused:
             raise refused[0]
-        return told
+        return added
 
-    def _tell(self, manifest: Manifest, only: Collection[str] | None) -> int:
-        """Tell a study whatever it has not been told."""
+    def _update(self, manifest: Manifest, only: Collection[str] | None) -> int:
+        """Add the trials that a study lacks, after creating it again if it differs from the record; return how many."""
         study = self._study(manifest)
-        there = study.get_trials(deepcopy=False)
-        told = {_place(trial, manifest): trial for trial in there}
-        cells = {(arm.labels, seed): _Cell(arm, seed, key) for arm in manifest.arms for seed, key in arm.trials.items()}
-        looked_at = {place: cell for place, cell in cells.items() if only is None or cell.trial in only}
-        current = self._current(manifest, looked_at, told)
+        trials = study.get_trials(deepcopy=False)
+        shown = {_arm_and_seed(trial, manifest): trial for trial in trials}
+        planned = {(arm.labels, seed): _Repetition(arm, seed, key) for arm in manifest.arms for seed, key in arm.trials.items()}
+        checked = {key: repetition for key, repetition in planned.items() if only is None or repetition.trial in only}
+        current = self._current(manifest, checked, shown)
         wrong = [
             trial
-            for place, trial in told.items()
-            if place not in cells or (place in looked_at and _synced(trial) != _synced(current.get(place)))
+            for key, trial in shown.items()
+            if key not in planned or (key in checked and _synced(trial) != _synced(current.get(key)))
         ]
-        if wrong or len(told) < len(there):
+        if wrong or len(shown) < len(trials):
             self._delete(study)
-            return self._tell(manifest, None)
-        new = [trial for place, trial in current.items() if place not in told]
+            return self._update(manifest, None)
+        new = [trial for key, trial in current.items() if key not in shown]
         study.add_trials(new)
         return len(new)
 
     def _current(
-        self, manifest: Manifest, cells: Mapping[_Place, _Cell], told: Mapping[_Place, FrozenTrial]
-    ) -> dict[_Place, FrozenTrial]:
-        """What the record says of these cells: those that are told already as they are there, unless they changed."""
+        self,
+        manifest: Manifest,
+        repetitions: Mapping[_ArmAndSeed, _Repetition],
+        shown: Mapping[_ArmAndSeed, FrozenTrial],
+    ) -> dict[_ArmAndSeed, FrozenTrial]:
+        """Return the trials that the record holds of these repetitions; those that are shown unchanged are not read again."""
         columns = objectives(manifest)
-        rows = {key: row for key in {cell.trial for cell in cells.values()} if (row := self._store.read_trial(key))}
+        rows = {key: row for key in {r.trial for r in repetitions.values()} if (row := self._store.read_trial(key))}
         current = {
-            place: told[place]
-            for place, cell in cells.items()
-            if place in told and cell.trial in rows and _synced(told[place]) == cell.synced(rows[cell.trial], columns)
+            key: shown[key]
+            for key, r in repetitions.items()
+            if key in shown and r.trial in rows and _synced(shown[key]) == r.synced(rows[r.trial], columns)
         }
         ended = {
-            place: cell
-            for place, cell in cells.items()
-            if place not in current and cell.trial in rows and rows[cell.trial]["status"] in {Status.FINISHED, Status.FAILED}
+            key: r
+            for key, r in repetitions.items()
+            if key not in current and r.trial in rows and rows[r.trial]["status"] in {Status.FINISHED, Status.FAILED}
         }
         if not ended:
             return current
-        numbers = self._numbers({cell.trial for cell in ended.values()})
-        for place, cell in ended.items():
-            row, values = rows[cell.trial], _values(numbers, manifest, cell)
-            # One that failed in another study's attack has its values nevertheless, as in the tables.
+        numbers = self._numbers({r.trial for r in ended.values()})
+        for key, r in ended.items():
+            row, values = rows[r.trial], _values(numbers, manifest, r)
+            # A trial that failed under another study's attack has its values nevertheless, as in the tables.
             if values or row["status"] == Status.FAILED:
-                current[place] = _trial(manifest, cell, row, values)
+                current[key] = _trial(manifest, r, row, values)
         return current
 
     def _study(self, manifest: Manifest) -> Study:
-        """The study that shows this one, made if it is not there, or if it shows it otherwise.
+        """Open the study that shows a manifest; create it if there is none, or if its columns, factors or checkpoint differ.
 
         Raises:
-            Unavailable: it is not this storage's.
+            Unavailable: the study of this name shows another storage, or is not a view.
         """
         name, labels = manifest.full_name, [column.label for column in objectives(manifest)]
         shown = {
@@ -185,12 +190,12 @@ class OptunaView:
         except KeyError:
             study = optuna.create_study(study_name=name, storage=self._storage, directions=directions)
         here, attributes = self._store.identity(), study.user_attrs
-        # One with nothing in it may be of a process that died while it made it.
+        # An empty study may come from a process that died while it created the study.
         untouched = not attributes and study.directions == directions and not study.get_trials(deepcopy=False)
         if attributes.get(STORAGE) != here and not untouched:
             whose = "shows another --storage" if STORAGE in attributes else "was not made by `advsweep run`"
             raise Unavailable(
-                f"Optuna's study {name!r} {whose} and is left as it is; delete it, or name another place with --optuna"
+                f"Optuna's study {name!r} {whose} and is left as it is; delete it, or give another storage with --optuna"
             )
         if attributes.get(SHOWN) == shown:
             return study
@@ -207,16 +212,17 @@ class OptunaView:
 
 
 def _checkpoint(manifest: Manifest) -> str:
+    """Return the checkpoint whose accuracies are shown."""
     return "last" if manifest.checkpoint == "both" else manifest.checkpoint
 
 
 def _choices(manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    """Every label of each factor, those of baselines among them."""
+    """Return every label of each factor, including those of baselines."""
     columns = zip(*(arm.labels for arm in manifest.arms), strict=True)
     return {factor: tuple(dict.fromkeys(labels)) for factor, labels in zip(manifest.factors, columns, strict=True)}
 
 
-def _place(trial: FrozenTrial, manifest: Manifest) -> _Place:
+def _arm_and_seed(trial: FrozenTrial, manifest: Manifest) -> _ArmAndSeed:
     return tuple(str(trial.params.get(factor)) for factor in manifest.factors), str(trial.user_attrs.get(SEED))
 
 
@@ -224,29 +230,30 @@ def _synced(trial: FrozenTrial | None) -> str | None:
     return trial.user_attrs.get(SYNCED) if trial else None
 
 
-def _values(numbers: Numbers, manifest: Manifest, cell: _Cell) -> list[float] | None:
-    """The cell's value in each column; None unless it has all of them."""
-    if numbers.missing(cell.trial):
+def _values(numbers: Numbers, manifest: Manifest, repetition: _Repetition) -> list[float] | None:
+    """Return a repetition's value in each column, in percent; None if any is missing."""
+    if numbers.missing(repetition.trial):
         return None
     checkpoint = _checkpoint(manifest)
-    found = [numbers.value(cell.trial, checkpoint, cell.arm, column) for column in objectives(manifest)]
+    found = [numbers.value(repetition.trial, checkpoint, repetition.arm, column) for column in objectives(manifest)]
     values = [value for value in found if value is not None and math.isfinite(value)]
     return values if len(values) == len(found) else None
 
 
-def _trial(manifest: Manifest, cell: _Cell, row: Mapping[str, Any], values: list[float] | None) -> FrozenTrial:
-    """A finished trial, or where it has no values a failed one."""
+def _trial(manifest: Manifest, repetition: _Repetition, row: Mapping[str, Any], values: list[float] | None) -> FrozenTrial:
+    """Make a finished trial of Optuna's, or a failed one if there are no values."""
     reason = "" if values else row["reason"] or "failed"
-    attributes = {TRIAL: cell.trial, SEED: int(cell.seed), ARM: " ".join(cell.arm.labels) or manifest.title}
+    attributes = {TRIAL_KEY: repetition.trial, SEED: int(repetition.seed)}
+    attributes[ARM] = " ".join(repetition.arm.labels) or manifest.title
     attributes |= {REASON: reason} if reason else {}
     trial = create_trial(
         state=TrialState.COMPLETE if values else TrialState.FAIL,
         values=values,
-        params=dict(zip(manifest.factors, cell.arm.labels, strict=True)),
+        params=dict(zip(manifest.factors, repetition.arm.labels, strict=True)),
         distributions={factor: CategoricalDistribution(choices) for factor, choices in _choices(manifest).items()},
-        user_attrs={**attributes, SYNCED: cell.synced(row, objectives(manifest), reason)},
+        user_attrs={**attributes, SYNCED: repetition.synced(row, objectives(manifest), reason)},
     )
-    # Optuna's times are the local ones, without their zone.
+    # Optuna's times are local times without a time zone.
     trial.datetime_start, trial.datetime_complete = (
         row[name].astimezone().replace(tzinfo=None) for name in ("created", "updated")
     )

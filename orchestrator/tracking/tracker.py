@@ -1,4 +1,4 @@
-"""What shows the record elsewhere, such as MLflow, and keeps up with a sweep: a thread for each view."""
+"""Views of the record, such as MLflow, updated while a sweep runs: one thread for each view."""
 
 import threading
 from collections.abc import Callable, Collection
@@ -6,29 +6,34 @@ from functools import partial
 from typing import Protocol
 
 
-class View(Protocol):
-    """A view of the record: it holds nothing that the record does not, and can be brought up to it at any time."""
+class RecordView(Protocol):
+    """A view of the record: it holds nothing that the record does not hold, and can be updated from it at any time."""
 
     name: str
 
     def sync(self, live: Collection[str] | None, only: Collection[str] | None = None) -> int:
-        """Bring it up to the record.
+        """Update the view from the record.
 
-        ``live``: trials that are running now, None where another process runs them. ``only``: trials to look at; None for all.
+        Args:
+            live: keys of the trials that are running now; None if another process runs them.
+            only: keys of the trials to update; None for all.
 
         Returns:
-            how much had to be written.
+            how many entries were written.
         """
 
 
 class Tracker:
-    """Brings a view up to the record while a sweep runs, off the training path.
+    """Updates a view from the record while a sweep runs, in a thread of the driver, so that no training waits for it.
 
-    A thread of the driver; a server that stops answering is tried again at the next turn, and never waited for. Each view has
-    a tracker of its own, so that none waits for another. ``last``: what is shown when the sweep is over.
+    A server that does not answer is tried again after ``interval`` seconds. Each view has its own tracker, so that none waits
+    for another. ``last``: called once, after the sweep and the last update.
+
+    Attributes:
+        error: why the last update failed; "" if it did not.
     """
 
-    def __init__(self, view: View, last: Callable[[], int] | None = None, interval: float = 5.0) -> None:
+    def __init__(self, view: RecordView, last: Callable[[], int] | None = None, interval: float = 5.0) -> None:
         self.name = view.name
         self.error = ""
         self._view = view
@@ -41,17 +46,17 @@ class Tracker:
         self._thread = threading.Thread(target=self._loop, name=view.name, daemon=True)
 
     def start(self) -> None:
-        """Begin, with whatever an earlier run left behind."""
+        """Start the thread, which first updates the whole view."""
         self._thread.start()
 
     def changed(self, key: str, live: bool) -> None:
-        """A trial has something new in the record; ``live``: it is still running."""
+        """Note that a trial has something new in the record; ``live``: whether it is still running."""
         with self._lock:
             self._changed.add(key)
             (self._live.add if live else self._live.discard)(key)
 
     def stop(self, timeout: float = 60.0) -> bool:
-        """Show everything, with nothing live any more; False if the view could not be brought up to the record in time."""
+        """Update the whole view, with no trial running; return False if that fails or takes over ``timeout`` seconds."""
         with self._lock:
             self._live.clear()
         self._stop.set()
@@ -72,9 +77,10 @@ class Tracker:
         if self._try(partial(self._view.sync, live=())) and self._last:
             self._try(self._last)
 
-    def _try(self, turn: Callable[[], int]) -> bool:
+    def _try(self, update: Callable[[], int]) -> bool:
+        """Run an update; keep its error, and return False, if it fails."""
         try:
-            turn()
+            update()
         except Exception as error:  # a view must never harm the sweep; the record is complete without it
             self.error = (str(error).splitlines() or [type(error).__name__])[0][:200]
             return False

@@ -41,7 +41,7 @@ def test_a_run_ends_with_its_table(undisturbed):
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("4 trials asked for, 4 after sharing (0 shared): 0 there already, 4 to train; 28 evaluations")
     assert "4 of 4 trials done" in done.out
-    assert "device-hours: not known" in done.out.splitlines()[1]
+    assert "device-hours: unknown" in done.out.splitlines()[1]
     assert any(line.startswith("it took ") and line.endswith("device-hours") for line in done.out.splitlines())
     printed = lines_of_tables(done.out)
     assert printed[0].startswith("cifs/table-5 (Yan et al., ICML 2021, Table 5)")

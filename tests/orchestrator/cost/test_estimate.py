@@ -9,7 +9,7 @@ from orchestrator.cost.calibration import calibrate
 from orchestrator.cost.estimate import Estimate, commonest, estimate, to_be_run
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, selection_passes, training_passes
-from orchestrator.cost.throughput import Throughput, Timed, evaluating, measuring, network, recorded, training
+from orchestrator.cost.throughput import Throughput, Timing, evaluating, measuring, network, recorded, training
 from orchestrator.errors import Unavailable
 from orchestrator.planning.expansion import plan
 from orchestrator.record.recorded import Recorded
@@ -27,7 +27,7 @@ FP32 = training("fp32")
 
 
 def timed(config, *seconds, work=FP32, device="cpu"):
-    return tuple(Timed(device, work, network(config), one) for one in seconds)
+    return tuple(Timing(device, work, network(config), one) for one in seconds)
 
 
 def known(*parts):
@@ -238,10 +238,7 @@ def test_what_is_not_known_is_said():
         "device": None,
         "throughput_from": None,
     }
-    assert (
-        str(found)
-        == "device-hours: not known, for nothing like it was trained on this storage; `plan --calibrate` times it here"
-    )
+    assert str(found) == "device-hours: unknown: no comparable training is in this storage; `plan --calibrate` times one here"
     assert str(Estimate(1.5, 20.0, 0.0, "cpu", "calibration on cpu")) == (
         "about 22 device-hours on cpu (training 1.5, evaluations 20; from calibration on cpu)"
     )

@@ -5,7 +5,7 @@ import torch
 
 from orchestrator.authoring.attack_text import column
 from orchestrator.errors import BadInput, Unavailable
-from orchestrator.execution.external_checkpoint import Elsewhere
+from orchestrator.execution.external_checkpoint import ExternalCheckpoint
 from trainables.config import DATASETS, DatasetInfo, Model, NoModule, Runtime
 from trainables.config.terms.registry import DATA
 from trainables.models import build_model
@@ -18,7 +18,7 @@ TRANSFER = "transfer(source=0123456789abcdef, attack=pgd(iterations=2))"
 def brought(folder, *attacks, eps=0.1, settings=None, dataset="cifar10", **where):
     runtime = Runtime(device="cpu", data_dir=str(folder), **where)
     columns = [column(text) for text in attacks]
-    return Elsewhere(folder / "weights.pt", "resnet10", dataset, columns, eps, SETTINGS | (settings or {}), runtime)
+    return ExternalCheckpoint(folder / "weights.pt", "resnet10", dataset, columns, eps, SETTINGS | (settings or {}), runtime)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from analysis.schema import Ending, Status
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.execution import progress
-from orchestrator.execution.progress import SHOWN, Progress
+from orchestrator.execution.progress import MAX_LISTED, Progress
 from orchestrator.planning.expansion import plan
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
@@ -194,8 +194,8 @@ def test_a_screen_is_enough_for_any_number_of_trials():
         shown.started(trial.key)
     text = view(shown)
     assert f"{len(made)} running" in text
-    assert f"... and {len(made) - SHOWN} more" in text
-    assert len(text.splitlines()) == SHOWN + 3
+    assert f"... and {len(made) - MAX_LISTED} more" in text
+    assert len(text.splitlines()) == MAX_LISTED + 3
     for trial in made:
         shown.failed(trial.key, lost(f"reason of {trial.key}"))
     text = view(shown)

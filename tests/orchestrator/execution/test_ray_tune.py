@@ -10,7 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from analysis.schema import Ending, Status
-from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyEnd, explain
+from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping, explain
 from orchestrator.execution.retries import Retries
 from orchestrator.record.report import End, Report
 from tests.support.tiny_study import jobs, tiny_plan
@@ -185,7 +185,7 @@ def reported(epoch):
 
 def test_a_job_that_its_source_ends_is_stopped_and_recorded(store):
     (job, *_) = jobs(tiny_plan(), store)
-    early = _EarlyEnd(Impatient(), store)
+    early = _EarlyStopping(Impatient(), store)
     trial = SimpleNamespace(config={"job": job, "key": job.key})
     assert early.on_trial_result(None, trial, reported(1)) == TrialScheduler.CONTINUE
     assert store.read_trial(job.key) is None
@@ -216,5 +216,5 @@ def test_whatever_holds_a_terminal_or_a_database_can_be_pickled(store):
 
     source = Terminal()
     retries = Retries(frozenset)
-    for made in (_Callback(source, store, source, {}, retries), JobSearcher(source, retries), _EarlyEnd(source, store)):
+    for made in (_Callback(source, store, source, {}, retries), JobSearcher(source, retries), _EarlyStopping(source, store)):
         pickle.dumps(made)

@@ -298,7 +298,7 @@ def test_a_source_that_nobody_knows_is_told_and_the_trial_stays(file, store):
     attack = configure_attack({"name": "transfer", "source": gate.key, "attack": {"name": "fgsm", "eps": 0.1}})
     with pytest.raises(SourceMissing) as error:
         work._sources(attack)
-    expected = f"attack.source = {gate.key}: that trial's module.name = 'gate': allowed: 'none', .*; one of one's own needs its"
+    expected = f"attack.source = {gate.key}: that trial's module.name = 'gate': allowed: 'none', .*; a plugin needs its"
     assert re.match(expected, str(error.value))
     load([file.rename(file.with_name("again.py"))])
     assert work._sources(attack)

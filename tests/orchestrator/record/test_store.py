@@ -22,8 +22,9 @@ from analysis.load import load
 from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Status
 from orchestrator.errors import Unavailable
 from orchestrator.execution.work import Work
+from orchestrator.record.columns import flatten
 from orchestrator.record.recorded import Recorded
-from orchestrator.record.store import Store, flatten
+from orchestrator.record.store import Store
 from tests.support.tiny_study import RUNTIME, finish, tiny_plan
 from trainables.checkpoint import pack_weights, unpack_weights
 from trainables.config import TSNE, measurement_key

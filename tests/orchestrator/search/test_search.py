@@ -1,4 +1,4 @@
-"""A search: what it asks for, what Optuna is told, and what it goes on from. The record is written by hand."""
+"""A search: what it samples, reports to Optuna, and resumes from. The record is written by hand."""
 
 from dataclasses import replace
 
@@ -14,9 +14,19 @@ from orchestrator.errors import BadInput
 from orchestrator.record.report import End, Report
 from orchestrator.search.goals import goals
 from orchestrator.search.loop import Search
-from orchestrator.search.results import as_json, chosen, define, finalists, findings, front, importances, manifest, tried
+from orchestrator.search.results import (
+    as_json,
+    chosen,
+    define,
+    finalists,
+    findings,
+    front,
+    importances,
+    manifest,
+    sampled_labels,
+)
 from orchestrator.search.samplers import PRUNERS, SAMPLERS, open_study
-from orchestrator.search.space import Cells
+from orchestrator.search.space import SearchSpace
 from orchestrator.tracking.optuna_storage import open_storage
 from search_spaces.catalog import SPACES
 from search_spaces.factor import Level, choice
@@ -33,7 +43,7 @@ def factor(name, field, values):
     return choice(name, name, tuple(Level(f"{name} = {v}", {field: v}) for v in values), f"{name} = {values[0]}")
 
 
-#: 32 cells.
+#: 32 combinations.
 GRID = Space(
     "own",
     CIFS.fixed,
@@ -44,31 +54,31 @@ GRID = Space(
 
 
 class Run:
-    """Searches on one storage, as one process after another would make them."""
+    """Begins searches on one storage, as one process after another would."""
 
     def __init__(self, store, space=GRID, names=None, objectives=("pgd20",), constraints=()):
         self.store, self.goals = store, goals(objectives, constraints)
-        self.cells = Cells(space, space.profiles["demo"], names)
+        self.space = SearchSpace(space, space.profiles["demo"], names)
         store.create()
 
     def begin(self, trials=100, sampler="random", pruner="none", seed=0, **more):
         labels = [goal.label for goal in self.goals if goal.bound is None]
         storage = open_storage(f"{self.store.root}/optuna.journal")
         study = open_study(storage, "own/search", labels, sampler, pruner, EPOCHS, seed)
-        return Search(study, self.cells, self.goals, "last", self.store, trials, seed, **more)
+        return Search(study, self.space, self.goals, "last", self.store, trials, seed, **more)
 
     def train(self, search, planned, accuracy=0.5, **others):
-        """The trial, as a worker would leave it."""
+        """Record a trial as a worker would, with these accuracies, and end it."""
         write(self.store, planned)
         answer(self.store, planned, {"PGD-20": accuracy, "Natural": 0.9} | others)
         search.ended(planned.key)
 
     def all_of(self, search, accuracy=lambda planned: 0.5):
-        drawn = []
+        sampled = []
         while (planned := search.next()) is not None:
-            drawn.append(planned)
+            sampled.append(planned)
             self.train(search, planned, accuracy(planned))
-        return drawn
+        return sampled
 
 
 @pytest.fixture
@@ -81,14 +91,14 @@ def better_with_beta(planned):
     return module.beta / 10 + module.top_k / 100 + (module.imgf.name == "softmax") / 1000
 
 
-# --- what is asked ------------------------------------------------------------------------------------------------------
+# --- sampling -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_cell_is_trained_once_and_then_the_search_is_over(run, sampler):
+def test_every_combination_is_trained_once_and_then_the_search_ends(run, sampler):
     search = run.begin(sampler=sampler)
-    drawn = run.all_of(search, better_with_beta)
-    assert len(drawn) == len({planned.key for planned in drawn}) == 32
+    sampled = run.all_of(search, better_with_beta)
+    assert len(sampled) == len({planned.key for planned in sampled}) == 32
     assert search.exhausted
     assert search.next() is None
     best, *_ = findings(search)
@@ -96,14 +106,14 @@ def test_every_cell_is_trained_once_and_then_the_search_is_over(run, sampler):
     assert len(findings(search)) == 32
 
 
-def test_so_many_are_looked_at_and_no_more(run):
+def test_as_many_configurations_are_tried_as_allowed(run):
     search = run.begin(trials=5)
     assert len(run.all_of(search)) == 5
     assert not search.exhausted
     assert len(run.all_of(run.begin(trials=8))) == 3
 
 
-def test_what_runs_is_not_drawn_again(run):
+def test_running_trials_are_not_run_again(run):
     search = run.begin()
     running = [search.next() for _ in range(32)]
     assert len({planned.key for planned in running}) == 32
@@ -113,7 +123,7 @@ def test_what_runs_is_not_drawn_again(run):
     assert {t.state for t in search.study.trials if "repeats" not in t.user_attrs} == {TrialState.COMPLETE}
 
 
-def test_a_trial_is_asked_for_its_goals_on_the_validation_images(run):
+def test_goals_are_evaluated_on_the_validation_images(run):
     planned = run.begin().next()
     assert {(e.attack.name, e.attack.split, e.checkpoint, e.label) for e in planned.evaluations} == {
         ("pgd", "validation", "last", "PGD-20")
@@ -122,7 +132,7 @@ def test_a_trial_is_asked_for_its_goals_on_the_validation_images(run):
     assert planned.config.seed == 0
 
 
-def test_a_cell_that_makes_no_sense_is_refused_and_not_trained(store):
+def test_invalid_parameters_are_refused_and_not_trained(store):
     space = replace(GRID, factors=(factor("k", "module.top_k", (1, 11)),))
     run = Run(store, space)
     search = run.begin()
@@ -133,17 +143,17 @@ def test_a_cell_that_makes_no_sense_is_refused_and_not_trained(store):
     assert "module.top_k = 11" in refused.user_attrs["reason"]
 
 
-# --- what is told -------------------------------------------------------------------------------------------------------
+# --- reporting to Optuna ------------------------------------------------------------------------------------------------
 
 
-def test_the_lowest_accuracy_over_the_attacks_aims_is_told_in_percent(run):
+def test_the_lowest_accuracy_over_beta_atk_is_reported_in_percent(run):
     search = run.begin()
     run.train(search, search.next(), 0.25)
-    (told,) = search.study.trials
-    assert (told.state, told.value) == (TrialState.COMPLETE, pytest.approx(25))
+    (reported,) = search.study.trials
+    assert (reported.state, reported.value) == (TrialState.COMPLETE, pytest.approx(25))
 
 
-def test_a_repetition_is_told_the_same_again_and_marked(run):
+def test_a_repetition_reports_the_same_result_and_is_marked(run):
     search = run.begin(sampler="random")
     run.all_of(search, better_with_beta)
     repeats = [t for t in search.study.trials if "repeats" in t.user_attrs]
@@ -153,43 +163,43 @@ def test_a_repetition_is_told_the_same_again_and_marked(run):
         assert (repeat.values, repeat.params) == (first.values, first.params)
 
 
-def test_what_the_record_knows_is_told_first_and_does_not_count(run):
+def test_results_of_the_record_are_reported_first_and_do_not_count(run):
     first = run.begin(trials=3)
-    drawn = run.all_of(first, better_with_beta)
-    # Another search of the same space, with a sampler of its own.
+    sampled = run.all_of(first, better_with_beta)
+    # Another search of the same space.
     storage = open_storage("sqlite://")
     study = open_study(storage, "other/search", ["PGD-20"], "tpe", "none", EPOCHS, 0)
-    other = Search(study, run.cells, run.goals, "last", run.store, trials=2)
-    told = {t.user_attrs["trial"]: t.value for t in study.trials}
-    assert told == {planned.key: pytest.approx(100 * better_with_beta(planned)) for planned in drawn}
+    other = Search(study, run.space, run.goals, "last", run.store, trials=2)
+    reported = {t.user_attrs["trial"]: t.value for t in study.trials}
+    assert reported == {planned.key: pytest.approx(100 * better_with_beta(planned)) for planned in sampled}
     assert all(t.user_attrs["known"] for t in study.trials)
-    assert other.looked_at == 0
-    assert {planned.key for planned in run.all_of(other)}.isdisjoint(told)
-    assert other.looked_at == 2
+    assert other.tried == 0
+    assert {planned.key for planned in run.all_of(other)}.isdisjoint(reported)
+    assert other.tried == 2
 
 
-def test_what_is_trained_is_only_evaluated_and_comes_first(run):
+def test_trained_trials_are_only_evaluated_and_come_first(run):
     trained = run.begin().next()
     write(run.store, trained)
     storage = open_storage("sqlite://")
     study = open_study(storage, "other/search", ["PGD-20"], "tpe", "none", EPOCHS, 0)
-    other = Search(study, run.cells, run.goals, "last", run.store, trials=1)
+    other = Search(study, run.space, run.goals, "last", run.store, trials=1)
     first = other.next()
     assert (first.key, first.trained, len(first.missing)) == (trained.key, True, 3)
     run.train(other, first)
-    assert (other.looked_at, other.next() is None) == (0, False)
+    assert (other.tried, other.next() is None) == (0, False)
 
 
-def test_what_failed_before_is_not_trained_again_unless_it_is_asked_for(run):
+def test_trials_that_failed_before_are_not_run_again(run):
     failed = run.begin().next()
     write(run.store, failed, Status.FAILED, DIVERGED, robust=[])
     again = run.begin()
     assert failed.key not in {planned.key for planned in run.all_of(again)}
-    (told,) = [t for t in again.study.trials if t.user_attrs.get("trial") == failed.key and t.state == TrialState.PRUNED]
-    assert told.user_attrs["reason"] == "diverged at epoch 1: the loss is nan"
+    (reported,) = [t for t in again.study.trials if t.user_attrs.get("trial") == failed.key and t.state == TrialState.PRUNED]
+    assert reported.user_attrs["reason"] == "diverged at epoch 1: the loss is nan"
 
 
-def test_failed_trials_are_taken_up_where_it_is_asked_for(run):
+def test_failed_trials_are_run_again_on_request(run):
     failed = run.begin().next()
     write(run.store, failed, Status.FAILED, NO_MEMORY, robust=[])
     assert failed.key in {planned.key for planned in run.all_of(run.begin(retry_failed=True))}
@@ -200,27 +210,27 @@ def test_failed_trials_are_taken_up_where_it_is_asked_for(run):
     [
         (DIVERGED, TrialState.PRUNED),
         (NO_MEMORY, TrialState.FAIL),
-        (End(Ending.ERROR, "diverged: a ValueError that says so"), TrialState.FAIL),  # no decision hangs on a message's words
+        (End(Ending.ERROR, "diverged: a ValueError that says so"), TrialState.FAIL),  # the message decides nothing
     ],
 )
-def test_what_diverged_did_badly_and_what_ran_out_of_memory_did_nothing(run, end, state):
+def test_divergence_counts_as_bad_and_running_out_of_memory_as_no_result(run, end, state):
     search = run.begin()
     planned = search.next()
     write(run.store, planned, Status.FAILED, end, robust=[0.5])
     search.ended(planned.key)
-    (told,) = search.study.trials
-    assert (told.state, told.user_attrs["reason"]) == (state, end.reason)
-    assert tried(search) == {planned.key: told.user_attrs["cell"]}
+    (reported,) = search.study.trials
+    assert (reported.state, reported.user_attrs["reason"]) == (state, end.reason)
+    assert sampled_labels(search) == {planned.key: reported.user_attrs["cell"]}
 
 
 @pytest.mark.parametrize("end", [DIVERGED, NO_MEMORY])
-def test_what_failed_comes_first_where_a_search_that_heard_of_it_takes_it_up_again(run, end):
+def test_failed_trials_come_first_when_the_same_search_retries_them(run, end):
     search = run.begin(trials=2)
     failed, fine = search.next(), search.next()
     write(run.store, failed, Status.FAILED, end, robust=[])
     search.ended(failed.key)
     run.train(search, fine)
-    assert run.begin(trials=2).looked_at == (2 if end is DIVERGED else 1)
+    assert run.begin(trials=2).tried == (2 if end is DIVERGED else 1)
     again = run.begin(trials=2, retry_failed=True)
     first = again.next()
     assert first.key == failed.key
@@ -229,7 +239,7 @@ def test_what_failed_comes_first_where_a_search_that_heard_of_it_takes_it_up_aga
     assert again.next() is None
 
 
-# --- early ends ---------------------------------------------------------------------------------------------------------
+# --- early stopping -----------------------------------------------------------------------------------------------------
 
 
 def report(search, planned, epoch, robust):
@@ -241,7 +251,7 @@ def early(why):
 
 
 @pytest.mark.parametrize("pruner", [name for name in PRUNERS if name != "none"])
-def test_what_does_badly_ends_early_and_is_told_as_pruned(run, pruner):
+def test_bad_trials_are_stopped_early_and_reported_as_pruned(run, pruner):
     search = run.begin(pruner=pruner)
     stopped = {}
     for i in range(16):
@@ -254,12 +264,12 @@ def test_what_does_badly_ends_early_and_is_told_as_pruned(run, pruner):
                 search.ended(planned.key)
                 break
         else:
-            # Worth less under the objective's attack than behind the last epoch: that is what counts.
+            # The objective's attack finds less than the selection after the last epoch: the objective is what counts.
             run.train(search, planned, robust - 0.05)
-    told = {t.user_attrs["trial"]: t for t in search.study.trials if "repeats" not in t.user_attrs}
-    assert len(told) == 16
+    reported = {t.user_attrs["trial"]: t for t in search.study.trials if "repeats" not in t.user_attrs}
+    assert len(reported) == 16
     assert stopped
-    for key, trial in told.items():
+    for key, trial in reported.items():
         if key in stopped:
             assert trial.state == TrialState.PRUNED
             assert trial.last_step == stopped[key] < EPOCHS
@@ -270,51 +280,51 @@ def test_what_does_badly_ends_early_and_is_told_as_pruned(run, pruner):
     assert {finding.trial for finding in findings(search)}.isdisjoint(stopped)
 
 
-def test_without_a_pruner_nothing_ends_early(run):
+def test_without_a_pruner_nothing_is_stopped_early(run):
     search = run.begin()
     for i in range(8):
         planned = search.next()
         assert not any(report(search, planned, epoch, 0.5 - i / 20) for epoch in range(1, EPOCHS))
 
 
-def test_what_was_stopped_goes_on_from_where_it_is_and_is_reported_from_its_first_epoch(run):
+def test_early_stopped_trials_resume_and_are_reported_from_their_first_epoch(run):
     search = run.begin()
     planned = search.next()
     write(run.store, planned, Status.EARLY_STOPPED, early("stopped early"), robust=[0.1, 0.2])
     study = open_study(open_storage("sqlite://"), "x/y", ["PGD-20"], "random", "none", EPOCHS, 0)
-    other = Search(study, run.cells, run.goals, "last", run.store, trials=100)
-    assert planned.key in {drawn.key for drawn in run.all_of(other)}
-    (told,) = [t for t in study.trials if t.user_attrs["trial"] == planned.key and "repeats" not in t.user_attrs]
-    assert told.intermediate_values == {1: pytest.approx(10), 2: pytest.approx(20)}
+    other = Search(study, run.space, run.goals, "last", run.store, trials=100)
+    assert planned.key in {sampled.key for sampled in run.all_of(other)}
+    (reported,) = [t for t in study.trials if t.user_attrs["trial"] == planned.key and "repeats" not in t.user_attrs]
+    assert reported.intermediate_values == {1: pytest.approx(10), 2: pytest.approx(20)}
 
 
-def test_plain_optuna_search_repeats_cells_goes_on_for_ever_and_tells_ends_that_came_early_as_results(run):
-    """What is done better here, shown on the same 32 cells."""
+def test_unlike_plain_optuna_search_it_ends_repeats_nothing_and_reports_no_early_stop_as_a_result(run):
+    """Ray Tune's OptunaSearch and this search on the same 32 combinations."""
     space = {f.name: CategoricalDistribution([level.label for level in f.levels]) for f in GRID.factors}
     plain = OptunaSearch(lambda trial: {n: trial.suggest_categorical(n, d.choices) for n, d in space.items()} and None,
                          metric="robust", mode="max", sampler=SAMPLERS["tpe"](0))  # fmt: skip
     seen = []
     for i in range(48):
-        cell = plain.suggest(str(i))
-        assert cell != Searcher.FINISHED
-        seen.append(tuple(sorted(cell.items())))
-        ended = {"robust": 0.1, "epoch": 1, "training_iteration": 1}  # as ASHA leaves it: Tune tells no reason
+        suggested = plain.suggest(str(i))
+        assert suggested != Searcher.FINISHED
+        seen.append(tuple(sorted(suggested.items())))
+        ended = {"robust": 0.1, "epoch": 1, "training_iteration": 1}  # as ASHA stops it: Tune passes no reason on
         plain.on_trial_complete(str(i), ended)
     assert len(set(seen)) < 48
     assert plain._ot_study is not None
     assert {t.state for t in plain._ot_study.trials} == {TrialState.COMPLETE}
 
     search = run.begin(sampler="tpe", pruner="asha")
-    drawn = []
+    sampled = []
     while (planned := search.next()) is not None:
-        drawn.append(planned.key)
-        accuracy = 0.5 if len(drawn) < 8 else 0.1
+        sampled.append(planned.key)
+        accuracy = 0.5 if len(sampled) < 8 else 0.1
         if why := report(search, planned, 1, accuracy):
             write(run.store, planned, Status.EARLY_STOPPED, early(why), robust=[accuracy])
             search.ended(planned.key)
         else:
             run.train(search, planned, accuracy)
-    assert len(set(drawn)) == len(drawn) == 32
+    assert len(set(sampled)) == len(sampled) == 32
     states = [t.state for t in search.study.trials if "repeats" not in t.user_attrs]
     assert set(states) == {TrialState.COMPLETE, TrialState.PRUNED}
     assert states.count(TrialState.PRUNED) > 16
@@ -324,7 +334,7 @@ def test_plain_optuna_search_repeats_cells_goes_on_for_ever_and_tells_ends_that_
 # --- kill and resume ----------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_search_goes_on_with_its_history_and_what_ran_comes_first(run):
+def test_a_killed_search_resumes_with_its_history_and_running_trials_come_first(run):
     killed = run.begin(trials=6, sampler="tpe")
     done = [killed.next() for _ in range(3)]
     for planned in done:
@@ -332,33 +342,33 @@ def test_a_killed_search_goes_on_with_its_history_and_what_ran_comes_first(run):
     running = killed.next()
     again = run.begin(trials=6, sampler="tpe")
     assert {f.trial for f in findings(again)} == {planned.key for planned in done}
-    assert again.looked_at == 3
+    assert again.tried == 3
     first = again.next()
     assert first.key == running.key
     run.train(again, first)
     rest = run.all_of(again)
     keys = [planned.key for planned in (*done, first, *rest)]
     assert len(keys) == len(set(keys)) == 6
-    assert tried(again).keys() == set(keys)
+    assert sampled_labels(again).keys() == set(keys)
 
 
-def test_a_search_under_the_name_of_another_is_refused(run):
+def test_another_search_of_the_same_name_is_refused(run):
     search = run.begin()
-    define(search.study, run.cells, run.goals, "last", {})
-    define(search.study, run.cells, run.goals, "last", {})
-    other = Cells(GRID, GRID.profiles["demo"], ["beta", "k"])
+    define(search.study, run.space, run.goals, "last", {})
+    define(search.study, run.space, run.goals, "last", {})
+    other = SearchSpace(GRID, GRID.profiles["demo"], ["beta", "k"])
     with pytest.raises(BadInput, match=r"^--name 'own/search': that search has factors .*, and not .*; choose another name$"):
         define(search.study, other, run.goals, "last", {})
     with pytest.raises(BadInput, match="that search has checkpoint last, and not best"):
-        define(search.study, run.cells, run.goals, "best", {})
+        define(search.study, run.space, run.goals, "best", {})
 
 
-def test_a_study_that_is_no_search_is_left_alone(run):
+def test_a_study_that_is_no_search_is_not_changed(run):
     storage = open_storage("sqlite://")
     study = optuna.create_study(storage=storage, study_name="own/search", direction="maximize")
     study.add_trial(optuna.create_trial(value=1.0))
     with pytest.raises(BadInput, match="Optuna has a study of that name that is no search"):
-        define(study, run.cells, run.goals, "last", {})
+        define(study, run.space, run.goals, "last", {})
 
 
 def test_a_search_with_other_objectives_is_refused(run):
@@ -367,7 +377,7 @@ def test_a_search_with_other_objectives_is_refused(run):
         Run(run.store, objectives=("pgd20", "natural")).begin()
 
 
-# --- what is found ------------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------------------------------
 
 
 def test_several_objectives_have_a_front(store):
@@ -375,24 +385,24 @@ def test_several_objectives_have_a_front(store):
     search = run.begin(sampler="nsga2")
     while (planned := search.next()) is not None:
         beta, k = planned.config.module.beta, planned.config.module.top_k
-        # More beta is more robust and less accurate; more k is both.
+        # A larger beta is more robust and less accurate; a larger k is better in both.
         run.train(search, planned, beta / 10 + k / 100, Natural=0.5 - beta / 10 + k / 100)
     best = front(search)
-    assert {f.drawn["k"] for f in best} == {"k = 4"}
-    assert len(best) == 8  # every beta and both masks, which make no difference
+    assert {f.parameters["k"] for f in best} == {"k = 4"}
+    assert len(best) == 8  # every beta, with both masks, which make no difference
     assert [f.trial for f in chosen(search)] == [f.trial for f in best] == [f.trial for f in findings(search)[:8]]
     assert importances(search).keys() == {"PGD-20", "Natural"}
 
 
-def test_what_breaks_a_constraint_is_not_chosen(store):
+def test_findings_that_break_a_constraint_are_not_chosen(store):
     run = Run(store, constraints=("natural >= 60",))
     search = run.begin(sampler="tpe")
     while (planned := search.next()) is not None:
         beta = planned.config.module.beta
         run.train(search, planned, beta / 10, Natural=0.8 - beta / 10)
     assert max(f.values["PGD-20"] for f in findings(search)) == pytest.approx(40)
-    assert {f.drawn["beta"] for f in chosen(search)} == {"beta = 2.0", "beta = 1.0", "beta = 0.5"}
-    assert chosen(search)[0].drawn["beta"] == "beta = 2.0"
+    assert {f.parameters["beta"] for f in chosen(search)} == {"beta = 2.0", "beta = 1.0", "beta = 0.5"}
+    assert chosen(search)[0].parameters["beta"] == "beta = 2.0"
     assert findings(search)[0].feasible
     # The natural accuracy is the second evaluation, and a hundredth higher by the hand that wrote it.
     assert chosen(search)[0].values["Natural"] == pytest.approx(60 + 100 * 0.03)
@@ -407,7 +417,7 @@ def test_the_factor_that_matters_is_the_most_important(run):
 
 
 def test_importance_is_for_being_among_the_best(run):
-    """The largest weight makes the best cells, whatever else; among the others one k makes the worst."""
+    """The largest beta always gives the best results; among the others one k gives the worst."""
     search = run.begin()
 
     def accuracy(planned):
@@ -419,29 +429,29 @@ def test_importance_is_for_being_among_the_best(run):
     assert max(shares, key=shares.get) == "beta"
 
 
-def test_of_few_values_nothing_is_said_of_importance(run):
+def test_few_results_have_no_importances(run):
     search = run.begin(trials=3)
     run.all_of(search)
     assert importances(search) == {}
 
 
-def test_the_best_are_a_study_of_their_own(run):
+def test_the_finalists_are_a_study(run):
     search = run.begin()
     run.all_of(search, better_with_beta)
     best = chosen(search)[:2]
     study = finalists(search, best)
     arms = study.arms(study.profiles["demo"])
     assert [arm.labels for arm in arms] == [(f.label,) for f in best]
-    assert [arm.settings for arm in arms] == [run.cells.settings(f.drawn) for f in best]
+    assert [arm.settings for arm in arms] == [run.space.settings(f.parameters) for f in best]
     assert [column.label for column in study.columns] == ["Natural", "PGD-20"]
 
 
-def test_the_storage_says_what_a_search_has_tried(run):
+def test_the_manifest_names_the_sampled_trials(run):
     search = run.begin(trials=2)
-    drawn = run.all_of(search)
-    said = manifest(search, "demo", None, {})
-    assert (said.study, said.arms) == ("own/search", ())
-    assert said.beside == {planned.key: run.cells.label(run.cells.locate(planned.config)) for planned in drawn}
+    sampled = run.all_of(search)
+    described = manifest(search, "demo", None, {})
+    assert (described.study, described.arms) == ("own/search", ())
+    assert described.beside == {planned.key: run.space.label(run.space.locate(planned.config)) for planned in sampled}
 
 
 # --- goals --------------------------------------------------------------------------------------------------------------
@@ -467,7 +477,7 @@ def test_goals_are_the_papers_columns_or_attacks():
         (["pgd20("], [], "--attack 'pgd20(': write a name"),
     ],
 )
-def test_goals_that_say_nothing_are_refused(objectives, constraints, message):
+def test_invalid_goals_are_refused(objectives, constraints, message):
     with pytest.raises(BadInput) as refused:
         goals(objectives, constraints)
     assert str(refused.value).startswith(message)

@@ -26,10 +26,11 @@ from analysis.schema import Ending
 from orchestrator.errors import Unavailable
 from orchestrator.execution.job import write_failure
 from orchestrator.execution.work import Work
+from orchestrator.record.columns import flatten
 from orchestrator.record.report import End
-from orchestrator.record.store import Store, flatten
+from orchestrator.record.store import Store
 from orchestrator.tracking import mlflow_view
-from orchestrator.tracking.mlflow_view import View, connect, default_uri
+from orchestrator.tracking.mlflow_view import MlflowView, connect, default_uri
 from orchestrator.tracking.tracker import Tracker
 from tests.support.tiny_study import finish, jobs, tiny_plan
 
@@ -184,7 +185,7 @@ def expected_metrics(store, key):
 
 
 def test_a_run_for_each_trial_with_all_that_the_record_has(client, reader, store):
-    assert View(client, store).sync(live=()) == 3
+    assert MlflowView(client, store).sync(live=()) == 3
     runs = find(reader, store)
     assert runs.keys() == {VANILLA, CAS, CIFS}
     assert {key: run.info.status for key, run in runs.items()} == {VANILLA: "FINISHED", CAS: "KILLED", CIFS: "FAILED"}
@@ -211,7 +212,7 @@ def test_a_run_for_each_trial_with_all_that_the_record_has(client, reader, store
 
 
 def test_every_epoch_is_a_step_and_every_evaluation_a_metric(client, reader, store):
-    View(client, store).sync(live=())
+    MlflowView(client, store).sync(live=())
     runs = find(reader, store)
     for key, run in runs.items():
         found = {name: [(step, value) for step, _, value in points] for name, points in history(reader, run).items()}
@@ -229,7 +230,7 @@ def test_the_minimum_is_over_the_weights_of_the_modules(sqlite, store):
     store.write_evaluations(
         CAS, "x", [evaluation(beta, accuracy) for beta, accuracy in (("0", 0.5), ("inf-1", 0.25), ("2", 0.75))]
     )
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     metrics = find(sqlite, store)[CAS].data.metrics
     assert {name: value for name, value in metrics.items() if "/" in name} == {
         "last/pgd-2/beta_atk 0": 0.5,
@@ -241,7 +242,7 @@ def test_the_minimum_is_over_the_weights_of_the_modules(sqlite, store):
 
 def test_attacks_that_differ_in_eps_alone_are_told_apart(sqlite, store):
     store.write_evaluations(CAS, "x", [evaluation("0", 0.5, eps=0.1), evaluation("0", 0.25, eps=0.2)])
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     metrics = find(sqlite, store)[CAS].data.metrics
     names = [name for name in metrics if name.endswith("beta_atk 0")]
     assert sorted(metrics[name] for name in names) == [0.25, 0.5]
@@ -250,7 +251,7 @@ def test_attacks_that_differ_in_eps_alone_are_told_apart(sqlite, store):
 
 def test_an_attack_on_validation_images_is_said_to_be_one(sqlite, store):
     store.write_evaluations(CAS, "x", [evaluation("0", 0.5), evaluation("0", 0.25, split="validation")])
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     metrics = find(sqlite, store)[CAS].data.metrics
     assert (metrics["last/pgd-2/beta_atk 0"], metrics["last/pgd-2-validation/beta_atk 0"]) == (0.5, 0.25)
 
@@ -268,7 +269,7 @@ def test_every_array_of_a_measure_is_a_metric(sqlite, store):
         {**row, **one, "array": "nothing", "values": np.array([np.nan])},
     ]
     store.write_measures(CAS, "x", rows)
-    view = View(sqlite, store)
+    view = MlflowView(sqlite, store)
     view.sync(live=())
     metrics = {n: v for n, v in find(sqlite, store)[CAS].data.metrics.items() if "dimensions" in n}
     assert metrics.pop("last/dimensions/explained") == 3
@@ -281,7 +282,7 @@ def test_a_source_of_attacks_is_a_run_too(sqlite, store):
     (manifest,) = store.manifests()
     arms = tuple(replace(arm, trials={s: k for s, k in arm.trials.items() if k != CIFS}) for arm in manifest.arms)
     store.write_manifest(replace(manifest, arms=arms, beside={CIFS: "source of attacks"}))
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     tags = find(sqlite, store)[CIFS].data.tags
     assert tags[f"advsweep.arm.{paper(store)}/table"] == "source of attacks"
 
@@ -297,7 +298,7 @@ def evaluation(beta, accuracy, checkpoint="last", **fields):
 def test_a_trial_of_several_studies_is_one_run(sqlite, store):
     (manifest,) = store.manifests()
     store.write_manifest(replace(manifest, study=manifest.study.replace("table", "another")))
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     tags = find(sqlite, store)[VANILLA].data.tags
     assert tags["advsweep.studies"] == f"{paper(store)}/another, {paper(store)}/table"
     assert {tags[f"advsweep.arm.{paper(store)}/{slug}"] for slug in ("another", "table")} == {"Vanilla"}
@@ -305,7 +306,7 @@ def test_a_trial_of_several_studies_is_one_run(sqlite, store):
 
 def test_nothing_recorded_is_nothing_shown(sqlite, store, tmp_path):
     empty = publish(Store(str(tmp_path / "empty")), paper(store))
-    assert View(sqlite, empty).sync(live=()) == 0
+    assert MlflowView(sqlite, empty).sync(live=()) == 0
     assert find(sqlite, empty) == {}
 
 
@@ -313,26 +314,26 @@ def test_nothing_recorded_is_nothing_shown(sqlite, store, tmp_path):
 
 
 def test_a_second_time_nothing_is_written_and_nothing_doubled(client, reader, store):
-    view = View(client, store)
+    view = MlflowView(client, store)
     assert view.sync(live=()) == 3
     before = shown(reader, store)
     assert view.sync(live=()) == 0
-    assert View(client, store).sync(live=()) == 0
+    assert MlflowView(client, store).sync(live=()) == 0
     assert view.sync(live=(), only=[VANILLA, CAS, "unknown"]) == 0
     assert shown(reader, store) == before
 
 
 def test_written_again_nothing_is_doubled(sqlite, store):
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     before = shown(sqlite, store)
     for run in find(sqlite, store).values():
-        sqlite.delete_tag(run.info.run_id, mlflow_view.SYNCED)
-    assert View(sqlite, store).sync(live=()) == 3
+        sqlite.delete_tag(run.info.run_id, mlflow_view.SYNCED_TAG)
+    assert MlflowView(sqlite, store).sync(live=()) == 3
     assert shown(sqlite, store) == before
 
 
 def test_a_run_follows_its_trial(client, reader, store):
-    view = View(client, store)
+    view = MlflowView(client, store)
     assert view.sync(live={CAS}) == 3
     run = find(reader, store)[CAS]
     assert (run.info.status, len(history(reader, run)["lr"])) == ("RUNNING", 1)
@@ -353,7 +354,7 @@ def test_a_run_follows_its_trial(client, reader, store):
 
 
 def test_only_the_trials_that_are_asked_for_are_written(sqlite, store):
-    assert View(sqlite, store).sync(live=(), only=[CAS]) == 1
+    assert MlflowView(sqlite, store).sync(live=(), only=[CAS]) == 1
     assert find(sqlite, store).keys() == {CAS}
 
 
@@ -368,28 +369,28 @@ def test_only_the_trials_that_are_asked_for_are_written(sqlite, store):
 @pytest.mark.parametrize("before", [(), None, {VANILLA, CAS, CIFS}])
 def test_a_status_is_the_records_unless_the_trial_runs(sqlite, store, before, live, statuses):
     """``before``: what a driver that was killed since had running."""
-    View(sqlite, store).sync(live=before)
-    View(sqlite, store).sync(live=live)
+    MlflowView(sqlite, store).sync(live=before)
+    MlflowView(sqlite, store).sync(live=live)
     assert {key: run.info.status for key, run in find(sqlite, store).items()} == statuses
 
 
 def test_a_run_that_no_study_has_any_more_does_not_stay_running(sqlite, store):
     """Asked for with fewer seeds after a crash, a study's manifest names fewer trials."""
-    View(sqlite, store).sync(live={CAS})
+    MlflowView(sqlite, store).sync(live={CAS})
     (manifest,) = store.manifests()
     store.write_manifest(replace(manifest, arms=manifest.arms[:1]))
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     assert find(sqlite, store)[CAS].info.status == "KILLED"
-    assert View(sqlite, store).sync(live=()) == 0
+    assert MlflowView(sqlite, store).sync(live=()) == 0
 
 
 def test_runs_of_others_are_left_alone(sqlite, store):
-    experiment = View(sqlite, store).experiment(paper(store))
+    experiment = MlflowView(sqlite, store).experiment(paper(store))
     theirs = [
         sqlite.create_run(experiment, run_name="by hand"),
         sqlite.create_run(experiment, tags={"advsweep.trial": "of another storage"}),
     ]
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     assert [sqlite.get_run(run.info.run_id).info.status for run in theirs] == ["RUNNING", "RUNNING"]
 
 
@@ -445,27 +446,27 @@ def alone(template, database, tmp_path):
 def test_a_sync_that_was_cut_anywhere_is_completed_by_the_next(alone, heard, same):
     client, store = alone("undisturbed")
     undisturbed = Breaking(client, 0, heard)
-    View(undisturbed, store).sync(live=())
+    MlflowView(undisturbed, store).sync(live=())
     assert {"create_run", "create_experiment", "log_batch", "log_dict", "set_terminated", "set_tag"} <= set(undisturbed.calls)
     expected = shown(client, store)
     for at, call in enumerate(undisturbed.calls, 1):
         client, store = alone(f"cut at {at}")
-        view = View(Breaking(client, at, heard), store)
+        view = MlflowView(Breaking(client, at, heard), store)
         with pytest.raises(Cut):
             view.sync(live=())
         # A sweep's tracker goes on with the trials that changed; another process has a view of its own.
         if same:
             view.sync(live=(), only=[VANILLA])
         else:
-            View(client, store).sync(live=())
+            MlflowView(client, store).sync(live=())
         assert shown(client, store) == expected, f"cut at call {at}, {call}"
-        assert View(client, store).sync(live=()) == 0
+        assert MlflowView(client, store).sync(live=()) == 0
 
 
 def test_a_run_whose_making_was_not_answered_is_found_by_the_next_turn(alone, template):
     client, store = alone("a sweep")
     breaking = Breaking(client, 0, heard=True)
-    view = View(breaking, store)
+    view = MlflowView(breaking, store)
     view.sync(live=())
     shutil.copytree(f"{template.root}/trials/{CAS}", f"{store.root}/trials/{CAS}")
     breaking.at = len(breaking.calls) + 1
@@ -478,12 +479,12 @@ def test_a_run_whose_making_was_not_answered_is_found_by_the_next_turn(alone, te
 
 def test_a_run_that_was_made_twice_is_one_after_the_next_sync(sqlite, store):
     """A request that times out is sent again, and the server may have heard it the first time."""
-    view = View(sqlite, store)
+    view = MlflowView(sqlite, store)
     view.sync(live=())
     before = shown(sqlite, store)
     for key in (VANILLA, CAS):
         sqlite.create_run(view.experiment(paper(store)), tags={"advsweep.trial": key})
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     assert shown(sqlite, store) == before
 
 
@@ -501,12 +502,12 @@ def test_a_studys_table_is_on_one_run(client, reader, store):
     def made(text):
         return lambda manifest: {"table.md": text, "table.csv": manifest.study}
 
-    view = View(client, store)
+    view = MlflowView(client, store)
     study = f"{paper(store)}/table"
     assert view.sync_tables(made("one µ")) == 1
     assert tables(client, store) == [(f"{study} (demo)", "FINISHED", {"table.md": "one µ", "table.csv": study})]
-    assert view.sync_tables(made("one µ")) == View(client, store).sync_tables(made("one µ")) == 0
-    assert View(client, store).sync_tables(made("two")) == 1
+    assert view.sync_tables(made("one µ")) == MlflowView(client, store).sync_tables(made("one µ")) == 0
+    assert MlflowView(client, store).sync_tables(made("two")) == 1
     assert tables(client, store) == [(f"{study} (demo)", "FINISHED", {"table.md": "two", "table.csv": study})]
     view.sync(live=())
     assert find(reader, store).keys() == {VANILLA, CAS, CIFS}
@@ -514,7 +515,7 @@ def test_a_studys_table_is_on_one_run(client, reader, store):
 
 def test_every_variant_of_a_study_has_a_table_of_its_own(sqlite, store):
     publish(store, paper(store), training__lr=0.5)
-    assert View(sqlite, store).sync_tables(lambda manifest: {"table.md": manifest.variant}) == 2
+    assert MlflowView(sqlite, store).sync_tables(lambda manifest: {"table.md": manifest.variant}) == 2
     found = {study: files["table.md"] for study, _, files in tables(sqlite, store)}
     study = f"{paper(store)}/table"
     assert found == {f"{study} (demo)": "demo", f"{study} (demo@training.lr=0.5)": "demo@training.lr=0.5"}
@@ -524,14 +525,14 @@ def test_a_table_that_was_cut_anywhere_is_completed_by_the_next(alone):
     files = {"a.md": "a", "b.md": "b"}
     client, store = alone("undisturbed")
     undisturbed = Breaking(client, 0, heard=True)
-    View(undisturbed, store).sync_tables(lambda _: files)
+    MlflowView(undisturbed, store).sync_tables(lambda _: files)
     assert undisturbed.calls.count("log_text") == 2
     expected = tables(client, store)
     for at, call in enumerate(undisturbed.calls, 1):
         client, store = alone(f"cut at {at}")
         with pytest.raises(Cut):
-            View(Breaking(client, at, heard=True), store).sync_tables(lambda _: files)
-        View(client, store).sync_tables(lambda _: files)
+            MlflowView(Breaking(client, at, heard=True), store).sync_tables(lambda _: files)
+        MlflowView(client, store).sync_tables(lambda _: files)
         assert tables(client, store) == expected == [("paper/table (demo)", "FINISHED", files)], f"cut at call {at}, {call}"
 
 
@@ -565,7 +566,7 @@ def stopped(process):
 
 
 def test_mlflow_follows_a_sweep(client, reader, store, capfd):
-    tracker = tracked(View(client, store), no_tables, interval=0.02)
+    tracker = tracked(MlflowView(client, store), no_tables, interval=0.02)
     tracker.start()
     tracker.changed(CAS, live=True)
     wait(lambda: CAS in find(reader, store) and find(reader, store)[CAS].info.status == "RUNNING")
@@ -581,11 +582,11 @@ def test_mlflow_follows_a_sweep(client, reader, store, capfd):
         CIFS: "FAILED",
     }
     assert len(tables(client, store)) == 1
-    assert View(client, store).sync(live=()) == 0
+    assert MlflowView(client, store).sync(live=()) == 0
 
 
 def test_what_is_still_live_when_a_sweep_ends_is_killed(sqlite, store):
-    tracker = tracked(View(sqlite, store), no_tables, interval=60)
+    tracker = tracked(MlflowView(sqlite, store), no_tables, interval=60)
     tracker.start()
     tracker.changed(CAS, live=True)
     assert tracker.stop()
@@ -595,7 +596,7 @@ def test_what_is_still_live_when_a_sweep_ends_is_killed(sqlite, store):
 @pytest.mark.parametrize("heard", [False, True], ids=["unheard", "unanswered"])
 @pytest.mark.parametrize("at", [1, 3, 6, 9])
 def test_a_turn_that_fails_is_made_good_by_the_next(sqlite, store, at, heard):
-    tracker = tracked(View(Breaking(sqlite, at, heard), store), no_tables, interval=0.02)
+    tracker = tracked(MlflowView(Breaking(sqlite, at, heard), store), no_tables, interval=0.02)
     tracker.start()
     wait(lambda: tracker.error == "Cut")
     tracker.changed(VANILLA, live=False)
@@ -607,7 +608,7 @@ def test_a_turn_that_fails_is_made_good_by_the_next(sqlite, store, at, heard):
 
 def test_a_change_that_was_not_written_is_written_at_the_next_turn(sqlite, store):
     breaking = Breaking(sqlite, 0, heard=False)
-    tracker = tracked(View(breaking, store), no_tables, interval=0.02)
+    tracker = tracked(MlflowView(breaking, store), no_tables, interval=0.02)
     tracker.start()
     wait(lambda: len(find(sqlite, store)) == 3 and all("advsweep.synced" in r.data.tags for r in find(sqlite, store).values()))
     breaking.at = len(breaking.calls) + 1
@@ -621,7 +622,7 @@ def test_tables_that_cannot_be_made_harm_no_run(sqlite, store):
     def failing(manifest):
         raise KeyError("column\nof several lines")
 
-    tracker = tracked(View(sqlite, store), failing)
+    tracker = tracked(MlflowView(sqlite, store), failing)
     tracker.start()
     assert not tracker.stop()
     assert tracker.error
@@ -632,7 +633,7 @@ def test_tables_that_cannot_be_made_harm_no_run(sqlite, store):
 def test_a_server_that_is_gone_delays_nothing_and_loses_nothing(store, sqlite, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     began = time.monotonic()
-    tracker = tracked(View(MlflowClient("http://127.0.0.1:9"), store), no_tables, interval=0.02)
+    tracker = tracked(MlflowView(MlflowClient("http://127.0.0.1:9"), store), no_tables, interval=0.02)
     tracker.start()
     for _ in range(100):
         tracker.changed(CAS, live=True)
@@ -641,12 +642,12 @@ def test_a_server_that_is_gone_delays_nothing_and_loses_nothing(store, sqlite, m
     assert time.monotonic() - began < 30
     assert "127.0.0.1" in tracker.error
     assert "\n" not in tracker.error
-    assert View(sqlite, store).sync(live=()) == 3
+    assert MlflowView(sqlite, store).sync(live=()) == 3
 
 
 def test_a_server_that_hangs_is_not_waited_for(store, server):
     process, uri, _ = server
-    tracker = tracked(View(connect(uri), store), no_tables, interval=0.02)
+    tracker = tracked(MlflowView(connect(uri), store), no_tables, interval=0.02)
     with stopped(process):
         began = time.monotonic()
         tracker.start()
@@ -654,7 +655,7 @@ def test_a_server_that_hangs_is_not_waited_for(store, server):
         assert not tracker.stop(timeout=0.5)
         assert time.monotonic() - began < 15
         assert tracker.error == "MLflow did not answer within 0.5 s"
-    view = View(connect(uri), store)
+    view = MlflowView(connect(uri), store)
     view.sync(live=())  # waits for the turn that now comes to its end
     assert {key: run.info.status for key, run in find(connect(uri), store).items()} == {
         VANILLA: "FINISHED",
@@ -668,7 +669,7 @@ def test_a_server_that_comes_back_during_a_sweep_is_caught_up(store, server, mon
     process, uri, _ = server
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    tracker = tracked(View(connect(uri), store), no_tables, interval=0.02)
+    tracker = tracked(MlflowView(connect(uri), store), no_tables, interval=0.02)
     with stopped(process):
         tracker.start()
         tracker.changed(CAS, live=True)
@@ -681,7 +682,7 @@ def test_a_server_that_comes_back_during_a_sweep_is_caught_up(store, server, mon
 
 def test_two_processes_take_turns(sqlite, store):
     """``advsweep sync`` beside a sweep: one waits for the other, and no trial gets two runs."""
-    views = [View(connect(sqlite.tracking_uri), store) for _ in range(4)]
+    views = [MlflowView(connect(sqlite.tracking_uri), store) for _ in range(4)]
     threads = [threading.Thread(target=view.sync, kwargs={"live": ()}) for view in views]
     for thread in threads:
         thread.start()
@@ -716,7 +717,7 @@ def test_a_tracking_uri_that_cannot_be_reached_is_one_line(uri, monkeypatch):
 
 
 def test_files_of_a_local_storage_lie_in_the_storage(sqlite, store):
-    View(sqlite, store).sync(live=())
+    MlflowView(sqlite, store).sync(live=())
     assert os.path.isdir(f"{store.root}/mlflow-artifacts/{paper(store)}")
     assert store.trials() == sorted([VANILLA, CAS, CIFS])
     assert len(store.manifests()) == 1
