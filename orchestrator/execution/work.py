@@ -16,9 +16,9 @@ from orchestrator.planning.settings import explain
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
 from orchestrator.record.store import Row, Store
-from trainables.attacks import Sources
+from trainables.attacks import SourceNetworks
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, begins, measure_key
+from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, is_prefix, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
@@ -142,7 +142,7 @@ class Work:
         seconds = time.monotonic() - began
         self.seconds += seconds
         if found.broken is not None and not complete:
-            served += [e for e in there if not e.complete and begins(e.attack, attack)]
+            served += [e for e in there if not e.complete and is_prefix(e.attack, attack)]
         for evaluation in served:
             steps = evaluation.attack.gradient_steps
             part = found if evaluation.attack == attack or steps is None else found.after(steps)
@@ -184,7 +184,7 @@ class Work:
     def _longest(self, there: Sequence[Evaluation]) -> Attack:
         """The next attack: the first one, or what it is but the beginning of."""
         first = there[0]
-        longer = [] if first.complete else [e.attack for e in there if not e.complete and begins(first.attack, e.attack)]
+        longer = [] if first.complete else [e.attack for e in there if not e.complete and is_prefix(first.attack, e.attack)]
         return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
 
     def _evaluation_rows(
@@ -218,7 +218,7 @@ class Work:
                 "finished": _milliseconds(),
             }
 
-    def _sources(self, attack: Attack) -> Sources:
+    def _sources(self, attack: Attack) -> SourceNetworks:
         """The networks that an attack is transferred from."""
         if not isinstance(attack, Transfer):
             return {}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from orchestrator.errors import BadInput
 from trainables.config.entrance.parsing import reopen
 from trainables.config.terms import registry
-from trainables.config.terms.fingerprint import neighbours
+from trainables.config.terms.fingerprint import local_imports
 
 #: The entry point group of modules that register plugins.
 GROUP = "advsweep.plugins"
@@ -68,7 +68,7 @@ def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
         restore()
         reopen()
         raise
-    beside = neighbours(module)
+    beside = local_imports(module)
     if {plugin.origin.module for plugin in registry.plugins() if plugin.origin} & {name, *(other.__name__ for other in beside)}:
         # As they are now: they may be edited before a worker asks for them.
         _FILES[name] = File(name, file.name, {**_texts(file.resolve().parent, beside), file.name: text})

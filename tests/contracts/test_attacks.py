@@ -13,7 +13,7 @@ import torch
 from tests.support.contract_cases import EVERY_MODULE, batch, draws, module_spec, network, seeded, spec, specs
 from tests.support.pairwise import pairwise_product
 from trainables import config
-from trainables.attacks import Source, run_attack
+from trainables.attacks import SourceNetwork, run_attack
 from trainables.attacks.building_blocks.ball import length
 from trainables.attacks.building_blocks.surrogate import Surrogate, errs
 from trainables.attacks.building_blocks.surrogate import draws as says_it_draws
@@ -75,7 +75,7 @@ def attack(name, module, n=8, seed=0, dtype=torch.float32, **settings):
     x, y = known(module, n)
     generator = torch.Generator().manual_seed(seed)
     model = seeded(model, seed).to(dtype)
-    sources = {("0" * 16, "last"): Source(model, module_spec(module))}
+    sources = {("0" * 16, "last"): SourceNetwork(model, module_spec(module))}
     try:
         return x, y, run_attack(attacker(name, **settings), model, x.to(dtype), y, weights, generator, sources)
     finally:
@@ -172,7 +172,7 @@ def test_nothing_else_is_changed(name, module, fails):
 
     tensors, others = state()
     settings = {"restarts": 2} if "restarts" in specs(config.Attack)[name].model_fields else {}
-    sources = {("0" * 16, "last"): Source(model, module_spec(module))}
+    sources = {("0" * 16, "last"): SourceNetwork(model, module_spec(module))}
     run = functools.partial(run_attack, attacker(name, **settings), model, x, y, weights, torch.Generator(), sources)
     if fails and name not in ("natural", "noise"):
         with patch.object(model.fc, "forward", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
@@ -200,7 +200,7 @@ def test_an_example_does_not_depend_on_its_batch(name, module):
     if draws(model) or name in DRAWING:
         pytest.skip("the numbers that are drawn for an example depend on how many come before it")
     x, y, (x_adv, *_) = attack(name, module, 8, dtype=torch.float64, **settings)
-    sources = {("0" * 16, "last"): Source(model, module_spec(module))}
+    sources = {("0" * 16, "last"): SourceNetwork(model, module_spec(module))}
     model.double()
     alone = [
         run_attack(attacker(name, **settings), model, x[i : i + 1].double(), y[i : i + 1], weights, torch.Generator(), sources)

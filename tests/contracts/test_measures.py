@@ -89,7 +89,7 @@ def test_nothing_else_is_changed(name, module, fails):
         numbers = [*model.state_dict().values(), *(p.grad for p in model.parameters() if p.grad is not None)]
         flags = [m.training for m in model.modules()], [(p.requires_grad, p.grad is None) for p in model.parameters()]
         chance = own.get_state(), torch.get_rng_state(), torch.from_numpy(np.random.get_state()[1].astype(np.int64))
-        there = model._chance is own, model._watch, random.getstate(), torch.is_grad_enabled()
+        there = model._generator is own, model._watch, random.getstate(), torch.is_grad_enabled()
         return [t.clone() for t in (*numbers, *chance, ours.examples.images)], (flags, there)
 
     tensors, others = state()
@@ -219,7 +219,7 @@ def test_what_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"label = 10: must be less than 10"):
         ours.measure(config.Activations(label=10), ours.weights())
     aimed = config.FGSM(eps=0.1, beta_atk="inf-1")
-    with pytest.raises(ValueError, match=r"beta_atk aims at a module that is not there"):
+    with pytest.raises(ValueError, match=r"beta_atk aims at a module that the network does not have"):
         ours.measure(config.Sensitivity(attack=aimed), ours.weights())
 
 

@@ -25,7 +25,7 @@ def build(name, chance=None, spec=None):
     """The module in evaluation mode: batch statistics tie examples together, and need more than one."""
     with torch.random.fork_rng(devices=()):
         module = MODULE.load(name)(spec or module_spec(name), 0, channels=6, classes=7).eval()
-    module.chance = chance
+    module.generator = chance
     return module
 
 
@@ -69,7 +69,7 @@ def test_an_example_does_not_depend_on_its_batch(name, chance):
     z = torch.randn(5, 6, 3, 3, generator=chance, dtype=torch.float64)
 
     def first(z, y):
-        module.chance = torch.Generator().manual_seed(0)
+        module.generator = torch.Generator().manual_seed(0)
         return [out[:1] for out in module(z, y)[:2] if out is not None]
 
     for i in range(5):

@@ -283,16 +283,16 @@ def runs(storage: Path) -> list[tuple[str, str]]:
     return sorted((run.data.tags["advsweep.trial"], run.info.status) for run in found)
 
 
-def told_study(storage: Path, place: str | None = None) -> optuna.Study:
+def optuna_study(storage: Path, place: str | None = None) -> optuna.Study:
     """The study as Optuna has it. ``place``: where, if not in the storage's journal."""
     opened = open_storage(place or f"{storage}/optuna.journal")
     (name,) = (name for name in optuna.get_all_study_names(opened) if name.startswith(f"{STUDY} ("))
     return optuna.load_study(study_name=name, storage=opened)
 
 
-def told(storage: Path, place: str | None = None) -> dict[str, FrozenTrial]:
+def optuna_trials(storage: Path, place: str | None = None) -> dict[str, FrozenTrial]:
     """Every trial of the study that Optuna has, by its key."""
-    trials = told_study(storage, place).trials
+    trials = optuna_study(storage, place).trials
     found = {trial.user_attrs["trial"]: trial for trial in trials}
-    assert len(found) == len(trials), "a trial was told twice"
+    assert len(found) == len(trials), "a trial was reported twice"
     return found

@@ -90,7 +90,7 @@ def configuration(name: str) -> TrialConfig:
     return config
 
 
-class Trained(NamedTuple):
+class TrainedDefense(NamedTuple):
     """A defense after its last epoch: percent right without an attack, and under attacks at the final prediction alone."""
 
     config: TrialConfig
@@ -98,10 +98,10 @@ class Trained(NamedTuple):
     accuracy: dict[str, float]
 
 
-def trained(name: str) -> Trained:
+def trained(name: str) -> TrainedDefense:
     """A defense, which is trained and attacked once in a run of the tests."""
     file = once(f"defense-{name}", lambda folder: _train(name, folder / "trained.pt")) / "trained.pt"
-    return Trained(configuration(name), *torch.load(file, weights_only=True))
+    return TrainedDefense(configuration(name), *torch.load(file, weights_only=True))
 
 
 def _train(name: str, file: Path) -> None:
@@ -116,7 +116,7 @@ def _train(name: str, file: Path) -> None:
     torch.save((last, {label: 100 * training.evaluate(attack, last).accuracy for label, attack in attacks.items()}), file)
 
 
-def _network(of: Trained, *, bare: bool = False) -> Network:
+def _network(of: TrainedDefense, *, bare: bool = False) -> Network:
     """The trained network; ``bare``: without its modules, which must have no weights."""
     module = NoModule() if bare else of.config.module
     network = build_model(of.config.model, module, of.config.data.info, seed=0)
@@ -125,7 +125,7 @@ def _network(of: Trained, *, bare: bool = False) -> Network:
     return network.eval()
 
 
-def strong(victim: Trained, source: Trained) -> dict[str, float]:
+def strong(victim: TrainedDefense, source: TrainedDefense) -> dict[str, float]:
     """Percent right under each of several attacks, and under the ``worst`` for each example.
 
     PGD-100 and C&W-100 at the final prediction and at the modules, alone and together; for modules without weights the same

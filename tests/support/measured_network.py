@@ -20,9 +20,9 @@ DIGITS = config.DATASETS["digits"]
 
 def examples(n: int = 40, seed: int = 0) -> Examples:
     """Random images and labels, of which each class has as many."""
-    chance = torch.Generator().manual_seed(seed)
-    images = torch.randint(256, (n, 1, 8, 8), generator=chance, dtype=torch.uint8)
-    return Examples(images, (torch.arange(n) % 10)[torch.randperm(n, generator=chance)])
+    draws = torch.Generator().manual_seed(seed)
+    images = torch.randint(256, (n, 1, 8, 8), generator=draws, dtype=torch.uint8)
+    return Examples(images, (torch.arange(n) % 10)[torch.randperm(n, generator=draws)])
 
 
 def subject(module: config.Module | None = None, model: config.Model = RESNET, n: int = 40, **settings: Any) -> Subject:

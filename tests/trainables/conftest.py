@@ -14,7 +14,7 @@ def _global_generator_untouched():
 
 
 @pytest.fixture
-def chance() -> torch.Generator:
+def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 

@@ -1,4 +1,4 @@
-"""Which examples a trial learns from."""
+"""Data sets, and which of their examples a trial uses."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from trainables.config.terms.spec import Spec
 
 
 class DatasetInfo(NamedTuple):
-    """Shape of a data set: ``classes``, ``channels``, side in pixels, and numbers of training and test examples."""
+    """Shape of a data set: ``classes``, ``channels``, side in pixels (``size``), numbers of ``train`` and ``test`` examples."""
 
     classes: int
     channels: int
@@ -36,13 +36,12 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(DATA.infos)
 
 
 class Data(Spec):
-    """Which examples, and how training images are augmented.
+    """The data set of a trial, and how its training images are augmented.
 
-    ``dataset``: of ``tiny-imagenet`` the labelled validation set is the test set; its own test set has no labels.
-
+    ``dataset``: name; for ``tiny-imagenet`` the labelled validation set serves as test set, since its test set has no labels.
     ``validation``: share of each class of the training set that is held out to choose the best checkpoint.
     ``crop``: zero padding in pixels before a random crop; ``flip``: random horizontal flips.
-    ``examples``: use at most so many training and so many test examples (drawn once, the same for every seed).
+    ``examples``: the largest number of training examples, and of test examples, to use; the same subset for every seed.
     """
 
     dataset: Annotated[str, NameOf(DATA)] = "cifar10"

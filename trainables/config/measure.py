@@ -1,4 +1,4 @@
-"""What is looked at in a trained network beside its accuracy. Each is a part of a measurement's key, as attacks are."""
+"""Specifications of representation measures, which are computed on a checkpoint and belong to a measurement's key."""
 
 from typing import Annotated, Literal
 
@@ -14,10 +14,10 @@ _Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class MeasureSpec(Named):
-    """What every measure is. Its fields ``attack`` and ``reference``, where it has them, are attacks on the whole test set."""
+    """Base of all measures; fields named ``attack`` and ``reference`` are attacks on the whole test set."""
 
     def passes(self, classes: int) -> float:
-        """Passes of one image among so many ``classes``: those of its attack, and those of looking before and after."""
+        """Return the passes for one image: those of the attack, and a forward pass before and after it."""
         attack = getattr(self, "attack", None)
         return 2 * FORWARD + (attack.passes(classes) if isinstance(attack, AttackSpec) else 0)
 
@@ -26,9 +26,9 @@ class MeasureSpec(Named):
 class Activations(MeasureSpec):
     """How strongly and how often channels are active (CAS, Figures 1, 2, 4-7 and 10; CIFS, Figures 1 and 3).
 
-    ``position``: one place of the network, by its own or a paper's name; ``P1`` is the last one. ``masked``: as the module
-    that is inserted there leaves the features; before it otherwise, as both papers' figures are. ``label``: of examples of
-    this class alone; of all by default. ``threshold``: a channel is active above this share of the example's largest one.
+    ``position``: a position of the network, by its name or a paper's; ``P1`` is the last. ``masked``: whether features are
+    taken after the module inserted there; by default before it, as in both papers' figures. ``label``: a class, to use its
+    examples alone. ``threshold``: a channel is active above this share of the example's largest activation.
     """
 
     implementation = "trainables.measures.activations:activations"
@@ -43,7 +43,7 @@ class Activations(MeasureSpec):
 
 @MEASURE.built_in
 class Sensitivity(MeasureSpec):
-    """How far an attack moves the features, relative to their norm (AFD, Figure 4, left)."""
+    """Distance by which an attack moves the features, relative to their norm (AFD, Figure 4, left)."""
 
     implementation = "trainables.measures.sensitivity:sensitivity"
 
@@ -53,9 +53,9 @@ class Sensitivity(MeasureSpec):
 
 @MEASURE.built_in
 class ClassGradients(MeasureSpec):
-    """How much each class's likelihood depends on the image, by the image's own class (AFD, Figure 4, right).
+    """Norm of the gradient of each class's likelihood with respect to the image, by true class (AFD, Figure 4, right).
 
-    ``likelihood``: what is derived. The paper calls it the class likelihood, without saying which of the three it is.
+    ``likelihood``: what is differentiated. The paper says "class likelihood", which may mean any of the three.
     """
 
     implementation = "trainables.measures.class_gradients:class_gradients"
@@ -69,7 +69,7 @@ class ClassGradients(MeasureSpec):
 
 @MEASURE.built_in
 class Dimensions(MeasureSpec):
-    """How many features are in use, and how many principal components explain ``variance`` of theirs (AFD, Table A5)."""
+    """Number of features in use, and of principal components that explain the share ``variance`` of theirs (AFD, Table A5)."""
 
     implementation = "trainables.measures.dimensions:dimensions"
 
@@ -80,9 +80,10 @@ class Dimensions(MeasureSpec):
 
 @MEASURE.built_in
 class Perturbations(MeasureSpec):
-    """How unlike an ``attack`` is to a ``reference`` attack: PGD in InfoFeature's Table 2 and in AFD's Table A7.
+    """Distances and angles between the perturbations of an ``attack`` and of a ``reference`` attack.
 
-    Both draw the same numbers, so that two attacks with random starts begin at the same points.
+    The reference is PGD in InfoFeature's Table 2 and in AFD's Table A7. Both attacks use equal random numbers, so that two
+    attacks with random starts begin at the same points.
     """
 
     implementation = "trainables.measures.perturbations:perturbations"
@@ -97,10 +98,10 @@ class Perturbations(MeasureSpec):
 
 @MEASURE.built_in
 class TSNE(MeasureSpec):
-    """Features in the plane by t-SNE (van der Maaten & Hinton, JMLR 2008): CAS, Figure 9; AFD, Figures A8-A10.
+    """Features embedded in the plane by t-SNE (van der Maaten & Hinton, JMLR 2008): CAS, Figure 9; AFD, Figures A8-A10.
 
-    ``attack``: its images are embedded together with the natural ones; ``natural`` embeds these alone. ``examples``: at most
-    so many test images, with the classes in the proportions of the test set, the same ones for every trial.
+    ``attack``: its images are embedded together with the natural ones; ``natural`` embeds the natural ones alone. ``examples``:
+    the largest number of test images, sampled with the class proportions of the test set, the same for every trial.
     """
 
     implementation = "trainables.measures.tsne:tsne"
@@ -113,9 +114,9 @@ class TSNE(MeasureSpec):
 
 @MEASURE.built_in
 class Soundness(MeasureSpec):
-    """Whether the loss is finite, has a gradient, and is the same when asked twice: if not, attacks by gradient prove nothing.
+    """Whether the loss is finite, has a gradient and is deterministic; otherwise gradient-based attacks prove nothing.
 
-    Vanishing and random gradients of Athalye et al. (ICML 2018, section 3).
+    These are the vanishing and stochastic gradients of Athalye et al. (ICML 2018, section 3).
     """
 
     implementation = "trainables.measures.soundness:soundness"
@@ -126,5 +127,5 @@ class Soundness(MeasureSpec):
         return 1 + FORWARD
 
 
-#: Any measure.
+#: Type of fields that accept any registered measure.
 Measure = Annotated[MeasureSpec, OneOf(MEASURE)]

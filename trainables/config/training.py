@@ -1,4 +1,4 @@
-"""How the weights are trained, and which checkpoint is the best one."""
+"""Settings of the optimiser, its schedule, averages of the weights, and the selection of the best checkpoint."""
 
 from typing import Annotated, Literal
 
@@ -8,12 +8,12 @@ from trainables.config.attacks import Attack
 from trainables.config.attacks.gradient import PGD
 from trainables.config.terms.spec import Count, NonNegative, Positive, Spec
 
-#: What a network's layers compute in.
+#: Precision in which a network's layers compute.
 Precision = Literal["fp32", "bf16"]
 
 
 class MultiStep(Spec):
-    """The learning rate times ``gamma`` from each milestone (epochs, counted from 1 as in the papers) on."""
+    """Multiply the learning rate by ``gamma`` at each milestone (an epoch, counted from 1 as in the papers)."""
 
     name: Literal["multistep"] = "multistep"
     milestones: tuple[Count, ...] = (75, 90)
@@ -21,17 +21,16 @@ class MultiStep(Spec):
 
 
 class Cosine(Spec):
-    """The learning rate from its start to 0 along half a cosine, epoch by epoch."""
+    """Lower the learning rate to 0 along half a cosine, epoch by epoch."""
 
     name: Literal["cosine"] = "cosine"
 
 
 class OneCycle(Spec):
-    """From 0 up to the learning rate and down to 0 again, both along a line, batch by batch.
+    """Raise the learning rate linearly from 0 to ``lr`` and lower it linearly to 0 again, batch by batch.
 
-    ``peak``: the share of the training after which the rate is highest. This is the schedule that Wong et al. (ICLR 2020,
-    "Fast is better than free") made short adversarial trainings with; torch's OneCycleLR bends it to cosines and cycles the
-    momentum too.
+    ``peak``: share of the training after which the rate is highest. Wong et al. (ICLR 2020, "Fast is better than free") use
+    this schedule for short adversarial trainings; torch's OneCycleLR follows cosines instead and cycles the momentum too.
     """
 
     name: Literal["one-cycle"] = "one-cycle"
@@ -39,26 +38,26 @@ class OneCycle(Spec):
 
 
 class EMA(Spec):
-    """An exponential average of the weights after every step, by ``decay``; see :mod:`trainables.averaging`."""
+    """Exponential average of the weights with factor ``decay``, updated after every step; see :mod:`trainables.averaging`."""
 
     name: Literal["ema"] = "ema"
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
 
 
 class SWA(Spec):
-    """The mean of the weights after each epoch from ``start`` on, counted from 1; see :mod:`trainables.averaging`."""
+    """Mean of the weights after each epoch from ``start`` on, counted from 1; see :mod:`trainables.averaging`."""
 
     name: Literal["swa"] = "swa"
     start: Count
 
 
 class Training(Spec):
-    """SGD: epochs, examples a batch, learning rate and its schedule, momentum, weight decay.
+    """SGD: epochs, batch size, learning rate and its schedule, momentum, weight decay.
 
-    ``averaging``: an average of the weights that is selected, saved and evaluated in the place of the last ones.
-    ``patience``: training stops once so many epochs in a row were not the best.
-    ``precision``: of the backbone's layers while it trains, in the attack as well: ``fp32``, or ``bf16`` by autocast with
-    float32 weights. Heads, inserted modules and losses are float32 in either, and so is every evaluation.
+    ``averaging``: an average of the weights that is selected, saved and evaluated in place of the trained weights.
+    ``patience``: number of epochs in a row without a new best one after which training stops.
+    ``precision``: precision of the backbone's layers during training and its attack: ``fp32``, or ``bf16`` by autocast with
+    float32 weights. Heads, inserted modules, losses and all evaluations are float32 in both.
     """
 
     epochs: Count = 120
@@ -73,9 +72,9 @@ class Training(Spec):
 
 
 class Selection(Spec):
-    """How the best checkpoint is chosen: the highest accuracy on ``split`` under ``attack`` after each epoch.
+    """How the best checkpoint is chosen: the epoch with the highest accuracy on ``split`` under ``attack``.
 
-    ``test`` is what the papers did and leaks; ``validation`` is held out from the training set.
+    ``test`` is what the papers did and leaks test data; ``validation`` is held out from the training set.
     """
 
     split: Literal["validation", "test"] = "validation"

@@ -1,4 +1,4 @@
-"""What the inputs maximise while the weights are trained."""
+"""Specifications of training attacks: what the inputs maximise while the weights are trained."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -8,16 +8,16 @@ from trainables.config.terms.passes import FORWARD, counted_by_fields
 from trainables.config.terms.registry import TRAINING_ATTACK, OneOf
 from trainables.config.terms.spec import Count, Named, NonNegative, Positive
 
-#: Which batch statistics the network has during the attack: its running ones, or those of the attacked batch.
+#: Batch statistics that the network uses during the attack: the running ones (``eval``), or the attacked batch's (``train``).
 BatchNorm = Literal["eval", "train"]
 
 
 class Bounded(Named):
-    """What every training attack is. ``eps``: the largest change of a pixel, in [0, 1].
+    """Base of all training attacks. ``eps``: largest change of a pixel, in [0, 1].
 
     Attributes:
-        labels: whether it makes labels of its own, for AT to learn.
-        epochs_matter: whether what it does depends on the epoch of the training.
+        labels: whether the attack makes labels too, which only AT can train on.
+        epochs_matter: whether the attack depends on the epoch of the training.
     """
 
     labels: ClassVar[bool] = False
@@ -26,12 +26,15 @@ class Bounded(Named):
     eps: Annotated[float, Field(ge=0, le=1)]
 
     def passes(self) -> float:
-        """Passes of one image; attacks that compare with the clean prediction make it once."""
+        """Return the passes of the attack on one image; the clean prediction, where it is needed, is computed once."""
         return counted_by_fields(self)
 
 
 class Joint(Bounded):
-    """An attack on the predictions: ``beta_atk`` is ``own``, all heads as the loss weighs them, or ``0``, the final one."""
+    """Base of attacks on the predictions.
+
+    ``beta_atk``: ``own`` weighs the heads as the training loss does, ``0`` the final one alone.
+    """
 
     beta_atk: Literal["own", "0"] = "own"
 
@@ -40,9 +43,9 @@ class Joint(Bounded):
 class TrainingPGD(Joint):
     """Projected gradient ascent; see :mod:`trainables.attacks.methods.pgd`.
 
-    ``loss``: the cross-entropy, or ``kl``, the divergence from the prediction on the clean image (TRADES, MART's rival).
-    ``start``: a ``uniform`` point of the ball, the image itself (``zero``), or ``gaussian``: the image and 0.001 times normal
-    noise (TRADES). ``norm``: of ``eps`` and ``step``; with ``l2`` both are lengths over the whole image.
+    ``loss``: ``ce``, the cross-entropy, or ``kl``, the divergence from the prediction on the clean image (TRADES).
+    ``start``: a ``uniform`` point of the ball, the image itself (``zero``), or the image plus 0.001 times normal noise
+    (``gaussian``, TRADES). ``norm``: norm of ``eps`` and ``step``; with ``l2`` both are lengths over the whole image.
     """
 
     implementation = "trainables.attacks.training.pgd:attack"
@@ -70,7 +73,7 @@ class TrainingPGD(Joint):
 
 @TRAINING_ATTACK.built_in
 class FGSMRS(Joint):
-    """FGSM from a random start (Wong et al., ICLR 2020): one step of ``alpha`` eps from a uniform point, clipped."""
+    """FGSM from a random start (Wong et al., ICLR 2020): one step of ``alpha`` eps from a uniform point, then clipped."""
 
     implementation = "trainables.attacks.training.fgsm_rs:attack"
 
@@ -84,10 +87,10 @@ class FGSMRS(Joint):
 
 @TRAINING_ATTACK.built_in
 class InfoFeature(Joint):
-    """PGD on the cross-entropy and ``lam`` times the change of the class activation map, in ``distance``.
+    """PGD on the cross-entropy plus ``lam`` times the change of the class activation map, measured by ``distance``.
 
-    From a uniform start, the map having no gradient at the image itself. With ``cosine`` a map of a single place, as small
-    images have it in deep networks, cannot change. See :mod:`trainables.attacks.training.infofeature`.
+    It starts at a uniform point, since the change has no gradient at the image itself. With ``cosine``, a map of a single
+    pixel, as deep networks have for small images, cannot change. See :mod:`trainables.attacks.training.infofeature`.
     """
 
     implementation = "trainables.attacks.training.infofeature:attack"
@@ -105,11 +108,10 @@ class InfoFeature(Joint):
 
 @TRAINING_ATTACK.built_in
 class FeatureScattering(Joint):
-    """One step of size eps away from the clean batch in optimal transport.
+    """One step of size eps that raises the optimal transport distance to the clean batch.
 
-    See :mod:`trainables.attacks.training.feature_scattering`.
-
-    ``regularisation`` and ``sinkhorn`` iterations of Sinkhorn's algorithm.
+    ``regularisation``: strength of the entropic regularisation; ``sinkhorn``: iterations of Sinkhorn's algorithm. See
+    :mod:`trainables.attacks.training.feature_scattering`.
     """
 
     implementation = "trainables.attacks.training.feature_scattering:attack"
@@ -124,11 +126,9 @@ class FeatureScattering(Joint):
 
 @TRAINING_ATTACK.built_in
 class AdversarialInterpolation(Bounded):
-    """One step of size eps towards another image's features.
+    """One step of size eps towards another image's features, and labels moved away from that image's label.
 
-    See :mod:`trainables.attacks.training.adversarial_interpolation`.
-
-    ``eps_y``: how far the labels move away from the other image's.
+    ``eps_y``: how far the labels move, in [0, 1]. See :mod:`trainables.attacks.training.adversarial_interpolation`.
     """
 
     implementation = "trainables.attacks.training.adversarial_interpolation:attack"
@@ -143,7 +143,7 @@ class AdversarialInterpolation(Bounded):
 
 @TRAINING_ATTACK.built_in
 class APGD(Joint):
-    """Auto-PGD on the cross-entropy, without a step size to choose; see :mod:`trainables.attacks.methods.apgd`."""
+    """Auto-PGD on the cross-entropy, which needs no step size; see :mod:`trainables.attacks.methods.apgd`."""
 
     implementation = "trainables.attacks.training.apgd:attack"
 
@@ -158,8 +158,8 @@ class APGD(Joint):
 class Friendly(Joint):
     """Early-stopped PGD: an example stops once it has been misclassified more than tau times.
 
-    ``taus``: one for each part of the training; ``milestones``: the epochs, counted from 1, that begin the later parts.
-    See :mod:`trainables.attacks.training.friendly`.
+    ``milestones``: epochs, counted from 1, at which tau changes; ``taus``: the values before the first milestone and from each
+    milestone on. See :mod:`trainables.attacks.training.friendly`.
     """
 
     implementation = "trainables.attacks.training.friendly:attack"
@@ -182,12 +182,12 @@ class Friendly(Joint):
         return self
 
     def tau(self, epoch: int) -> int:
-        """The tau of an epoch, counted from 1."""
+        """Return tau in an epoch, counted from 1."""
         return self.taus[sum(epoch >= milestone for milestone in self.milestones)]
 
     def passes(self) -> float:
         return self.iterations + (FORWARD if self.loss == "kl" else 0)
 
 
-#: Any attack of a training.
+#: Type of fields that accept any registered training attack.
 TrainingAttack = Annotated[Bounded, OneOf(TRAINING_ATTACK)]

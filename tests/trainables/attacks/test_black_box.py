@@ -10,7 +10,7 @@ from torch import nn
 from tests.support.linear_model import Linear, images
 from tests.support.trained_digits import EPS, TRAININGS, accuracy, every_training, examples, logits, robust, run
 from trainables import config
-from trainables.attacks import Source, run_attack
+from trainables.attacks import SourceNetwork, run_attack
 from trainables.attacks.building_blocks.ball import length
 
 
@@ -39,9 +39,9 @@ def test_nattack_is_between_noise_and_pgd(training, record_property):
     assert figures[0] - 10 > figures[1] >= figures[2] - 4
 
 
-def test_nattack_climbs_a_linear_model(chance):
-    model, eps = Linear(chance), 0.1
-    x = images(chance, 6)
+def test_nattack_climbs_a_linear_model(generator):
+    model, eps = Linear(generator), 0.1
+    x = images(generator, 6)
     with torch.no_grad():
         y = model(x).logits.argmax(1)
         model.bias[0] += 100 * torch.eye(2, dtype=torch.float64)[0]  # nothing is ever misclassified
@@ -51,7 +51,7 @@ def test_nattack_climbs_a_linear_model(chance):
         def gain(images):
             return ((images - x) * w).sum((1, 2, 3))
 
-        found = run_attack(config.NAttack(eps=eps, queries=6000, samples=60), model, x, y, (1.0,), chance).images
+        found = run_attack(config.NAttack(eps=eps, queries=6000, samples=60), model, x, y, (1.0,), generator).images
         best = (x + eps * w.sign()).clamp(0, 1)
         assert (gain(found) > 0.7 * gain(best)).all()
 
@@ -86,11 +86,11 @@ def test_a_transferred_attack_is_the_sources():
     target, source, (x, y) = robust("AT"), robust("standard"), examples(100)
     attack = config.PGD(eps=EPS, step=0.03, iterations=10)
     spec = config.Transfer(source=KEY, checkpoint="best", attack=attack)
-    sources = {(KEY, "best"): Source(source, config.NoModule())}
+    sources = {(KEY, "best"): SourceNetwork(source, config.NoModule())}
     found = run_attack(spec, target, x, y, (1.0,), torch.Generator().manual_seed(0), sources).images
     assert torch.equal(found, run(attack, source, x, y).images)
     assert accuracy(target, run(attack, target, x, y).images, y) < accuracy(target, found, y)
-    with pytest.raises(ValueError, match=r"attack\.source = 0123456789abcdef/last: this network is not there.*: .*/best"):
+    with pytest.raises(ValueError, match=r"attack\.source = 0123456789abcdef/last: .* not loaded; loaded: .*/best"):
         run_attack(spec.model_copy(update={"checkpoint": "last"}), target, x, y, (1.0,), torch.Generator(), sources)
 
 

@@ -78,20 +78,20 @@ def test_the_parts_are_the_papers():
     assert [p.name for p in config.AutoAttack(eps=0.1, version="apgd-square").parts] == ["apgd", "square"]
 
 
-def test_apgd_finds_a_linear_models_optimum_in_one_step(chance):
-    model = Linear(chance)
-    x, eps = images(chance, 6), 0.1
+def test_apgd_finds_a_linear_models_optimum_in_one_step(generator):
+    model = Linear(generator)
+    x, eps = images(generator, 6), 0.1
     with torch.no_grad():
         y = model(x).logits.argmax(1)
     w = model.weight[0].detach()
     best = (x + eps * torch.stack([(w[1 - c] - w[c]).sign() for c in y]).view_as(x)).clamp(0, 1)
-    found = run_attack(AutoPGD(eps=eps, iterations=1), model, x, y, (1.0,), chance).images
+    found = run_attack(AutoPGD(eps=eps, iterations=1), model, x, y, (1.0,), generator).images
     torch.testing.assert_close(found, best, rtol=0, atol=1e-12)
 
 
-def test_the_losses_are_the_papers(chance):
-    z = torch.randn(20, 6, generator=chance, dtype=torch.float64)
-    y, t = (torch.randint(6, (20,), generator=chance) for _ in range(2))
+def test_the_losses_are_the_papers(generator):
+    z = torch.randn(20, 6, generator=generator, dtype=torch.float64)
+    y, t = (torch.randint(6, (20,), generator=generator) for _ in range(2))
     for i in range(20):
         pi = sorted(z[i].tolist(), reverse=True)
         z_y, other = z[i, y[i]].item(), max(v for c, v in enumerate(z[i].tolist()) if c != y[i])

@@ -37,17 +37,17 @@ ORACLES: list[tuple[Any, float]] = [
 
 
 @pytest.mark.parametrize(("spec", "share"), ORACLES, ids=title)
-def test_a_linear_models_nearest_boundary_is_found(spec, share, chance):
+def test_a_linear_models_nearest_boundary_is_found(spec, share, generator):
     """Two classes, and images so close to the boundary that no pixel comes near 0 or 1."""
-    model = Linear(chance).float()
-    x = 0.5 + 0.02 * (2 * torch.rand(8, 1, 4, 4, generator=chance) - 1)
+    model = Linear(generator).float()
+    x = 0.5 + 0.02 * (2 * torch.rand(8, 1, 4, 4, generator=generator) - 1)
     model.bias.data[0] = -model.weight[0].data.sum(1) / 2
     with torch.no_grad():
         z = model(x).logits
         w = model.weight[0, 1] - model.weight[0, 0]
         expected = (z[:, 1] - z[:, 0]).abs() / torch.linalg.vector_norm(w, DUAL[spec.norm])
     y = z.argmax(1)
-    images, distance, _ = run_attack(spec, model, x, y, (1.0,), chance)
+    images, distance, _ = run_attack(spec, model, x, y, (1.0,), generator)
     assert (distance >= expected - 1e-5).all()
     near = distance <= (1 + share) * expected + 3e-4
     assert near.sum() >= 8 - (spec.name == "brendel-bethge")  # whose walk may get stuck
@@ -111,7 +111,7 @@ def test_attacks_that_share_no_code_agree(record_property):
     assert max(medians.values()) < 1.1 * min(medians.values())
 
 
-def test_what_is_wrong_already_has_distance_0_and_is_left_alone(chance):
+def test_what_is_wrong_already_has_distance_0_and_is_left_alone(generator):
     network, (x, _) = robust("standard"), examples(4)
     with torch.no_grad():
         y = (network(x).logits.argmax(1) + 1) % 10

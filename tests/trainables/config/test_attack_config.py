@@ -23,9 +23,9 @@ from trainables.config import (
     Transfer,
     TrialConfig,
     attack_key,
-    begins,
     canonical_attack,
     canonical_measure,
+    is_prefix,
 )
 
 STEP = {"step": 0.1, "iterations": 2}
@@ -120,17 +120,17 @@ PGD_20 = PGD(eps=0.1, step=0.01, iterations=20, beta_atk="2")
     ],
 )
 def test_what_an_attack_is_the_beginning_of(fields, yes):
-    assert begins(PGD_20, PGD_20.model_copy(update=fields)) is yes
+    assert is_prefix(PGD_20, PGD_20.model_copy(update=fields)) is yes
 
 
 def test_of_several_restarts_fewer_steps_are_no_beginning():
     short, long = (PGD_20.model_copy(update={"iterations": k, "restarts": 2}) for k in (20, 100))
-    assert not begins(short, long)
+    assert not is_prefix(short, long)
 
 
 def test_attacks_whose_steps_depend_on_their_number_have_no_beginning():
     for kind in (MD, AutoPGD, FAB):
-        assert not begins(kind(eps=0.1, iterations=30), kind(eps=0.1, iterations=60))
+        assert not is_prefix(kind(eps=0.1, iterations=30), kind(eps=0.1, iterations=60))
 
 
 # --- a sample of the test set -------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ NAMES = list(SETS)
 def arrays(name, n, seed):
     """Images (n, channels, size, size) and labels, every class in turn."""
     info = DATASETS[name]
-    chance = np.random.default_rng(seed)
-    images = chance.integers(0, 256, (n, info.channels, info.size, info.size), dtype=np.uint8)
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 256, (n, info.channels, info.size, info.size), dtype=np.uint8)
     return images, np.arange(n) % info.classes
 
 

@@ -12,8 +12,8 @@ FGSM = config.FGSM(eps=0.1, beta_atk="0")
 
 
 def test_means_and_shares_counted_one_by_one():
-    chance = np.random.default_rng(0)
-    a = np.maximum(chance.normal(size=(30, 7)), 0) * 10.0 ** chance.integers(-4, 3, size=(30, 7))
+    generator = np.random.default_rng(0)
+    a = np.maximum(generator.normal(size=(30, 7)), 0) * 10.0 ** generator.integers(-4, 3, size=(30, 7))
     a[3] = 0  # an example in which nothing is active
     for threshold in (0.0, 0.005, 0.01, 0.05, 0.9):
         found = channel_activations(a, threshold)

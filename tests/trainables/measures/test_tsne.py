@@ -18,8 +18,8 @@ FGSM = config.FGSM(eps=0.1, beta_atk="0")
 
 def clusters(n=20, d=8):
     """Three far clusters of n points."""
-    chance = np.random.default_rng(0)
-    return np.concatenate([chance.normal(size=(n, d)) + 50 * np.eye(d)[c] for c in range(3)]), np.repeat(np.arange(3), n)
+    generator = np.random.default_rng(0)
+    return np.concatenate([generator.normal(size=(n, d)) + 50 * np.eye(d)[c] for c in range(3)]), np.repeat(np.arange(3), n)
 
 
 def test_neighbours_stay_neighbours():

@@ -135,10 +135,10 @@ every_module = pytest.mark.parametrize(("module", "over_heads"), MODULES)
 
 
 @pytest.fixture
-def images(chance):
+def images(generator):
     """Small images, whose last features have more than one place."""
-    x, noise = (torch.rand(6, 1, 16, 16, generator=chance, dtype=torch.float64) for _ in range(2))
-    return x, (x + 0.5 * (noise - 0.5)).clamp(0, 1), torch.randint(CLASSES, (6,), generator=chance)
+    x, noise = (torch.rand(6, 1, 16, 16, generator=generator, dtype=torch.float64) for _ in range(2))
+    return x, (x + 0.5 * (noise - 0.5)).clamp(0, 1), torch.randint(CLASSES, (6,), generator=generator)
 
 
 def double_network(module):

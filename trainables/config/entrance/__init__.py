@@ -1,4 +1,4 @@
-"""How specifications come in from outside: ``parsing`` reads them from JSON, ``lazy`` has the rules for plugins.
+"""Specifications from outside this package: ``parsing`` reads them from JSON, ``lazy`` registers plugins and checks them.
 
-Stands on every other file of ``trainables.config``, and imports no torch.
+May import every other module of ``trainables.config``; imports no torch.
 """

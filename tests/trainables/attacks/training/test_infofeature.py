@@ -21,10 +21,10 @@ def plain_cam(A, w):
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_the_map_is_equation_6(signed, chance):
-    maps = torch.randn(2, 3, 2, 4, generator=chance, dtype=torch.float64)
+def test_the_map_is_equation_6(signed, generator):
+    maps = torch.randn(2, 3, 2, 4, generator=generator, dtype=torch.float64)
     maps = maps if signed else maps.relu()
-    weight, y = torch.randn(5, 3, generator=chance, dtype=torch.float64), torch.tensor([4, 1])
+    weight, y = torch.randn(5, 3, generator=generator, dtype=torch.float64), torch.tensor([4, 1])
     found = cam(maps, weight, y)
     for i in range(2):
         assert torch.allclose(found[i], torch.tensor(plain_cam(maps[i], weight[y[i]]), dtype=torch.float64))

@@ -38,8 +38,8 @@ def plain_ascent(loss, x, start, step, iterations):
     return x_adv.detach()
 
 
-def test_kl_is_the_divergence(chance):
-    clean, logits = torch.randn(2, 5, 4, generator=chance, dtype=torch.float64)
+def test_kl_is_the_divergence(generator):
+    clean, logits = torch.randn(2, 5, 4, generator=generator, dtype=torch.float64)
     p, q = clean.softmax(1), logits.softmax(1)
     torch.testing.assert_close(kl_divergence(clean, logits), (p * (p / q).log()).sum(1))
 

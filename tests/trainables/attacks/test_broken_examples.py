@@ -8,7 +8,7 @@ from torch import nn
 from tests.support.shared import weights_once
 from tests.support.trained_digits import ATTACK, EPOCHS, EPS, MODEL, every_training, examples, robust, run
 from trainables import config, evaluation
-from trainables.attacks import NEVER, Source, run_attack
+from trainables.attacks import NEVER, SourceNetwork, run_attack
 from trainables.attacks.building_blocks.ball import BALLS
 from trainables.attacks.building_blocks.surrogate import draws, errs
 from trainables.data import Examples, evaluation_batches
@@ -103,7 +103,7 @@ def found(monkeypatch):
         attack = config.canonical_attack(attack, module)
         if attack is None:
             pytest.skip("it aims at a module that is not there")
-        sources = {("0" * 16, "last"): Source(network("none", dtype)[0], config.NoModule())}
+        sources = {("0" * 16, "last"): SourceNetwork(network("none", dtype)[0], config.NoModule())}
         x, y = examples(N)
         test = Examples((255 * x).round().to(torch.uint8), y)
 
@@ -165,10 +165,10 @@ def test_nothing_changes_on_differently_trained_networks(training):
 
 def by_hand(ours, x, y, spec):
     """Every step of PGD written out, and the network asked at every point."""
-    ball, chance = BALLS["linf"](x, spec.eps), torch.Generator().manual_seed(0)
+    ball, draws = BALLS["linf"](x, spec.eps), torch.Generator().manual_seed(0)
     after = [errs(ours(x).logits, y)]  # [k]: whether some point is wrong that k steps lead to
     for _ in range(spec.restarts):
-        x_adv = ball.start(spec.start, chance)
+        x_adv = ball.start(spec.start, draws)
         wrong = [errs(ours(x_adv).logits, y)]
         for _ in range(spec.iterations):
             x_adv = x_adv.detach().requires_grad_()
@@ -213,8 +213,8 @@ def test_less_of_an_attack_is_its_beginning():
 def test_images_are_what_broke_or_where_it_ended(complete):
     ours, (x, y) = robust("standard"), examples(100)
     spec = config.PGD(eps=0.1, step=0.02, iterations=10)
-    chance = torch.Generator().manual_seed(0)
-    found = run_attack(spec, ours, x, y, (1.0,), chance, complete=complete)
+    draws = torch.Generator().manual_seed(0)
+    found = run_attack(spec, ours, x, y, (1.0,), draws, complete=complete)
     with torch.no_grad():
         wrong = errs(ours(found.images).logits, y)
     if complete:
@@ -229,7 +229,7 @@ def test_images_are_what_broke_or_where_it_ended(complete):
 def test_what_a_network_gets_wrong_is_wrong_under_every_attack():
     """Though noise, or another network's images, may happen to mend it."""
     ours, (x, _) = robust("standard"), examples(60)
-    sources = {("0" * 16, "last"): Source(robust("AT"), config.NoModule())}
+    sources = {("0" * 16, "last"): SourceNetwork(robust("AT"), config.NoModule())}
     noise = config.Noise(eps=0.5)  # whatever the labels are
     for attack in (noise, config.Transfer(source="0" * 16, attack=noise)):
         images = run_attack(attack, ours, x, torch.zeros_like(x[:, 0, 0, 0]).long(), (1.0,), generator(0, "stream/0"), sources)
