@@ -4,8 +4,8 @@
     python -m benchmarks.training --only CAS,CIFS --rounds 9      # only relative to adversarial training, which is faster
 
 Ray, MLflow, Optuna and data sets are not needed: the images are noise. Every line is one trial, run as in a sweep, that trains
-a short epoch in each round. Rounds are interleaved, so that other load on the machine affects all lines alike, and a ratio is the
-median of the rounds' ratios. The plain loop is what the papers' public codes have in common: float32, eager execution, a
+a short epoch in each round. Rounds are interleaved, so that other load on the machine affects all lines alike, and a ratio is
+the median of the rounds' ratios. The plain loop is what the papers' public codes have in common: float32, eager execution, a
 DataLoader with transforms of PIL images, and an attack whose backward passes compute the parameters' gradients too.
 """
 
@@ -153,9 +153,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
     parser.add_argument("--compile", choices=("off", "kernels", "graphs"), default="off")
-    parser.add_argument(
-        "--only", help="Measure these relative to AT, without the plain loop: some of " + ", ".join(DEFENSES)
-    )
+    parser.add_argument("--only", help="Measure these relative to AT, without the plain loop: some of " + ", ".join(DEFENSES))
     arguments = parser.parse_args()
     if (arguments.batches * arguments.batch_size) + 10 > 2600:
         parser.error("--batches times --batch-size must be at most 2,590")

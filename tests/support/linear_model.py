@@ -1,4 +1,4 @@
-"""Models whose best perturbation is known."""
+"""Linear models, whose optimal perturbation is known in closed form."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from trainables.outputs import Outputs
 
 
 class Linear(nn.Module):
-    """Logits W x + b on flat images, in float64, and as many linear heads beside it as asked for."""
+    """Logits W x + b on flat images, in float64, and ``aux`` further linear heads."""
 
     def __init__(self, generator: torch.Generator, pixels: int = 16, classes: int = 2, aux: int = 0) -> None:
         super().__init__()
@@ -22,6 +22,6 @@ class Linear(nn.Module):
 
 
 def images(generator: torch.Generator, n: int, side: int = 4, channels: int = 1) -> Tensor:
-    """Images in [0, 1], of which some pixels are 0 or 1."""
+    """Return random images in [0, 1] with some pixels at 0 or 1."""
     x = torch.rand(n, channels, side, side, generator=generator, dtype=torch.float64)
     return (1.4 * x - 0.2).clamp(0, 1)

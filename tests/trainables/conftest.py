@@ -7,7 +7,7 @@ from trainables.config.terms import registry
 
 @pytest.fixture(autouse=True)
 def _global_generator_untouched():
-    """No function of this package reads or changes torch's global generator, so neither does any test of it."""
+    """Check that no test of this package changes torch's global generator."""
     before = torch.get_rng_state()
     yield
     assert torch.equal(torch.get_rng_state(), before)
@@ -20,7 +20,7 @@ def generator() -> torch.Generator:
 
 @pytest.fixture
 def forgotten():
-    """What a test registers is gone after it."""
+    """Remove what a test registered when it ends."""
     restore = registry.restorable()
     yield
     restore()

@@ -36,7 +36,7 @@ EVERY = [NoModule(), CAS(positions=TWO, beta=3.0), CIFS(positions=TWO, beta=3.0)
 
 
 @pytest.mark.parametrize("module", EVERY, ids=lambda m: m.name)
-def test_own_is_the_training_loss_and_the_number_that_it_stands_for(module):
+def test_own_equals_the_training_loss_and_the_modules_beta(module):
     own = attack_weights(Aim.parse("own"), module)
     assert own == training_weights(module)
     number = attack_weights(Aim(module.beta), module)
@@ -52,8 +52,8 @@ def test_without_predicting_modules_only_the_final_prediction_counts(module):
     ("beta_atk", "module"),
     [("inf-3", CAS(positions=TWO)), ("inf", NoModule()), ("inf-1", NoModule()), ("inf", SAP(positions=TWO))],
 )
-def test_a_missing_module_is_no_aim(beta_atk, module):
-    with pytest.raises(ValueError, match=f"beta_atk={beta_atk} .* the network has"):
+def test_an_aim_at_a_missing_module_is_refused(beta_atk, module):
+    with pytest.raises(ValueError, match=f"beta_atk={beta_atk} .* the network does not have: it has"):
         attack_weights(Aim.parse(beta_atk), module)
 
 

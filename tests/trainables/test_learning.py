@@ -81,7 +81,7 @@ def test_saved_weights_are_those_that_were_selected(settings):
     assert right.double().mean().item() == pytest.approx(row["natural_accuracy"])
 
 
-def test_an_evaluation_is_of_the_images_that_it_names():
+def test_an_evaluation_uses_the_images_that_its_attack_names():
     some = trial()
     some.step()
     weights = some.weights()
@@ -94,7 +94,7 @@ def test_an_evaluation_is_of_the_images_that_it_names():
     assert len(some.evaluate(on_test, weights).ranks["final"]) == 64
 
 
-def test_an_evaluation_knows_what_fewer_steps_had_broken():
+def test_an_evaluation_contains_the_results_of_fewer_steps():
     ranks, broken = np.array([2, 0, 1, 3], np.uint16), np.array([0, NEVER, 5, 9], np.uint16)
     found = Evaluated({"final": ranks}, None, broken)
     less = found.after(5)

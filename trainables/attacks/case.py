@@ -71,7 +71,7 @@ class Case(NamedTuple):
         return Attacked(attack(watch=watch), broken=watch.since)
 
     def blindly(self, attack: Callable[[], Tensor]) -> Attacked:
-        """Run ``attack`` without a watch; an example that is misclassified unperturbed counts as broken whatever its image."""
+        """Run ``attack`` without a watch; an example that is misclassified unperturbed counts as broken in any case."""
         if draws(self.network):
             return Attacked(attack())
         watch = Watch(self.network, self.x, self.y, along=False, leave=False)

@@ -1,4 +1,4 @@
-"""Auto-PGD as an evaluation has it, and AutoAttack, against pyautoattack on three networks."""
+"""Auto-PGD in evaluations, and AutoAttack, against pyautoattack on three networks."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_apgd(training, loss, norm, record_property):
 
 @every_training
 def test_autoattack(training, record_property):
-    """The whole of it, with fewer steps, queries and targets, on fewer digits."""
+    """All parts together, with fewer steps, queries and targets, on fewer digits."""
     network, (x, y) = robust(training), examples(200)
     spec = config.AutoAttack(eps=EPS, iterations=25, queries=200, targets=3)
     ours = run(spec, network, x, y).images

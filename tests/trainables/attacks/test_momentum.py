@@ -9,14 +9,14 @@ EPS, STEP, ITERATIONS = 0.3, 0.05, 12
 
 
 class Pixels(nn.Module):
-    """Says of an image what its pixels are."""
+    """Returns an image's pixels as logits."""
 
     def forward(self, x):
         return Outputs(x.flatten(1), (), x.flatten(1), x)
 
 
 def wave(outputs, y):
-    """Its slope changes its sign within the ball."""
+    """An objective whose gradient changes its sign within the ball."""
     return torch.sin(9 * outputs.logits).sum(1)
 
 

@@ -18,7 +18,7 @@ FINAL = joint_objective((1.0,), cross_entropy)
 
 
 def best(x, w, y, eps):
-    """The corner of the box that two classes' cross-entropy and margin are both highest at."""
+    """Return the corner of the box at which the cross-entropy and the margin of two classes are highest."""
     direction = torch.stack([(w[1 - c] - w[c]).sign() for c in y]).view_as(x)
     return (x + eps * direction).clamp(0, 1)
 
@@ -74,7 +74,7 @@ def test_pgd_returns_the_last_point_and_not_the_best(generator):
 
 
 def plain_choice(points, wrongs, values):
-    """For one example: the first of the end points that are most harmful."""
+    """Return the first of one example's most harmful end points."""
     return points[max(range(len(points)), key=lambda i: (wrongs[i], values[i]))]
 
 
@@ -107,7 +107,7 @@ class Logits(nn.Module):
 
 
 class Foolbox(foolbox.attacks.LinfProjectedGradientDescentAttack):
-    """Starts where ours does."""
+    """Foolbox's PGD from the start points of the product's."""
 
     def __init__(self, generator, **settings):
         super().__init__(**settings)

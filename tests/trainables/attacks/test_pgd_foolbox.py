@@ -43,7 +43,7 @@ def test_pgd_in_every_norm(norm, training, record_property):
 
 
 class Normalised(foolbox.attacks.LinfMomentumIterativeFastGradientMethod):
-    """As in the paper, where foolbox adds signs up: its own loop and momentum, on gradients of one size."""
+    """Foolbox's momentum method on normalised gradients as in the paper; foolbox itself accumulates signs."""
 
     def normalize(self, gradients, *, x, bounds):
         return gradients / gradients.abs().mean(axis=(1, 2, 3), keepdims=True)
@@ -71,7 +71,7 @@ def test_diverse_inputs_break_too(training):
 
 
 def plain_l1(x, change, eps):
-    """The nearest point of the L1 ball and [0, 1] to one image's change, by bisection of the threshold."""
+    """Project one image's change on the L1 ball and [0, 1] by bisection of the threshold."""
 
     def inside(theta):
         return (x + change.sign() * (change.abs() - theta).clamp(min=0)).clamp(0, 1)

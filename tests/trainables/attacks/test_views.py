@@ -1,4 +1,4 @@
-"""Adaptive attacks: through another view of the modules, on several heads at once, in the mean over generator."""
+"""Adaptive attacks: through another view of the modules, on several heads at once, with averaged gradients."""
 
 import pytest
 import torch
@@ -57,7 +57,7 @@ def test_cifs_mask_has_a_gradient():
     (g,) = torch.autograd.grad((weights * logits).sum(), f)
     torch.testing.assert_close(soft(ours, z), z * ours.mask(g)[:, :, None, None])
 
-    ramp = torch.arange(8.0, dtype=torch.float64)[:, None, None]  # a softmax has a sum of 1, whatever z is
+    ramp = torch.arange(8.0, dtype=torch.float64)[:, None, None]  # a softmax has a sum of 1 for every z
 
     def mask_gradient(output):
         share = ramp * output / z.detach()
@@ -123,15 +123,15 @@ def test_a_view_ends_with_its_block_even_after_an_error(spec):
     assert (ours.view, ours.training) == ("plain", False)
 
 
-def test_what_counts_is_the_network_not_its_view(generator):
-    """Every point that an attack keeps, it keeps because the network errs there."""
+def test_the_network_and_not_its_view_decides_what_is_broken(generator):
+    """An attack keeps a point only if the network itself misclassifies it."""
     network = build_model(Model(name="resnet-10", width=4), CAS(positions=("block4.1",)), DATASETS["digits"], seed=0).eval()
     network.inserted["block4_1"].fc.weight.data.mul_(30)
     x = torch.rand(40, 1, 8, 8, generator=generator)
     with torch.no_grad():
         y = network(x).logits.argmax(1)
         shown = Surrogate(network, "soft")(x).logits.argmax(1)
-    assert (shown != y).any()  # of some examples the two disagree to begin with
+    assert (shown != y).any()  # on some examples the two disagree from the start
     for spec in (config.FAB(eps=0.3, iterations=5, view="soft"), config.DDN(eps=2.0, iterations=10, view="soft")):
         found, distance, _ = run_attack(spec, network, x, y, (1.0, 0.0), generator)
         with torch.no_grad():
@@ -164,7 +164,7 @@ def test_joint_logits_have_the_joint_margin_and_the_final_heads_own_logits(gener
 
 @pytest.mark.parametrize("draws", [1, 3])
 def test_a_gradient_is_the_mean_over_draws(draws, generator):
-    """Of a network that multiplies by a random number, through a look that does so too."""
+    """On a network that multiplies by a random number, through a transform that does so too."""
     x, y = images(generator, 3), torch.tensor([0, 1, 1])
     model = Linear(generator)
     numbers = iter([0.5, 2.0, 4.0])
@@ -204,7 +204,7 @@ SPECS = {
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_the_mean_over_chance_finds_what_a_single_draw_misses(name, generator):
+def test_averaged_gradients_succeed_where_single_draws_fail(name, generator):
     model, x = Noisy(generator), images(generator, 40)
     with torch.no_grad():
         y = model.linear(x).logits.argmax(1)
@@ -221,7 +221,7 @@ def test_the_mean_over_chance_finds_what_a_single_draw_misses(name, generator):
     assert gain(30) > gain(1)
 
 
-def test_attacks_in_turn_see_what_is_left(generator):
+def test_attacks_in_turn_get_the_unbroken_examples(generator):
     model, x = Linear(generator, classes=3), images(generator, 30)
     with torch.no_grad():
         y = model(x).logits.argmax(1)
@@ -245,7 +245,7 @@ def test_attacks_in_turn_see_what_is_left(generator):
     assert torch.equal(in_turn(model, x[:5], y[:5], [attack(1.0)]), x[:5])
 
 
-def test_a_tie_and_what_is_no_number_are_errors():
+def test_ties_and_nan_count_as_wrong():
     nan = float("nan")
     logits = torch.tensor([[1.0, 1.0, 0.0], [2.0, 1.0, 0.0], [nan, 0.0, 0.0], [2.0, nan, 0.0], [0.0, 1.0, 2.0]])
     assert errs(logits, torch.zeros(5, dtype=torch.int64)).tolist() == [True, False, True, True, True]

@@ -1,4 +1,4 @@
-"""Which training attacks a configuration may have, and what it does not change."""
+"""Training attacks that a configuration accepts, and keys that they do not change."""
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -36,7 +36,7 @@ def test_evaluations_keep_their_keys(attack, key):
         ({"name": "infofeature", **STEPS, "distance": "linf"}, "cosine"),
     ],
 )
-def test_what_makes_no_sense_is_refused(fields, message):
+def test_invalid_settings_are_refused(fields, message):
     with pytest.raises(ValidationError, match=message):
         ADAPTER.validate_python(fields)
 

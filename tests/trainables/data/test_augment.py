@@ -5,7 +5,7 @@ from trainables.data import augment
 
 
 def plain(images, crop, flip, generator):
-    """One image at a time: pad, cut, mirror; with the same draws."""
+    """Pad, crop and mirror one image at a time, with the same random numbers."""
     B, C, H, W = images.shape
     mirrored = torch.rand(B, 1, generator=generator) < 0.5 if flip else torch.zeros(B, 1, dtype=torch.bool)
     offsets = torch.randint(2 * crop + 1, (2, B, 1), generator=generator) if crop else torch.zeros(2, B, 1, dtype=torch.int64)
@@ -32,7 +32,7 @@ def test_a_batch_is_its_images_one_by_one(crop, flip, B, C, H, W, dtype, generat
 
 
 def test_every_shift_and_both_sides_are_equally_likely(generator):
-    """One bright pixel, in the middle and then beside it: where it is on average tells what was drawn."""
+    """The average position of one bright pixel, in the middle and then next to it, shows the distribution."""
     images = torch.zeros(20_000, 1, 5, 5, dtype=torch.uint8)
     images[:, 0, 2, 2] = 255
     moved = augment(images, 1, True, generator).float().mean(0)[0] / 255

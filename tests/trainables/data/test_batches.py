@@ -10,7 +10,7 @@ PLAIN = Data(dataset="digits", crop=0, flip=False)
 
 def examples(n, generator):
     images = torch.randint(256, (n, 1, 4, 4), generator=generator, dtype=torch.uint8)
-    images[:, 0, 0, 0] = torch.arange(n)  # tells the examples apart
+    images[:, 0, 0, 0] = torch.arange(n)  # identifies each example
     return Examples(images, torch.arange(n))
 
 
@@ -68,7 +68,7 @@ def test_streamed_batches_are_the_same_bit_for_bit(batch_size, generator):
             assert torch.equal(y, y_streamed)
 
 
-def test_a_streamed_epoch_never_looks_at_the_device():
+def test_a_streamed_epoch_never_waits_for_the_device():
     """Images are gathered where they are; labels and generators alone are on the device, which the host need not ask."""
     device = torch.device("meta")
     data = examples(20, torch.Generator()).to(device, streamed=True)

@@ -7,7 +7,7 @@ from trainables.data.splits import sample, split, stratified_order
 
 
 def examples(n, generator, classes=10, skew=1.0):
-    """Examples whose images hold their number, so that each can be told from the others."""
+    """Return examples whose images hold their index, so that each can be identified."""
     p = torch.arange(1, classes + 1).double() ** -skew
     labels = torch.multinomial(p, n, replacement=True, generator=generator)
     return Examples(torch.arange(n)[:, None, None, None].repeat(1, 1, 2, 2), labels)
@@ -18,7 +18,7 @@ def numbers(part):
 
 
 @pytest.mark.parametrize("skew", [0.0, 1.0])
-def test_every_beginning_has_the_classes_in_proportion(skew, generator):
+def test_every_prefix_has_the_class_proportions(skew, generator):
     labels = examples(500, generator, skew=skew).labels
     order = stratified_order(labels, seed=0)
     assert sorted(order.tolist()) == list(range(500))

@@ -77,7 +77,7 @@ def write_mnist(folder, name, parts, patch):
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes one data set to a folder and returns its runtime and its arrays."""
+    """Write one data set to a folder; return its runtime and its arrays."""
 
     def write(name):
         parts = arrays(name, TRAIN, 0), arrays(name, TEST, 1)

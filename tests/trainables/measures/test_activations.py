@@ -84,7 +84,7 @@ def test_every_network_shows_its_positions(name):
         assert network(x).watched is None
 
 
-def test_a_network_shows_no_place_that_it_does_not_have():
+def test_watching_an_unknown_position_is_refused():
     network = build_model(RESNET, config.NoModule(), DIGITS, seed=0)
     with (
         pytest.raises(ValueError, match=r"'P1' is no position of this network; allowed: block1\.1, .*block4\.1"),

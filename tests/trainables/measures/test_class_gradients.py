@@ -18,7 +18,7 @@ def model(generator):
 
 
 def closed_form(model, x, likelihood):
-    """Of a linear model, from G = W W^T and its probabilities p alone."""
+    """Compute the gradients of a linear model from G = W W^T and its probabilities p alone."""
     W = model.weight[0].detach()
     G = (W @ W.T).numpy()
     p = (x.flatten(1) @ W.T + model.bias[0].detach()).softmax(1).numpy()

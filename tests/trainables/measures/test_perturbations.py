@@ -26,12 +26,12 @@ def test_each_row_has_its_own(generator):
     np.testing.assert_allclose(angle(u, v).numpy(), expected)
 
 
-def test_nothing_has_no_angle():
+def test_a_vector_of_zero_has_no_angle():
     assert angle(torch.zeros(1, 3), torch.ones(1, 3)).isnan().all()
 
 
 def expected(ours, first, second):
-    """From the images of both attacks, pixel by pixel."""
+    """Compute the measure from the images of both attacks, pixel by pixel."""
     ends = [attacked(ours, attack) for attack in (first, second)]
     d, d0 = ((end - images(ours.examples)).double().flatten(1).numpy() for end in ends)
     E, E0 = ((outputs(ours, end).features.double() - outputs(ours).features.double()).numpy() for end in ends)
@@ -75,7 +75,7 @@ def test_the_reference_is_as_in_its_evaluation():
     np.testing.assert_allclose(found, d0.double().flatten(1).norm(dim=1).numpy())
 
 
-def test_what_does_not_move_has_a_distance_and_no_angle():
+def test_a_perturbation_of_zero_has_a_distance_and_no_angle():
     found = run_measure(config.Perturbations(attack=config.Natural(), reference=FGSM), subject())
     assert (found["distance"] > 0).all()
     assert np.isnan(found["angle"]).all()

@@ -14,7 +14,7 @@ SOUNDNESS = config.Soundness()
 
 
 class Still(Linear):
-    """A linear model that has nothing to draw."""
+    """A deterministic linear model with the interface of a network."""
 
     def draw_from(self, generator):
         return None

@@ -49,7 +49,7 @@ def test_convolutions_start_at_he_et_al_s_scale():
 
 
 class Halve(nn.Module):
-    """Passes half of what it sees on, and predicts its mean."""
+    """Halves its features and predicts their mean."""
 
     def __init__(self, seen):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Objectives with weights of their own, against their equations, and what each of their steps changes."""
+"""Objectives that train further weights, against their equations, and which weights each of their steps changes."""
 
 import math
 
@@ -133,7 +133,7 @@ def test_only_afds_classification_decays_the_weights():
     }
 
 
-def test_afds_encoder_is_taught_by_what_the_discriminator_has_just_learnt(images):
+def test_afds_encoder_step_uses_the_updated_discriminator(images):
     """Three steps one after the other, done by hand on a second network."""
     ours, theirs = learner(AFD(hidden=6)), learner(AFD(hidden=6))
     x, x_adv, y = images

@@ -271,7 +271,7 @@ ATTACK = config.TrainingPGD(eps=0.1, step=0.05, iterations=1)
         ({"training": config.Training(patience=120)}, "patience = 120: must be less than training.epochs = 120"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_the_reason(settings, reason):
+def test_invalid_combinations_are_refused_with_the_reason(settings, reason):
     with pytest.raises(ValueError, match=reason):
         config.TrialConfig(**settings)
 
