@@ -1,1 +1,1 @@
-"""Every speed claim, as a ratio against the obvious alternative, measured in the same run."""
+"""Benchmarks of every speed claim, as a ratio to the obvious alternative measured in the same run."""

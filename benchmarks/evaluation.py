@@ -1,16 +1,16 @@
-"""What stopping at broken examples saves: forward-backward passes and time of PGD-100, beside the plain way's.
+"""Passes and time of PGD-100 that stops at broken examples, compared with a plain PGD-100.
 
     python -m benchmarks.evaluation
     python -m benchmarks.evaluation --eps 0.1 0.2 --networks AT
 
-Neither Ray nor MLflow nor Optuna is needed. Two networks are trained here, on scikit-learn's handwritten digits: by adversarial
-training, and the same with CIFS. Each is attacked by PGD-100 with every beta_atk of the CIFS paper's Table B.3 that means
-something for it. The plain way is written down below, every example, every step: it shares the network, the joint loss and the
-starts with ours, and nothing else. A pass is one image through the network and back; one without gradients counts as a third.
-Both are exact, so the two accuracies in a line are one number, and the program ends with an error where they are not.
+Ray, MLflow and Optuna are not needed. Two networks are trained on scikit-learn's handwritten digits, by adversarial training
+without and with CIFS. Each is attacked by PGD-100 with every beta_atk of the CIFS paper's Table B.3 that applies to it. The
+plain attack is written out below and runs every step on every example; it shares the network, the joint loss and the starts
+with the product's attack. A pass is one image through the network and back; a forward pass without gradients counts as a third.
+Both attacks are exact, so the two accuracies in a line must be equal; otherwise the program ends with an error.
 
-What can be saved is what breaks: with a share p left, no more than a factor of 1 / p. So there is an eps that leaves about as
-much as PGD-100 leaves of an adversarially trained network on CIFAR-10, and one that leaves more.
+Time is saved on broken examples: if a share p of the examples is never broken, at most a factor of 1 / p. Therefore one eps
+leaves about the accuracy that PGD-100 leaves of an adversarially trained network on CIFAR-10, and another leaves more.
 """
 
 import argparse
@@ -36,8 +36,8 @@ MODULES: dict[str, config.Module] = {"AT": config.NoModule(), "CIFS": config.CIF
 MODEL = config.Model(name="resnet-10", width=8)
 
 
-class Cost(NamedTuple):
-    """Share of the examples that stay right, passes for one example, and seconds."""
+class AttackCost(NamedTuple):
+    """Accuracy under an attack, in [0, 1], passes for each example, and seconds."""
 
     accuracy: float
     passes: float
@@ -45,7 +45,7 @@ class Cost(NamedTuple):
 
 
 class Counter:
-    """Counts what a network is asked, in passes over single images."""
+    """Counts a network's passes over single images."""
 
     def __init__(self, network: Network) -> None:
         self.passes = 0.0
@@ -57,7 +57,7 @@ class Counter:
 
 
 def trained(name: str, eps: float, epochs: int) -> tuple[Network, config.Module, Examples]:
-    """A network in evaluation mode, what is inserted in it, and the test digits."""
+    """Train a network; return it in evaluation mode, with the specification of its module and the test digits."""
     spec = config.TrialConfig(
         data=config.Data(dataset="digits", validation=0.1, crop=1, flip=False),
         model=MODEL,
@@ -76,14 +76,14 @@ def trained(name: str, eps: float, epochs: int) -> tuple[Network, config.Module,
 
 
 def plain(network: Network, test: Examples, attack: config.PGD, weights: Weights) -> float:
-    """Accuracy under PGD from a uniform start, as one would write it down; an example is broken by any point on the way."""
+    """Compute the accuracy under a plain PGD from a uniform start; an example is broken by any point that PGD visits."""
     right = []
     for i, (x, y) in enumerate(evaluation_batches(test, BATCH)):
-        chance = generator(0, f"stream/{i}")
+        draws = generator(0, f"stream/{i}")
         lower, upper = (x - attack.eps).clamp(0, 1), (x + attack.eps).clamp(0, 1)
         with torch.no_grad():
             kept = _right(network(x), y)
-        x_adv = (x + attack.eps * (2 * torch.rand(x.shape, generator=chance) - 1)).clamp(lower, upper)
+        x_adv = (x + attack.eps * (2 * torch.rand(x.shape, generator=draws) - 1)).clamp(lower, upper)
         for _ in range(attack.iterations):
             x_adv.requires_grad_()
             outputs = network(x_adv)
@@ -107,7 +107,7 @@ def ours(network: Network, test: Examples, attack: config.PGD, weights: Weights)
 
 
 def main() -> None:
-    """Train, attack both ways and print."""
+    """Train the networks, attack them in both ways and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=list(MODULES), choices=MODULES)
     parser.add_argument("--train-eps", type=float, default=0.125)
@@ -122,7 +122,7 @@ def main() -> None:
         network, module, test = trained(name, arguments.train_eps, arguments.epochs)
         counter = Counter(network)
         for parameter in network.parameters():
-            parameter.requires_grad_(False)  # the plain way must not pay for the weights' gradients
+            parameter.requires_grad_(False)  # so that the plain attack does not compute gradients of the weights
         for eps in arguments.eps:
             print(f"\n{name}, {len(test)} digits, PGD-{arguments.iterations}, eps {eps:g}; accuracy in %, passes an example")
             print(f"{'beta_atk':10}{'plain':>9}{'ours':>9}{'plain':>11}{'ours':>9}{'':8}{'plain, s':>11}{'ours, s':>9}")
@@ -134,7 +134,7 @@ def main() -> None:
                 for way in (plain, ours):
                     counter.passes, began = 0.0, time.monotonic()
                     accuracy = way(network, test, attack, weights)
-                    costs.append(Cost(accuracy, counter.passes / len(test), time.monotonic() - began))
+                    costs.append(AttackCost(accuracy, counter.passes / len(test), time.monotonic() - began))
                 _print(beta, *costs)
                 every.append(costs)
                 wrong += costs[0].accuracy != costs[1].accuracy
@@ -144,12 +144,12 @@ def main() -> None:
         raise SystemExit(f"{wrong} accuracies differ")
 
 
-def _together(costs: Sequence[Cost]) -> Cost:
-    """The lowest accuracy, and what all cost."""
-    return Cost(min(c.accuracy for c in costs), sum(c.passes for c in costs), sum(c.seconds for c in costs))
+def _together(costs: Sequence[AttackCost]) -> AttackCost:
+    """Return the lowest accuracy, and the sums of passes and seconds."""
+    return AttackCost(min(c.accuracy for c in costs), sum(c.passes for c in costs), sum(c.seconds for c in costs))
 
 
-def _print(label: str, plain: Cost, ours: Cost) -> None:
+def _print(label: str, plain: AttackCost, ours: AttackCost) -> None:
     print(
         f"{label:10}{100 * plain.accuracy:9.2f}{100 * ours.accuracy:9.2f}{plain.passes:11.1f}{ours.passes:9.1f}"
         f"{plain.passes / ours.passes:7.2f}x{plain.seconds:11.1f}{ours.seconds:9.1f}{plain.seconds / ours.seconds:7.2f}x"

@@ -1,9 +1,9 @@
-"""What precision, memory layout and compilation do to robust accuracy, beside what another seed does to it.
+"""The effect of precision, memory layout and compilation on robust accuracy, compared with the effect of the seed.
 
     python -m benchmarks.precision
     python -m benchmarks.precision --seeds 5 --settings fp32,bf16 --device cuda
 
-Adversarial training of a small ResNet on scikit-learn's digits; every evaluation is in float32. A setting is harmless if its
+A small ResNet is trained adversarially on scikit-learn's digits; every evaluation is in float32. A setting is harmless if its
 mean differs from that of ``fp32`` by less than seeds differ from each other.
 """
 
@@ -19,7 +19,7 @@ from trainables.trial import Trial
 EPS = 0.125
 ATTACK = config.PGD(eps=EPS, step=EPS / 10, iterations=20)
 
-#: A trial's precision, and the rest of how it runs.
+#: Precision and runtime settings of each line of the table.
 SETTINGS: dict[str, tuple[config.Precision, config.Runtime]] = {
     "fp32": ("fp32", config.Runtime(layout="contiguous")),
     "fp32, channels-last": ("fp32", config.Runtime(layout="channels-last")),
@@ -30,7 +30,7 @@ SETTINGS: dict[str, tuple[config.Precision, config.Runtime]] = {
 
 
 def accuracies(precision: config.Precision, runtime: config.Runtime, seed: int, epochs: int) -> tuple[float, float]:
-    """Natural accuracy and accuracy under PGD-20 of one training, both on the test set, in [0, 1]."""
+    """Train a network; return its natural accuracy and its accuracy under PGD-20 on the test set, in [0, 1]."""
     spec = config.TrialConfig(
         data=config.Data(dataset="digits", validation=0.1, crop=1, flip=False),
         model=config.Model(name="resnet-10", width=8),
@@ -51,7 +51,7 @@ def accuracies(precision: config.Precision, runtime: config.Runtime, seed: int, 
 
 
 def main() -> None:
-    """Train, evaluate and print."""
+    """Train and evaluate every setting with every seed, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=15)
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS, metavar="SETTING")
     arguments = parser.parse_args()
 
-    print(f"{'':22}{'natural':>20}{'PGD-20':>20}{'PGD-20 less that of fp32, seed by seed':>42}", flush=True)
+    print(f"{'':22}{'natural':>20}{'PGD-20':>20}{'PGD-20 minus that of fp32, by seed':>42}", flush=True)
     reference: list[float] = []
     for name in dict.fromkeys(["fp32", *arguments.settings]):
         precision, runtime = SETTINGS[name]

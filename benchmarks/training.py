@@ -1,12 +1,12 @@
-"""Images a second of every defense beside adversarial training's, and of adversarial training beside a plain loop's.
+"""Images per second of every defense relative to adversarial training, and of adversarial training relative to a plain loop.
 
     python -m benchmarks.training                      # ResNet-18 on images of CIFAR-10's shape
-    python -m benchmarks.training --only CAS,CIFS --rounds 9      # beside adversarial training alone, which is sooner done
+    python -m benchmarks.training --only CAS,CIFS --rounds 9      # only relative to adversarial training, which is faster
 
-Neither Ray nor MLflow nor Optuna is needed, nor any data set: the images are noise. Every line is one trial, as a sweep would
-run it, that trains a short epoch in each round; rounds are interleaved, so that whatever else the machine does meets all lines
-alike, and a ratio is the median of the rounds' ratios. The plain loop is what the papers' public codes have in common: float32,
-eager, a DataLoader with transforms of PIL images, and an attack whose backward passes compute the parameters' gradients too.
+Ray, MLflow, Optuna and data sets are not needed: the images are noise. Every line is one trial, run as in a sweep, that trains
+a short epoch in each round. Rounds are interleaved, so that other load on the machine affects all lines alike, and a ratio is
+the median of the rounds' ratios. The plain loop is what the papers' public codes have in common: float32, eager execution, a
+DataLoader with transforms of PIL images, and an attack whose backward passes compute the parameters' gradients too.
 """
 
 import argparse
@@ -30,7 +30,7 @@ EPS, STEP = 8 / 255, 2 / 255
 PGD = config.TrainingPGD(eps=EPS, step=STEP, iterations=10)
 KL = config.TrainingPGD(eps=EPS, step=STEP, iterations=10, loss="kl", start="gaussian")
 
-#: Every module, objective and training attack in its papers' setting: the name of its line, and the fields of its trial.
+#: Fields of the trial of every module, objective and training attack, with the settings of its paper, by the line's name.
 DEFENSES: dict[str, dict[str, Any]] = {
     "AT": {},
     "CAS": {"module": config.CAS()},
@@ -56,17 +56,17 @@ DEFENSES: dict[str, dict[str, Any]] = {
 
 
 def noise(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples]:
-    """Random images and labels of CIFAR-10's shape, 2,600 to train on and 100 to test."""
-    chance = torch.Generator().manual_seed(0)
+    """Return random images and labels of CIFAR-10's shape, 2,600 for training and 100 for testing."""
+    generator = torch.Generator().manual_seed(0)
 
     def examples(n: int) -> Examples:
-        return Examples(torch.randint(256, (n, 3, 32, 32), dtype=torch.uint8, generator=chance), torch.arange(n) % 10)
+        return Examples(torch.randint(256, (n, 3, 32, 32), dtype=torch.uint8, generator=generator), torch.arange(n) % 10)
 
     return examples(2600), examples(100)
 
 
 def line(name: str, precision: config.Precision, arguments: argparse.Namespace) -> Callable[[], float]:
-    """A trial; each call trains it for ``arguments.batches`` batches and returns images a second."""
+    """Build a trial; each call of the result trains it for ``arguments.batches`` batches and returns images per second."""
     images = arguments.batches * arguments.batch_size
     spec = config.TrialConfig(
         data=config.Data(validation=10 / (images + 10), examples=images + 10),
@@ -84,33 +84,33 @@ def line(name: str, precision: config.Precision, arguments: argparse.Namespace) 
     return run
 
 
-class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """PIL images with the transforms that every one of the papers' loaders has."""
+class PilImages(Dataset[tuple[torch.Tensor, int]]):
+    """PIL images with the transforms that all loaders of the papers' codes have."""
 
     def __init__(self, n: int) -> None:
         from torchvision import transforms
 
         examples, _ = noise("", "", False)
-        self.pictures = [transforms.functional.to_pil_image(image) for image in examples.images[:n]]
+        self.images = [transforms.functional.to_pil_image(image) for image in examples.images[:n]]
         self.transform = transforms.Compose(
             [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
         )
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.transform(self.pictures[index]), index % 10
+        return self.transform(self.images[index]), index % 10
 
 
 def plain(arguments: argparse.Namespace) -> Callable[[], float]:
-    """Adversarial training as one would write it down; each call returns images a second."""
+    """Build a plain loop of adversarial training; each call of the result trains an epoch and returns images per second."""
     model_spec = config.Model(name=arguments.model, width=arguments.width)
     model = build_model(model_spec, config.NoModule(), config.DATASETS["cifar10"], seed=0).to(arguments.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, weight_decay=2e-4)
-    pictures = Pictures(arguments.batches * arguments.batch_size)
+    dataset = PilImages(arguments.batches * arguments.batch_size)
     loader = DataLoader(
-        pictures,
+        dataset,
         arguments.batch_size,
         shuffle=True,
         num_workers=2,
@@ -137,23 +137,23 @@ def plain(arguments: argparse.Namespace) -> Callable[[], float]:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.item() * len(x)
-        return len(pictures) / (time.monotonic() - started)
+        return len(dataset) / (time.monotonic() - started)
 
     return run
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all lines and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--model", default="resnet-18")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--batches", type=int, default=1, help="of a short epoch")
+    parser.add_argument("--batches", type=int, default=1, help="Batches in each short epoch.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
     parser.add_argument("--compile", choices=("off", "kernels", "graphs"), default="off")
-    parser.add_argument("--only", help="beside AT, and without the plain loop: some of " + ", ".join(DEFENSES))
+    parser.add_argument("--only", help="Measure these relative to AT, without the plain loop: some of " + ", ".join(DEFENSES))
     arguments = parser.parse_args()
     if (arguments.batches * arguments.batch_size) + 10 > 2600:
         parser.error("--batches times --batch-size must be at most 2,590")
@@ -166,7 +166,7 @@ def main() -> None:
     lines = {} if only else {"plain loop": plain(arguments), "AT, fp32": line("AT", "fp32", arguments)}
     lines |= {name: line(name, arguments.precision, arguments) for name in names}
     for run in lines.values():
-        run()  # what happens once: compilation, memory, workers
+        run()  # warm-up: compilation, memory, workers
     rates: dict[str, list[float]] = {name: [] for name in lines}
     for _ in range(arguments.rounds):
         for name, run in lines.items():

@@ -1,4 +1,4 @@
-"""Averages of a network's weights over its training."""
+"""Averages of a network's weights over its training: EMA and SWA."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,18 +14,18 @@ from trainables.rng import generator
 
 
 class Average:
-    """The average of a network's weights, in a network of its own that never learns.
+    """The average of a network's weights, held in a second network that is never trained.
 
-    An exponential average (EMA) moves after every step. It averages the running statistics of batch norms as well: they are
-    moving averages themselves, of the examples trained on, and its weights stay close to the present ones.
-    Of the weights after several epochs, all counted alike (SWA; Izmailov et al., UAI 2018), no network has ever had the
-    statistics; they are computed anew after each such epoch from the natural training examples, as they are, by the network as
-    it is evaluated. Before SWA's first epoch the average is the network itself.
+    EMA, an exponential average, is updated after every step. It averages the running statistics of batch norms as well: they
+    are moving averages themselves, and the averaged weights stay close to the current ones.
+    SWA (Izmailov et al., UAI 2018) is the mean of the weights after several epochs. Its batch statistics are recomputed after
+    each of these epochs, from the natural training examples without augmentation, by the averaged network in evaluation mode.
+    Before SWA's first epoch the average is a copy of the trained network.
 
     Args:
-        spec: of the average.
-        network: built as the trained one and on its device; it becomes the average, in evaluation mode.
-        seed: the trial's.
+        spec: which average, and its settings.
+        network: built like the trained network and on the same device; it is put in evaluation mode and becomes the average.
+        seed: the trial's seed.
     """
 
     def __init__(self, spec: config.EMA | config.SWA, network: Network, seed: int) -> None:
@@ -33,13 +33,13 @@ class Average:
         self._averaged = 0  # steps of EMA, epochs of SWA
 
     def after_step(self, present: Network) -> None:
-        """To be called with the trained network after every change of its weights."""
+        """Update the average; call it with the trained network after every optimiser step."""
         if isinstance(self.spec, config.EMA):
-            # The first weights are bad ones: until 1 / (1 - decay) steps are done, the average reaches less far back.
+            # The first weights are poor: until about 1 / (1 - decay) steps are done, the average spans fewer of them.
             self._move(present, 1 - min(self.spec.decay, (1 + self._averaged) / (10 + self._averaged)))
 
     def after_epoch(self, present: Network, epoch: int, examples: Examples) -> None:
-        """To be called with the trained network and its training examples after ``epoch``, counted from 1."""
+        """Update the average; call it with the trained network and its training examples after ``epoch``, counted from 1."""
         if isinstance(self.spec, config.EMA):
             return
         if epoch < self.spec.start:
@@ -49,7 +49,7 @@ class Average:
             self._recompute_statistics(examples, epoch)
 
     def _move(self, present: Network, share: float) -> None:
-        """Towards the present weights and statistics by ``share`` of the way, in [0, 1]; counters are taken over."""
+        """Move the average towards the current weights and statistics by ``share`` in [0, 1]; copy integer counters."""
         now = present.state_dict()
         for name, mean in self.network.state_dict().items():
             if mean.is_floating_point():
@@ -67,7 +67,7 @@ class Average:
         before = self.network.draw_from(generator(self._seed, f"average/{epoch}", examples.device))
         order = torch.randperm(len(examples), generator=generator(self._seed, f"average/{epoch}/order"))
         with torch.no_grad():
-            # Shuffled, because a batch must not hold one class; in parts of equal size, so that no example counts more.
+            # Shuffled, so that no batch holds a single class; in parts of equal size, so that all examples count the same.
             for part in order.chunk(-(-len(order) // BATCH)):
                 for images, _ in examples.batches(part, len(part)):
                     self.network(images.float() / 255)
@@ -76,10 +76,10 @@ class Average:
             norm.eval().momentum = momentum
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that averaging goes on from."""
+        """Return the state that averaging resumes from."""
         return {"averaged": self._averaged, "network": self.network.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken."""
+        """Resume from a state that :meth:`state_dict` returned."""
         self._averaged = state["averaged"]
         self.network.load_state_dict(state["network"])

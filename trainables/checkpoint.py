@@ -1,4 +1,4 @@
-"""Weights and training state as bytes, without pickle."""
+"""Weights and training states to bytes and back, without running pickled code."""
 
 import io
 import pickle
@@ -12,29 +12,32 @@ from torch import Tensor
 
 
 def pack_weights(weights: Mapping[str, Tensor]) -> bytes:
-    """A network's ``state_dict`` as safetensors."""
+    """Serialise a network's ``state_dict`` as safetensors."""
     return bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}))
 
 
 def unpack_weights(data: bytes) -> dict[str, Tensor]:
-    """The inverse of :func:`pack_weights`, on the CPU."""
+    """Deserialise what :func:`pack_weights` returned; tensors are on the CPU."""
     return dict(load(data))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict from elsewhere, on the CPU: safetensors, or what ``torch.load`` reads with ``weights_only``.
+    """Read the state dict of an external checkpoint: safetensors, or what ``torch.load`` reads with ``weights_only``.
 
-    A dictionary that holds one under ``state_dict``, ``model`` or ``net`` is opened, and a ``module.`` before every name, which
-    data parallel training leaves, is dropped.
+    A state dict nested under ``state_dict``, ``model`` or ``net`` is unwrapped, and the prefix ``module.`` of data parallel
+    training is removed from the names.
+
+    Returns:
+        tensors by name, on the CPU.
 
     Raises:
         ValueError: the file holds no state dict that can be read without running code.
-        OSError: it cannot be read at all.
+        OSError: the file cannot be read.
     """
     data = path.read_bytes()
     try:
         found = load(data) if path.suffix == ".safetensors" else torch.load(io.BytesIO(data), "cpu", weights_only=True)
-    except Exception as error:  # of what is no checkpoint, torch and safetensors say anything
+    except Exception as error:  # torch and safetensors raise many types for a file that is no checkpoint
         reason = (str(error).splitlines() or [""])[0]
         raise ValueError(f"{path}: no state dict in safetensors or for weights_only ({reason})") from error
     for name in ("state_dict", "model", "net"):
@@ -46,13 +49,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def fit_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``weights`` under the names of ``wanted``, a network's own state dict: by name, or else by order and shape.
+    """Rename ``weights`` to the names of ``wanted``, the state dict of the network that is to load them.
 
-    Networks of one architecture list their tensors in one order, whatever they call them; counters of batches, which some
-    files lack, are left at 0.
+    Tensors are matched by name where the names agree, and by order and shape otherwise: implementations of one architecture
+    list their tensors in the same order. Batch counters, which some files lack, keep the values of ``wanted``.
 
     Raises:
-        ValueError: the two do not fit; the message names the first difference.
+        ValueError: numbers of tensors or shapes differ; the message names the first difference.
     """
     counted = {name: tensor for name, tensor in wanted.items() if name.endswith("num_batches_tracked")}
     ours = {name: tensor for name, tensor in wanted.items() if name not in counted}
@@ -68,20 +71,20 @@ def fit_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> 
 
 
 def pack_state(state: Mapping[str, Any]) -> bytes:
-    """A nested state of tensors, numbers and strings (network, optimiser, generators, history)."""
+    """Serialise a nested training state of tensors, numbers and strings (network, optimiser, generators, history)."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     return buffer.getvalue()
 
 
 def unpack_state(data: bytes) -> dict[str, Any]:
-    """The inverse of :func:`pack_state`, on the CPU.
+    """Deserialise what :func:`pack_state` returned; tensors are on the CPU.
 
     Raises:
         pickle.UnpicklingError: the bytes hold anything but tensors, containers, numbers and strings, or are damaged.
     """
     try:
         return dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
-    except Exception as error:  # of damaged bytes torch says anything from EOFError to IndexError
+    except Exception as error:  # torch raises many types for damaged bytes, from EOFError to IndexError
         reason = (str(error).splitlines() or [""])[0]
         raise pickle.UnpicklingError(f"no readable checkpoint to go on from ({type(error).__name__}: {reason})") from error

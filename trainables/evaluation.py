@@ -1,4 +1,4 @@
-"""One attack on one network: where the true label ends up, example by example."""
+"""An attack on a network, evaluated example by example: the rank of the true label."""
 
 from collections.abc import Iterable
 from types import MappingProxyType
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from trainables import config
-from trainables.attacks import NEVER, Sources, run_attack
+from trainables.attacks import NEVER, SourceNetworks, run_attack
 from trainables.data import Examples, evaluation_batches
 from trainables.joint import Weights
 from trainables.models import Network
 from trainables.outputs import heads
 from trainables.rng import generator
 
-#: Examples a forward pass of an evaluation.
+#: Batch size of evaluations.
 BATCH = 500
 
 
 def rank(logits: Tensor, y: Tensor) -> Tensor:
-    """How many other classes score at least as high as the true one: int64 (B,); 0 is a right prediction.
+    """Count the other classes that score at least as high as the true one: int64 (B,); 0 is a correct prediction.
 
-    ``logits``: (B, classes); ``y``: (B,). A tie counts against the network, and so does a score that is not a number.
+    ``logits``: (B, classes); ``y``: labels (B,). Ties and NaN count against the network.
     """
     true = logits.gather(1, y[:, None])
     beaten = (true > logits).sum(1)
@@ -77,16 +77,22 @@ def evaluate(
     weights: Weights,
     seed: int,
     stream: str,
-    sources: Sources = MappingProxyType({}),
+    sources: SourceNetworks = MappingProxyType({}),
     complete: bool = False,
 ) -> Evaluated:
     """Every example under ``attack``.
 
-    ``weights``: of the heads in what the attack maximises. ``stream``: names the generators of ``seed`` that the attack and the
-    network's modules draw from, one a batch, so that what is skipped in one changes no draw in another. ``sources``: the
-    networks that a transferred attack may come from; their modules draw from there too. ``complete``: whether every example
-    is attacked to the end and every head looked at, or an example is let go once it is broken; accuracy, ``broken`` and
-    ``distance`` are the same. All networks are evaluated in evaluation mode and left as they were.
+    Args:
+        network: the attacked network.
+        examples: the N examples.
+        attack: which attack, and its settings.
+        weights: weights of the heads in the loss that the attack maximises.
+        seed: the trial's seed.
+        stream: name of the random stream. Each batch has its own generator, shared by the attack and the networks' modules, so
+            that skipping an example in one batch changes no random number in another.
+        sources: networks that a transfer attack may use, by trial and checkpoint.
+        complete: whether every example is attacked to the end and every head is ranked. If not, an example is attacked until
+            it is broken; accuracy, ``broken`` and ``distance`` are the same either way.
     """
     networks = [network, *(source.network for source in sources.values())]
     before = [other.draw_from(None) for other in networks]
@@ -95,10 +101,10 @@ def evaluate(
     network.eval()
     try:
         for i, (x, y) in enumerate(evaluation_batches(examples, BATCH)):
-            chance = generator(seed, f"{stream}/{i}", y.device)
+            batch_generator = generator(seed, f"{stream}/{i}", y.device)
             for other in networks:
-                other.draw_from(chance)
-            parts.append(_batch(network, x, y, attack, weights, chance, sources, complete))
+                other.draw_from(batch_generator)
+            parts.append(_batch(network, x, y, attack, weights, batch_generator, sources, complete))
     finally:
         network.train(training)
         for other, drew in zip(networks, before, strict=True):
@@ -117,12 +123,12 @@ def _batch(
     y: Tensor,
     attack: config.Attack,
     weights: Weights,
-    chance: Generator,
-    sources: Sources,
+    batch_generator: Generator,
+    sources: SourceNetworks,
     complete: bool,
 ) -> tuple[list[Tensor], Tensor | None, Tensor | None]:
-    """Ranks of each head, distances and steps to break, each (B,)."""
-    found = run_attack(attack, network, x, y, weights, chance, sources, complete=complete)
+    """Attack one batch; return the ranks of each head, the distances and the steps until broken, each (B,)."""
+    found = run_attack(attack, network, x, y, weights, batch_generator, sources, complete=complete)
     with torch.no_grad():
         outputs = network(found.images)
     ranked = [rank(logits, y) for logits in heads(outputs)[: None if complete else 1]]
@@ -132,7 +138,7 @@ def _batch(
     steps = attack.gradient_steps
     if steps is None:
         return ranked, found.distance, None
-    # A number that is rounded otherwise in another batch may change sides between the attack's last look and this one.
+    # Rounding depends on the batch: a prediction may flip between the attack's last forward pass and this one.
     broken = torch.where((ranked[0] > 0) & (found.broken == NEVER), min(steps, NEVER - 1), found.broken)
     return ranked, found.distance, broken
 

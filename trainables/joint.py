@@ -1,4 +1,4 @@
-"""Losses over several predictions: which head of the network counts how much."""
+"""Joint losses over a network's heads, and the heads' weights in them."""
 
 from collections.abc import Callable
 from math import isinf
@@ -14,7 +14,7 @@ Weights = tuple[float, ...]
 
 
 def training_weights(module: config.Module) -> Weights:
-    """The heads' weights in the loss that a network with ``module`` is trained with: each method's own equation."""
+    """Return the heads' weights in the training loss of a network with ``module``, from the equation of its paper."""
     if isinstance(module, config.NoModule):
         return (1.0,)
     weights: Weights = MODULE.load(module.name).head_weights(module)
@@ -22,13 +22,14 @@ def training_weights(module: config.Module) -> Weights:
 
 
 def attack_weights(aim: config.Aim | None, module: config.Module) -> Weights:
-    """The heads' weights in the loss that an adaptive attacker maximises (CIFS, section 4.1).
+    """Return the heads' weights in the loss that an adaptive attacker maximises (CIFS, section 4.1).
 
-    ``aim``: a number b weighs as eq. 3 of CIFS does with beta = b; ``inf`` aims at all modules alike, ``inf-2`` at the
-    second alone; ``own``, or None, is the training loss. Without modules there is the final prediction only.
+    ``aim``: a number b gives the weights of CIFS's eq. 3 with beta = b; ``inf`` weighs all modules equally, ``inf-2`` the
+    second module alone; ``own`` or None gives the weights of the training loss. A network without predicting modules has the
+    final prediction only.
 
     Raises:
-        ValueError: ``aim`` is at a module that is not there.
+        ValueError: ``aim`` names a module that the network does not have.
     """
     S = len(config.heads(module)) - 1
     if aim is None or aim.beta is None:
@@ -36,7 +37,7 @@ def attack_weights(aim: config.Aim | None, module: config.Module) -> Weights:
     if isinf(aim.beta):
         aims = {aim.module} if aim.module else set(range(1, S + 1))
         if not aims or max(aims) > S:
-            raise ValueError(f"beta_atk={aim} aims at a module that is not there: the network has {S}")
+            raise ValueError(f"beta_atk={aim} aims at a module that the network does not have: it has {S}")
         return (0.0, *(float(s in aims) / len(aims) for s in range(1, S + 1)))
     if S == 0:
         return (1.0,)
@@ -45,18 +46,19 @@ def attack_weights(aim: config.Aim | None, module: config.Module) -> Weights:
 
 
 def final_only(weights: Weights) -> Weights:
-    """All weight on the final prediction, of as many heads."""
+    """Return weights of the same length with all weight on the final prediction."""
     return (1.0, *(0.0 for _ in weights[1:]))
 
 
 def joint(weights: Weights, term: Callable[..., Tensor], *outputs: Outputs) -> Tensor:
-    """The weighted sum, (B,), of ``term`` over the heads; ``term`` maps a head's logits (B, classes) of each outputs to (B,).
+    """Return the weighted sum (B,) of ``term`` over the heads.
 
-    Several outputs are of the same network on several images: natural and adversarial ones.
-    A head of weight 0 is left out altogether: it gets no gradient, so a zero coefficient is bit for bit the loss without it.
+    ``outputs``: of one network on one or more batches, such as natural and adversarial images. ``term``: takes the logits
+    (B, classes) of a head in each of them and returns (B,). A head of weight 0 is skipped and gets no gradient, so a
+    coefficient of 0 gives bit for bit the loss without that head.
 
     Raises:
-        ValueError: not one weight for each head, or no weight above 0.
+        ValueError: the number of weights is not the number of heads, or no weight is above 0.
     """
     predictions = list(zip(*map(heads, outputs), strict=True))
     if len(weights) != len(predictions) or not any(weights):

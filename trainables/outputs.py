@@ -1,4 +1,4 @@
-"""What a network returns."""
+"""The outputs of a network."""
 
 from typing import Any, NamedTuple
 
@@ -6,12 +6,15 @@ from torch import Tensor
 
 
 class Outputs(NamedTuple):
-    """One forward pass over B examples.
+    """The outputs of one forward pass over B examples.
 
-    ``logits``: the final prediction, (B, classes). ``aux``: the inserted modules' own predictions, each (B, classes), in
-    the order of the forward pass. ``features``: the pooled features that the final linear layer sees, (B, C). ``maps``: the
-    same before pooling, (B, C, H, W). ``inner``: what an inserted module's own loss needs, one entry a module.
-    ``watched``: the features at the place that the network was asked to show, (B, C, H, W).
+    Attributes:
+        logits: the final prediction, (B, classes).
+        aux: predictions of the inserted modules, each (B, classes), in forward order.
+        features: pooled features, the input of the final linear layer, (B, C).
+        maps: features before pooling, (B, C, H, W).
+        inner: values that the inserted modules' regularisers need, one entry for each module that has one.
+        watched: features at the position chosen by :meth:`trainables.models.Network.watching`, (B, C, H, W); None without.
     """
 
     logits: Tensor
@@ -23,5 +26,5 @@ class Outputs(NamedTuple):
 
 
 def heads(outputs: Outputs) -> tuple[Tensor, ...]:
-    """Every prediction, each (B, classes), in the order of :func:`trainables.config.heads`: the final one comes first."""
+    """Return every prediction, each (B, classes), in the order of :func:`trainables.config.heads`: the final one first."""
     return (outputs.logits, *outputs.aux)

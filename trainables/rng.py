@@ -1,4 +1,4 @@
-"""Named random generators: one seed a trial, one independent stream for each use of it.
+"""Named random generators: each trial has one seed, and each use of random numbers its own stream.
 
 The global generators of torch and numpy are neither read nor changed anywhere in this package.
 """
@@ -11,21 +11,21 @@ from torch import Generator, Tensor
 
 
 def derive(seed: int, name: str) -> int:
-    """The seed of the stream ``name`` of a trial: 63 bits of a hash, so that neighbouring seeds share nothing."""
+    """Derive the seed of the stream ``name`` from a trial's seed: 63 bits of a hash, so that nearby seeds are unrelated."""
     digest = hashlib.sha256(json.dumps([seed, name]).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(seed: int, name: str, device: torch.device | str = "cpu") -> Generator:
-    """A fresh generator on ``device`` for the stream ``name``: ``init``, ``order``, ``augment``, ``attack``, ...
+    """Return a new generator on ``device`` for the stream ``name``, such as ``init``, ``order``, ``augment`` or ``attack``.
 
-    CPU and GPU generators of one seed draw different numbers.
+    CPU and GPU generators with the same seed produce different numbers.
     """
     return Generator(device).manual_seed(derive(seed, name))
 
 
 class Generators:
-    """The streams that one training draws from: ``order`` on the CPU, ``augment``, ``attack`` and ``module`` on the device."""
+    """The random streams of one training: ``order`` on the CPU; ``augment``, ``attack`` and ``module`` on the device."""
 
     def __init__(self, seed: int, device: torch.device | str) -> None:
         self._streams = {
@@ -39,17 +39,17 @@ class Generators:
         return self._streams[name]
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The state of every stream: one uint8 vector on the CPU each."""
+        """Return the state of every stream, each a uint8 vector on the CPU."""
         return {name: stream.get_state() for name, stream in self._streams.items()}
 
     def load_state_dict(self, states: dict[str, Tensor]) -> None:
-        """Continue where :meth:`state_dict` left off.
+        """Resume from states that :meth:`state_dict` returned.
 
         Raises:
-            ValueError: other streams than these, or a state of another kind of device, which no stream here can continue.
+            ValueError: the names are not those of the streams, or a state is of another kind of device.
         """
         if states.keys() != self._streams.keys():
-            raise ValueError(f"generator states are of {sorted(states)}, not of {sorted(self._streams)}")
+            raise ValueError(f"generator states are for {sorted(states)}, not for {sorted(self._streams)}")
         for name, stream in self._streams.items():
             try:
                 stream.set_state(states[name].cpu())

@@ -1,4 +1,4 @@
-"""The learning rate over a training."""
+"""Learning rate schedules."""
 
 from math import cos, pi
 
@@ -9,20 +9,20 @@ from trainables import config
 
 
 def make_schedule(training: config.Training, optimizer: Optimizer, steps_per_epoch: int) -> LambdaLR:
-    """The schedule of ``optimizer``, whose ``step()`` is called after each of the ``steps_per_epoch`` batches of an epoch."""
+    """Return the schedule of ``optimizer``; call its ``step()`` after each of the ``steps_per_epoch`` batches of an epoch."""
     return LambdaLR(optimizer, lambda step: factor(training, step, steps_per_epoch))
 
 
 def factor(training: config.Training, step: int, steps_per_epoch: int) -> float:
-    """What the learning rate is times ``training.lr`` for batch ``step`` of the training, counted from 0."""
+    """Return the factor by which ``training.lr`` is multiplied in batch ``step`` of the training, counted from 0."""
     schedule = training.schedule
-    epoch = step // steps_per_epoch  # epochs finished; the papers count from 1, so a milestone at 75 is after 74
+    epoch = step // steps_per_epoch  # finished epochs; the papers count from 1, so a milestone at 75 comes after 74
     match schedule:
         case config.MultiStep():
             return float(schedule.gamma ** sum(epoch >= milestone - 1 for milestone in schedule.milestones))
         case config.Cosine():
             return (1 + cos(pi * min(epoch / training.epochs, 1))) / 2
         case config.OneCycle():
-            # The middle of a batch stands for it: neither the first nor the last one is then wasted at a rate of 0.
+            # Taken at the middle of the batch, so that neither the first nor the last batch has a rate of 0.
             done = (step + 0.5) / (training.epochs * steps_per_epoch)
             return max(0.0, min(done / schedule.peak, (1 - done) / (1 - schedule.peak)))

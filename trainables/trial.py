@@ -1,4 +1,4 @@
-"""A trial: one training, epoch by epoch, and attacks on what it learned. The only door to this package."""
+"""A trial: one training, epoch by epoch, and the evaluations and measurements of its checkpoints."""
 
 import time
 from collections.abc import Mapping
@@ -25,16 +25,17 @@ __all__ = ["Diverged", "Evaluated", "Trial", "build_source"]
 
 
 class Diverged(ArithmeticError):
-    """The loss or the weights are no longer finite; the message says when."""
+    """The loss or a weight is not finite; the message names the epoch."""
 
 
 class Trial:
-    """One training, from its configuration alone.
+    """One training, built from its configuration alone.
 
     Attributes:
-        epoch: epochs finished.
-        best_epoch: the one after which the selection's accuracy was highest (the earliest of equals); 0 before the first.
-        device_name: what it runs on.
+        epoch: number of finished epochs.
+        best_epoch: the epoch after which accuracy on the selection split was highest (the earliest of equals), counted from 1;
+            0 before the first.
+        device_name: name of the GPU, or ``cpu``.
 
     Raises:
         DataNotFound: the data set's files are not there.
@@ -47,7 +48,7 @@ class Trial:
             torch.set_num_threads(runtime.threads)
         if runtime.compile != "off":
             # A trial needs a dozen graphs: training, attack and evaluation, with and without gradients, for full and for last
-            # batches. Those of former trials in this process count too, and above the limit torch silently goes on without.
+            # batches. Graphs of earlier trials in this process count too, and above the limit torch silently stops compiling.
             torch._dynamo.reset()
             torch._dynamo.config.recompile_limit = 64
         self.device = _device(runtime.device)
@@ -75,24 +76,24 @@ class Trial:
 
     @property
     def finished(self) -> bool:
-        """Whether training is over: after its last epoch, or once ``patience`` epochs in a row were not the best."""
+        """Whether training is over: after the last epoch, or after ``patience`` epochs in a row without a new best one."""
         patience = self.spec.training.patience
         stopped = patience is not None and self.epoch - self.best_epoch >= patience
         return stopped or self.epoch >= self.spec.training.epochs
 
     @property
     def _selected(self) -> Network:
-        """The network that is looked at after an epoch, and kept."""
+        """The network that is evaluated after an epoch and saved: the trained one, or the average of its weights."""
         return self._average.network if self._average else self._network
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch and look at the selection split.
+        """Train one epoch, then evaluate on the selection split.
 
         Returns:
-            the record's columns of this epoch: accuracies in [0, 1], seconds of training alone; the objective's own figures.
+            the epoch's columns in the record: accuracies in [0, 1], seconds of training alone, and figures of the objective.
 
         Raises:
-            Diverged: the loss or a weight is not finite; the trial cannot go on.
+            Diverged: the loss or a weight is not finite; the trial cannot continue.
         """
         started = time.monotonic()
         lr = self._learner.lr
@@ -120,19 +121,19 @@ class Trial:
         }
 
     def _train(self) -> tuple[float, float, int]:
-        """One epoch over the training examples: mean loss, accuracy on the examples trained on, and their number."""
-        spec, network, chance = self.spec, self._network, self._generators["attack"]
+        """Train one epoch; return the mean loss, the accuracy on the examples trained on, and their number."""
+        spec, network, generator = self.spec, self._network, self._generators["attack"]
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         right = torch.zeros((), device=self.device, dtype=torch.int64)
         images = 0
         network.train()
         for x, y in training_batches(self._splits.train, spec.data, spec.training.batch_size, self._generators):
             with network.computing(spec.training.precision):
-                x_adv, targets = training_attack(spec.attack, spec.module, network, x, y, chance, self.epoch + 1)
+                x_adv, targets = training_attack(spec.attack, spec.module, network, x, y, generator, self.epoch + 1)
                 value, outputs = self._learner.learn(x, x_adv, y, targets)
             if self._average:
                 self._average.after_step(network)
-            # Summed on the device: reading a number here would make the host wait for the GPU at every step.
+            # Summed on the device: reading a value here would make the host wait for the GPU at every step.
             total += value.detach().sum()
             right += (outputs.logits.detach().argmax(1) == y).sum()
             images += len(y)
@@ -145,7 +146,7 @@ class Trial:
             raise Diverged(f"diverged at epoch {self.epoch + 1}: a weight is not finite")
 
     def _select(self) -> tuple[float, float]:
-        """Accuracy on the selection split, natural and under the selection's attack."""
+        """Return the natural accuracy on the selection split, and the accuracy under the selection's attack."""
         spec = self.spec
         examples = self._splits.test if spec.selection.split == "test" else self._splits.validation
 
@@ -163,13 +164,13 @@ class Trial:
         self,
         attack: config.Attack,
         weights: Mapping[str, Tensor],
-        sources: Sources | None = None,
+        sources: SourceNetworks | None = None,
         complete: bool = False,
     ) -> Evaluated:
-        """Attack the test set, or what else the attack names, on a network with these weights.
+        """Attack a network with these weights, on the test set or on the examples that the attack names.
 
-        ``sources``: the networks that an attack may come from; see :func:`build_source`. ``complete``: whether every example is
-        attacked to the end and every head looked at, which accuracy and what else an evaluation finds do not depend on.
+        ``sources``: networks that a transfer attack may use; see :func:`build_source`. ``complete``: whether every example is
+        attacked to the end and every head is ranked; accuracy, distances and ``broken`` do not depend on it.
         """
         network = self._build()
         network.load_state_dict(dict(weights))
@@ -179,40 +180,40 @@ class Trial:
         return evaluate(network, examples, attack, aim, self.spec.seed, stream, sources or {}, complete)
 
     def measure(self, spec: config.Measure, weights: Mapping[str, Tensor]) -> dict[str, Array]:
-        """Look at a network with these weights, on the test set.
+        """Measure a network with these weights on the test set.
 
         Returns:
-            named arrays; the measure's function in :mod:`trainables.measures` says which, and their shapes.
+            named arrays; their names and shapes are documented with the measure's function in :mod:`trainables.measures`.
 
         Raises:
-            ValueError: the network or the data set has not what ``spec`` names.
+            ValueError: ``spec`` names a position, module or class that the network or the data set does not have.
         """
         canonical = config.canonical_measure(spec, self.spec)
         if canonical is None:
-            raise ValueError(f"{spec}: an attack's beta_atk aims at a module that is not there")
-        # Not compiled: a measure is one pass over the test set, and its graphs are those of no other pass.
+            raise ValueError(f"{spec}: an attack's beta_atk aims at a module that the network does not have")
+        # Not compiled: a measure is one pass over the test set, and no other pass would reuse its graphs.
         network = self._build(compiled=False)
         network.load_state_dict(dict(weights))
         return run_measure(canonical, Subject(network, self._splits.test, self._attack_weights, self.spec.seed))
 
     def _tested(self, attack: config.Attack) -> Examples:
-        """The examples that ``attack`` is on."""
+        """Return the examples that ``attack`` is evaluated on."""
         images = self._splits.test if attack.split is None else self._splits.validation
         if not len(images):
             raise ValueError(f"attack.split = {attack.split}: data.validation = 0 holds nothing out")
         return images if attack.examples is None else images[sample(images.labels, attack.examples)]
 
     def test_labels(self, attack: config.Attack) -> NDArray[np.int64]:
-        """Labels of the examples that ``attack`` is on, (N,), in the order of its ranks."""
+        """Return the labels (N,) of the examples that ``attack`` is evaluated on, in the order of its ranks."""
         labels: NDArray[np.int64] = self._tested(attack).labels.cpu().numpy()
         return labels
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights and batch statistics that this epoch's accuracies are of: the network's own, or their average."""
+        """Return the weights and batch statistics that the epoch's accuracies belong to: the network's, or their average."""
         return dict(self._selected.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on; tensors, containers, numbers and strings only."""
+        """Return everything that the next epoch depends on; tensors, containers, numbers and strings only."""
         return {
             "epoch": self.epoch,
             "best_epoch": self.best_epoch,
@@ -224,7 +225,7 @@ class Trial:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on as if training had never stopped: bit for bit so on one kind of CPU with as many threads."""
+        """Resume from a state that :meth:`state_dict` returned; bitwise exact on one kind of CPU with equally many threads."""
         self.epoch = state["epoch"]
         self.best_epoch = state["best_epoch"]
         self._best_accuracy = state["best_accuracy"]
@@ -235,11 +236,11 @@ class Trial:
         self._generators.load_state_dict(state["generators"])
 
 
-def build_source(spec: config.TrialConfig, weights: Mapping[str, Tensor], device: torch.device) -> Source:
-    """Another trial's network with these weights on ``device``, in evaluation mode, for attacks to be transferred from."""
+def build_source(spec: config.TrialConfig, weights: Mapping[str, Tensor], device: torch.device) -> SourceNetwork:
+    """Build another trial's network with these weights on ``device``, in evaluation mode, as the source of transfer attacks."""
     network = build_model(spec.model, spec.module, spec.data.info, spec.seed)
     network.load_state_dict(dict(weights))
-    return Source(network.to(device).eval(), spec.module)
+    return SourceNetwork(network.to(device).eval(), spec.module)
 
 
 def _device(name: str) -> torch.device:

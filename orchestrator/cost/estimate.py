@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, selection_passes, training_passes
 from orchestrator.cost.throughput import Network, Throughput, evaluating, measuring, network, training
 from orchestrator.planning.plan import Evaluation, Plan, PlannedTrial
-from trainables.config import SWA, TrialConfig, begins
+from trainables.config import SWA, TrialConfig, is_prefix
 from trainables.config.terms.passes import FORWARD
 
 #: The work that stands for any other that was never timed: training in float32, the precision of evaluations.
@@ -80,7 +80,7 @@ def to_be_run(trial: PlannedTrial) -> list[Evaluation]:
     short = [e for e in missing if not e.complete]
 
     def answered(e: Evaluation) -> bool:
-        return any(e.checkpoint == other.checkpoint and begins(e.attack, other.attack) for other in short)
+        return any(e.checkpoint == other.checkpoint and is_prefix(e.attack, other.attack) for other in short)
 
     return [e for e in missing if e.complete or not answered(e)]
 

@@ -19,7 +19,7 @@ from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 from trainables.attacks import Sources
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, begins, measure_key
+from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, is_prefix, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 

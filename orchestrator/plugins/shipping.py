@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from orchestrator.errors import BadInput
 from trainables.config.entrance.parsing import reopen
 from trainables.config.terms import registry
-from trainables.config.terms.fingerprint import neighbours
+from trainables.config.terms.fingerprint import local_imports
 
 #: The entry point group of modules that register plugins.
 GROUP = "advsweep.plugins"

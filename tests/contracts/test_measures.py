@@ -90,7 +90,7 @@ def test_what_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"label = 10: must be less than 10"):
         ours.measure(config.Activations(label=10), ours.weights())
     aimed = config.FGSM(eps=0.1, beta_atk="inf-1")
-    with pytest.raises(ValueError, match=r"beta_atk aims at a module that is not there"):
+    with pytest.raises(ValueError, match=r"beta_atk aims at a module that the network does not have"):
         ours.measure(config.Sensitivity(attack=aimed), ours.weights())
 
 

@@ -20,7 +20,7 @@ from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import configure_attack, resolve
 from search_spaces import checklist
 from search_spaces.catalog import find
-from trainables.attacks import Source
+from trainables.attacks import SourceNetwork
 from trainables.config import Attack, NoModule, Runtime, Standard, Transfer, TrialConfig, evaluation_stream
 from trainables.data import Examples, load
 from trainables.evaluation import evaluate
@@ -81,8 +81,8 @@ def quantised(network: Network, forward: Forward, x: Tensor, y: None = None) -> 
 def noisy(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
     """Other logits at every look."""
     outputs = forward(x)
-    assert network._chance is not None
-    return outputs._replace(logits=outputs.logits + torch.randn(outputs.logits.shape, generator=network._chance))
+    assert network._generator is not None
+    return outputs._replace(logits=outputs.logits + torch.randn(outputs.logits.shape, generator=network._generator))
 
 
 def trained(config: TrialConfig) -> Callable[[], Network]:
@@ -120,7 +120,8 @@ def recorded(name: str, network: Network, source: Network, examples: Examples) -
     place = {"trial": name, "checkpoint": "last"}
     rows = []
     for attack in attacks():
-        sources = {(attack.source, attack.checkpoint): Source(source, NoModule())} if isinstance(attack, Transfer) else {}
+        transferred = isinstance(attack, Transfer)
+        sources = {(attack.source, attack.checkpoint): SourceNetwork(source, NoModule())} if transferred else {}
         stream = evaluation_stream(attack)
         ranks = evaluate(network, examples, attack, attack_weights(None, NoModule()), 0, stream, sources).ranks["final"]
         found = {

@@ -18,11 +18,11 @@ from tests.support.command_line import (
     epochs,
     evaluations,
     here,
+    optuna_study,
+    optuna_trials,
     runs,
     sweep,
     table,
-    told,
-    told_study,
     trials,
 )
 
@@ -58,8 +58,8 @@ def test_a_run_ends_with_its_table(undisturbed):
 
 def test_optuna_has_every_cell_with_the_numbers_of_the_table(undisturbed):
     storage, _ = undisturbed
-    assert told(storage).keys() == trials(storage).keys()
-    study = told_study(storage)
+    assert optuna_trials(storage).keys() == trials(storage).keys()
+    study = optuna_study(storage)
     printed: dict[str, dict[str, float]] = {}
     for row in csv.DictReader(StringIO(table(storage, "--checkpoint", "last"))):
         if row["statistic"] == "mean" and row["column"] in study.metric_names:
@@ -78,7 +78,7 @@ def test_optuna_is_told_elsewhere_and_later(copied):
         f"sqlite:///{copied}/mlflow.db: 0 runs brought up to date",
         f"{place}: {TRIALS} trials told to Optuna",
     ]
-    assert told(copied, place).keys() == trials(copied).keys()
+    assert optuna_trials(copied, place).keys() == trials(copied).keys()
     again = here("sync", "--storage", copied, ADVSWEEP_OPTUNA=place)
     assert again.out.splitlines()[1] == f"{place}: 0 trials told to Optuna"
     own = here("sync", "--storage", copied, MLFLOW_TRACKING_URI="foo://bar")

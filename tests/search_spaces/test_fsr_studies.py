@@ -8,7 +8,7 @@ from search_spaces.column import Column, Ensemble
 from search_spaces.papers import fsr
 from search_spaces.study import Study
 from tests.support.expanded_studies import attacks, every_attack, named, trials
-from trainables.config import Square, TrialConfig, begins, trial_key
+from trainables.config import Square, TrialConfig, is_prefix, trial_key
 
 PROFILES = ("paper", "short", "demo")
 FIGURES_S1 = {"fsr/figure-s1a": "τ = 0.1", "fsr/figure-s1b": "λ_sep = 1", "fsr/figure-s1c": "λ_rec = 1"}
@@ -105,7 +105,7 @@ def test_the_ensemble_is_of_the_four_white_box_attacks() -> None:
 def test_shorter_pgd_is_the_beginning_of_the_longest(profile: str) -> None:
     study = STUDIES["fsr/figure-s2a"]
     *shorter, longest = [attacks(c, study.profiles[profile])[0] for c in study.columns if isinstance(c, Column)]
-    assert all(begins(attack, longest) for attack in shorter)
+    assert all(is_prefix(attack, longest) for attack in shorter)
     table = STUDIES["fsr/table-s4"]
     assert longest in [attack for c in table.columns for attack in every_attack(c, table.profiles[profile])]
 

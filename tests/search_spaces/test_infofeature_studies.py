@@ -6,7 +6,7 @@ from search_spaces.column import Column, Measured
 from search_spaces.papers import infofeature
 from search_spaces.settings import Source
 from tests.support.expanded_studies import configured, every_attack, measure, named, trials
-from trainables.config import Natural, TrialConfig, begins, trial_key
+from trainables.config import Natural, TrialConfig, is_prefix, trial_key
 
 PROFILES = ("paper", "short", "demo")
 STUDIES = {study.name.split("/")[1]: study for study in infofeature.STUDIES}
@@ -96,7 +96,7 @@ def test_attacks_of_the_tables() -> None:
     found = {c.label: every_attack(c, study.profiles["paper"]) for c in study.columns if isinstance(c, Column)}
     (short,), (long,), (margin,) = found["PGD-7"], found["PGD-20"], found["CW-20"]
     assert (short.iterations, short.step, short.start, short.restarts) == (7, 2 / 255, "uniform", 1)
-    assert begins(short, long)
+    assert is_prefix(short, long)
     assert (margin.name, margin.iterations, margin.step) == ("cw", 20, 2 / 255)
 
 

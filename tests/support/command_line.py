@@ -1,4 +1,4 @@
-"""The command line as a user starts it, and what it leaves in a storage."""
+"""Commands as a user starts them, and readers of what they leave in a storage."""
 
 import os
 import signal
@@ -61,18 +61,18 @@ class Process:
 
     @property
     def trains(self) -> bool:
-        """Whether it is an actor of a sweep, idle or at work."""
+        """Whether the process is an actor of a sweep, idle or busy."""
         return self.line.startswith(("ray::Worker", "ray::ResourceTrainable"))
 
     @property
     def program(self) -> str:
-        """Name of the program, or of the script that Python runs."""
+        """The name of the program, or of the script that Python runs."""
         words = [Path(word).name for word in self.line.split()]
         return next((word for word in words if not word.startswith(("python", "-"))), "")
 
 
 def processes() -> list[Process]:
-    """Every living process."""
+    """Return every living process."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
@@ -86,7 +86,7 @@ def processes() -> list[Process]:
 
 
 class Started:
-    """A command under way, in a session of its own."""
+    """A running command in a separate session."""
 
     def __init__(self, process: subprocess.Popen[bytes], out: Path, err: Path) -> None:
         self._process = process
@@ -102,7 +102,7 @@ class Started:
         return self._err.read_text()
 
     def until(self, reached: Callable[[], bool]) -> None:
-        """Wait for a moment of the run, which must not end before it."""
+        """Wait until a condition holds; the run must not end before."""
 
         def now() -> bool:
             try:
@@ -117,18 +117,18 @@ class Started:
             time.sleep(0.005)
 
     def send(self, number: signal.Signals) -> None:
-        """A signal to the driver alone."""
+        """Send a signal to the driver alone."""
         self._process.send_signal(number)
 
     def ctrl_c(self) -> None:
-        """What a terminal does: SIGINT to the driver and every process of its group."""
+        """Send SIGINT to the driver and every process of its group, as a terminal does."""
         os.killpg(self._process.pid, signal.SIGINT)
 
     def wait(self) -> Ended:
         return Ended(self._process.wait(SECONDS), self.out, self.err)
 
     def processes(self) -> list["Process"]:
-        """Every living process of the session."""
+        """Return every living process of the session."""
         return [process for process in processes() if process.session == self._process.pid]
 
     def runs(self, name: str) -> bool:
@@ -144,7 +144,7 @@ class Started:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """The environment of a user who has set nothing but ``settings``."""
+    """Return the environment of a user who has set only ``settings``."""
     ours = ("RAY_", "TUNE_", "MLFLOW_", "ADVSWEEP_", "OMP_", "PYTEST_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"COLUMNS": "200"} | settings
@@ -211,12 +211,12 @@ def here(*arguments: object, cwd: Path | None = None, **settings: str) -> Ended:
 
 
 def sweep(storage: Path, *arguments: object, study: str = STUDY) -> tuple[object, ...]:
-    """The arguments of a tiny sweep."""
+    """Return the arguments of a tiny sweep."""
     return ("run", study, *TINY, "--cpus-per-trial", "1", "--storage", storage, *arguments)
 
 
 def table(storage: Path, *arguments: object, study: str = STUDY) -> str:
-    """A study's table as CSV."""
+    """Return a study's table as CSV."""
     done = here("table", study, "--format", "csv", "--storage", storage, *arguments)
     assert (done.code, done.err) == (0, "")
     return done.out
@@ -232,7 +232,7 @@ def _rows(storage: Path, trial: str, pattern: str) -> list[dict[str, object]]:
 
 
 def trials(storage: Path) -> dict[str, str]:
-    """Status of every trial by its key."""
+    """Return the status of every trial by its key."""
     folder = storage / "trials"
     keys = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     return {key: str(row["status"]) for key in keys for row in _rows(storage, key, "trial.parquet")}
@@ -267,7 +267,7 @@ def assert_kept(before: Mapping[str, list[dict[str, object]]], after: Mapping[st
 
 
 def assert_once(rows: Mapping[str, list[dict[str, object]]]) -> None:
-    """No evaluation was run twice."""
+    """Check that no evaluation was run twice."""
     counts = Counter((row["evaluation"], row["head"]) for every in rows.values() for row in every)
     assert {pair: n for pair, n in counts.items() if n > 1} == {}
 
@@ -276,23 +276,23 @@ def assert_once(rows: Mapping[str, list[dict[str, object]]]) -> None:
 
 
 def runs(storage: Path) -> list[tuple[str, str]]:
-    """Trial and status of every trial's run, sorted."""
+    """Return key and status of every trial's MLflow run, sorted."""
     client = MlflowClient(tracking_uri=f"sqlite:///{storage}/mlflow.db")
     every = [experiment.experiment_id for experiment in client.search_experiments()]
     found = client.search_runs(every, "tags.`advsweep.trial` != ''", max_results=1000)
     return sorted((run.data.tags["advsweep.trial"], run.info.status) for run in found)
 
 
-def told_study(storage: Path, place: str | None = None) -> optuna.Study:
-    """The study as Optuna has it. ``place``: where, if not in the storage's journal."""
+def optuna_study(storage: Path, place: str | None = None) -> optuna.Study:
+    """Load the study from Optuna. ``place``: its database, by default the storage's journal."""
     opened = open_storage(place or f"{storage}/optuna.journal")
     (name,) = (name for name in optuna.get_all_study_names(opened) if name.startswith(f"{STUDY} ("))
     return optuna.load_study(study_name=name, storage=opened)
 
 
-def told(storage: Path, place: str | None = None) -> dict[str, FrozenTrial]:
-    """Every trial of the study that Optuna has, by its key."""
-    trials = told_study(storage, place).trials
+def optuna_trials(storage: Path, place: str | None = None) -> dict[str, FrozenTrial]:
+    """Return every trial of the study in Optuna by its key."""
+    trials = optuna_study(storage, place).trials
     found = {trial.user_attrs["trial"]: trial for trial in trials}
-    assert len(found) == len(trials), "a trial was told twice"
+    assert len(found) == len(trials), "a trial was reported twice"
     return found

@@ -1,4 +1,4 @@
-"""Every defense in the demo's settings, in half its epochs where that suffices, and attacks that do not trust its gradients."""
+"""Every defense with the demo's settings, in half its epochs where that suffices, and attacks that do not rely on gradients."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,17 +26,17 @@ CPU = Runtime(device="cpu", threads=1)
 
 
 def module(name: str, **fields: Any) -> Settings:
-    """A module in the network."""
+    """Return a defense that inserts a module in the network."""
     return {"module.name": name, **{f"module.{field}": value for field, value in fields.items()}}
 
 
 def objective(name: str, **fields: Any) -> Settings:
-    """What the weights minimise."""
+    """Return a defense with another objective."""
     return {"objective.name": name, **{f"objective.{field}": value for field, value in fields.items()}}
 
 
 def attack(name: str, **fields: Any) -> Settings:
-    """What the inputs maximise in training, within the profile's eps."""
+    """Return a defense with another training attack, within the profile's eps."""
     return {"attack.name": name, "attack.eps": Eps(), **{f"attack.{field}": value for field, value in fields.items()}}
 
 
@@ -83,14 +83,14 @@ MORE_ITERATIONS = ("standard", "AT")
 
 
 def configuration(name: str) -> TrialConfig:
-    """The demo's configuration of a defense."""
+    """Return the demo's configuration of a defense."""
     pins = {**PROFILE.pins, **HALF, **DEFENSES[name]}
     config, held = configure([resolve(PROFILE.settings, PROFILE.eps), {"seed": 0}], resolve(pins, PROFILE.eps))
     assert DEFENSES[name].keys() <= held
     return config
 
 
-class Trained(NamedTuple):
+class TrainedDefense(NamedTuple):
     """A defense after its last epoch: percent right without an attack, and under attacks at the final prediction alone."""
 
     config: TrialConfig
@@ -98,10 +98,10 @@ class Trained(NamedTuple):
     accuracy: dict[str, float]
 
 
-def trained(name: str) -> Trained:
-    """A defense, which is trained and attacked once in a run of the tests."""
+def trained(name: str) -> TrainedDefense:
+    """Return a defense that is trained and attacked once in a run of the tests."""
     file = once(f"defense-{name}", lambda folder: _train(name, folder / "trained.pt")) / "trained.pt"
-    return Trained(configuration(name), *torch.load(file, weights_only=True))
+    return TrainedDefense(configuration(name), *torch.load(file, weights_only=True))
 
 
 def _train(name: str, file: Path) -> None:
@@ -116,8 +116,8 @@ def _train(name: str, file: Path) -> None:
     torch.save((last, {label: 100 * training.evaluate(attack, last).accuracy for label, attack in attacks.items()}), file)
 
 
-def _network(of: Trained, *, bare: bool = False) -> Network:
-    """The trained network; ``bare``: without its modules, which must have no weights."""
+def _network(of: TrainedDefense, *, bare: bool = False) -> Network:
+    """Build the trained network; ``bare``: without its modules, which must have no weights."""
     module = NoModule() if bare else of.config.module
     network = build_model(of.config.model, module, of.config.data.info, seed=0)
     network.load_state_dict(of.weights)
@@ -125,7 +125,7 @@ def _network(of: Trained, *, bare: bool = False) -> Network:
     return network.eval()
 
 
-def strong(victim: Trained, source: Trained) -> dict[str, float]:
+def strong(victim: TrainedDefense, source: TrainedDefense) -> dict[str, float]:
     """Percent right under each of several attacks, and under the ``worst`` for each example.
 
     PGD-100 and C&W-100 at the final prediction and at the modules, alone and together; for modules without weights the same

@@ -1,4 +1,4 @@
-"""What the studies come to: trials, attacks and measures, as the trainables accept them."""
+"""Trials, attacks and measures of the studies, as configurations of the trainables."""
 
 import json
 from collections.abc import Mapping
@@ -15,29 +15,29 @@ from trainables.config import Attack, Measure, Natural, TrialConfig, trial_key
 
 
 def trial(study: Study, arm: Arm, profile: Profile) -> TrialConfig:
-    """The first seed of an arm."""
+    """Return the trial of an arm's first seed."""
     return configured(profile, study.fixed, arm.settings)
 
 
 def configured(profile: Profile, *layers: Settings) -> TrialConfig:
-    """The profile's configuration with ``layers`` over it."""
+    """Return the profile's configuration with the settings of ``layers`` applied in turn."""
     resolved = [resolve(layer, profile.eps) for layer in (profile.settings, *layers)]
     return configure(resolved, resolve(profile.pins, profile.eps))[0]
 
 
 def trials(study: Study, profile: Profile) -> dict[tuple[str, ...], TrialConfig]:
-    """Every arm's, by its labels."""
+    """Return the trial of every arm by its labels."""
     return {arm.labels: trial(study, arm, profile) for arm in study.arms(profile)}
 
 
 def named(name: str, *labels: str, profile: str = "paper") -> TrialConfig:
-    """The trial of a row of a study."""
+    """Return the trial of a study's row."""
     study = STUDIES[name]
     return trials(study, study.profiles[profile])[labels]
 
 
 def attacks(column: Column, profile: Profile) -> list[Attack]:
-    """A column's attacks, one for each joint loss that is tried."""
+    """Return a column's attacks, one for each beta_atk."""
     plain = _plain(column.attack, profile)
     tries: list[Mapping[str, Any]] = [plain]
     if "beta_atk" in _validated(Attack, plain).__class__.model_fields:
@@ -62,7 +62,7 @@ def every_attack(column: AnyColumn, profile: Profile) -> list[Attack]:
 
 
 def measure(settings: Settings, profile: Profile) -> Measure:
-    """A measure from its fields."""
+    """Build a measure from its fields."""
     found: Measure = _validated(Measure, _plain(settings, profile))
     return found
 

@@ -21,17 +21,17 @@ NATURAL, FGSM, PGD = ManifestColumn("Natural", False), ManifestColumn("FGSM", Tr
 
 
 def ranks(right: str) -> list[int]:
-    """``"1101"``: an example a digit, 1 for right."""
+    """Return ranks from text such as ``"1101"``: one digit for each example, 1 for a correct prediction."""
     return [0 if digit == "1" else 3 for digit in right]
 
 
 def share(right: int, of: int = 10) -> str:
-    """The first ``right`` of ``of`` examples are right."""
+    """Return ranks of ``of`` examples of which the first ``right`` are classified correctly."""
     return "1" * right + "0" * (of - right)
 
 
 def traits(name: str) -> dict[str, Any]:
-    """What the record says of a built-in attack beside its fields; of any other name, as of PGD."""
+    """Return the traits that the record stores with an attack's fields; those of PGD for unknown names."""
     spec = ATTACK.infos.get(name.lower(), ATTACK.infos["pgd"])
     steps = 1 if spec is ATTACK.infos["fgsm"] else 20 if spec.stepwise else None
     return {"sees": spec.sees.value, "iterates": spec.iterates, "ensemble": spec.ensemble, "gradient_steps": steps}
@@ -149,20 +149,20 @@ class Storage:
         file.write_text(manifest.to_json(), encoding="utf-8")
 
     def load(self, trials: Sequence[str] | None = None) -> load.Record:
-        """Read all of it back."""
+        """Read the whole record."""
         return load.load(str(self.root), trials)
 
 
 def arm(
     label: str, trials: Sequence[str], betas: Sequence[str] = ("0",), columns: Sequence[str] = ("FGSM", "PGD-20")
 ) -> ManifestArm:
-    """An arm with attacks named ``natural``, ``FGSM0``, ``PGD0``, ... after column and beta_atk."""
+    """Build an arm with attacks named ``natural``, ``FGSM0``, ``PGD0``, ... after column and beta_atk."""
     reads = {"Natural": (Read("natural"),)} | {c: tuple(Read(c.split("-")[0] + b, b) for b in betas) for c in columns}
     return ManifestArm((label,), {str(seed): trial for seed, trial in enumerate(trials)}, reads)
 
 
 def manifest(*arms: ManifestArm, **changes: Any) -> Manifest:
-    """A study of the modules with the columns Natural, FGSM and PGD-20."""
+    """Build the manifest of a study of the modules with the columns Natural, FGSM and PGD-20."""
     values: dict[str, Any] = {
         "study": "cifs/modules",
         "aliases": ("table-1",),

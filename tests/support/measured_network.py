@@ -19,14 +19,14 @@ DIGITS = config.DATASETS["digits"]
 
 
 def examples(n: int = 40, seed: int = 0) -> Examples:
-    """Random images and labels, of which each class has as many."""
-    chance = torch.Generator().manual_seed(seed)
-    images = torch.randint(256, (n, 1, 8, 8), generator=chance, dtype=torch.uint8)
-    return Examples(images, (torch.arange(n) % 10)[torch.randperm(n, generator=chance)])
+    """Return random images and labels with equally many examples of each class."""
+    draws = torch.Generator().manual_seed(seed)
+    images = torch.randint(256, (n, 1, 8, 8), generator=draws, dtype=torch.uint8)
+    return Examples(images, (torch.arange(n) % 10)[torch.randperm(n, generator=draws)])
 
 
 def subject(module: config.Module | None = None, model: config.Model = RESNET, n: int = 40, **settings: Any) -> Subject:
-    """A network whose statistics are of the images that it is measured on, so that its features differ."""
+    """Build a network whose batch statistics are those of the measured images, so that its features vary."""
     module = config.TrialConfig(data=config.Data(dataset="digits"), model=model, module=module or config.NoModule()).module
     network = build_model(model, module, DIGITS, seed=0)
     data = examples(n)
@@ -45,12 +45,12 @@ def images(data: Examples) -> Tensor:
 
 
 def attacked(ours: Subject, attack: config.Attack, stream: str = "") -> Tensor:
-    """The subject's images under an attack on the final prediction."""
+    """Attack the subject's images at the final prediction."""
     x, y = images(ours.examples), ours.examples.labels
     return run_attack(attack, ours.network, x, y, (1.0,), generator(ours.seed, stream)).images
 
 
 def outputs(ours: Subject, x: Tensor | None = None) -> Outputs:
-    """What the subject's network says of its images, or of x."""
+    """Return the outputs of the subject's network at its images, or at x."""
     with torch.no_grad():
         return ours.network(images(ours.examples) if x is None else x)

@@ -1,4 +1,4 @@
-"""What is made once in a run of pytest, however many processes it has: trained networks, and the storage of a sweep."""
+"""Trained networks and storages that are made once in a run of pytest and shared by its processes."""
 
 import fcntl
 from collections.abc import Callable
@@ -11,15 +11,15 @@ _folder: Path | None = None
 
 
 def share_in(folder: Path) -> None:
-    """Keep what is shared in this folder."""
+    """Set the folder of shared files."""
     global _folder
     _folder = folder
 
 
 def once(name: str, make: Callable[[Path], object]) -> Path:
-    """A folder that ``make`` filled, in whichever process asked first; the others wait until it is done.
+    """Return a folder that ``make`` fills in the first process that asks; other processes wait until it is done.
 
-    It belongs to all tests: none may change it.
+    All tests share it, so none may change it.
     """
     assert _folder is not None, "tests/conftest.py says where"
     folder = _folder / "shared" / name
@@ -34,7 +34,7 @@ def once(name: str, make: Callable[[Path], object]) -> Path:
 
 
 def weights_once(name: str, train: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """A copy of what ``train`` returned when it was called once: a network's numbers by their names."""
+    """Return a copy of the weights, by name, that ``train`` returned when it was called once."""
     file = once(name, lambda folder: torch.save(train(), folder / "weights.pt")) / "weights.pt"
     weights: dict[str, Tensor] = torch.load(file, weights_only=True)
     return weights

@@ -55,17 +55,17 @@ STUDY = Study(
 
 
 def tiny_plan(seeds: int = 1, studies: Sequence[Study] = (STUDY,), **overrides: object) -> Plan:
-    """The study's plan; ``overrides``: fields with two underscores for the dot (``training__lr=0.1``)."""
+    """Return the study's plan; ``overrides``: fields with two underscores for the dot (``training__lr=0.1``)."""
     return plan(studies, "demo", seeds=seeds, overrides={name.replace("__", "."): v for name, v in overrides.items()})
 
 
 def jobs(made: Plan, store: Store) -> list[Job]:
-    """What the plan leaves to do."""
+    """Return the jobs of the plan."""
     return [Job.of(trial, store, RUNTIME) for trial in made.against(store.index(t.key for t in made.trials)).to_run]
 
 
 def finish(job: Job) -> Work:
-    """Work on a job to its end."""
+    """Run a job to its end."""
     work = Work(job)
     while not work.advance().done:
         pass

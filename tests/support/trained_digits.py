@@ -1,4 +1,4 @@
-"""Three networks that have learned the digits differently: from the images, from PGD's, and by TRADES."""
+"""Three networks trained on the digits: on natural images, by adversarial training with PGD, and by TRADES."""
 
 import functools
 from typing import Any
@@ -25,7 +25,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
 }
 EPOCHS = 8
 
-#: Where about half of what AT and TRADES have learned is lost.
+#: The eps at which AT and TRADES lose about half of their accuracy.
 EPS = 0.15
 
 
@@ -41,32 +41,32 @@ def _train(name: str) -> dict[str, Tensor]:
 
 
 def robust(name: str) -> Network:
-    """A fresh copy of the network of that name, in evaluation mode."""
+    """Return a copy of the network ``name`` in evaluation mode."""
     network = build_model(MODEL, config.NoModule(), config.DATASETS["digits"], seed=0)
     network.load_state_dict(weights_once(f"digits-{name}", lambda: _train(name)))
     return network.eval()
 
 
 def logits(network: Network, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """What libraries attack: images to final logits."""
+    """Return the function from images to final logits that other libraries attack."""
     return JointLogits(network, (1.0,), dtype).eval()
 
 
 @functools.cache
 def examples(n: int = 500) -> tuple[Tensor, Tensor]:
-    """The test digits and as many of the others as make n: images (n, 1, 8, 8) in [0, 1], labels (n,)."""
+    """Return n digits, the test set first: images (n, 1, 8, 8) in [0, 1], labels (n,)."""
     train, test = digits("digits", "", False)
     images, labels = (torch.cat(parts)[:n] for parts in ((test.images, train.images), (test.labels, train.labels)))
     return images.float() / 255, labels
 
 
 def run(spec: config.Attack, network: Network, x: Tensor, y: Tensor, seed: int = 0) -> Attacked:
-    """The attack on the final prediction."""
+    """Run an attack on the final prediction."""
     return run_attack(spec, network, x, y, (1.0,), torch.Generator().manual_seed(seed))
 
 
 def accuracy(network: Network, images: Tensor, y: Tensor) -> float:
-    """In points, from 0 to 100."""
+    """Compute the accuracy in percent."""
     with torch.no_grad():
         return 100 * (network(images).logits.argmax(1) == y).double().mean().item()
 

@@ -1,4 +1,4 @@
-"""A record written by hand: what trials would have left, without training them."""
+"""Records of trials written by hand, without training."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ def write(
     end: End | None = None,
     robust: Sequence[float] | None = None,
 ) -> None:
-    """A trial's row, and its epochs with these accuracies (0.5 for each of its epochs by default)."""
+    """Write a trial's row and its epochs with these accuracies, by default 0.5 for each epoch."""
     epochs = [0.5] * trial.config.training.epochs if robust is None else robust
     row: dict[str, Any] = {"trial": trial.key, "status": status, "seed": 0, "versions": "{}", "device": "cpu", "seconds": 1.0}
     row |= {"reason": end.reason if end else "", "ending": end.ending if end else None}

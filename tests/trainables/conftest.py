@@ -4,12 +4,12 @@ import torch
 
 @pytest.fixture(autouse=True)
 def _global_generator_untouched():
-    """No function of this package reads or changes torch's global generator, so neither does any test of it."""
+    """Check that no test of this package changes torch's global generator."""
     before = torch.get_rng_state()
     yield
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.fixture
-def chance() -> torch.Generator:
+def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)

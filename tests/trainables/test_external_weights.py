@@ -1,4 +1,4 @@
-"""State dicts that other code has written: read without running code, and fitted by name or by order and shape."""
+"""Weights of external checkpoints: read without running code, and matched by name or by order and shape."""
 
 import pytest
 import torch
@@ -15,8 +15,8 @@ def ours(seed=0):
     return build_model(RESNET, config.NoModule(), config.DATASETS["cifar10"], seed)
 
 
-def elsewhere():
-    """The same network as the widespread code for CIFAR names it."""
+def external():
+    """Return the same weights under the names of the common code for CIFAR."""
     names = {}
     for name in ours().state_dict():
         other = name
@@ -33,7 +33,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
-def test_what_was_saved_is_read(tmp_path, suffix, wrapped):
+def test_a_saved_state_dict_is_read(tmp_path, suffix, wrapped):
     weights = {f"module.{name}": tensor for name, tensor in ours().state_dict().items()}
     file = tmp_path / f"weights.{suffix}"
     if suffix == "safetensors":
@@ -43,8 +43,8 @@ def test_what_was_saved_is_read(tmp_path, suffix, wrapped):
     assert same(read_weights(file), ours().state_dict())
 
 
-def test_other_names_are_fitted_by_order_and_shape():
-    theirs = {elsewhere()[name]: tensor for name, tensor in ours(seed=1).state_dict().items()}
+def test_other_names_are_matched_by_order_and_shape():
+    theirs = {external()[name]: tensor for name, tensor in ours(seed=1).state_dict().items()}
     assert set(theirs) != set(ours().state_dict())
     assert same(fit_weights(theirs, ours().state_dict()), ours(seed=1).state_dict())
 
@@ -54,7 +54,7 @@ def test_counters_may_be_missing():
     assert same(fit_weights(theirs, ours().state_dict()), ours(seed=1).state_dict())
 
 
-def test_what_does_not_fit_is_refused_with_the_first_difference():
+def test_a_state_dict_that_does_not_fit_is_refused_with_the_first_difference():
     wanted = ours().state_dict()
     wide = build_model(config.Model(name="resnet-18", width=8), config.NoModule(), config.DATASETS["cifar10"], 0).state_dict()
     with pytest.raises(
@@ -71,7 +71,7 @@ class Harmful:
 
 
 @pytest.mark.parametrize("content", [{"x": Harmful()}, {"epoch": 3}, [1, 2], {}])
-def test_what_is_no_state_dict_is_refused_and_not_run(tmp_path, content, capsys):
+def test_a_pickle_that_is_no_state_dict_is_refused_and_not_run(tmp_path, content, capsys):
     torch.save(content, tmp_path / "file.pt")
     with pytest.raises(ValueError, match="no state dict"):
         read_weights(tmp_path / "file.pt")

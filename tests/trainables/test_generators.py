@@ -1,4 +1,4 @@
-"""Chance inside modules: streams of its own, that resuming continues and evaluations leave alone."""
+"""Random streams of stochastic modules: resuming continues them, and evaluations do not change them."""
 
 import io
 
@@ -59,7 +59,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(module):
 
 
 @every_module
-def test_evaluations_repeat_themselves_and_leave_the_training_alone(module):
+def test_evaluations_are_repeatable_and_do_not_change_the_training(module):
     ours = trial(module)
     ours.step()
     before = bits(ours)

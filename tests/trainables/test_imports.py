@@ -3,7 +3,7 @@ import sys
 
 
 def test_slow_and_foreign_packages_are_not_loaded():
-    """A plan or a demo waits for none of them, and what trains knows nothing of what schedules."""
+    """Slow packages would delay plans and demos, and training code must not import schedulers."""
     code = """
 import sys
 import trainables.attacks, trainables.data, trainables.joint, trainables.models, trainables.objectives

@@ -36,7 +36,7 @@ EVERY = [NoModule(), CAS(positions=TWO, beta=3.0), CIFS(positions=TWO, beta=3.0)
 
 
 @pytest.mark.parametrize("module", EVERY, ids=lambda m: m.name)
-def test_own_is_the_training_loss_and_the_number_that_it_stands_for(module):
+def test_own_equals_the_training_loss_and_the_modules_beta(module):
     own = attack_weights(Aim.parse("own"), module)
     assert own == training_weights(module)
     number = attack_weights(Aim(module.beta), module)
@@ -52,32 +52,32 @@ def test_without_predicting_modules_only_the_final_prediction_counts(module):
     ("beta_atk", "module"),
     [("inf-3", CAS(positions=TWO)), ("inf", NoModule()), ("inf-1", NoModule()), ("inf", SAP(positions=TWO))],
 )
-def test_a_missing_module_is_no_aim(beta_atk, module):
-    with pytest.raises(ValueError, match=f"beta_atk={beta_atk} .* the network has"):
+def test_an_aim_at_a_missing_module_is_refused(beta_atk, module):
+    with pytest.raises(ValueError, match=f"beta_atk={beta_atk} .* the network does not have: it has"):
         attack_weights(Aim.parse(beta_atk), module)
 
 
-def outputs(chance, n):
-    logits = [torch.randn(4, 3, generator=chance, requires_grad=True) for _ in range(n + 1)]
+def outputs(generator, n):
+    logits = [torch.randn(4, 3, generator=generator, requires_grad=True) for _ in range(n + 1)]
     return Outputs(logits[0], tuple(logits[1:]), torch.zeros(4, 2), torch.zeros(4, 2, 1, 1))
 
 
-def test_joint_is_the_weighted_sum(chance):
-    out = outputs(chance, 2)
+def test_joint_is_the_weighted_sum(generator):
+    out = outputs(generator, 2)
     value = joint((0.5, 0.0, 2.0), lambda z: z.square().sum(1), out)
     expected = 0.5 * out.logits.square().sum(1) + 2 * out.aux[1].square().sum(1)
     torch.testing.assert_close(value, expected)
     assert heads(out) == (out.logits, *out.aux)
 
 
-def test_a_head_of_weight_zero_is_left_out(chance):
-    out = outputs(chance, 1)
+def test_a_head_of_weight_zero_is_left_out(generator):
+    out = outputs(generator, 1)
     joint((1.0, 0.0), lambda z: z.log(), Outputs(out.logits, out.aux, out.features, out.maps)).sum().backward()
     assert out.aux[0].grad is None
 
 
-def test_weights_must_fit_the_heads(chance):
+def test_weights_must_fit_the_heads(generator):
     with pytest.raises(ValueError, match=r"over 2 heads .* \(1.0,\)"):
-        joint((1.0,), torch.Tensor.sum, outputs(chance, 1))
+        joint((1.0,), torch.Tensor.sum, outputs(generator, 1))
     with pytest.raises(ValueError, match="over 2 heads"):
-        joint((0.0, 0.0), torch.Tensor.sum, outputs(chance, 1))
+        joint((0.0, 0.0), torch.Tensor.sum, outputs(generator, 1))

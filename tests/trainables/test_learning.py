@@ -81,7 +81,7 @@ def test_saved_weights_are_those_that_were_selected(settings):
     assert right.double().mean().item() == pytest.approx(row["natural_accuracy"])
 
 
-def test_an_evaluation_is_of_the_images_that_it_names():
+def test_an_evaluation_uses_the_images_that_its_attack_names():
     some = trial()
     some.step()
     weights = some.weights()
@@ -94,7 +94,7 @@ def test_an_evaluation_is_of_the_images_that_it_names():
     assert len(some.evaluate(on_test, weights).ranks["final"]) == 64
 
 
-def test_an_evaluation_knows_what_fewer_steps_had_broken():
+def test_an_evaluation_contains_the_results_of_fewer_steps():
     ranks, broken = np.array([2, 0, 1, 3], np.uint16), np.array([0, NEVER, 5, 9], np.uint16)
     found = Evaluated({"final": ranks}, None, broken)
     less = found.after(5)
@@ -111,14 +111,14 @@ def test_without_validation_images_none_are_attacked():
         some.evaluate(config.Natural(split="validation"), some.weights())
 
 
-def test_weights_are_learnt_by_sgd_with_momentum_and_weight_decay(chance):
+def test_weights_are_learnt_by_sgd_with_momentum_and_weight_decay(generator):
     spec = config.TrialConfig(
         data=config.Data(dataset="digits"), model=MODEL, training=config.Training(lr=0.1, momentum=0.5, weight_decay=0.01)
     )
     ours, theirs = build(0).train(), build(0).train()
     learner = build_learner(spec, ours, steps_per_epoch=10)
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.5, weight_decay=0.01)
-    x, y = torch.rand(16, 1, 8, 8, generator=chance), torch.randint(10, (16,), generator=chance)
+    x, y = torch.rand(16, 1, 8, 8, generator=generator), torch.randint(10, (16,), generator=generator)
     for _ in range(3):
         learner.learn(x, x, y)
         optimizer.zero_grad()
@@ -161,14 +161,14 @@ def test_an_exponential_average_is_its_formula():
     assert average.network.bn1.num_batches_tracked == counter + 8
 
 
-def examples(n, chance):
-    images = torch.randint(256, (n, 1, 8, 8), generator=chance, dtype=torch.uint8)
-    return Examples(images, torch.randint(10, (n,), generator=chance))
+def examples(n, generator):
+    images = torch.randint(256, (n, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    return Examples(images, torch.randint(10, (n,), generator=generator))
 
 
-def test_swa_is_the_mean_of_the_epochs_from_its_first(chance):
+def test_swa_is_the_mean_of_the_epochs_from_its_first(generator):
     average, seen = Average(config.SWA(start=3), build(0), seed=0), []
-    data = examples(40, chance)
+    data = examples(40, generator)
     for epoch in range(1, 6):
         present = build(epoch).train()
         present(data.images.float() / 255)
@@ -181,9 +181,9 @@ def test_swa_is_the_mean_of_the_epochs_from_its_first(chance):
 
 
 @pytest.mark.parametrize("n", [40, 501])
-def test_swas_batch_statistics_are_of_the_training_examples(n, chance):
+def test_swas_batch_statistics_are_of_the_training_examples(n, generator):
     """501: not one example alone in a batch, which would have no variance."""
-    average, data = Average(config.SWA(start=1), build(0), seed=0), examples(n, chance)
+    average, data = Average(config.SWA(start=1), build(0), seed=0), examples(n, generator)
     average.after_epoch(build(1), 1, data)
     bn = average.network.bn1
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The training path asks the device for no value: with tensors that hold none, every such question is an error."""
+"""Training never reads a value from the device: with fake tensors, every such read is an error."""
 
 import pytest
 import torch

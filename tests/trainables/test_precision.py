@@ -1,4 +1,4 @@
-"""Precision, memory layout and compilation: what they may change of a training, and what they may not."""
+"""Effects of precision, memory layout and compilation on a training."""
 
 import itertools
 
@@ -55,7 +55,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.name)
-def test_what_a_bf16_network_returns_has_the_precision_of_its_weights(module):
+def test_outputs_of_a_bf16_network_have_the_precision_of_its_weights(module):
     outputs = network(module)(images(), torch.arange(6))
     inner = [tensor for each in outputs.inner for tensor in each]
     for tensor in (*heads(outputs), outputs.features, outputs.maps, *inner):
@@ -110,11 +110,11 @@ def test_a_bf16_training_is_resumed_bit_for_bit(module):
     assert same(resumed.weights(), undisturbed.weights())
 
 
-def test_what_is_looked_at_is_evaluated_in_fp32():
+def test_selection_is_evaluated_in_fp32():
     trained = trial(precision="bf16")
     row = trained.step()
     weights = {name: tensor.clone() for name, tensor in trained.weights().items()}
-    # The same weights in a network that never heard of bf16.
+    # The same weights in a network without bf16.
     plain = trial()
     plain._network.load_state_dict(weights)
     plain.epoch = 1
@@ -123,7 +123,7 @@ def test_what_is_looked_at_is_evaluated_in_fp32():
     assert np.array_equal(trained.evaluate(attack, weights).ranks["final"], plain.evaluate(attack, weights).ranks["final"])
 
 
-def test_the_layout_follows_the_precision_unless_it_is_said():
+def test_the_layout_follows_the_precision_unless_it_is_set():
     for precision, layout in itertools.product(("fp32", "bf16"), ("auto", "contiguous", "channels-last")):
         made = trial(precision=precision, layout=layout)._network
         last = layout == "channels-last" or (layout, precision) == ("auto", "bf16")

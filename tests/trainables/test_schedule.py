@@ -66,7 +66,7 @@ def test_one_cycle_is_two_lines(peak):
         [0.4 * (i + 0.5) / up for i in range(up)] + [0.4 * (total - i - 0.5) / (total - up) for i in range(up, total)]
     )
     assert 0 < min(found) <= max(found) < 0.4
-    assert math.fsum(found) == pytest.approx(0.4 * total / 2)  # half the peak on average, whatever its place
+    assert math.fsum(found) == pytest.approx(0.4 * total / 2)  # half the peak on average, for every position of the peak
 
 
 def test_one_batch_is_enough():

@@ -1,17 +1,17 @@
-"""What the inputs maximise: in evaluations by ``run``, in training by ``training.run``.
+"""Attacks: ``run`` runs those of evaluations, ``training.run`` those of trainings.
 
-The two are apart because they are settled apart: an evaluation's attack has a beta_atk of any kind, restarts and a key of its
-own; a training's is a part of its trial and may move a batch together, change labels or depend on the epoch.
+The two are separate because their settings are. An evaluation's attack has any beta_atk, restarts and a key; a training attack
+is part of its trial, and may perturb a batch jointly, change labels or depend on the epoch.
 
-Read ``building_blocks`` first, then ``methods`` (one attack a file), ``training`` and ``composites``. Implementations are named
-by their specifications in :mod:`trainables.config` and imported when they are used.
+Read ``building_blocks`` first, then ``methods`` (one attack a file), ``training`` and ``composites``. The specifications in
+:mod:`trainables.config` name the implementations, which are imported when they are used.
 """
 
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import Objective
 from trainables.attacks.building_blocks.joint_objective import joint_objective
 from trainables.attacks.building_blocks.watch import NEVER
-from trainables.attacks.case import Case, Source, Sources
+from trainables.attacks.case import Case, SourceNetwork, SourceNetworks
 from trainables.attacks.run import run_attack
 from trainables.attacks.training.batch import Adversarial, Batch
 from trainables.attacks.training.run import training_attack
@@ -23,8 +23,8 @@ __all__ = [
     "Batch",
     "Case",
     "Objective",
-    "Source",
-    "Sources",
+    "SourceNetwork",
+    "SourceNetworks",
     "joint_objective",
     "run_attack",
     "training_attack",

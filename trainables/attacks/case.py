@@ -1,4 +1,4 @@
-"""What an attack of an evaluation is given, and the ways to run one on it."""
+"""The input of an evaluation's attack, and helpers that run attacks on it."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,28 +18,28 @@ from trainables.joint import Weights
 from trainables.models import Network
 
 
-class Source(NamedTuple):
-    """Another trial's network, on the attacked one's device, and what is inserted in it."""
+class SourceNetwork(NamedTuple):
+    """Another trial's network, from which an attack is transferred, and the specification of its module."""
 
     network: Network
     module: config.Module
 
 
-#: Networks to transfer from, by their trial's key and ``best`` or ``last``.
-Sources = Mapping[tuple[str, str], Source]
+#: Source networks by the key of their trial and ``best`` or ``last``.
+SourceNetworks = Mapping[tuple[str, str], SourceNetwork]
 
 
 class Case(NamedTuple):
-    """What every attack of an evaluation is given.
+    """The input of every attack of an evaluation: a network and a batch of B examples.
 
     Attributes:
-        network: whose prediction counts, in evaluation mode.
-        model: what is differentiated: the network, or a view of it.
+        network: the attacked network in evaluation mode, whose prediction decides whether an example is misclassified.
+        model: what the attack differentiates: the network, or a view of it.
         x: images (B, channels, size, size) in [0, 1].
         y: labels (B,).
-        weights: of the heads in what is maximised.
+        weights: weights of the heads in the loss to maximise.
         generator: the only source of random numbers, on x's device.
-        sources: networks to transfer from.
+        sources: networks that a transfer attack may use.
         complete: whether every example is attacked to the end; see :func:`trainables.attacks.run.run_attack`.
     """
 
@@ -49,24 +49,29 @@ class Case(NamedTuple):
     y: Tensor
     weights: Weights
     generator: Generator
-    sources: Sources
+    sources: SourceNetworks
     complete: bool
 
-    def watched(self, attack: Callable[..., Tensor], *, look: bool = False, first: bool = True) -> Attacked:
-        """``attack`` with a watch, if the network's prediction is a function of the image.
+    def watched(self, attack: Callable[..., Tensor], *, transformed: bool = False, first: bool = True) -> Attacked:
+        """Run ``attack`` with a watch that records when each example is broken.
 
-        Otherwise an image is not misclassified or right, but now and then, and whoever looks more often finds more: the end
-        point alone is judged then. ``look``: whether gradients are of other images than those visited.
+        On a stochastic network it runs without: an image is misclassified only sometimes there, so that checking more points
+        would find more errors, and the end point alone is judged.
+
+        Args:
+            attack: takes the keyword ``watch`` and returns images, shaped as x.
+            transformed: whether the attack's gradients are taken at transformed images instead of the visited ones.
+            first: whether to check the unperturbed images; not needed where the attack starts there.
         """
         if draws(self.network):
             return Attacked(attack(watch=None))
-        along = self.model is self.network and not look
+        along = self.model is self.network and not transformed
         leave = not self.complete and not draws(self.model)
         watch = Watch(self.network, self.x, self.y, along=along, leave=leave, first=first or not along)
         return Attacked(attack(watch=watch), broken=watch.since)
 
     def blindly(self, attack: Callable[[], Tensor]) -> Attacked:
-        """``attack``, that knows nothing of who is broken; what is misclassified as it is stays so, whatever comes out."""
+        """Run ``attack`` without a watch; an example that is misclassified unperturbed counts as broken in any case."""
         if draws(self.network):
             return Attacked(attack())
         watch = Watch(self.network, self.x, self.y, along=False, leave=False)
@@ -75,18 +80,20 @@ class Case(NamedTuple):
         return Attacked(images if self.complete else torch.where(broken, self.x, images), broken=watch.since)
 
     def one_by_one(self, attacks: list[Callable[[Tensor, Tensor], Tensor]]) -> Attacked:
-        """``attacks`` in turn, each on what is left."""
+        """Run ``attacks`` in turn, each on the examples that the previous ones did not break."""
         run = partial(in_turn, self.network, self.x, self.y, attacks, every=self.complete)
         return self.blindly(run) if self.complete else Attacked(run())
 
     def objective(self, term: Callable[[Tensor, Tensor], Tensor]) -> Objective:
-        """The weighted sum over the heads of ``term``, which maps logits (B, classes) and labels (B,) to (B,)."""
+        """Return the weighted sum over the heads of ``term``, which maps logits (B, classes) and labels (B,) to (B,)."""
         return joint_objective(self.weights, term)
 
     @property
     def judge(self) -> Judge:
+        """The function that decides which images the network misclassifies."""
         return judge(self.network, self.model)
 
     @property
     def logits(self) -> nn.Module:
+        """The model with its heads combined to one prediction, for attacks that know no heads."""
         return JointLogits(self.model, self.weights, self.x.dtype)

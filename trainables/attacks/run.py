@@ -1,4 +1,4 @@
-"""Any attack of an evaluation, by its specification."""
+"""Running any attack of an evaluation from its specification."""
 
 from types import MappingProxyType
 
@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.surrogate import Surrogate
-from trainables.attacks.case import Case, Sources
+from trainables.attacks.case import Case, SourceNetworks
 from trainables.config.terms.registry import ATTACK
 from trainables.joint import Weights
 
@@ -19,27 +19,27 @@ def run_attack(
     y: Tensor,
     weights: Weights,
     generator: Generator,
-    sources: Sources = MappingProxyType({}),
+    sources: SourceNetworks = MappingProxyType({}),
     *,
     complete: bool = True,
 ) -> Attacked:
-    """Adversarial images and what is known of them; the network, its gradients and the global generators stay as they were.
+    """Attack a batch; the network, its gradients and the global generators are left unchanged.
 
     Args:
         spec: which attack, and its settings.
-        network: called without labels, in evaluation mode. An attack with a ``view`` differentiates that, and is judged by
-            the network itself.
+        network: called without labels, in evaluation mode. An attack with a ``view`` differentiates the view, while the network
+            itself decides what is misclassified.
         x: images (B, channels, size, size) in [0, 1].
         y: labels (B,).
-        weights: of the heads, from :func:`trainables.joint.attack_weights`.
-        generator: the only source of chance, on x's device.
-        sources: the networks that a transferred attack may come from.
-        complete: whether every example is attacked to the end, so that images are the attack's own end points. If not, one
-            is attacked until it is broken (see :mod:`trainables.config.attacks`), and its image is what broke it; which ones
-            are, and since when, is the same.
+        weights: weights of the heads, from :func:`trainables.joint.attack_weights`.
+        generator: the only source of random numbers, on x's device.
+        sources: networks that a transfer attack may use.
+        complete: whether every example is attacked to the end, so that images are the attack's end points. If not, an example
+            is attacked until it is broken (see :mod:`trainables.config.attacks`), and its image is the one that broke it; which
+            examples are broken, and after how many steps, is the same.
 
     Raises:
-        ValueError: a transferred attack's source is not among ``sources``.
+        ValueError: the source of a transfer attack is not in ``sources``.
     """
     view: config.View = getattr(spec, "view", "plain")
     model = network if view == "plain" else Surrogate(network, view)

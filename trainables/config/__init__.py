@@ -1,7 +1,7 @@
-"""What one trial is: every setting that changes its weights, and nothing else.
+"""The configuration of a trial, and of its evaluations and measurements: every setting that changes a number.
 
-A :class:`TrialConfig` is a frozen value; :func:`trial_key` and :func:`evaluation_key` are the identities made from it.
-This package imports no torch, so that a plan of thousands of trials is made at once.
+A :class:`TrialConfig` is a frozen value; :func:`trial_key` and :func:`evaluation_key` derive identities from it. Read ``trial``
+first, then ``terms`` (what specifications are written with). Imports no torch, so that thousands of trials are planned at once.
 """
 
 from trainables.config.architecture import Architecture, Place
@@ -17,10 +17,10 @@ from trainables.config.entrance.parsing import reopen
 from trainables.config.identity import (
     attack_key,
     attack_versions,
-    begins,
     canonical_measure,
     evaluation_key,
     evaluation_stream,
+    is_prefix,
     measure_key,
     measurement_key,
     measurement_stream,
@@ -147,12 +147,12 @@ __all__ = [
     "View",
     "attack_key",
     "attack_versions",
-    "begins",
     "canonical_attack",
     "canonical_measure",
     "evaluation_key",
     "evaluation_stream",
     "heads",
+    "is_prefix",
     "measure_key",
     "measurement_key",
     "measurement_stream",
@@ -163,5 +163,5 @@ __all__ = [
     "trial_key",
 ]
 
-# The fields that take one of a kind were made before the last of their kind was registered.
+# Fields that accept any registered module, attack, ... were defined before the last one was registered.
 reopen()

@@ -1,4 +1,4 @@
-"""The built-in networks: their blocks, and what each computes on the way to every position. Imports no torch."""
+"""The built-in networks: their blocks, and the multiply-adds and feature shapes at every position. Imports no torch."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -6,12 +6,19 @@ from typing import NamedTuple
 from trainables.config.data import DatasetInfo
 from trainables.config.terms.registry import MODEL, Entry
 
-#: Channels of a wide ResNet's stem, and of VGG's stages in widths.
+#: Channels of a wide ResNet's stem, and channels of each VGG stage as multiples of the width.
 STEM, VGG_WIDTHS = 16, (1, 2, 4, 8, 8)
 
 
 class Place(NamedTuple):
-    """What leads to a position ("" for none): multiply-adds, and the channels and side in pixels of the features there."""
+    """Features at one point of a network, and the multiply-adds from the previous point to it.
+
+    Attributes:
+        position: where a module can be inserted, such as ``block4.1``; "" where none can.
+        work: multiply-adds.
+        channels: of the features.
+        size: side of the features in pixels.
+    """
 
     position: str
     work: int
@@ -20,11 +27,13 @@ class Place(NamedTuple):
 
 
 class Architecture(NamedTuple):
-    """A network as planning knows it.
+    """A network as far as planning needs it.
 
-    ``blocks``: in each stage, convolutions for networks without blocks. Positions are ``block<stage>.<block>``, both counted
-    from 1. ``places``: from its name, width and data set, every position in forward order, behind the last one the classifier's
-    features; None where only counting tells.
+    Attributes:
+        blocks: number of blocks in each stage (of convolutions, for networks without blocks). Positions are named
+            ``block<stage>.<block>``, both counted from 1.
+        places: takes the network's name, its width and its data set; yields the places in forward order, the features of the
+            classifier last. None where multiply-adds can only be counted by running the network.
     """
 
     blocks: tuple[int, ...]
@@ -32,7 +41,7 @@ class Architecture(NamedTuple):
 
 
 def convolution(before: int, after: int, kernel: int, size: int) -> int:
-    """Multiply-adds of a convolution; ``size``: side of its output in pixels."""
+    """Return the multiply-adds of a convolution from its channels and its kernel; ``size``: side of its output in pixels."""
     return before * after * kernel**2 * size**2
 
 

@@ -1,21 +1,24 @@
-"""The forms that make equal things equal: attacks as they act on a network."""
+"""Canonical forms: attacks that act alike on a network become equal values."""
 
 from trainables.config.attacks.base import AttackSpec, Differentiated, Scored
 from trainables.config.module import Module
 
 
 def heads(module: Module) -> list[str]:
-    """Names of the network's outputs: ``final``, then ``1``, ``2``, ... for the modules that predict, in forward order."""
+    """Name the heads of a network with ``module``: ``final``, then ``1``, ``2``, ... for modules that predict."""
     predictions = len(module.positions) if module.predicts else 0
     return ["final", *(str(i) for i in range(1, predictions + 1))]
 
 
 def canonical_attack(attack: AttackSpec, module: Module) -> AttackSpec | None:
-    """``attack`` as it acts on a network with ``module``: the form that is hashed, so that equal attacks are equal.
+    """Return ``attack`` as it acts on a network with ``module``: the form that is hashed.
 
-    ``own`` becomes the module's beta (CAS's eq. 5 is the CIFS eq. 3 of that beta times 1 + beta: the same direction, so the
-    same attack); without predicting modules every number is 0. A view that the module has no other face for is ``plain``.
-    A transferred attack is what it is on its source. None where ``attack`` aims at a module that is not there.
+    The aim ``own`` becomes the module's beta (CAS's eq. 5 is CIFS's eq. 3 with that beta, times 1 + beta: the same direction,
+    so the same attack); without predicting modules every number becomes 0. A view that the module does not have becomes
+    ``plain``. The inner attack of a transfer is left as it is, since it acts on its source.
+
+    Returns:
+        the canonical attack, or None where ``attack`` aims at a module that the network does not have.
     """
     update = {}
     if isinstance(attack, Differentiated) and attack.view not in ("plain", *module.views):

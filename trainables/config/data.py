@@ -1,4 +1,4 @@
-"""Which examples a trial learns from."""
+"""Data sets, and which of their examples a trial uses."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -53,9 +53,10 @@ class Data(Spec):
 
     ``dataset``: its name; of ``tiny-imagenet`` the labelled validation set is the test set; its own test set has no labels.
 
+    ``dataset``: name; for ``tiny-imagenet`` the labelled validation set serves as test set, since its test set has no labels.
     ``validation``: share of each class of the training set that is held out to choose the best checkpoint.
     ``crop``: zero padding in pixels before a random crop; ``flip``: random horizontal flips.
-    ``examples``: use at most so many training and so many test examples (drawn once, the same for every seed).
+    ``examples``: the largest number of training examples, and of test examples, to use; the same subset for every seed.
     """
 
     dataset: Annotated[str, NameOf(DATA)] = "cifar10"

@@ -1,4 +1,4 @@
-"""Who is who: keys made of contents, and names of random streams."""
+"""Keys of trials, evaluations and measurements, made from their contents; and names of random streams."""
 
 import hashlib
 import json
@@ -13,16 +13,18 @@ from trainables.config.terms.spec import Spec
 from trainables.config.training import MultiStep
 from trainables.config.trial import TrialConfig
 
-#: Versions of what every training, evaluation and measurement goes through, whatever its parts. Raised by hand, as a part's
-#: ``numerics``, when the same configuration would come to other numbers.
+#: Versions of the code that every training, evaluation or measurement runs. Raised by hand, like the ``numerics`` of a
+#: built-in, when the same configuration would give other numbers.
 TRAINING, EVALUATION, MEASUREMENT = 1, 1, 1
 
 
 def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec | None:
-    """``measure`` as it acts on the network of ``trial``: the form that is hashed, so that equal measures are equal.
+    """Return ``measure`` as it acts on the network of ``trial``: the form that is hashed.
 
-    Its attacks become canonical, and a paper's name of a position the network's own. None where an attack aims at a module
-    that is not there.
+    Its attacks become canonical, and a paper's name of a position becomes the network's name.
+
+    Returns:
+        the canonical measure, or None where an attack aims at a module that the network does not have.
 
     Raises:
         ValueError: a position that the network does not have or that is several, a class that the data set does not have, or
@@ -47,59 +49,59 @@ def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec |
 
 
 def training_versions(config: TrialConfig) -> dict[str, Version]:
-    """Versions of all that trains a trial: the loop, and its parts; without the attack that selects the best epoch.
+    """Return the versions of everything that trains a trial: the training loop, data, model, module, objective and attack.
 
-    A change of that attack may make another epoch the best one, but never another weight.
+    The attack that selects the best epoch is left out: it changes which epoch is best, but no weight.
     """
     parts = (config.data, config.model, config.module, config.objective, config.attack)
     return {"training": TRAINING, **versions(parts)}
 
 
 def attack_versions(attack: AttackSpec) -> dict[str, Version]:
-    """Versions of all that an evaluation with an attack goes through."""
+    """Return the versions of everything that an evaluation with this attack runs."""
     return {"evaluation": EVALUATION, **versions(attack)}
 
 
 def present_versions() -> dict[str, Version]:
-    """Versions of everything that is registered in this process, and of the loops."""
+    """Return the versions of everything registered in this process, and of training, evaluation and measurement."""
     loops = {"training": TRAINING, "evaluation": EVALUATION, "measurement": MEASUREMENT}
     return loops | {str(entry): entry.version for kind in KINDS for entry in kind.entries.values()}
 
 
 def trial_key(config: TrialConfig, numerics: Mapping[str, Version] | None = None) -> str:
-    """Identity of a training: 16 hex digits over the whole configuration and the versions of all that trains it.
+    """Return the identity of a training: 16 hex digits over the configuration and the versions of everything that trains it.
 
-    Of a plugin, its code counts, as far as :func:`~trainables.config.terms.fingerprint.fingerprint` sees it: what is edited
-    there trains anew. So it is with the keys of attacks and measures. ``numerics``: in place of the present versions.
+    A plugin's version is the fingerprint of its code (:func:`~trainables.config.terms.fingerprint.fingerprint`), so editing a
+    plugin changes the keys of the trials that use it. ``numerics``: versions to use in place of the current ones.
     """
     return _key("trial", config.model_dump(mode="json"), numerics or training_versions(config))
 
 
 def attack_key(attack: AttackSpec, numerics: Mapping[str, Version] | None = None) -> str:
-    """Identity of an attack in its canonical form. ``numerics``: in place of the present versions."""
+    """Return the identity of an attack in its canonical form. ``numerics``: versions to use in place of the current ones."""
     return _key("attack", attack.model_dump(mode="json"), numerics or attack_versions(attack))
 
 
 def evaluation_key(trial: str, checkpoint: str, attack: AttackSpec, complete: bool = False) -> str:
-    """Identity of an evaluation: the trial, ``best`` or ``last``, the canonical attack, and whether it goes on to the end."""
+    """Return the identity of an evaluation: trial key, ``best`` or ``last``, canonical attack, and whether it is complete."""
     return _key("evaluation", trial, checkpoint, attack_key(attack), complete)
 
 
 def measure_key(measure: MeasureSpec) -> str:
-    """Identity of a measure in its canonical form."""
+    """Return the identity of a measure in its canonical form."""
     return _key("measure", measure.model_dump(mode="json"), {"measurement": MEASUREMENT, **versions(measure)})
 
 
 def measurement_key(trial: str, checkpoint: str, measure: MeasureSpec) -> str:
-    """Identity of a measurement: the trial, ``best`` or ``last``, and the canonical measure."""
+    """Return the identity of a measurement: trial key, ``best`` or ``last``, and canonical measure."""
     return _key("measurement", trial, checkpoint, measure_key(measure))
 
 
 def older_keys(spec: TrialConfig | AttackSpec) -> dict[str, tuple[str, ...]]:
-    """The keys that a trial or an attack had in older versions of built-ins, the newest first.
+    """Return the keys that a trial or an attack had under older versions of built-ins, the newest first.
 
     Returns:
-        by key, what was older then, such as ``objective 'afd'``.
+        by key, the names of what had an older version, such as ``objective 'afd'``.
     """
     if isinstance(spec, TrialConfig):
         return {trial_key(spec, old): changed for old, changed in _older(training_versions(spec))}
@@ -107,7 +109,7 @@ def older_keys(spec: TrialConfig | AttackSpec) -> dict[str, tuple[str, ...]]:
 
 
 def _older(now: Mapping[str, Version]) -> Iterator[tuple[dict[str, Version], tuple[str, ...]]]:
-    """Every combination of versions of which one at least is older, and which those are."""
+    """Yield every combination of versions in which at least one is older, and the names of the older ones."""
     ranges: list[Sequence[Version]] = [
         range(version, 0, -1) if isinstance(version, int) else [version] for version in now.values()
     ]
@@ -118,11 +120,11 @@ def _older(now: Mapping[str, Version]) -> Iterator[tuple[dict[str, Version], tup
 
 
 def prefix_family(config: TrialConfig) -> str | None:
-    """What a training has in common with its prefixes, and with those that it is a prefix of; None where there are none.
+    """Return a key shared by the trainings that are prefixes of one another; None where a training has no prefixes.
 
-    Of one family the longer training has, after as many epochs, the weights of the shorter one: they differ in epochs alone,
-    and nothing in an epoch depends on how many there will be. A cosine or a cycle is stretched over all of them, patience may
-    end the longer one before, and what a plugin looks at is not known.
+    Trainings of one family differ in their number of epochs alone, and no epoch depends on that number, so a longer one passes
+    through the weights of a shorter one. This excludes cosine and one-cycle schedules, which are stretched over all epochs;
+    patience, which may stop the longer training earlier; and plugins, which may depend on the number of epochs.
     """
     training = config.training
     if not isinstance(training.schedule, MultiStep) or training.patience is not None or used_plugins(config):
@@ -130,36 +132,36 @@ def prefix_family(config: TrialConfig) -> str | None:
     return trial_key(config.model_copy(update={"training": training.model_copy(update={"epochs": 0})}))
 
 
-def begins(short: AttackSpec, long: AttackSpec) -> bool:
-    """Whether ``long`` passes through all of ``short``, so that it finds what that would have found.
+def is_prefix(short: AttackSpec, long: AttackSpec) -> bool:
+    """Whether ``short`` is a prefix of ``long``: an evaluation with ``long`` then contains the one with ``short``.
 
-    PGD-20 is the beginning of PGD-100, and one restart that of five. Not on a network whose prediction is random.
+    PGD-20 is a prefix of PGD-100, and one restart is a prefix of five. This does not hold on stochastic networks.
     """
     if short.name != long.name or not short.stepwise or (isinstance(long, Differentiated) and long.view != "plain"):
         return False
-    # With the steps that a restart has, fewer restarts are the beginning; without any, fewer steps.
+    # With several restarts, fewer restarts of as many steps are a prefix; with one, fewer steps are.
     field = "restarts" if getattr(long, "restarts", 1) > 1 else "iterations"
     less = getattr(short, field)
     return bool(less < getattr(long, field)) and short == long.model_copy(update={field: less})
 
 
 def evaluation_stream(attack: AttackSpec) -> str:
-    """Name of the random stream that an evaluation draws from; see :func:`trainables.rng.generator`.
+    """Return the name of an evaluation's random stream; see :func:`trainables.rng.generator`.
 
-    It hangs on the attack's fields and on no version. Attacks that differ in ``iterations`` or ``restarts`` alone share it, so
-    that one is the beginning of the other; so do transfers that differ in ``source`` alone, since a trial's key holds versions.
+    It depends on the attack's fields and on no version. Attacks that differ in ``iterations`` or ``restarts`` alone share it,
+    so that one is a prefix of the other; so do transfers that differ in ``source`` alone, whose trial key contains versions.
     """
     shared = {field: value for field, value in (("iterations", 1), ("restarts", 1), ("source", "")) if hasattr(attack, field)}
     return f"evaluation/{_stream('attack', attack.model_copy(update=shared))}"
 
 
 def measurement_stream(measure: MeasureSpec) -> str:
-    """Name of the random stream that a network draws from while it is measured."""
+    """Return the name of the random stream of a stochastic network while it is measured."""
     return f"measure/{_stream('measure', measure)}"
 
 
 def _stream(kind: str, spec: Spec) -> str:
-    # The 1 has been there since streams had their names from keys; without it every random number would be another one.
+    # The 1 is a former version number; without it every random number would change.
     return _key(kind, 1, spec.model_dump(mode="json"))
 
 

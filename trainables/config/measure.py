@@ -1,4 +1,4 @@
-"""What is looked at in a trained network beside its accuracy. Each is a part of a measurement's key, as attacks are."""
+"""Specifications of representation measures, which are computed on a checkpoint and belong to a measurement's key."""
 
 from typing import Annotated, Literal
 
@@ -20,7 +20,7 @@ class MeasureSpec(Named):
     """
 
     def passes(self, classes: int) -> float:
-        """Passes of one image among so many ``classes``: those of its attack, and those of looking before and after."""
+        """Return the passes for one image: those of the attack, and a forward pass before and after it."""
         attack = getattr(self, "attack", None)
         return 2 * FORWARD + (attack.passes(classes) if isinstance(attack, AttackSpec) else 0)
 
@@ -29,9 +29,9 @@ class MeasureSpec(Named):
 class Activations(MeasureSpec):
     """How strongly and how often channels are active (CAS, Figures 1, 2, 4-7 and 10; CIFS, Figures 1 and 3).
 
-    ``position``: one place of the network, by its own or a paper's name; ``P1`` is the last one. ``masked``: as the module
-    that is inserted there leaves the features; before it otherwise, as both papers' figures are. ``label``: of examples of
-    this class alone; of all by default. ``threshold``: a channel is active above this share of the example's largest one.
+    ``position``: a position of the network, by its name or a paper's; ``P1`` is the last. ``masked``: whether features are
+    taken after the module inserted there; by default before it, as in both papers' figures. ``label``: a class, to use its
+    examples alone. ``threshold``: a channel is active above this share of the example's largest activation.
     """
 
     implementation = "trainables.measures.activations:activations"
@@ -46,7 +46,7 @@ class Activations(MeasureSpec):
 
 @MEASURE.built_in
 class Sensitivity(MeasureSpec):
-    """How far an attack moves the features, relative to their norm (AFD, Figure 4, left)."""
+    """Distance by which an attack moves the features, relative to their norm (AFD, Figure 4, left)."""
 
     implementation = "trainables.measures.sensitivity:sensitivity"
 
@@ -56,9 +56,9 @@ class Sensitivity(MeasureSpec):
 
 @MEASURE.built_in
 class ClassGradients(MeasureSpec):
-    """How much each class's likelihood depends on the image, by the image's own class (AFD, Figure 4, right).
+    """Norm of the gradient of each class's likelihood with respect to the image, by true class (AFD, Figure 4, right).
 
-    ``likelihood``: what is derived. The paper calls it the class likelihood, without saying which of the three it is.
+    ``likelihood``: what is differentiated. The paper says "class likelihood", which may mean any of the three.
     """
 
     implementation = "trainables.measures.class_gradients:class_gradients"
@@ -104,7 +104,7 @@ class Perturbations(MeasureSpec):
 
 @MEASURE.built_in
 class TSNE(MeasureSpec):
-    """Features in the plane by t-SNE (van der Maaten & Hinton, JMLR 2008): CAS, Figure 9; AFD, Figures A8-A10.
+    """Features embedded in the plane by t-SNE (van der Maaten & Hinton, JMLR 2008): CAS, Figure 9; AFD, Figures A8-A10.
 
     ``attack``: its images are embedded together with the natural ones; ``natural`` embeds these alone. ``examples``: at most
     so many test images, with the classes in the proportions of the test set, the same ones for every trial.
@@ -121,9 +121,9 @@ class TSNE(MeasureSpec):
 
 @MEASURE.built_in
 class Soundness(MeasureSpec):
-    """Whether the loss is finite, has a gradient, and is the same when asked twice: if not, attacks by gradient prove nothing.
+    """Whether the loss is finite, has a gradient and is deterministic; otherwise gradient-based attacks prove nothing.
 
-    Vanishing and random gradients of Athalye et al. (ICML 2018, section 3).
+    These are the vanishing and stochastic gradients of Athalye et al. (ICML 2018, section 3).
     """
 
     implementation = "trainables.measures.soundness:soundness"
@@ -134,5 +134,5 @@ class Soundness(MeasureSpec):
         return 1 + FORWARD
 
 
-#: Any measure.
+#: Type of fields that accept any registered measure.
 Measure = Annotated[MeasureSpec, OneOf(MEASURE)]

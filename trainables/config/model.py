@@ -1,4 +1,4 @@
-"""The network, and the names of the places in it."""
+"""The network of a trial, and the names of its positions."""
 
 import re
 from typing import Annotated, Self
@@ -11,7 +11,7 @@ from trainables.config.terms.spec import Count, Positive, Spec
 
 
 class Model(Spec):
-    """The network, its width and what it does to images first.
+    """The network, its width and its input normalisation.
 
     ``name``: which network.
     ``width``: channels of the first stage: 64 for the papers' ResNets and VGG16, 160 makes ``wrn-28`` the WRN-28-10, 6 makes
@@ -37,21 +37,22 @@ class Model(Spec):
 
     @property
     def architecture(self) -> Architecture:
-        """What is known of the network's name."""
+        """The architecture that the network's name stands for."""
         found: Architecture = MODEL.infos[self.name]
         return found
 
     def positions(self) -> list[str]:
-        """Every place where a module can be inserted, in the order of the forward pass."""
+        """Return every position at which a module can be inserted, in forward order."""
         return [f"block{stage}.{block}" for stage, n in enumerate(self.architecture.blocks, 1) for block in range(1, n + 1)]
 
     def resolve(self, position: str) -> list[str]:
-        """A paper's name as positions: ``block4`` is each block of stage 4, ``P1`` the last block, ``P2`` the one before.
+        """Return the positions that a paper's name stands for.
 
-        ``block4.last`` is the last block of stage 4, ``all`` is every position.
+        ``block4`` is each block of stage 4, ``block4.last`` the last of them, ``P1`` the last block of the network, ``P2`` the
+        one before it, and ``all`` every position.
 
         Raises:
-            ValueError: this model has no such place.
+            ValueError: this model has no such position.
         """
         every = self.positions()
         if match := re.fullmatch(r"P([1-9]\d*)", position):

@@ -1,4 +1,4 @@
-"""What is inserted in the network."""
+"""Specifications of the modules that are inserted in a network."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -8,7 +8,7 @@ from trainables.config.architecture import Place, convolution
 from trainables.config.terms.registry import MODULE, OneOf
 from trainables.config.terms.spec import Count, Named, NonNegative, Positive, Spec
 
-#: Channels inside FSR's nets, and hidden units of CIFS's probe.
+#: Channels inside FSR's separation and recalibration nets, and hidden units of CIFS's MLP probe.
 FSR_CHANNELS, CIFS_HIDDEN = 64, 128
 
 
@@ -20,8 +20,8 @@ class Inserted(Named):
     which its training attack aims at them; a field or a constant.
 
     Attributes:
-        predicts: whether it makes a prediction of its own, at which an attacker can aim.
-        views: besides ``plain``, those that show an attacker something else; see
+        predicts: whether the module makes a prediction, at which an attacker can aim.
+        views: views of the module, apart from ``plain``, whose gradients differ from the module's; see
             :mod:`trainables.attacks.building_blocks.surrogate`.
     """
 
@@ -42,25 +42,28 @@ class Inserted(Named):
         return False
 
     def multiply_adds(self, place: Place, classes: int) -> int | None:
-        """What it adds to one forward pass of one image at ``place``; None where only counting tells. Masks alone add none."""
+        """Return the multiply-adds that the module adds at ``place`` to a forward pass of one image; masks count as 0.
+
+        None where they can only be counted by running the module.
+        """
         return None
 
 
 class Silent(Inserted):
-    """What makes no prediction of its own: an attacker has the final one only to aim at."""
+    """Base of modules that make no prediction: an attacker can aim at the final prediction only."""
 
     beta: ClassVar[float] = 0.0
 
 
 class Predicting(Inserted):
-    """What predicts too. Its ``beta``, a field or a constant, is the ``beta_atk`` that its own training attack has."""
+    """Base of modules that predict. ``beta``, a field or a constant, is the ``beta_atk`` of the aim ``own``."""
 
     predicts = True
 
 
 @MODULE.built_in
 class NoModule(Silent):
-    """The network as it is ("vanilla")."""
+    """No module: the plain network ("vanilla")."""
 
     views = ()
     positions: ClassVar[tuple[str, ...]] = ()
@@ -128,7 +131,7 @@ class CIFS(Predicting):
     def multiply_adds(self, place: Place, classes: int) -> int:
         if self.probes[self.positions.index(place.position)] == "linear":
             return place.channels * classes
-        # The probe, and its slope and relevance, which take the hidden units once more each way.
+        # The probe, and its slope and relevance, each of which passes through the hidden layer once more.
         return 3 * place.channels * CIFS_HIDDEN + CIFS_HIDDEN * classes
 
 
@@ -137,9 +140,9 @@ class FSR(Predicting):
     """Feature Separation and Recalibration (Kim et al., CVPR 2023); see :mod:`trainables.modules.fsr`.
 
     ``tau``: temperature of the mask. ``lambda_sep``, ``lambda_rec``: weights of the separation and the recalibration loss.
-    ``separation_loss``: what f- is trained for (supplement, Table S5). ``mask``: the soft mask, or the thresholded one that
-    has no gradient (Table S6). ``separation``: where the mask comes from (Table S7; ``none`` is its "w/o Separation").
-    ``tau`` and ``mask`` are of the learned separation only.
+    ``separation_loss``: the loss of f- (supplement, Table S5). ``mask``: ``gumbel``, the soft mask, or ``binary``, the
+    thresholded one without gradient (Table S6). ``separation``: how the mask is made (Table S7; ``none`` is "w/o Separation").
+    ``tau`` and ``mask`` matter for the learned separation only.
     """
 
     implementation = "trainables.modules.fsr:FSRModule"
@@ -158,7 +161,7 @@ class FSR(Predicting):
 
     @property
     def draws(self) -> bool:
-        """A random mask is drawn in every forward pass."""
+        """Whether every forward pass samples a random mask."""
         return self.separation == "random"
 
     def multiply_adds(self, place: Place, classes: int) -> int:
@@ -171,7 +174,7 @@ class FSR(Predicting):
 class KWTA(Silent):
     """k-Winners-Take-All (Xiao et al., ICLR 2020); see :mod:`trainables.modules.kwta`.
 
-    ``ratio``: the share of each example's activations that is kept; 0.2 in CAS's Table 1.
+    ``ratio``: share of each example's activations that is kept; 0.2 in CAS's Table 1.
     """
 
     implementation = "trainables.modules.kwta:KWTAModule"
@@ -188,7 +191,7 @@ class KWTA(Silent):
 class SAP(Silent):
     """Stochastic Activation Pruning (Dhillon et al., ICLR 2018); see :mod:`trainables.modules.sap`.
 
-    ``ratio``: draws, with replacement, for each activation there is; above 1 fewer of them are pruned.
+    ``ratio``: number of draws with replacement, as a multiple of the number of activations; the higher, the fewer are pruned.
     """
 
     implementation = "trainables.modules.sap:SAPModule"
@@ -199,12 +202,12 @@ class SAP(Silent):
 
     @property
     def draws(self) -> bool:
-        """What is pruned is drawn in every forward pass."""
+        """Always true: every forward pass samples which activations are pruned."""
         return True
 
     def multiply_adds(self, place: Place, classes: int) -> int:
         return 0
 
 
-#: Any module.
+#: Type of fields that accept any registered module.
 Module = Annotated[Inserted, OneOf(MODULE)]

@@ -1,4 +1,4 @@
-"""What the weights minimise."""
+"""Specifications of objectives: the losses that the weights minimise."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -8,19 +8,19 @@ from trainables.config.terms.passes import FORWARD, WEIGHTS
 from trainables.config.terms.registry import OBJECTIVE, OneOf
 from trainables.config.terms.spec import Count, Named, NonNegative, Positive
 
-#: Probability taken from the true class and shared out evenly among the others, as Feature Scattering does (its public code).
+#: Probability moved from the true class to the others in equal parts, as in Feature Scattering's public code.
 LabelSmoothing = Annotated[float, Field(ge=0, le=0.5)]
 
 
 class Trained(Named):
-    """What every objective is.
+    """Base of all objectives.
 
     ``label_smoothing``: the probability that the true class gives to the others together, wherever an objective has it.
 
     Attributes:
-        attacked: whether it trains on adversarial examples; None where it may do without.
-        paired: whether it learns from natural and adversarial images, so that each image is learnt from twice.
-        takes_targets: whether it can learn distributions over the classes in place of labels.
+        attacked: whether it needs adversarial examples; None where they are optional.
+        paired: whether it trains on natural and adversarial images together, so that each image is trained on twice.
+        takes_targets: whether it accepts distributions over the classes in place of labels.
     """
 
     attacked: ClassVar[bool | None] = True
@@ -28,7 +28,7 @@ class Trained(Named):
     takes_targets: ClassVar[bool] = False
 
     def passes(self, attacked: bool) -> float:
-        """Passes in which the weights learn from one image, without its attack; ``attacked``: whether there is one."""
+        """Return the passes for training on one image, without its attack; ``attacked``: whether the trial has an attack."""
         return 2 * WEIGHTS if self.paired and attacked else WEIGHTS
 
 
@@ -78,7 +78,7 @@ class MART(Trained):
 
 @OBJECTIVE.built_in
 class ALP(Trained):
-    """Adversarial Logit Pairing (Kannan et al., 2018); ``weight``: of the pairing (InfoFeature's paper takes 0.1)."""
+    """Adversarial Logit Pairing (Kannan et al., 2018); ``weight``: weight of the pairing (0.1 in InfoFeature's paper)."""
 
     implementation = "trainables.objectives.alp:alp"
 
@@ -88,7 +88,7 @@ class ALP(Trained):
 
 @OBJECTIVE.built_in
 class FeatureMatching(Trained):
-    """Adversarial Feature Matching (Li et al., IEEE Access 2020); ``weight``: of both pairings, logits and Grad-CAM."""
+    """Adversarial Feature Matching (Li et al., IEEE Access 2020); ``weight``: weight of both pairings, logits and Grad-CAM."""
 
     implementation = "trainables.objectives.feature_matching:feature_matching"
 
@@ -98,7 +98,7 @@ class FeatureMatching(Trained):
 
 @OBJECTIVE.built_in
 class L2Matching(Trained):
-    """Matching of representations (AFD, section 3.4 and Fig. A3); ``weight``: of the distance; the paper has no figure."""
+    """Matching of representations (AFD, section 3.4, Fig. A3); ``weight``: weight of the distance, which the paper omits."""
 
     implementation = "trainables.objectives.l2_matching:l2_matching"
 
@@ -128,11 +128,11 @@ class PCL(Trained):
 class AFD(Trained):
     """Adversarial Feature Desensitization (Bashivan et al.); see :mod:`trainables.objectives.afd`.
 
-    ``discriminator``: of Table A6; FC1 and FC3 count its linear layers, PD is the projection of the label. ``hidden``: units of
-    its hidden layers (the paper: 512, and 64 for MNIST). ``loss``: softplus as in the paper, or the public code's critic.
-    ``lr_encoder``, ``lr_discriminator``: the learning rates of the encoder's adversarial step and of the discriminator at the
-    start. The defaults are the public code's for CIFAR, Table A1 being illegible; for MNIST it has 0.5 and 0.5. The
-    classification step has the training's own ``lr``.
+    ``discriminator``: architecture from Table A6: FC1 and FC3 give the number of linear layers, PD adds the projection of the
+    label. ``hidden``: units of its hidden layers (the paper: 512, and 64 for MNIST). ``loss``: ``softplus`` as in the paper, or
+    ``critic`` as in the public code. ``lr_encoder``, ``lr_discriminator``: initial learning rates of the encoder's adversarial
+    step and of the discriminator. The defaults are the public code's for CIFAR, since Table A1 is illegible; for MNIST it has
+    0.5 and 0.5. The classification step uses the training's ``lr``.
     """
 
     implementation = "trainables.objectives.afd:AFDLearner"
@@ -145,9 +145,9 @@ class AFD(Trained):
     lr_discriminator: Positive = 0.1
 
     def passes(self, attacked: bool) -> float:
-        """The natural image, once more for the discriminator, and the adversarial one."""
+        """Return the passes for the natural image, the natural image again for the discriminator, and the adversarial one."""
         return 2 * WEIGHTS + FORWARD
 
 
-#: Any objective.
+#: Type of fields that accept any registered objective.
 Objective = Annotated[Trained, OneOf(OBJECTIVE)]

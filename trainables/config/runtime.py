@@ -1,4 +1,4 @@
-"""Where and how a trial runs; never a part of what it is."""
+"""Settings of where and how a trial runs, which are no part of its identity."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,9 +6,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how a trial runs; never a part of its identity.
+    """Where and how a trial runs; no part of its identity.
 
-    ``device``: a torch device, or ``auto`` for a GPU where there is one. ``threads``: CPU threads, None for torch's choice.
+    ``device``: a torch device, or ``auto`` for a GPU where there is one. ``threads``: CPU threads; None leaves torch's default.
+    ``data_dir``: folder of the data sets. ``download``: whether missing data sets are downloaded to it.
     ``memory_share``: a data set larger than this share of the GPU's free memory stays in host memory.
     ``layout``: of the convolutions' weights and features in memory; ``auto`` is ``channels-last`` with bf16, where it was
     measured to be faster, and ``contiguous`` with fp32, where it was not. On CPUs, ``channels-last`` with fp32 is refused for

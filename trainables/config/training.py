@@ -1,4 +1,4 @@
-"""How the weights are trained, and which checkpoint is the best one."""
+"""Settings of the optimiser, its schedule, averages of the weights, and the selection of the best checkpoint."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from trainables.config.attacks import Attack
 from trainables.config.attacks.gradient import PGD
 from trainables.config.terms.spec import Count, NonNegative, Positive, Spec
 
-#: What a network's layers compute in.
+#: Precision in which a network's layers compute.
 Precision = Literal["fp32", "bf16"]
 
 
@@ -24,17 +24,16 @@ class MultiStep(Spec):
 
 
 class Cosine(Spec):
-    """The learning rate from its start to 0 along half a cosine, epoch by epoch."""
+    """Lower the learning rate to 0 along half a cosine, epoch by epoch."""
 
     name: Literal["cosine"] = "cosine"
 
 
 class OneCycle(Spec):
-    """From 0 up to the learning rate and down to 0 again, both along a line, batch by batch.
+    """Raise the learning rate linearly from 0 to ``lr`` and lower it linearly to 0 again, batch by batch.
 
-    ``peak``: the share of the training after which the rate is highest. This is the schedule that Wong et al. (ICLR 2020,
-    "Fast is better than free") made short adversarial trainings with; torch's OneCycleLR bends it to cosines and cycles the
-    momentum too.
+    ``peak``: share of the training after which the rate is highest. Wong et al. (ICLR 2020, "Fast is better than free") use
+    this schedule for short adversarial trainings; torch's OneCycleLR follows cosines instead and cycles the momentum too.
     """
 
     name: Literal["one-cycle"] = "one-cycle"

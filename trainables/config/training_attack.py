@@ -1,4 +1,4 @@
-"""What the inputs maximise while the weights are trained."""
+"""Specifications of training attacks: what the inputs maximise while the weights are trained."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -8,12 +8,12 @@ from trainables.config.terms.passes import FORWARD, counted_by_fields
 from trainables.config.terms.registry import TRAINING_ATTACK, OneOf
 from trainables.config.terms.spec import Count, Named, NonNegative, Positive
 
-#: Which batch statistics the network has during the attack: its running ones, or those of the attacked batch.
+#: Batch statistics that the network uses during the attack: the running ones (``eval``), or the attacked batch's (``train``).
 BatchNorm = Literal["eval", "train"]
 
 
 class Bounded(Named):
-    """What every training attack is. ``eps``: the largest change of a pixel, in [0, 1].
+    """Base of all training attacks. ``eps``: largest change of a pixel, in [0, 1].
 
     These names mean the same wherever a training attack has them. ``step``: the largest change of a pixel in one step.
     ``iterations``: how many steps. ``loss``: the cross-entropy, or ``kl``, the divergence from the prediction on the clean
@@ -21,8 +21,8 @@ class Bounded(Named):
     (``gaussian``). ``bn``: the batch statistics of the network during the attack: its running ones, or the attacked batch's.
 
     Attributes:
-        labels: whether it makes labels of its own, for AT to learn.
-        epochs_matter: whether what it does depends on the epoch of the training.
+        labels: whether the attack makes labels too, which only AT can train on.
+        epochs_matter: whether the attack depends on the epoch of the training.
     """
 
     labels: ClassVar[bool] = False
@@ -31,7 +31,7 @@ class Bounded(Named):
     eps: Annotated[float, Field(ge=0, le=1)]
 
     def passes(self) -> float:
-        """Passes of one image; attacks that compare with the clean prediction make it once."""
+        """Return the passes of the attack on one image; the clean prediction, where it is needed, is computed once."""
         return counted_by_fields(self)
 
 
@@ -45,9 +45,9 @@ class Joint(Bounded):
 class TrainingPGD(Joint):
     """Projected gradient ascent; see :mod:`trainables.attacks.methods.pgd`.
 
-    ``loss``: the cross-entropy, or ``kl``, the divergence from the prediction on the clean image (TRADES, MART's rival).
-    ``start``: a ``uniform`` point of the ball, the image itself (``zero``), or ``gaussian``: the image and 0.001 times normal
-    noise (TRADES). ``norm``: of ``eps`` and ``step``; with ``l2`` both are lengths over the whole image.
+    ``loss``: ``ce``, the cross-entropy, or ``kl``, the divergence from the prediction on the clean image (TRADES).
+    ``start``: a ``uniform`` point of the ball, the image itself (``zero``), or the image plus 0.001 times normal noise
+    (``gaussian``, TRADES). ``norm``: norm of ``eps`` and ``step``; with ``l2`` both are lengths over the whole image.
     """
 
     implementation = "trainables.attacks.training.pgd:attack"
@@ -115,7 +115,7 @@ class InfoFeature(Joint):
 
 @TRAINING_ATTACK.built_in
 class FeatureScattering(Joint):
-    """One step of size eps away from the clean batch in optimal transport.
+    """One step of size eps that raises the optimal transport distance to the clean batch.
 
     See :mod:`trainables.attacks.training.feature_scattering`.
 
@@ -134,11 +134,9 @@ class FeatureScattering(Joint):
 
 @TRAINING_ATTACK.built_in
 class AdversarialInterpolation(Bounded):
-    """One step of size eps towards another image's features.
+    """One step of size eps towards another image's features, and labels moved away from that image's label.
 
-    See :mod:`trainables.attacks.training.adversarial_interpolation`.
-
-    ``eps_y``: how far the labels move away from the other image's.
+    ``eps_y``: how far the labels move, in [0, 1]. See :mod:`trainables.attacks.training.adversarial_interpolation`.
     """
 
     implementation = "trainables.attacks.training.adversarial_interpolation:attack"
@@ -153,7 +151,7 @@ class AdversarialInterpolation(Bounded):
 
 @TRAINING_ATTACK.built_in
 class APGD(Joint):
-    """Auto-PGD on the cross-entropy, without a step size to choose; see :mod:`trainables.attacks.methods.apgd`."""
+    """Auto-PGD on the cross-entropy, which needs no step size; see :mod:`trainables.attacks.methods.apgd`."""
 
     implementation = "trainables.attacks.training.apgd:attack"
 
@@ -168,8 +166,8 @@ class APGD(Joint):
 class Friendly(Joint):
     """Early-stopped PGD: an example stops once it has been misclassified more than tau times.
 
-    ``taus``: one for each part of the training; ``milestones``: the epochs, counted from 1, that begin the later parts.
-    See :mod:`trainables.attacks.training.friendly`.
+    ``milestones``: epochs, counted from 1, at which tau changes; ``taus``: the values before the first milestone and from each
+    milestone on. See :mod:`trainables.attacks.training.friendly`.
     """
 
     implementation = "trainables.attacks.training.friendly:attack"
@@ -192,12 +190,12 @@ class Friendly(Joint):
         return self
 
     def tau(self, epoch: int) -> int:
-        """The tau of an epoch, counted from 1."""
+        """Return tau in an epoch, counted from 1."""
         return self.taus[sum(epoch >= milestone for milestone in self.milestones)]
 
     def passes(self) -> float:
         return self.iterations + (FORWARD if self.loss == "kl" else 0)
 
 
-#: Any attack of a training.
+#: Type of fields that accept any registered training attack.
 TrainingAttack = Annotated[Bounded, OneOf(TRAINING_ATTACK)]

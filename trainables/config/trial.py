@@ -1,4 +1,4 @@
-"""One training, completely."""
+"""The configuration of a trial, and the checks across its parts."""
 
 from typing import Annotated, Self
 
@@ -36,7 +36,7 @@ class TrialConfig(Spec):
     @field_validator("module")
     @classmethod
     def _canonical_positions(cls, module: Module, info: ValidationInfo) -> Module:
-        """Replace the papers' names of positions by this model's own, in forward order, so that equal trials are equal."""
+        """Replace the papers' names of positions by the model's, in forward order, so that equal trials compare equal."""
         if isinstance(module, NoModule) or "model" not in info.data:
             return module
         model: Model = info.data["model"]
@@ -56,14 +56,14 @@ class TrialConfig(Spec):
     @field_validator("attack")
     @classmethod
     def _canonical_aim(cls, attack: TrainingAttack | None, info: ValidationInfo) -> TrainingAttack | None:
-        """``own`` where it is the same as ``0``, so that equal trials are equal."""
+        """Replace the aim ``0`` by ``own`` where both mean the same, so that equal trials compare equal."""
         if not hasattr(attack, "beta_atk") or "module" not in info.data:
             return attack
         return attack if attack is None or info.data["module"].beta else attack.model_copy(update={"beta_atk": "own"})
 
     @model_validator(mode="after")
     def _combination(self) -> Self:
-        """Refuse combinations that make no sense, with the reason."""
+        """Refuse combinations that make no sense; the message gives the reason."""
         if self.objective.attacked is False and self.attack is not None:
             raise ValueError(f"attack must be null with objective.name={self.objective.name}, which trains on natural examples")
         if self.attack is None and self.objective.attacked:
@@ -90,7 +90,7 @@ class TrialConfig(Spec):
             classes = f"{self.data.info.classes}, the classes of {self.data.dataset}"
             raise ValueError(f"module.top_k = {self.module.top_k}: must be less than or equal to {classes}")
         if self.attack and self.attack.labels and self.objective != AT():
-            reason = f"attack.name={self.attack.name}, which makes labels of its own"
+            reason = f"attack.name={self.attack.name}, which makes labels"
             raise ValueError(f"objective must be at without label_smoothing with {reason}")
         attack = self.selection.attack
         if isinstance(attack, Transfer):

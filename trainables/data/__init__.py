@@ -1,4 +1,4 @@
-"""The data sets as tensors on the device, or streamed to it; where each is read is a file. Read ``examples`` first."""
+"""Data sets as tensors on the device or streamed to it, one source of data sets a file. Read ``examples`` first."""
 
 from functools import lru_cache
 
@@ -27,12 +27,12 @@ __all__ = [
 ]
 
 
-@lru_cache(maxsize=1)  # the trials of a sweep that one process runs mostly have the same data, and never change them
+@lru_cache(maxsize=1)  # trials of a sweep in one process mostly share their data, and never change them
 def load(data: config.Data, runtime: config.Runtime, device: torch.device | str) -> Splits:
-    """Training, validation and test examples for ``device``; no seed of a trial has a part in them.
+    """Load the training, validation and test examples for ``device``; they do not depend on the trial's seed.
 
-    They stay there, unless they are larger than ``runtime.memory_share`` of a GPU's free memory: then images stream to it from
-    host memory. The batches are the same.
+    They are kept on the device, unless they exceed ``runtime.memory_share`` of a GPU's free memory: then images are streamed
+    from host memory, in the same batches.
 
     Raises:
         DataNotFound: the files are not in ``runtime.data_dir``, or could not be downloaded.
@@ -47,16 +47,16 @@ def load(data: config.Data, runtime: config.Runtime, device: torch.device | str)
 
 
 def available(data: config.Data, runtime: config.Runtime) -> bool:
-    """Whether the data set's files are there; they are not read, so they may still prove damaged."""
+    """Whether the data set's files exist; they are not read, so they may be damaged."""
     exists = _source(data.dataset).exists
     return exists is None or exists(data.dataset, runtime.data_dir)
 
 
 def fetch(name: str, runtime: config.Runtime) -> None:
-    """See that a data set's files are there, without reading them; download them where ``runtime`` says so.
+    """Check that a data set's files exist, without reading them; download missing files where ``runtime`` allows it.
 
     Raises:
-        DataNotFound: they are not, or could not be downloaded.
+        DataNotFound: files are missing, or could not be downloaded.
     """
     source = _source(name)
     if source.exists is not None and not source.exists(name, runtime.data_dir):

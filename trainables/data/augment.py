@@ -1,4 +1,4 @@
-"""Random crops and flips of a whole batch at once, where the batch is."""
+"""Random crops and flips of a whole batch at once, on the batch's device."""
 
 import torch
 import torch.nn.functional as F
@@ -6,12 +6,12 @@ from torch import Generator, Tensor
 
 
 def augment(images: Tensor, crop: int, flip: bool, generator: Generator) -> Tensor:
-    """Images (B, channels, H, W), each shifted by up to ``crop`` pixels with zeros from outside, half of them mirrored.
+    """Crop and mirror each image at random; returns images of the same shape.
 
     Args:
-        images: of any dtype.
-        crop: zero padding in pixels, of which an H x W window is cut out anywhere with equal chance; 0 for none.
-        flip: whether each image is mirrored left to right with chance 1/2.
+        images: (B, channels, H, W), of any dtype.
+        crop: zero padding in pixels, from which an H x W window is cut at a uniformly random place; 0 for none.
+        flip: whether each image is mirrored left to right with probability 1/2.
         generator: on the images' device.
     """
     B, channels, H, W = images.shape

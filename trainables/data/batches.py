@@ -1,4 +1,4 @@
-"""Batches of an epoch: float images in [0, 1] with their labels."""
+"""Batches of training epochs and of evaluations: float images in [0, 1] with their labels."""
 
 import math
 from collections.abc import Iterator
@@ -15,10 +15,11 @@ from trainables.rng import Generators
 def training_batches(
     examples: Examples, data: config.Data, batch_size: int, generators: Generators
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of images (B, channels, size, size) and labels (B,): shuffled (stream ``order``), augmented (``augment``).
+    """Yield one epoch of images (B, channels, size, size) and labels (B,), shuffled and augmented.
 
-    The last batch may be smaller. Where it would hold one example of several, that one is left out of this epoch: batch
-    normalisation has no variance to divide by there.
+    The streams ``order`` and ``augment`` of ``generators`` decide the order and the augmentation. The last batch may be
+    smaller. If it would hold a single example, that example is skipped in this epoch, since batch normalisation needs a
+    variance.
     """
     order = torch.randperm(len(examples), generator=generators["order"])
     for images, labels in examples.batches(order[: _used(len(examples), batch_size)], batch_size):
@@ -26,16 +27,16 @@ def training_batches(
 
 
 def batches_per_epoch(n: int, batch_size: int) -> int:
-    """How many batches :func:`training_batches` makes of ``n`` examples."""
+    """Count the batches that :func:`training_batches` makes of ``n`` examples."""
     return math.ceil(_used(n, batch_size) / batch_size)
 
 
 def _used(n: int, batch_size: int) -> int:
-    """How many of ``n`` examples an epoch trains on."""
+    """Count the examples that an epoch trains on, out of ``n``."""
     return n - 1 if n % batch_size == 1 < batch_size else n
 
 
 def evaluation_batches(examples: Examples, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every example once, in order, as it is: images (B, channels, size, size), labels (B,)."""
+    """Yield every example once, in order, without augmentation: images (B, channels, size, size) and labels (B,)."""
     for images, labels in examples.batches(torch.arange(len(examples)), batch_size):
         yield images.float() / 255, labels

@@ -1,4 +1,4 @@
-"""Scikit-learn's handwritten digits: 1,797 images of 8 x 8 pixels in 17 shades; no download."""
+"""Scikit-learn's handwritten digits: 1,797 images of 8 x 8 pixels in 17 shades, without a download."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ TRAIN = 1_437
 
 
 def digits(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples]:
-    """1,437 training and 360 test examples, a fixed stratified split (the set has none of its own). No argument matters."""
+    """Load 1,437 training and 360 test examples, a fixed stratified split; the arguments are not used."""
     from sklearn.datasets import load_digits  # scikit-learn takes a second to import
 
     images, labels = load_digits(return_X_y=True)
@@ -20,5 +20,5 @@ def digits(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples
     return examples[order[:TRAIN]], examples[order[TRAIN:]]
 
 
-#: What :class:`trainables.config.Data` names.
+#: The source of ``digits``, which its entry in :mod:`trainables.config.data` names.
 DIGITS = DataSource(digits)

@@ -1,4 +1,4 @@
-"""Labelled images in memory, and where they cannot be found."""
+"""Labelled images in memory, the functions that load them, and the error for missing files."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class DataNotFound(FileNotFoundError):
-    """A data set is not in its folder; the message is one line and says how to get it."""
+    """A data set's files are missing; the message is one line and says how to get them."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """``images`` uint8 (N, channels, size, size) and ``labels`` int64 (N,), both on the device that works on them.
+    """Labelled images: ``images`` uint8 (N, channels, size, size) and ``labels`` int64 (N,), both on the training device.
 
-    ``streamed``: the images are in host memory instead, and go to the labels' device batch by batch.
+    ``streamed``: whether the images are in host memory instead, and are copied to the labels' device batch by batch.
     """
 
     images: Tensor
@@ -27,22 +27,23 @@ class Examples:
         return len(self.labels)
 
     def __getitem__(self, indices: Tensor) -> "Examples":
-        """The examples at ``indices``, int64 (M,)."""
+        """Return the examples at ``indices``, int64 (M,)."""
         return Examples(self.images[indices], self.labels[indices])
 
     @property
     def device(self) -> torch.device:
-        """Where batches are."""
+        """The device of the batches."""
         return self.labels.device
 
     def to(self, device: torch.device | str, streamed: bool = False) -> "Examples":
-        """The same examples, in host memory, for ``device``: there at once, or ``streamed`` to it."""
+        """Return these examples, which are in host memory, for use on ``device``: copied to it at once, or ``streamed``."""
         return Examples(self.images if streamed else self.images.to(device), self.labels.to(device), streamed)
 
     def batches(self, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (B, channels, size, size), uint8, and labels (B,) of the examples in ``order``, int64 (M,) in host memory.
+        """Yield images (B, channels, size, size), uint8, and labels (B,) of the examples in ``order``, on the labels' device.
 
-        Both on the labels' device. The order is sent there before the first batch, so the host waits for no GPU in between.
+        ``order``: indices, int64 (M,) in host memory. They are copied to the device before the first batch, so that the host
+        does not wait for the GPU between batches.
         """
         there = order.to(self.device)
         places = order if self.streamed else there
@@ -51,10 +52,10 @@ class Examples:
             yield self._send(indices) if self.streamed else self.images[indices], some
 
     def _send(self, indices: Tensor) -> Tensor:
-        """The images at ``indices`` on their way to the device.
+        """Start copying the images at ``indices`` to the device.
 
-        Only a copy from pinned memory leaves the host free to gather the next batch meanwhile. Torch keeps such memory and
-        uses it again once the copy from it is done.
+        Only copies from pinned memory run while the host gathers the next batch. Torch reuses such memory once its copy is
+        done.
         """
         pinned = self.device.type == "cuda"
         batch = torch.empty((len(indices), *self.images.shape[1:]), dtype=self.images.dtype, pin_memory=pinned)
@@ -63,11 +64,12 @@ class Examples:
 
 
 class DataSource(NamedTuple):
-    """What reads a data set.
+    """The functions that load a data set.
 
     Attributes:
-        load: ``(name, data_dir, download) -> (train, test)``, on the CPU; raises :class:`DataNotFound`.
-        exists: ``(name, data_dir)`` to whether its files are there, without reading them; None where there are no files.
+        load: takes ``(name, data_dir, download)`` and returns training and test examples on the CPU; raises
+            :class:`DataNotFound`.
+        exists: takes ``(name, data_dir)`` and returns whether the files exist, without reading them; None without files.
     """
 
     load: Callable[[str, str, bool], tuple[Examples, Examples]]

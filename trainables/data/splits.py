@@ -1,4 +1,4 @@
-"""Training, validation and test examples of a trial, the same for every seed."""
+"""Splits into training, validation and test examples, the same for every seed of a trial."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from trainables.data.examples import Examples
 
 
 class Splits(NamedTuple):
-    """Disjoint examples; ``validation`` is empty where nothing is held out."""
+    """Disjoint sets of examples; ``validation`` is empty where nothing is held out."""
 
     train: Examples
     validation: Examples
@@ -19,34 +19,34 @@ class Splits(NamedTuple):
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """A shuffle, int64 (N,), of which every beginning has the classes in the proportions of the whole.
+    """Return a shuffled order, int64 (N,), whose every prefix has approximately the class proportions of the whole.
 
-    Each class is shuffled and spread evenly over the whole length. Of C classes, one with a share p of all examples is then
-    within (1 + p C) / 2 examples of p n among the first n: within one where all classes are equally large.
+    Each class is shuffled and spread evenly over the order. With C classes, a class with share p of all examples has
+    p n +- (1 + p C) / 2 examples among the first n: within one where all classes are equally large.
     """
     classes = labels.numpy()
-    # numpy's legacy stream is frozen for good (NEP 19); torch's may change, and with it what a test set is.
-    chance = np.random.RandomState(seed)
+    # numpy's legacy stream is frozen (NEP 19); torch's may change, which would change the test sets.
+    random_state = np.random.RandomState(seed)
     place = np.empty(len(classes))
     for c in np.unique(classes):
         members = np.flatnonzero(classes == c)
-        place[members] = (chance.permutation(len(members)) + 0.5) / len(members)
+        place[members] = (random_state.permutation(len(members)) + 0.5) / len(members)
     return torch.from_numpy(np.argsort(place, kind="stable"))
 
 
 def sample(labels: Tensor, n: int) -> Tensor:
-    """Which ``n`` test examples, int64 (min(n, N),) and rising, stand for all of those with these ``labels``, (N,).
+    """Choose ``n`` of the test examples with these ``labels``, (N,): ascending indices, int64 (min(n, N),).
 
-    The same for every trial, and not by the shuffles of the splits.
+    The choice is stratified, the same for every trial, and independent of the shuffles of the splits.
     """
     return stratified_order(labels.cpu(), seed=4)[:n].sort().values
 
 
 def split(train: Examples, test: Examples, data: config.Data) -> Splits:
-    """Hold the validation examples out of ``train``, after both sets are cut to ``data.examples``.
+    """Cut both sets to ``data.examples``, then hold the validation examples out of ``train``.
 
     Raises:
-        ValueError: so few examples that nothing is left to train on.
+        ValueError: fewer than two examples are left to train on.
     """
     if data.examples is not None:
         train = train[stratified_order(train.labels, seed=1)[: data.examples]]

@@ -17,26 +17,25 @@ from trainables.data.examples import DataNotFound, DataSource, Examples
 
 FOLDER = "tiny-imagenet-200"
 
-#: The decoded images, beside the folder: one file to read instead of 110,000, which a network disk hands out slowly.
+#: File with the decoded images next to the folder: reading it is faster than 110,000 files, above all on network disks.
 CACHE = f"{FOLDER}.npz"
 
 
 def tiny_imagenet_exists(name: str, data_dir: str) -> bool:
-    """Whether the folder with its lists, or the cache made from it, is there."""
+    """Whether the cache, or the folder with its lists of classes and labels, exists."""
     root = Path(data_dir).expanduser()
     lists = (root / FOLDER / "wnids.txt", root / FOLDER / "val" / "val_annotations.txt")
     return (root / CACHE).is_file() or all(file.is_file() for file in lists)
 
 
 def tiny_imagenet(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples]:
-    """100,000 training and, from the labelled validation set, 10,000 test examples, on the CPU.
+    """Load 100,000 training examples and, from the labelled validation set, 10,000 test examples, on the CPU.
 
     Classes are numbered in the order of their WordNet ids, as torchvision's ImageFolder numbers them. The images are decoded
-    once and kept in ``tiny-imagenet-200.npz`` beside the folder where that can be written; from then on the folder is not
-    read any more.
+    once and saved as ``tiny-imagenet-200.npz`` next to the folder, if that is writable; later calls read this file alone.
 
     Raises:
-        DataNotFound: files are missing or damaged. There is no download, asked for or not.
+        DataNotFound: files are missing or damaged. ``download`` has no effect.
     """
     root = Path(data_dir).expanduser()
     arrays = _read_cache(root / CACHE)
@@ -58,11 +57,11 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[
 
 
 def _decode(folder: Path) -> Arrays:
-    """The folder's images and labels.
+    """Decode the folder's images and read their labels.
 
     Raises:
-        OSError: a file is missing or no image.
-        ValueError: an image of another size, a line of a list that means nothing, or not as many images as there should be.
+        OSError: a file is missing or is no image.
+        ValueError: an image has another size, a list is malformed, or the number of classes or images is wrong.
     """
     info = config.DATASETS["tiny-imagenet"]
     classes = {wnid: number for number, wnid in enumerate(sorted((folder / "wnids.txt").read_text().split()))}
@@ -73,21 +72,21 @@ def _decode(folder: Path) -> Arrays:
         if wnid not in classes:
             raise ValueError(f"{wnid} is none of the classes")
         test.append((folder / "val" / "images" / file, classes[wnid]))
-    # An archive that was not unpacked to its end would be another data set.
+    # An archive that was unpacked partially would be another data set.
     if (len(classes), len(train), len(test)) != (info.classes, info.train, info.test):
         raise ValueError(f"{len(classes)} classes with {len(train)} and {len(test)} images")
     return (*_images_and_labels(train, info), *_images_and_labels(test, info))
 
 
 def _sorted_images(folder: Path) -> list[Path]:
-    """In an order that does not depend on the file system."""
+    """List the images in an order that does not depend on the file system."""
     return sorted(folder.glob("*.JPEG"))
 
 
 def _images_and_labels(
     files: Sequence[tuple[Path, int]], info: config.DatasetInfo
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Decoded by as many threads as there are CPUs: decoding a JPEG needs no lock of Python's."""
+    """Decode files in as many threads as there are CPUs; decoding a JPEG releases the interpreter lock."""
     from PIL import Image  # only this data set needs it
 
     images = np.empty((len(files), info.channels, info.size, info.size), np.uint8)
@@ -96,7 +95,7 @@ def _images_and_labels(
         with Image.open(files[i][0]) as image:
             if image.size != (info.size, info.size):
                 raise ValueError(f"{files[i][0]} has {image.size} pixels")
-            images[i] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)  # some are stored in shades of grey
+            images[i] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)  # some are stored as greyscale
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(decode, range(len(files))))
@@ -104,7 +103,7 @@ def _images_and_labels(
 
 
 def _read_cache(file: Path) -> Arrays | None:
-    """None where there is none that can be read: the folder has everything."""
+    """Read the cache; None where it is missing or damaged, since the folder has the same images."""
     try:
         with np.load(file) as arrays:
             return arrays["train_images"], arrays["train_labels"], arrays["test_images"], arrays["test_labels"]
@@ -113,7 +112,7 @@ def _read_cache(file: Path) -> Arrays | None:
 
 
 def _write_cache(file: Path, arrays: Arrays) -> None:
-    """By a temporary file and a rename, since several trials may start at once; nothing where there is no place to write."""
+    """Write the cache by a temporary file and a rename, since several trials may start at once; skip it if not writable."""
     temporary = file.with_name(f".{file.name}.{uuid4().hex}")
     try:
         with temporary.open("wb") as stream:
@@ -124,5 +123,5 @@ def _write_cache(file: Path, arrays: Arrays) -> None:
             temporary.unlink()
 
 
-#: What :class:`trainables.config.Data` names.
+#: The source of ``tiny-imagenet``, which its entry in :mod:`trainables.config.data` names.
 TINY_IMAGENET = DataSource(tiny_imagenet, tiny_imagenet_exists)

@@ -9,7 +9,7 @@ from trainables.data.examples import DataNotFound, DataSource, Examples
 
 _IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
-#: For each data set torchvision's class, the folder it reads below ``data_dir``, and the files there.
+#: For each data set: the class in torchvision, its folder below ``data_dir``, and the files in it.
 SETS = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py", (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")),
     "cifar100": ("CIFAR100", "cifar-100-python", ("train", "test", "meta")),
@@ -20,18 +20,18 @@ SETS = {
 
 
 def files_exist(name: str, data_dir: str) -> bool:
-    """Whether every file of the data set is there, without reading them."""
+    """Whether every file of the data set exists; they are not read."""
     _, folder, files = SETS[name]
     return all((Path(data_dir).expanduser() / folder / file).is_file() for file in files)
 
 
 def torchvision_set(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples]:
-    """The training and the test examples, on the CPU; downloaded first where asked for and missing.
+    """Load the training and test examples on the CPU; with ``download``, missing files are downloaded first.
 
     Raises:
         DataNotFound: the files are missing or damaged, or their download failed.
     """
-    import torchvision.datasets  # takes seconds, and plans and demos need none of it
+    import torchvision.datasets  # here, because the import takes seconds, and plans and demos do not need it
 
     class_name, _, _ = SETS[name]
     make = getattr(torchvision.datasets, class_name)
@@ -48,7 +48,7 @@ def torchvision_set(name: str, data_dir: str, download: bool) -> tuple[Examples,
 
 
 def _examples(dataset: Any) -> Examples:
-    """Torchvision's arrays, which are (N, H, W, 3) for CIFAR, (N, 3, H, W) for SVHN and (N, H, W) for MNIST."""
+    """Convert torchvision's arrays, which are (N, H, W, 3) for CIFAR, (N, 3, H, W) for SVHN and (N, H, W) for MNIST."""
     images = torch.as_tensor(dataset.data)
     if images.ndim == 3:
         images = images[:, None]
@@ -58,5 +58,5 @@ def _examples(dataset: Any) -> Examples:
     return Examples(images.contiguous(), torch.as_tensor(labels, dtype=torch.int64))
 
 
-#: What :class:`trainables.config.Data` names.
+#: The source that the entries of these data sets in :mod:`trainables.config.data` name.
 TORCHVISION = DataSource(torchvision_set, files_exist)

@@ -1,6 +1,6 @@
-"""What the papers plot or tabulate of a trained network, and whether to believe it, one measure a file.
+"""Measures of trained networks that the papers plot or tabulate, and checks of their gradients, one measure a file.
 
-A measure is a function ``(spec, subject)`` to named arrays. Read ``subject`` first.
+A measure is a function ``(spec, subject)`` that returns named arrays. Read ``subject`` first.
 """
 
 from trainables import config
@@ -14,17 +14,17 @@ __all__ = ["Array", "Subject", "class_accuracy", "run_measure", "top_k_accuracy"
 
 
 def run_measure(spec: config.Measure, subject: Subject) -> dict[str, Array]:
-    """Named arrays; each measure's own docstring has their shapes.
-
-    The network is looked at in evaluation mode, without gradients of its parameters, and left as it was; the global generators
-    are neither read nor changed.
+    """Compute a measure in evaluation mode; the network and the global generators are left unchanged.
 
     Args:
-        spec: which measure, and its settings, in its canonical form (:func:`trainables.config.canonical_measure`).
-        subject: the network, and the test set.
+        spec: the measure in its canonical form (:func:`trainables.config.canonical_measure`).
+        subject: the network and the test set.
+
+    Returns:
+        arrays by name; the function of each measure documents their shapes.
     """
     network = subject.network
-    # Not what attacks draw from: they draw the same whatever else the network is asked meanwhile.
+    # Separate from the attacks' generators, so that an attack's random numbers do not depend on other forward passes.
     before = network.draw_from(generator(subject.seed, config.measurement_stream(spec), subject.examples.device))
     try:
         with frozen(network):

@@ -1,4 +1,4 @@
-"""Accuracies from the ranks of an evaluation, and nothing else."""
+"""Per-class and top-k accuracy from the ranks of an evaluation."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +7,9 @@ from trainables.measures.subject import Floats
 
 
 def class_accuracy(ranks: NDArray[np.integer], labels: NDArray[np.integer], classes: int) -> Floats:
-    """Accuracy of each class, (classes,) in [0, 1]; nan where there is no example of it (CIFS, Figure A.1).
+    """Compute the accuracy of each class, (classes,) in [0, 1]; nan for classes without examples (CIFS, Figure A.1).
 
-    ``ranks``: how many classes score at least as high as the true one, (N,); 0 is right. ``labels``: (N,).
+    ``ranks``: number of other classes that score at least as high as the true one, (N,); 0 is correct. ``labels``: (N,).
     """
     right = np.bincount(labels[ranks == 0], minlength=classes)
     all_ = np.bincount(labels, minlength=classes)
@@ -19,5 +19,5 @@ def class_accuracy(ranks: NDArray[np.integer], labels: NDArray[np.integer], clas
 
 
 def top_k_accuracy(ranks: NDArray[np.integer], k: int) -> float:
-    """Share of the examples whose true class is among the ``k`` >= 1 that score highest (CIFS, Table 4)."""
+    """Compute the share of examples whose true class is among the ``k`` >= 1 highest scores (CIFS, Table 4)."""
     return float((ranks < k).mean())

@@ -1,4 +1,4 @@
-"""Channel-wise activations: how strongly and how often each channel is active."""
+"""Channel-wise activations: mean activation of each channel, and how often it is active."""
 
 from typing import NamedTuple
 
@@ -10,33 +10,34 @@ from trainables.measures.subject import Array, Floats, Subject, array
 
 
 class ChannelActivations(NamedTuple):
-    """``magnitude``: mean activation of each channel, (C,). ``frequency``: share of the examples it is active in, (C,)."""
+    """Activations of C channels: mean ``magnitude``, (C,), and ``frequency``, the share of examples it is active in, (C,)."""
 
     magnitude: Floats
     frequency: Floats
 
 
 def channel_activations(a: Floats, threshold: float) -> ChannelActivations:
-    """Of activations ``a`` (N, C), none below 0: their means, and the shares above ``threshold`` of an example's largest one.
+    """Compute the channels' magnitudes and frequencies from activations ``a`` >= 0, (N, C).
 
-    CAS, section 3.1 and CIFS, appendix A.1. No channel is active in an example where all are 0.
+    A channel is active in an example above ``threshold`` times the example's largest activation (CAS, section 3.1; CIFS,
+    appendix A.1); where all activations are 0, no channel is.
     """
     active = a > threshold * a.max(axis=1, keepdims=True)
     return ChannelActivations(a.mean(axis=0), active.mean(axis=0))
 
 
 def activations(spec: config.Activations, subject: Subject) -> dict[str, Array]:
-    """Channels of the features at a position.
+    """Measure the channels of the features at a position.
 
-    An activation is the mean of a channel's absolute values: features that a module's mask has made negative count as much.
+    An activation is the mean of a channel's absolute values, so features that a mask has made negative count as much.
 
     Returns:
-        ``magnitude``, ``frequency``: (C,), see :class:`ChannelActivations`. ``weights``: of the final linear layer, from its d
-        features to the class, (d,), or to every class, (classes, d), where ``label`` is not set (CIFS, Figure 1, middle).
-        ``examples``: how many there were, ().
+        ``magnitude``, ``frequency``: (C,), see :class:`ChannelActivations`. ``weights``: weights of the final linear layer from
+        its d features to the class, (d,), or to every class, (classes, d), where ``label`` is not set (CIFS, Figure 1, middle).
+        ``examples``: number of examples used, ().
 
     Raises:
-        ValueError: there is no example of the class.
+        ValueError: the test set has no example of the class.
     """
     network, labels = subject.network, subject.examples.labels.cpu()
     chosen = torch.arange(len(labels)) if spec.label is None else (labels == spec.label).nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""How much of its features' space a network uses."""
+"""Number of features in use, and of principal components that explain most of their variance."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from trainables.measures.subject import Array, Floats, Subject, array
 
 
 def units(E: Floats) -> int:
-    """How many of the features (N, d) are not 0 in every example."""
+    """Count the features (N, d) that are not 0 in every example."""
     return int((E != 0).any(axis=0).sum())
 
 
 def explained_variance(E: Floats) -> Floats:
-    """Share of the variance of features (N, d) that each principal component explains, the largest first: (min(N, d),).
+    """Compute the share of the variance of features (N, d) that each principal component explains: (min(N, d),), descending.
 
-    All 0 where nothing varies.
+    All shares are 0 where the features are constant.
     """
-    from sklearn.decomposition import PCA  # here: whoever only trains has no scikit-learn
+    from sklearn.decomposition import PCA  # here, because training does not need scikit-learn
 
     if not np.ptp(E, axis=0).any():
         return np.zeros(min(E.shape))
@@ -25,16 +25,16 @@ def explained_variance(E: Floats) -> Floats:
 
 
 def principal_dimensions(explained: Floats, variance: float) -> int:
-    """The fewest components that explain more than ``variance``, in (0, 1), together; 0 where nothing varies."""
+    """Count the components needed to explain more than the share ``variance``, in (0, 1); 0 where features are constant."""
     enough = np.cumsum(explained) > variance
     return int(enough.argmax()) + 1 if enough.any() else 0
 
 
 def dimensions(spec: config.Dimensions, subject: Subject) -> dict[str, Array]:
-    """Of the pooled features over the test set (AFD, section 4, "Learning a sparse representation", and Table A5).
+    """Measure the pooled features over the test set (AFD, section 4, "Learning a sparse representation", and Table A5).
 
     Returns:
-        ``units``: features that are not always 0, (). ``dimensions``: principal components for ``variance``, ().
+        ``units``: number of features that are not always 0, (). ``dimensions``: number of components for ``variance``, ().
         ``explained``: share of the variance that each component explains, (min(N, d),).
     """
     E = array([subject.features(batch.x_adv[0]) for batch in subject.batches(spec.attack)])

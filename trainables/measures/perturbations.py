@@ -1,4 +1,4 @@
-"""How unlike two attacks are on the same images."""
+"""Distances and angles between the perturbations of two attacks on the same images."""
 
 import torch
 from torch import Tensor
@@ -8,21 +8,21 @@ from trainables.measures.subject import Array, Subject, array
 
 
 def angle(u: Tensor, v: Tensor) -> Tensor:
-    """The angle between rows of (B, P), in radians from 0 to pi: (B,); nan where one of them is 0.
+    """Compute the angles between the rows of (B, P), in radians from 0 to pi: (B,); nan where a row is 0.
 
-    By the half angle's tangent (Kahan): an arc cosine would lose half of the digits of small angles.
+    The tangent of the half angle is used (Kahan): an arc cosine would lose half of the digits of small angles.
     """
     u, v = u / u.norm(dim=1, keepdim=True), v / v.norm(dim=1, keepdim=True)
     return 2 * torch.atan2((u - v).norm(dim=1), (u + v).norm(dim=1))
 
 
 def perturbations(spec: config.Perturbations, subject: Subject) -> dict[str, Array]:
-    """Perturbations d of an attack and d0 of the reference.
+    """Compare the perturbations d of an attack and d0 of the reference attack.
 
     Returns:
-        ``distance``: |d - d0|, L2 norm over all pixels in [0, 1], (N,) (InfoFeature, Table 2, which leaves
-        its unit open). ``angle``: between d and d0, (N,). ``representation_angle``: between E(x + d) - E(x) and
-        E(x + d0) - E(x), (N,) (AFD, Table A7). Angles in radians, nan where one of the two is 0.
+        ``distance``: |d - d0|, L2 norm over all pixels in [0, 1], (N,) (InfoFeature, Table 2, which does not give its unit).
+        ``angle``: angle between d and d0, (N,). ``representation_angle``: angle between E(x + d) - E(x) and E(x + d0) - E(x),
+        (N,) (AFD, Table A7). Angles are in radians, and nan where one of the two vectors is 0.
     """
     distances, angles, representation_angles = [], [], []
     for x, _, both in subject.batches(spec.reference, spec.attack):

@@ -1,4 +1,4 @@
-"""Whether a network's gradients can be followed at all."""
+"""Whether a network's gradients are usable by attacks: finite, nonzero and deterministic."""
 
 import torch
 from torch import Tensor
@@ -17,18 +17,18 @@ def _loss(outputs: Outputs, y: Tensor) -> Tensor:
 
 
 def disagreement(z: Tensor, again: Tensor) -> Tensor:
-    """The largest difference between logits, both (B, classes), as a share of the largest in ``z``: (B,); 0 where equal."""
+    """Compute the largest difference between logits (B, classes), relative to the largest in ``z``: (B,); 0 where equal."""
     apart = torch.where(z == again, 0, (z - again).abs()).amax(1)
     return apart / z.abs().amax(1).clamp(min=torch.finfo(z.dtype).tiny)
 
 
 def soundness(spec: config.Soundness, subject: Subject) -> dict[str, Array]:
-    """Of the final prediction's cross-entropy, in the precision that attacks see it in.
+    """Check the cross-entropy of the final prediction, in the precision in which attacks use it.
 
     Returns:
-        each (N,), of every test example. ``right``: whether it is classified rightly, as an evaluation has it. ``finite``:
-        whether its loss is. ``gradient``: the largest partial derivative of its loss by the image, in absolute value.
-        ``disagreement``: between two forward passes, see :func:`disagreement`.
+        arrays (N,) over the test examples. ``right``: whether the example is classified correctly. ``finite``: whether its loss
+        is finite. ``gradient``: largest absolute partial derivative of its loss with respect to a pixel. ``disagreement``:
+        difference between two forward passes, see :func:`disagreement`.
     """
     right, finite, gradient, apart = [], [], [], []
     for x, y in evaluation_batches(subject.examples, subject.batch_size):

@@ -1,4 +1,4 @@
-"""The network that is measured, and the images that it is measured on."""
+"""The subject of a measure: a network, and the images that it is measured on."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
-class Batch(NamedTuple):
-    """Images ``x`` (B, channels, size, size) in [0, 1], labels ``y`` (B,), and what each attack made of x."""
+class AttackedBatch(NamedTuple):
+    """Images ``x`` (B, channels, size, size) in [0, 1], labels ``y`` (B,), and the images ``x_adv`` of each attack, as x."""
 
     x: Tensor
     y: Tensor
@@ -34,7 +34,8 @@ class Batch(NamedTuple):
 class Subject:
     """A trained network in evaluation mode, and labelled images.
 
-    ``weights``: of the network's heads in what an attack maximises. ``seed``: the trial's. ``batch_size``: of a forward pass.
+    ``weights``: takes an attack and returns the heads' weights in the loss that it maximises. ``seed``: the trial's seed.
+    ``batch_size``: of forward passes.
     """
 
     network: Network
@@ -44,36 +45,36 @@ class Subject:
     batch_size: int = BATCH
 
     def at(self, indices: Tensor) -> "Subject":
-        """The same network on the examples at ``indices`` alone, int64 (M,) in host memory."""
+        """Return the same network with the examples at ``indices`` alone, int64 (M,) in host memory."""
         return replace(self, examples=self.examples[indices])
 
-    def batches(self, *attacks: config.Attack) -> Iterator[Batch]:
-        """Every example once, in order, as it is and under each attack.
+    def batches(self, *attacks: config.Attack) -> Iterator[AttackedBatch]:
+        """Yield every example once, in order, with its image under each attack.
 
-        Each attack draws from a generator of its own, which starts as in an evaluation with the first one. So several attacks
-        start from the same points; and, on the whole test set with a network that draws nothing itself, the first one's images
-        are those that its complete evaluation has the ranks of.
+        Each attack has its own generator, seeded as in an evaluation with the first attack, so several attacks start at the
+        same points. On the whole test set and a deterministic network, the images of the first attack are those whose ranks its
+        complete evaluation records.
         """
         stream = config.evaluation_stream(attacks[0]) if attacks else ""
         for i, (x, y) in enumerate(evaluation_batches(self.examples, self.batch_size)):
-            chances = [generator(self.seed, f"{stream}/{i}", self.examples.device) for _ in attacks]
-            yield Batch(x, y, tuple(self._attacked(a, x, y, chance) for a, chance in zip(attacks, chances, strict=True)))
+            batch_generators = [generator(self.seed, f"{stream}/{i}", self.examples.device) for _ in attacks]
+            yield AttackedBatch(x, y, tuple(self._attacked(a, x, y, g) for a, g in zip(attacks, batch_generators, strict=True)))
 
-    def _attacked(self, attack: config.Attack, x: Tensor, y: Tensor, chance: Generator) -> Tensor:
-        before = self.network.draw_from(chance)
+    def _attacked(self, attack: config.Attack, x: Tensor, y: Tensor, batch_generator: Generator) -> Tensor:
+        before = self.network.draw_from(batch_generator)
         try:
-            return run_attack(attack, self.network, x, y, self.weights(attack), chance).images
+            return run_attack(attack, self.network, x, y, self.weights(attack), batch_generator).images
         finally:
             self.network.draw_from(before)
 
     def features(self, x: Tensor) -> Tensor:
-        """E(x): the pooled features (B, d) that the final linear layer sees."""
+        """Compute E(x): the pooled features (B, d) that enter the final linear layer."""
         with torch.no_grad():
             outputs: Outputs = self.network(x)
         return outputs.features
 
 
 def array(batches: list[Tensor]) -> Floats:
-    """What was found batch by batch, each (B, ...), as one array (N, ...) in host memory."""
+    """Concatenate the results of batches, each (B, ...), to one float64 array (N, ...) in host memory."""
     found: Floats = torch.cat(batches).double().cpu().numpy()
     return found

@@ -1,4 +1,4 @@
-"""Features in the plane."""
+"""Features embedded in the plane by t-SNE."""
 
 import numpy as np
 
@@ -9,35 +9,37 @@ from trainables.rng import derive
 
 
 def embed(E: Floats, perplexity: float, seed: int) -> Floats:
-    """t-SNE coordinates (N, 2) of features (N, d): the same for the same seed, in [0, 2^32). All 0 where nothing varies.
+    """Compute t-SNE coordinates (N, 2) of features (N, d); all 0 where the features are constant.
+
+    ``perplexity``: effective number of neighbours of a point. ``seed``: in [0, 2^32); equal seeds give equal coordinates.
 
     Raises:
-        ValueError: ``perplexity``, the number of neighbours that a point has, is not less than N.
+        ValueError: ``perplexity`` is not less than N.
     """
-    from sklearn.manifold import TSNE  # here: whoever only trains has no scikit-learn
+    from sklearn.manifold import TSNE  # here, because training does not need scikit-learn
     from threadpoolctl import threadpool_limits
 
     if perplexity >= len(E):
         raise ValueError(f"perplexity = {perplexity}: must be less than the number of points, {len(E)}")
     if not np.ptp(E, axis=0).any():
         return np.zeros((len(E), 2))
-    # Threads add their forces in the order in which they finish, and the rounding of a sum decides where points end.
+    # With several threads, the order of summation varies, and its rounding changes the coordinates.
     with threadpool_limits(limits=1):
-        # In single precision, as the network computed them.
+        # In float32, as the network computed them.
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)
         coordinates: Floats = tsne.fit_transform(E.astype(np.float32)).astype(np.float64)
     return coordinates
 
 
 def tsne(spec: config.TSNE, subject: Subject) -> dict[str, Array]:
-    """Of pooled features, natural and, where there is an attack, adversarial, all in one plane.
+    """Embed the pooled features of natural images and, with an attack, of adversarial images in one plane.
 
     Returns:
-        ``coordinates``: (N', 2). ``labels``: (N',). ``adversarial``: whether a point is an attacked image, (N',). ``indices``:
-        which test example it is of, (N',). The natural points come first.
+        ``coordinates``: (N', 2). ``labels``: (N',). ``adversarial``: whether a point belongs to an attacked image, (N',).
+        ``indices``: index of its test example, (N',). The natural points come first.
 
     Raises:
-        ValueError: fewer points than ``perplexity`` asks for.
+        ValueError: ``perplexity`` is not less than the number of points.
     """
     labels = subject.examples.labels.cpu()
     chosen = sample(labels, spec.examples)

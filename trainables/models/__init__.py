@@ -1,4 +1,4 @@
-"""The networks, one family a file; ``network`` says what every one of them is. Read that first."""
+"""Networks, one family a file. Read ``network``, their base class, first."""
 
 import torch
 
@@ -11,15 +11,15 @@ __all__ = ["Network", "build_model"]
 
 
 def build_model(model: config.Model, module: config.Module, info: config.DatasetInfo, seed: int) -> Network:
-    """The network at the start of a trial, on the CPU, with weights from the stream ``init`` of ``seed``.
+    """Build the network of a trial on the CPU, with initial weights from the stream ``init`` of ``seed``.
 
-    ``module``: with canonical positions, as in a ``TrialConfig``. The backbone is drawn first, so it is the same with and
-    without modules.
+    ``module``: with canonical positions, as in a ``TrialConfig``. The backbone is initialised first, so its weights are
+    the same with and without modules.
 
     Raises:
         ValueError: a position that this model does not have.
     """
-    # torch's layers draw their weights from the global CPU generator only; fork_rng gives it back as it was.
+    # torch initialises layers from the global CPU generator only; fork_rng restores it.
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(derive(seed, "init"))
         network: Network = MODEL.load(model.name)(model, info)

@@ -1,4 +1,4 @@
-"""LeNet-5 (LeCun et al., Proc. IEEE 1998) as it is built today: ReLU, max pooling, every map of a layer fed by all before."""
+"""LeNet-5 (LeCun et al., Proc. IEEE 1998) in its modern form: ReLUs, max pooling and fully connected channels."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,12 +10,12 @@ from trainables.models.network import Network, Trace, initialise
 class LeNet(Network):
     """Two 5x5 convolutions, each with a 2x2 max pool, and linear layers of 120, 84 and ``classes`` units.
 
-    Width 6 gives LeNet-5's 6 and 16 channels, other widths the same proportion. The convolutions are padded by 2, so images
-    may be of any size from 4 pixels on: the first linear layer is made for ``info.size``.
+    Width 6 gives LeNet-5's 6 and 16 channels, other widths the same proportion. The convolutions are padded by 2, and the first
+    linear layer fits ``info.size``, so images may have any size of at least 4 pixels.
 
-    A position is the output of a convolution after its ReLU, before the pool. The last features are the 84 units. They have
-    no place in the image, so each is a map of one pixel (as the 120 units are in the paper, which calls them a convolution),
-    and methods that look at class activation maps see one number a channel.
+    A position is the output of a convolution after its ReLU, before the pool. The last features are the 84 units, each
+    returned as a map of one pixel (like the 120 units in the paper, which calls them a convolution), so class activation maps
+    have one pixel too.
     """
 
     def __init__(self, model: config.Model, info: config.DatasetInfo) -> None:
@@ -30,7 +30,7 @@ class LeNet(Network):
         initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
-        """See :meth:`Network.extract`; (B, 84, 1, 1)."""
+        """Compute the last features, (B, 84, 1, 1); see :meth:`Network.extract`."""
         z = F.max_pool2d(self.visit("block1.1", F.relu(self.conv1(x)), y, trace), 2)
         z = F.max_pool2d(self.visit("block2.1", F.relu(self.conv2(z)), y, trace), 2)
         z = F.relu(self.hidden2(F.relu(self.hidden1(z.flatten(1)))))

@@ -1,4 +1,4 @@
-"""What every network has: places for inserted modules, and a linear layer on pooled features."""
+"""The base class of all networks: positions for inserted modules, and a linear layer on pooled features."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from trainables.outputs import Outputs
 
 
 class Trace:
-    """What is seen on the way of one forward pass: what the inserted modules say, in its order, and the features to watch."""
+    """Values collected during one forward pass: predictions and inner values of the modules, and the watched features."""
 
     def __init__(self) -> None:
         self.aux: list[Tensor] = []
@@ -24,11 +24,12 @@ class Trace:
 class Network(nn.Module):
     """A backbone with modules inserted at some of its positions.
 
-    ``channels``: at every position (``block<stage>.<block>``), the number of channels of the features there.
-    ``normalise``: whether the model's mean and std are taken out of images first; attacks and their eps stay in [0, 1].
-    ``fc``: the linear layer on the pooled last features.
-    ``precision``: of the backbone's layers in a forward pass. What the network returns, and what inserted modules see and
-    compute, has the precision of the weights: bf16 has 8 bits, in which logits tie and a Gumbel mask's logarithms are lost.
+    Attributes:
+        channels: number of channels of the features at every position (``block<stage>.<block>``), in forward order.
+        normalise: whether images are first normalised by the model's mean and std; attacks and their eps stay in [0, 1].
+        fc: the linear layer on the pooled last features.
+        precision: precision of the backbone's layers. Outputs and inserted modules keep the precision of the weights: with the
+            8 bits of bf16, logits tie and the logarithms of a Gumbel mask are lost.
     """
 
     fc: nn.Linear
@@ -38,32 +39,32 @@ class Network(nn.Module):
     def __init__(self, model: config.Model) -> None:
         super().__init__()
         self.normalise = model.normalise
-        # They follow the device, and are no weights.
+        # Buffers, so that they move with the network; not saved with its weights.
         for name, numbers in (("mean", model.mean), ("std", model.std)):
             self.register_buffer(name, torch.tensor(numbers)[:, None, None], persistent=False)
         self.channels: dict[str, int] = {}
         self.inserted = nn.ModuleDict()
         self.precision: config.Precision = "fp32"
-        self._chance: Generator | None = None
+        self._generator: Generator | None = None
         self._watch: tuple[str, bool] | None = None
         self._graphs = False
 
     def compile_kernels(self, *, graphs: bool) -> None:
-        """Compile forward passes from now on. ``graphs``: on a GPU they are replayed as CUDA graphs."""
+        """Compile all further forward passes. ``graphs``: replay them as CUDA graphs on a GPU."""
         self._graphs = graphs
         self.compile(mode="reduce-overhead" if graphs else None)
 
     def __call__(self, x: Tensor, y: Tensor | None = None) -> Outputs:
-        """See :meth:`forward`."""
+        """Run a forward pass; see :meth:`forward`."""
         outputs: Outputs = super().__call__(x, y)
-        # A graph's next replay writes over what it returned, and attacks look back at earlier outputs.
+        # A graph's next replay overwrites its outputs, and attacks use earlier outputs.
         if self._graphs:
             outputs = _copied(outputs)
         return outputs
 
     @contextmanager
     def computing(self, precision: config.Precision) -> Iterator[None]:
-        """Forward passes in ``precision``; then as before."""
+        """Run forward passes in ``precision`` inside the block."""
         before, self.precision = self.precision, precision
         try:
             yield
@@ -72,9 +73,9 @@ class Network(nn.Module):
 
     @contextmanager
     def watching(self, position: str, masked: bool = False) -> Iterator[None]:
-        """Forward passes that return the features at ``position`` too, as ``Outputs.watched``; then as before.
+        """Return the features at ``position`` as ``Outputs.watched`` in forward passes inside the block.
 
-        ``masked``: as the module there leaves them; before it otherwise.
+        ``masked``: whether they are taken after the module inserted there, or before it.
 
         Raises:
             ValueError: a position that this network does not have.
@@ -88,7 +89,7 @@ class Network(nn.Module):
             self._watch = before
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Outputs:
-        """Images (B, channels, size, size) in [0, 1] to predictions; labels ``y`` (B,) in the training forward only."""
+        """Map images (B, channels, size, size) in [0, 1] to outputs; labels ``y`` (B,) are given in training passes only."""
         trace = Trace()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             maps = self.extract((x - self.mean) / self.std if self.normalise else x, y, trace)
@@ -97,23 +98,23 @@ class Network(nn.Module):
         return Outputs(self.fc(features), tuple(trace.aux), features, maps, tuple(trace.inner), trace.watched)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
-        """The last features (B, C, H, W); every position is visited on the way."""
+        """Compute the last features (B, C, H, W) of normalised images ``x``, calling :meth:`visit` at every position."""
         raise NotImplementedError
 
     def insert(self, position: str, module: InsertedModule) -> None:
         """Put ``module`` at ``position``."""
         self.inserted[_key(position)] = module
 
-    def draw_from(self, chance: Generator | None) -> Generator | None:
-        """Let the inserted modules draw from ``chance``, on the network's device; returns what they drew from before."""
-        before, self._chance = self._chance, chance
+    def draw_from(self, generator: Generator | None) -> Generator | None:
+        """Set the generator of stochastic modules, on the network's device; return the previous one."""
+        before, self._generator = self._generator, generator
         for module in self.modules():
             if isinstance(module, InsertedModule):
-                module.chance = chance
+                module.generator = generator
         return before
 
     def visit(self, position: str, z: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
-        """Features (B, C, H, W) as the module at ``position`` leaves them; what it says is added to ``trace``."""
+        """Pass features (B, C, H, W) through the module at ``position``, if any, and collect its predictions in ``trace``."""
         if self._watch == (position, False):
             trace.watched = z
         key = _key(position)
@@ -130,7 +131,7 @@ class Network(nn.Module):
 
 
 def _copied(value: Any) -> Any:
-    """The same tensors in memory of their own, in any nesting of tuples."""
+    """Clone the tensors in nested tuples."""
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, tuple):
@@ -144,9 +145,9 @@ def _key(position: str) -> str:
 
 
 def initialise(network: nn.Module) -> None:
-    """He initialisation of the convolutions (normal, fan-out, ReLU: He et al., ICCV 2015, eq. 14), their biases 0.
+    """Initialise convolutions as He et al. (ICCV 2015, eq. 14: normal, fan-out, ReLU), with biases 0.
 
-    Linear layers and batch norms keep torch's own: uniform in +-1 / sqrt(fan-in), and the identity.
+    Linear layers and batch norms keep torch's initialisation: uniform in +-1 / sqrt(fan-in), and the identity.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):

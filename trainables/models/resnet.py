@@ -8,9 +8,9 @@ from trainables.models.network import Network, Trace, initialise
 
 
 class BasicBlock(nn.Module):
-    """relu(F(x) + x) with two 3x3 convolutions F; a 1x1 convolution on x where the shape changes."""
+    """Residual block relu(F(x) + x) with two 3x3 convolutions F, and a 1x1 convolution on x where the shape changes."""
 
-    #: Output channels for each of the convolutions' own.
+    #: Output channels as a multiple of the convolutions' channels.
     expansion = 1
 
     def __init__(self, before: int, channels: int, stride: int) -> None:
@@ -22,15 +22,15 @@ class BasicBlock(nn.Module):
         self.shortcut = _shortcut(before, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, before, H, W) to (B, channels, H / stride, W / stride)."""
+        """Map (B, before, H, W) to (B, channels, H / stride, W / stride)."""
         z = F.relu(self.bn1(self.conv1(x)))
         return F.relu(self.bn2(self.conv2(z)) + self.shortcut(x))
 
 
 class Bottleneck(nn.Module):
-    """relu(F(x) + x), where F is a 1x1, a 3x3 and a 1x1 convolution, the last to four times as many channels.
+    """Residual block relu(F(x) + x), where F is a 1x1, a 3x3 and a 1x1 convolution, the last with four times the channels.
 
-    The 3x3 convolution has the stride, as in the networks of this name that are in use; the paper gives it to the first 1x1.
+    The 3x3 convolution has the stride, as in common implementations; in the paper the first 1x1 convolution has it.
     """
 
     expansion = 4
@@ -47,23 +47,23 @@ class Bottleneck(nn.Module):
         self.shortcut = _shortcut(before, after, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, before, H, W) to (B, 4 channels, H / stride, W / stride)."""
+        """Map (B, before, H, W) to (B, 4 channels, H / stride, W / stride)."""
         z = F.relu(self.bn1(self.conv1(x)))
         z = F.relu(self.bn2(self.conv2(z)))
         return F.relu(self.bn3(self.conv3(z)) + self.shortcut(x))
 
 
 def _shortcut(before: int, after: int, stride: int) -> nn.Sequential:
-    """The identity, or a 1x1 convolution where the shape changes."""
+    """Build the identity, or a 1x1 convolution where the shape changes."""
     if stride == 1 and before == after:
         return nn.Sequential()
     return nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
 
 
 class ResNet(Network):
-    """Stage s has blocks of width 2^(s-1) channels (times the block's expansion) and, but for the first, half the resolution.
+    """ResNet whose stage s has width 2^(s-1) channels (times the block's expansion) and halves the resolution from stage 2 on.
 
-    The stem is that for CIFAR at every image size: FSR's public code has it for Tiny ImageNet's 64 x 64 pixels too.
+    The stem is the one for CIFAR at every image size, as in FSR's public code for Tiny ImageNet's 64 x 64 pixels.
     A position is the output of a block, after its last ReLU.
     """
 
@@ -84,7 +84,7 @@ class ResNet(Network):
         initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
-        """See :meth:`Network.extract`."""
+        """Compute the last features (B, C, H, W); see :meth:`Network.extract`."""
         z = F.relu(self.bn1(self.conv1(x)))
         for position, block in zip(self.channels, self.blocks, strict=True):
             z = self.visit(position, block(z), y, trace)
@@ -92,5 +92,5 @@ class ResNet(Network):
 
 
 def resnet_of_bottlenecks(model: config.Model, info: config.DatasetInfo) -> ResNet:
-    """A ResNet whose blocks are bottlenecks."""
+    """Build a ResNet whose blocks are bottlenecks."""
     return ResNet(model, info, block=Bottleneck)

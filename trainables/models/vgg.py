@@ -1,4 +1,4 @@
-"""VGG16 (Simonyan & Zisserman, ICLR 2015, configuration D) for small images: one linear layer instead of the paper's three."""
+"""VGG16 (Simonyan & Zisserman, ICLR 2015, configuration D) for small images, with one linear layer instead of three."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,16 +9,16 @@ from trainables.models.network import Network, Trace, initialise
 
 
 class VGG(Network):
-    """Five stages of 3x3 convolutions, each stage with a 2x2 max pool at its end.
+    """VGG: five stages of 3x3 convolutions, each followed by a 2x2 max pool.
 
-    A position is the output of a convolution after its ReLU; a stage's last position lies before its pool. An image that is
-    down to one pixel is not pooled any more, so 8 x 8 pixels are enough.
+    A position is the output of a convolution after its ReLU; a stage's last position lies before its pool. Maps of one pixel
+    are not pooled, so images of 8 x 8 pixels are large enough.
 
     Args:
         model: see :class:`trainables.config.Model`.
-        info: of the data set.
-        batch_norm: whether each convolution is followed by batch normalisation. It has no bias then: the normalisation would
-            take it away again. (torchvision keeps it: 4,224 parameters more that do nothing.)
+        info: shape of the data set.
+        batch_norm: whether batch normalisation follows each convolution, which then has no bias, since normalisation would
+            cancel it. (torchvision keeps 4,224 such parameters without effect.)
     """
 
     def __init__(self, model: config.Model, info: config.DatasetInfo, batch_norm: bool = False) -> None:
@@ -37,7 +37,7 @@ class VGG(Network):
         initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
-        """See :meth:`Network.extract`."""
+        """Compute the last features (B, C, H, W); see :meth:`Network.extract`."""
         z = x
         for position, conv, bn in zip(self.channels, self.convs, self.bns, strict=True):
             z = self.visit(position, F.relu(bn(conv(z))), y, trace)
@@ -47,5 +47,5 @@ class VGG(Network):
 
 
 def vgg_with_batch_norms(model: config.Model, info: config.DatasetInfo) -> VGG:
-    """A VGG16 with batch normalisation behind each convolution."""
+    """Build a VGG16 with batch normalisation after each convolution."""
     return VGG(model, info, batch_norm=True)

@@ -9,7 +9,7 @@ from trainables.models.network import Network, Trace, initialise
 
 
 class WideBlock(nn.Module):
-    """x + F(a), where a = relu(bn(x)) is made by the network; a 1x1 convolution of a replaces x where the shape changes."""
+    """Block x + F(a), where the network computes a = relu(bn(x)); a 1x1 convolution of a replaces x where the shape changes."""
 
     def __init__(self, before: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -19,16 +19,16 @@ class WideBlock(nn.Module):
         self.shortcut = nn.Conv2d(before, channels, 1, stride, bias=False) if stride != 1 or before != channels else None
 
     def forward(self, x: Tensor, a: Tensor) -> Tensor:
-        """Features x and their activation a, both (B, before, H, W), to (B, channels, H / stride, W / stride)."""
+        """Map features x and their activation a, both (B, before, H, W), to (B, channels, H / stride, W / stride)."""
         z: Tensor = self.conv2(F.relu(self.bn(self.conv1(a))))
         return z + (x if self.shortcut is None else self.shortcut(a))
 
 
 class WideResNet(Network):
-    """Stage s has width 2^(s-1) channels and, but for the first, half the resolution.
+    """Wide ResNet whose stage s has width 2^(s-1) channels and halves the resolution from stage 2 on.
 
-    A position is the activated output of a block, which is what the next block's convolutions see, or the linear layer after
-    the last block. A shortcut without a convolution carries the output before its activation, and so goes past the position.
+    A position is the activated output of a block: the input of the next block's convolutions, or of the linear layer after the
+    last block. A shortcut without convolution carries the output before activation, and so bypasses the position.
     """
 
     def __init__(self, model: config.Model, info: config.DatasetInfo) -> None:
@@ -48,7 +48,7 @@ class WideResNet(Network):
         initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
-        """See :meth:`Network.extract`."""
+        """Compute the last features (B, C, H, W); see :meth:`Network.extract`."""
         z = self.conv1(x)
         a = F.relu(self.bn1(z))
         for position, block, bn in zip(self.channels, self.blocks, self.bns, strict=True):

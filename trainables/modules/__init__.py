@@ -1,4 +1,4 @@
-"""What can be inserted in a network, one module a file; ``inserted`` says what every one of them is. Read that first."""
+"""Modules to insert in a network, one method a file. Read ``inserted``, their base class, first."""
 
 from trainables.modules.inserted import InsertedModule, Insertion
 

@@ -8,9 +8,9 @@ from trainables.modules.inserted import InsertedModule, Insertion
 
 
 class CASModule(InsertedModule):
-    """An auxiliary classifier M on pooled features f^ (eq. 2), and its weights of one class as a mask (eq. 3).
+    """An auxiliary classifier M on pooled features f^ (eq. 2), whose weights of one class are the mask (eq. 3).
 
-    The weights are used as they are, with their signs, and have a gradient as a mask too.
+    The weights keep their signs, and the mask passes a gradient to them.
     """
 
     def __init__(self, spec: CAS, index: int, channels: int, classes: int) -> None:
@@ -19,7 +19,7 @@ class CASModule(InsertedModule):
         self.fc = nn.Linear(channels, classes)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
-        """Features (B, C, H, W) to f~ = f M_y in training, f M_y^ with the predicted class y^ otherwise; and the logits."""
+        """Map features (B, C, H, W) to f M_y with the label, or to f M_y^ with the predicted class; return logits too."""
         logits: Tensor = self.fc(z.mean((2, 3)))
         if not self.suppression:
             return Insertion(z, logits)
@@ -29,11 +29,11 @@ class CASModule(InsertedModule):
         return Insertion(z * mask[:, :, None, None], logits)
 
     def expected(self, logits: Tensor) -> Tensor:
-        """The mask (B, C) that argmax hides the gradient of: the mean of all classes' weights by their probabilities."""
+        """Return the soft mask (B, C), with the gradient that argmax hides: the classes' weights averaged by probability."""
         return logits.softmax(1) @ self.fc.weight
 
     @staticmethod
     def head_weights(spec: CAS) -> tuple[float, ...]:
-        """Eq. 5: 1 for the final prediction, beta / S for each of the S modules."""
+        """Return the weights of eq. 5: 1 for the final prediction, beta / S for each of the S modules."""
         S = len(spec.positions)
         return (1.0, *(spec.beta / S for _ in range(S)))

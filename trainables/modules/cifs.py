@@ -8,11 +8,12 @@ from trainables.config import CIFS, Sigmoid, Softplus
 from trainables.config.module import CIFS_HIDDEN as HIDDEN
 from trainables.modules.inserted import InsertedModule, Insertion
 
+#: Beta of the MLP probe's softplus.
 SHARPNESS = 5.0
 
 
 class LinearProbe(nn.Module):
-    """A(f) = W f + b on pooled features f (B, C)."""
+    """Linear probe A(f) = W f + b on pooled features f (B, C)."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -24,15 +25,15 @@ class LinearProbe(nn.Module):
         return logits
 
     def relevance(self, f: Tensor, top: Tensor) -> Tensor:
-        """Gradient (B, C) of the sum of the logits ``top`` (B, k) with respect to f: the sum of their rows of W.
+        """Return the gradient (B, C) of the sum of the logits ``top`` with respect to f: the sum of their rows of W.
 
-        ``top`` may also be a weight for each logit, float (B, classes).
+        ``top``: classes, int64 (B, k), or a weight for each class, float (B, classes).
         """
         return _rows(top, self.fc.weight)
 
 
 class MLPProbe(nn.Module):
-    """A(f) = W2 softplus(W1 f + b1) + b2 on pooled features f (B, C)."""
+    """MLP probe A(f) = W2 softplus(W1 f + b1) + b2 on pooled features f (B, C)."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -45,20 +46,20 @@ class MLPProbe(nn.Module):
         return logits
 
     def relevance(self, f: Tensor, top: Tensor) -> Tensor:
-        """As a linear probe's, by the chain rule."""
+        """Return the gradient (B, C) of the sum of the logits ``top`` with respect to f; see :meth:`LinearProbe.relevance`."""
         slope = torch.sigmoid(SHARPNESS * self.fc1(f))
         return (slope * _rows(top, self.fc2.weight)) @ self.fc1.weight
 
 
 def _rows(top: Tensor, weight: Tensor) -> Tensor:
-    """The sum (B, C) of the rows ``top``, int64 (B, k), of ``weight`` (classes, C); or all of them, weighed by a float top."""
+    """Sum the rows ``top``, int64 (B, k), of ``weight`` (classes, C), or all rows weighted by a float ``top``: (B, C)."""
     return top @ weight if top.is_floating_point() else F.embedding(top, weight).sum(1)
 
 
 def soft_top(logits: Tensor, k: int) -> Tensor:
-    """How much of each class is among the k best of logits (B, classes), in [0, 1] with a sum of k: (B, classes).
+    """Return the soft membership of each class in the top k of logits (B, classes): (B, classes), in [0, 1] with sum k.
 
-    Chosen one after the other: each time by softmax over what is left of every class.
+    The k classes are chosen one after the other, each by a softmax over what is left of every class.
     """
     chosen = torch.zeros_like(logits)
     for _ in range(k):
@@ -71,12 +72,11 @@ PROBES: dict[str, type[LinearProbe] | type[MLPProbe]] = {"linear": LinearProbe, 
 
 
 class CIFSModule(InsertedModule):
-    """A probe's prediction, the channels' relevances g to it (eq. 1), and a mask made of them (eq. 2).
+    """A probe that predicts, the channels' relevances g to its prediction (eq. 1), and the mask made of them (eq. 2).
 
-    Pooling divides by H W and eq. 1 sums over H W places, so g is the gradient with respect to the pooled features; for
-    both probes it has a closed form, and the forward pass needs no automatic differentiation. The mask is made from
-    detached features: its gradient reaches the probe's weights and nothing before them. In the soft view it reaches the
-    features as well.
+    Pooling divides by H W and eq. 1 sums over H W pixels, so g is the gradient with respect to the pooled features. Both probes
+    have it in closed form, so the forward pass needs no automatic differentiation. The mask is computed from detached features:
+    its gradient reaches the probe's weights and no layer before them. In the soft view it reaches the features as well.
     """
 
     probe: LinearProbe | MLPProbe
@@ -88,7 +88,7 @@ class CIFSModule(InsertedModule):
         self.probe = PROBES[spec.probes[index]](channels, classes)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
-        """Features (B, C, H, W) to z~ = z m and the probe's logits (B, classes)."""
+        """Map features (B, C, H, W) to z~ = z m, and return the probe's logits (B, classes) too."""
         f = z.mean((2, 3))
         logits = self.probe(f)
         if self.view == "soft":
@@ -98,13 +98,13 @@ class CIFSModule(InsertedModule):
         return Insertion(z * self.mask(g)[:, :, None, None], logits)
 
     def top(self, logits: Tensor, y: Tensor | None) -> Tensor:
-        """The classes (B, k) that relevances are taken from: the k best; in training y and the k - 1 best of the others."""
+        """Return the classes (B, k) whose relevances are summed: the top k; in training, y and the top k - 1 of the others."""
         if y is not None:
             logits = logits.scatter(1, y[:, None], torch.inf)
         return logits.topk(self.k, dim=1).indices
 
     def mask(self, g: Tensor) -> Tensor:
-        """Importance m (B, C), never negative, from relevances g (B, C): sigmoid, softplus or softmax (section 3.2, 3)."""
+        """Map relevances g (B, C) to importances m >= 0 (B, C) by sigmoid, softplus or softmax (section 3.2, 3)."""
         if isinstance(self.imgf, Sigmoid):
             return torch.sigmoid(self.imgf.alpha * g)
         if isinstance(self.imgf, Softplus):
@@ -113,6 +113,6 @@ class CIFSModule(InsertedModule):
 
     @staticmethod
     def head_weights(spec: CIFS) -> tuple[float, ...]:
-        """Eq. 3: 1 / (1 + beta) for the final prediction, beta / ((1 + beta) S) for each of the S modules."""
+        """Return the weights of eq. 3: 1 / (1 + beta) for the final prediction, beta / ((1 + beta) S) for each of S modules."""
         S = len(spec.positions)
         return (1 / (1 + spec.beta), *(spec.beta / ((1 + spec.beta) * S) for _ in range(S)))

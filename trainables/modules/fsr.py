@@ -1,4 +1,4 @@
-"""Feature Separation and Recalibration (Kim et al., CVPR 2023); the variants are those of its supplement, section 2."""
+"""Feature Separation and Recalibration (Kim et al., CVPR 2023), with the variants of its supplement, section 2."""
 
 from typing import NamedTuple
 
@@ -13,14 +13,14 @@ from trainables.outputs import Outputs
 
 
 class Split(NamedTuple):
-    """Predictions, each (B, classes), from the features as they were separated: ``robust`` from f+, ``nonrobust`` from f-."""
+    """Logits, each (B, classes), from the separated features: ``robust`` from f+, ``nonrobust`` from f-."""
 
     robust: Tensor
     nonrobust: Tensor
 
 
 def bottleneck(channels: int) -> nn.Sequential:
-    """The separation and the recalibration net: features (B, C, H, W) to the same shape."""
+    """Build a separation or recalibration net, which maps features (B, C, H, W) to the same shape."""
     return nn.Sequential(
         nn.Conv2d(channels, HIDDEN, 3, padding=1, bias=False),
         nn.BatchNorm2d(HIDDEN),
@@ -33,15 +33,15 @@ def bottleneck(channels: int) -> nn.Sequential:
 
 
 class FSRModule(InsertedModule):
-    """A mask m in [0, 1] of every unit's robustness; what it leaves out is recalibrated and put back.
+    """A mask m in [0, 1] of the units' robustness; the masked-out part of the features is recalibrated and added back.
 
     f+ = m f;  f- = (1 - m) f;  f~ = f- + (1 - m) Rec(f-);  the output is f+ + f~. One linear layer predicts from each of the
-    three, pooled. The module's own prediction is that of f~.
+    three, pooled. The module's prediction is that of f~.
 
-    Table S7 replaces the mask, and this is how: ``none`` has m = 0, so that all activations are recalibrated and f+ is 0;
-    ``random`` and ``greedy`` leave half of an example's units out, a share that the supplement does not give. ``random``
-    draws m anew in every forward pass, in evaluations too, for it has no noise-free form. ``greedy`` leaves the lowest out;
-    where more than half are equally low (behind a ReLU: 0), all of them. The loss stays as it is but for ``none``.
+    Table S7 replaces the learned mask, here as follows: ``none`` sets m = 0, so all activations are recalibrated and f+ is 0.
+    ``random`` and ``greedy`` mask out half of an example's units, a share that the supplement does not give. ``random`` samples
+    m in every forward pass, in evaluations too, since it has no noise-free form. ``greedy`` masks out the lowest units; where
+    more than half are equally low (after a ReLU: 0), all of these. The loss is the same, except for ``none``.
     """
 
     def __init__(self, spec: FSR, index: int, channels: int, classes: int) -> None:
@@ -54,13 +54,13 @@ class FSRModule(InsertedModule):
 
     @property
     def draws(self) -> bool:
-        """A random mask always; the learned one in training, but for its soft and binary forms."""
+        """Whether a forward pass is stochastic: always with random masks, in training with learned gumbel masks unless soft."""
         if self.spec.separation != "learned":
             return self.spec.separation == "random"
         return self.training and self.view != "soft" and self.spec.mask == "gumbel"
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
-        """Features (B, C, H, W) to f+ + f~, the prediction of f~ (B, classes), and those of f+ and f-."""
+        """Map features (B, C, H, W) to f+ + f~; return the prediction of f~ (B, classes), and those of f+ and f-, too."""
         m = self.mask(z).to(z.dtype)
         robust, nonrobust = m * z, (1 - m) * z
         recalibrated = nonrobust + (1 - m) * self.rec(nonrobust)
@@ -68,12 +68,12 @@ class FSRModule(InsertedModule):
         return Insertion(robust + recalibrated, self.predict(recalibrated), split)
 
     def predict(self, f: Tensor) -> Tensor:
-        """Logits (B, classes) from features (B, C, H, W)."""
+        """Map features (B, C, H, W) to logits (B, classes)."""
         logits: Tensor = self.fc(f.mean((2, 3)))
         return logits
 
     def mask(self, z: Tensor) -> Tensor:
-        """m, shaped as z: 1 for a robust unit, 0 for one to recalibrate."""
+        """Return m, shaped as z: 1 for a robust unit, 0 for a unit to recalibrate."""
         if self.spec.separation == "none":
             return torch.zeros_like(z)
         if self.spec.separation == "random":
@@ -90,10 +90,10 @@ class FSRModule(InsertedModule):
         return self.gumbel_sigmoid(r)
 
     def gumbel_sigmoid(self, r: Tensor) -> Tensor:
-        """softmax([log p + G1, log(1 - p) + G2] / tau)[0] with p = sigmoid(r), shaped as r.
+        """Return softmax([log p + G1, log(1 - p) + G2] / tau)[0] with p = sigmoid(r), shaped as r.
 
-        That is sigmoid((r + G1 - G2) / tau), where the difference of two Gumbel variables is a logistic one. The noise is of
-        the training forward only; in evaluations and attacks the mask is sigmoid(r / tau).
+        That equals sigmoid((r + G1 - G2) / tau), where the difference of two Gumbel variables is a logistic variable. Noise is
+        added in training forward passes only; in evaluations and attacks the mask is sigmoid(r / tau).
         """
         if self.training:
             r = r + torch.logit(self.uniform(*r.shape, like=r), eps=1e-8)
@@ -101,15 +101,15 @@ class FSRModule(InsertedModule):
 
     @staticmethod
     def head_weights(spec: FSR) -> tuple[float, ...]:
-        """The objective is on the final prediction alone; the modules' predictions are in :meth:`regulariser`."""
+        """Return weights with the final prediction alone; the modules' predictions enter :meth:`regulariser`."""
         return (1.0, *(0.0 for _ in spec.positions))
 
     @staticmethod
     def regulariser(spec: FSR, outputs: Outputs, y: Tensor) -> Tensor | None:
-        """lambda_sep L_sep + lambda_rec L_rec, (B,): the mean over the modules, as in the authors' code.
+        """Return lambda_sep L_sep + lambda_rec L_rec, (B,), averaged over the modules as in the authors' code.
 
-        L_sep = CE(p+, y) + a loss of p- (supplement, eq. 1 and Table S5); L_rec = CE(p~, y). A term of weight 0 is left out.
-        So is L_sep without separation, where there is no f+.
+        L_sep = CE(p+, y) + a loss of p- (supplement, eq. 1 and Table S5); L_rec = CE(p~, y). A term of weight 0 is skipped,
+        and L_sep is skipped without separation, where f+ is 0.
         """
         terms = []
         for recalibrated, split in zip(outputs.aux, outputs.inner, strict=True):
@@ -122,9 +122,9 @@ class FSRModule(InsertedModule):
 
 
 def nonrobust_loss(spec: FSR, nonrobust: Tensor, final: Tensor, y: Tensor) -> Tensor:
-    """What f- is trained for, (B,), from its logits and the final ones, both (B, classes) (supplement, section 2).
+    """Return the loss (B,) of f- from its logits and the final logits, both (B, classes) (supplement, section 2).
 
-    ``mispredicted``: the wrong class that the final prediction likes best. ``uniform``: cross-entropy with the uniform
+    ``mispredicted``: cross-entropy with the wrong class of the highest final logit. ``uniform``: cross-entropy with the uniform
     distribution. ``entropy-max``: minus the entropy. ``average-targeted``: the mean cross-entropy over all wrong classes.
     """
     log_p = F.log_softmax(nonrobust, dim=1)

@@ -1,4 +1,4 @@
-"""What every inserted module is."""
+"""The base class of all inserted modules, and what they return."""
 
 from typing import Any, NamedTuple
 
@@ -10,8 +10,12 @@ from trainables.outputs import Outputs
 
 
 class Insertion(NamedTuple):
-    """What a module makes of features: reweighed ones ``z`` of the same shape, its prediction ``logits`` (B, classes), None if
-    it makes none, and ``inner``: whatever its own loss needs of this forward pass.
+    """The output of an inserted module.
+
+    Attributes:
+        z: the reweighted features, of the shape of the input.
+        logits: the module's prediction, (B, classes); None if it makes none.
+        inner: values of this forward pass that the module's regulariser needs.
     """
 
     z: Tensor
@@ -20,51 +24,51 @@ class Insertion(NamedTuple):
 
 
 class InsertedModule(nn.Module):
-    """Looks at a layer's features, may predict from them, and reweighs them.
-
-    ``chance``: what a stochastic module draws from, on the features' device; see ``Network.draw_from``. No module draws from
-    torch's global generator.
-
-    ``view``: what an attacker looks at, instead of what the module does: with ``soft`` a smooth likeness of it in evaluations,
-    where it has a jump or hides a gradient. A module without either leaves ``soft`` out.
+    """Base of modules that reweight the features at one position and may predict from them.
 
     Args:
-        spec: the module's configuration, of all its positions.
-        index: which of ``spec``'s positions this one is, from 0.
-        channels: of the features there.
-        classes: of the data set.
+        spec: the module's specification, shared by all its positions.
+        index: index of this position in ``spec.positions``, from 0.
+        channels: number of channels of the features at this position.
+        classes: number of classes of the data set.
+
+    Attributes:
+        generator: the generator of a stochastic module, on the features' device, set by
+            :meth:`trainables.models.Network.draw_from`. No module uses torch's global generator.
+        view: what an attacker differentiates: ``plain``, the module itself, or another view that its specification lists. With
+            ``soft``, a module that has jumps or hides a gradient computes a smooth approximation of itself.
     """
 
     def __init__(self, spec: Any, index: int, channels: int, classes: int) -> None:
         super().__init__()
-        self.chance: Generator | None = None
+        self.generator: Generator | None = None
         self.view: View = "plain"
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
-        """Features (B, C, H, W); ``y``: labels (B,), in the training forward only."""
+        """Reweight features ``z`` (B, C, H, W). ``y``: labels (B,), given in training forward passes only."""
         raise NotImplementedError
 
     @property
     def draws(self) -> bool:
-        """Whether a forward pass, in this view and mode, is a matter of chance."""
+        """Whether a forward pass is stochastic in the current view and mode."""
         return False
 
     def uniform(self, *shape: int, like: Tensor) -> Tensor:
-        """Numbers in [0, 1) from ``chance``, where ``like`` is; of its precision, but never less than single."""
-        if self.chance is None:
+        """Return uniform numbers in [0, 1) on the device of ``like``, in its precision but at least float32."""
+        if self.generator is None:
             raise RuntimeError(f"{type(self).__name__} draws from a named generator: give the network one by draw_from first")
         dtype = torch.promote_types(like.dtype, torch.float32)
-        return torch.rand(shape, generator=self.chance, device=like.device, dtype=dtype)
+        return torch.rand(shape, generator=self.generator, device=like.device, dtype=dtype)
 
     @staticmethod
     def head_weights(spec: Any) -> tuple[float, ...]:
-        """Weights of the final prediction and of each module's, in forward order, in every term of the training loss.
+        """Return the weights of the heads in the training loss: the final prediction's, then each module's in forward order.
 
-        Of the final one alone unless the module predicts.
+        A module that does not predict returns ``(1.0,)``.
         """
         return (1.0,)
 
     @staticmethod
     def regulariser(spec: Any, outputs: Outputs, y: Tensor) -> Tensor | None:
-        """A loss of the module's own, (B,), added once to the objective's, on the examples trained on; None for none."""
+        """Return a loss (B,) of the module that is added once to the objective's, on the examples trained on; None for none."""
         return None

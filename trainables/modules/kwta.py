@@ -11,10 +11,10 @@ WIDTH = 0.25
 
 
 class KWTAModule(InsertedModule):
-    """Keeps the k largest activations of each example, over all channels and places at once, and sets the others to 0.
+    """Keep the k largest activations of each example, over all channels and pixels, and set the others to 0.
 
-    In the paper it takes the place of a ReLU. Here it follows the last one of a block, so that at most k are above 0. Values
-    equal to the k-th largest are all kept: which of them won would otherwise depend on their order.
+    In the paper it replaces a ReLU; here it follows the last ReLU of a block. All values equal to the k-th largest are kept:
+    a choice among them would depend on their order.
     """
 
     def __init__(self, spec: KWTA, index: int, channels: int, classes: int) -> None:
@@ -22,7 +22,7 @@ class KWTAModule(InsertedModule):
         self.ratio = spec.ratio
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
-        """Features (B, C, H, W) to the same without the losers; k is ``ratio`` C H W, rounded, and at least 1."""
+        """Zero all but the k largest of features (B, C, H, W); k is ``ratio`` C H W, rounded, and at least 1."""
         values = z.detach().flatten(1)
         N = values.shape[1]
         k = max(1, round(self.ratio * N))

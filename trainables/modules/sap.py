@@ -8,11 +8,11 @@ from trainables.modules.inserted import InsertedModule, Insertion
 
 
 class SAPModule(InsertedModule):
-    """Draws activations with probability p = |h| / sum |h|, r times with replacement; those never drawn are pruned.
+    """Draw activations r times with replacement, with probability p = |h| / sum |h|, and prune those never drawn.
 
-    The others are divided by the probability of being drawn at all, 1 - (1 - p)^r, so that the expectation is h (eq. 3 and
-    Algorithm 1). Training and evaluation prune alike. What h is multiplied by is a constant for the gradient, which then
-    has the identity's for its expectation.
+    The others are divided by the probability of being drawn at least once, 1 - (1 - p)^r, so that the expectation is h (eq. 3
+    and Algorithm 1). Training and evaluation prune alike. The factor of h is treated as a constant in the gradient, whose
+    expectation is then that of the identity.
     """
 
     def __init__(self, spec: SAP, index: int, channels: int, classes: int) -> None:
@@ -21,11 +21,11 @@ class SAPModule(InsertedModule):
 
     @property
     def draws(self) -> bool:
-        """In every view but that of the expectation."""
+        """Whether a forward pass is stochastic: in every view except ``soft``, which computes the expectation."""
         return self.view != "soft"
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
-        """Features (B, C, H, W) to pruned ones; r is ``ratio`` C H W, rounded, and at least 1."""
+        """Prune features (B, C, H, W); r is ``ratio`` C H W, rounded, and at least 1."""
         if self.view == "soft":
             return Insertion(z, None)  # the expectation
         with torch.no_grad():
@@ -33,16 +33,16 @@ class SAPModule(InsertedModule):
         return Insertion(z * scale.view_as(z).to(z.dtype), None)
 
     def scale(self, h: Tensor) -> Tensor:
-        """What activations h (B, N) are multiplied by: 0 if pruned, else 1 / (1 - (1 - p)^r); (B, N)."""
+        """Return the factors (B, N) of activations h (B, N): 0 if pruned, else 1 / (1 - (1 - p)^r)."""
         B, N = h.shape
         r = max(1, round(self.ratio * N))
         u = self.uniform(B, r, like=h)
         size = h.abs().to(u.dtype)
-        # A uniform point of [0, sum |h|) falls on activation i with probability p_i. The clamp: rounding may put it at the
-        # very end, and where all are 0 there is nothing else.
+        # A uniform point of [0, sum |h|) falls on activation i with probability p_i. It is clamped because rounding may place
+        # it at the end of the interval, as it always is where all activations are 0.
         ends = size.cumsum(1)
         drawn = torch.searchsorted(ends, u * ends[:, -1:], right=True).clamp(max=N - 1)
         kept = torch.zeros_like(size).scatter(1, drawn, 1)
         p = size / ends[:, -1:]
-        probability = -torch.expm1(r * torch.log1p(-p))  # 1 - (1 - p)^r, of which nothing is lost for a small p
+        probability = -torch.expm1(r * torch.log1p(-p))  # 1 - (1 - p)^r without loss of precision for small p
         return torch.where(size > 0, kept / probability, 0)

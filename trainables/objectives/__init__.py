@@ -1,8 +1,9 @@
-"""What the weights minimise, one objective a file; read ``loss`` and ``learner`` first.
+"""Objectives, the losses that the weights minimise, one method a file. Read ``loss`` and ``learner`` first.
 
-An objective is a function ``(spec, model, x, x_adv, y, weights) -> Loss``. It runs the forward passes that it needs itself, in
-the model's present mode and with the labels, and applies its terms to every head by its weight. One with weights or optimisers
-of its own is a class of :class:`Learner`. Which one a specification means stands in :mod:`trainables.config.objective`.
+An objective is a function ``(spec, model, x, x_adv, y, weights) -> Loss``. It runs the forward passes that it needs, in the
+model's current mode and with the labels, and sums its terms over the heads by their weights. An objective that trains further
+weights or needs several optimisers is a subclass of :class:`Learner`. Specifications in :mod:`trainables.config.objective` name
+the implementations.
 """
 
 from torch import Tensor
@@ -26,16 +27,16 @@ def loss(
     y: Tensor,
     targets: Tensor | None = None,
 ) -> Loss:
-    """The loss of each example of a batch: the objective's on every head, and the inserted module's own.
+    """Compute the loss of each example of a batch: the objective's over all heads, plus the inserted module's regulariser.
 
     Args:
-        spec: an objective that is a function, and its settings.
-        module: what is inserted in the model.
+        spec: specification of an objective that is implemented by a function.
+        module: specification of the module inserted in the model.
         model: in training mode; its batch statistics are updated.
         x: natural images (B, channels, size, size) in [0, 1].
-        x_adv: adversarial ones; x itself where the trial has no attack.
+        x_adv: adversarial images; x itself where the trial has no attack.
         y: labels (B,).
-        targets: distributions over the classes, (B, classes), that AT learns in their place.
+        targets: distributions over the classes, (B, classes), for AT to use in place of the labels.
     """
     weights = training_weights(module)
     more = {"targets": targets} if spec.takes_targets else {}
@@ -44,14 +45,14 @@ def loss(
 
 
 class _FunctionLearner(Learner):
-    """Learns by an objective that is a function."""
+    """Learner of objectives that are implemented by a function."""
 
     def loss(self, x: Tensor, x_adv: Tensor, y: Tensor, targets: Tensor | None) -> Loss:
         return loss(self.trial.objective, self.trial.module, self.network, x, x_adv, y, targets)
 
 
 def build_learner(trial: config.TrialConfig, network: Network, steps_per_epoch: int) -> Learner:
-    """What trains ``network``, which is on its device already, from the start."""
+    """Build the learner of a trial at the start of its training; ``network`` must be on its device already."""
     made = OBJECTIVE.load(trial.objective.name)
     learner: type[Learner] = made if isinstance(made, type) else _FunctionLearner
     return learner(trial, network, steps_per_epoch)

@@ -20,10 +20,10 @@ SLOPE = 0.2
 
 
 class Discriminator(nn.Module):
-    """Da: how natural features look, given their label; spectral normalisation on every layer.
+    """The discriminator Da, which scores features as natural or perturbed given their label.
 
-    Linear layers with leaky ReLUs make h (B, d) of the features, h being the features themselves in FC1. The output is linear
-    in h, plus with PD <embedding of y, h> (Miyato & Koyama, ICLR 2018, eq. 3).
+    Every layer is spectrally normalised. Linear layers with leaky ReLUs map the features to h (B, d); in FC1, h is the
+    features. The output is linear in h, plus <embedding of y, h> with PD (Miyato & Koyama, ICLR 2018, eq. 3).
     """
 
     def __init__(self, spec: config.AFD, channels: int, classes: int) -> None:
@@ -34,7 +34,7 @@ class Discriminator(nn.Module):
         self.embedding = spectral_norm(nn.Embedding(classes, widths[-1])) if spec.discriminator.endswith("PD") else None
 
     def forward(self, f: Tensor, y: Tensor) -> Tensor:
-        """Features (B, channels) and labels (B,) to (B,), above 0 for natural ones."""
+        """Map features (B, channels) and labels (B,) to scores (B,), above 0 for natural features."""
         h = f
         for layer in self.layers:
             h = F.leaky_relu(layer(h), SLOPE)
@@ -43,25 +43,25 @@ class Discriminator(nn.Module):
 
 
 def natural(loss: str, out: Tensor) -> Tensor:
-    """What is small (B,) where the discriminator's ``out`` says natural: softplus(-out) in eq. 2; -out for a critic."""
+    """Return the loss (B,) of scores ``out`` (B,) with target natural: softplus(-out) as in eq. 2, or -out for a critic."""
     return F.softplus(-out) if loss == "softplus" else -out
 
 
 def perturbed(loss: str, out: Tensor) -> Tensor:
-    """What is small (B,) where the discriminator's ``out`` says perturbed: softplus(out) in eq. 2; out for a critic."""
+    """Return the loss (B,) of scores ``out`` (B,) with target perturbed: softplus(out) as in eq. 2, or out for a critic."""
     return natural(loss, -out)
 
 
 class AFDLearner(Learner):
-    """Three losses one after the other, each with an optimiser of its own, for a batch of natural and adversarial images.
+    """Learner with three losses, each minimised in turn by a separate optimiser on a batch of natural and adversarial images.
 
     1. The network (E, Dc) classifies the natural images: cross-entropy over all heads.
-    2. The discriminator Da tells the features of both kinds apart.
-    3. The encoder E, everything but the final linear layer, makes the adversarial features look natural.
+    2. The discriminator Da learns to separate the features of natural images from those of adversarial images.
+    3. The encoder E, everything except the final linear layer, learns to make Da score adversarial features as natural.
 
-    As in the authors' code each step sees what the one before it changed, which is also how the text of section 2.1 has it;
-    Algorithm 1 writes the losses first and the updates after them. Step 2 does not change the encoder, so the adversarial
-    features are computed once for 2 and 3. Weight decay acts in step 1 only.
+    As in the authors' code and the text of section 2.1, each step uses the weights that the previous one updated; Algorithm 1
+    computes all losses first and updates afterwards. Step 2 does not change the encoder, so the adversarial features are
+    computed once for steps 2 and 3. Weight decay applies to step 1 only.
     """
 
     own: Discriminator
@@ -71,7 +71,7 @@ class AFDLearner(Learner):
         assert isinstance(trial.objective, config.AFD)
         self.spec = spec = trial.objective
         fc = network.fc
-        # torch's layers, and the normalisation's first vectors, are drawn from the global CPU generator only.
+        # torch initialises layers and spectral norms from the global CPU generator only.
         with torch.random.fork_rng(devices=()):
             torch.default_generator.manual_seed(derive(trial.seed, "objective"))
             self.own = Discriminator(spec, fc.in_features, fc.out_features)
@@ -89,7 +89,7 @@ class AFDLearner(Learner):
         self._seen = 0
 
     def learn(self, x: Tensor, x_adv: Tensor, y: Tensor, targets: Tensor | None = None) -> Loss:
-        """See :meth:`Learner.learn`; the value is the sum of the three losses."""
+        """Take the three steps on one batch; see :meth:`Learner.learn`. The returned value is the sum of the three losses."""
         clean = self.network(x, y)
         classification = with_regulariser(
             self.trial.module, Loss(joint(self.weights, lambda z: cross_entropy(z, y), clean), clean), y
@@ -112,13 +112,13 @@ class AFDLearner(Learner):
         return Loss((classification + discrimination + deception).detach(), adv)
 
     def _update(self, name: str, value: Tensor, parameters: Iterable[Tensor]) -> None:
-        """One step of an optimiser, with gradients of its parameters alone."""
+        """Take a step of the optimiser ``name`` on the mean of ``value`` (B,), with gradients of ``parameters`` alone."""
         self.optimizers[name].zero_grad(set_to_none=True)
         torch.autograd.backward(value.mean(), inputs=list(parameters))
         self.optimizers[name].step()
 
     def end_epoch(self) -> dict[str, float]:
-        """See :meth:`Learner.end_epoch`; ``discriminator_accuracy`` in [0, 1] is over both kinds of features (Fig. A5)."""
+        """End the epoch; return ``discriminator_accuracy`` in [0, 1], over natural and adversarial features (Fig. A5)."""
         accuracy = float(self._right) / max(self._seen, 1)
         self._begin()
         return super().end_epoch() | {"discriminator_accuracy": accuracy}

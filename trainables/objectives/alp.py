@@ -10,16 +10,16 @@ from trainables.outputs import Outputs
 
 
 def alp(spec: ALP, model: Network, x: Tensor, x_adv: Tensor, y: Tensor, weights: Weights) -> Loss:
-    """(CE(x) + CE(x')) / 2 + w MSE(z, z'), over all heads by weight.
+    """Compute (CE(x) + CE(x')) / 2 + w MSE(z, z'), weighted over all heads.
 
-    Two forward passes, natural images first: batch norms see each kind of images by itself.
+    Natural and adversarial images take separate forward passes, so that batch norms normalise them separately.
     """
     clean, adv = model(x, y), model(x_adv, y)
     return Loss(pairing(spec.weight, clean, adv, y, weights), adv)
 
 
 def pairing(weight: float, clean: Outputs, adv: Outputs, y: Tensor, weights: Weights) -> Tensor:
-    """The loss (B,) of predictions on natural and adversarial images; the MSE is a mean over the classes."""
+    """Return the loss (B,) of the outputs on natural and adversarial images; the MSE is a mean over the classes."""
 
     def term(z: Tensor, z_adv: Tensor) -> Tensor:
         return (cross_entropy(z, y) + cross_entropy(z_adv, y)) / 2 + weight * squared_distance(z, z_adv)

@@ -11,7 +11,7 @@ from trainables.objectives.loss import Loss, squared_distance
 
 
 def feature_matching(spec: FeatureMatching, model: Network, x: Tensor, x_adv: Tensor, y: Tensor, weights: Weights) -> Loss:
-    """Logit pairing, and in the same way the final prediction's Grad-CAM of the true class, a mean over the places."""
+    """Add to the logit pairing loss the mean squared difference of the Grad-CAMs of the true class, in the final prediction."""
     clean, adv = model(x, y), model(x_adv, y)
     value = pairing(spec.weight, clean, adv, y, weights)
     cams = (grad_cam(outputs.maps, model.fc.weight[y]) for outputs in (clean, adv))
@@ -19,9 +19,9 @@ def feature_matching(spec: FeatureMatching, model: Network, x: Tensor, x_adv: Te
 
 
 def grad_cam(maps: Tensor, w: Tensor) -> Tensor:
-    """Grad-CAM (B, H, W): relu(sum_k w_k A_k) of features A (B, C, H, W), with the last layer's weights w (B, C) of a class.
+    """Compute the Grad-CAM relu(sum_k w_k A_k), (B, H, W), from features A (B, C, H, W) and a class's last weights w (B, C).
 
-    After pooling and a linear layer the class's gradient is w_k / (H W) at every place, so no differentiation is needed. The
-    constant H W is left out: a place then has the size of a logit whatever the resolution.
+    After pooling and a linear layer, the class's gradient is w_k / (H W) at every pixel, so no differentiation is needed. The
+    constant H W is omitted, so that values have the size of logits at every resolution.
     """
     return F.relu((maps * w[:, :, None, None]).sum(1))

@@ -1,4 +1,4 @@
-"""Who changes the weights: the optimisers of a training and their schedules."""
+"""Learners: the optimisers of a training and their schedules."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,16 +15,16 @@ from trainables.schedule import make_schedule
 
 
 class Learner:
-    """One optimiser of the whole network and one loss; an objective with more of either derives from it.
+    """Base of all learners: one loss, and one optimiser of the whole network; objectives that need more derive from it.
 
     Args:
-        trial: the whole configuration.
+        trial: the trial's configuration.
         network: on its device; its weights are changed in place.
-        steps_per_epoch: batches that :meth:`learn` gets in an epoch.
+        steps_per_epoch: number of batches passed to :meth:`learn` in an epoch.
 
     Attributes:
-        epoch: epochs finished.
-        own: weights of the objective's own, which the network is trained with but that are no part of it.
+        epoch: number of finished epochs.
+        own: weights that the objective trains besides the network's, such as a discriminator.
     """
 
     own: nn.Module
@@ -40,27 +40,27 @@ class Learner:
         self.optimize("network", network.parameters(), training.lr, training.momentum, training.weight_decay)
 
     def optimize(self, name: str, parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float = 0.0) -> None:
-        """Add an optimiser; its learning rate follows the training's schedule."""
+        """Add an SGD optimiser of ``parameters``, whose learning rate starts at ``lr`` and follows the training's schedule."""
         self.optimizers[name] = SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
         self.schedules[name] = make_schedule(self.trial.training, self.optimizers[name], self.steps_per_epoch)
 
     @property
     def lr(self) -> float:
-        """The learning rate of the network's classification."""
+        """The current learning rate of the network's optimiser."""
         return float(self.optimizers["network"].param_groups[0]["lr"])
 
     def loss(self, x: Tensor, x_adv: Tensor, y: Tensor, targets: Tensor | None) -> Loss:
-        """The loss of each example, the inserted module's own included; arguments as :meth:`learn` has them."""
+        """Compute the loss of each example, the inserted module's regulariser included; arguments as for :meth:`learn`."""
         raise NotImplementedError
 
     def learn(self, x: Tensor, x_adv: Tensor, y: Tensor, targets: Tensor | None = None) -> Loss:
-        """Change the weights once, and never wait for the device.
+        """Train on one batch: one step of every optimiser, without waiting for the device.
 
         Args:
             x: natural images (B, channels, size, size) in [0, 1].
-            x_adv: adversarial ones; x itself where the trial has no attack.
+            x_adv: adversarial images; x itself where the trial has no attack.
             y: labels (B,).
-            targets: distributions over the classes, (B, classes), that AT learns in their place.
+            targets: distributions over the classes, (B, classes), for AT to use in place of the labels.
 
         Returns:
             the loss before the step.
@@ -75,21 +75,21 @@ class Learner:
         return result
 
     def end_step(self) -> None:
-        """Go on to the next batch's learning rates."""
+        """Advance all learning rates to the next batch."""
         for schedule in self.schedules.values():
             schedule.step()
 
     def end_epoch(self) -> dict[str, float]:
-        """Go on to the next epoch.
+        """Advance to the next epoch.
 
         Returns:
-            figures of the objective's own about this one.
+            further figures of the finished epoch, by name.
         """
         self.epoch += 1
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that learning goes on from but for the network's own weights."""
+        """Return the state that training resumes from, without the network's weights."""
         return {
             "epoch": self.epoch,
             "own": self.own.state_dict(),
@@ -98,7 +98,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken; between epochs."""
+        """Resume from a state that :meth:`state_dict` returned between two epochs."""
         self.epoch = state["epoch"]
         self.own.load_state_dict(state["own"])
         for name, optimizer in self.optimizers.items():

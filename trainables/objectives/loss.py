@@ -1,4 +1,4 @@
-"""What every objective returns, and the terms that several of them share."""
+"""The value that every objective returns, and the terms that several objectives share."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ from trainables.outputs import Outputs
 
 
 class Loss(NamedTuple):
-    """Of each example.
+    """The loss of a batch of B examples.
 
-    ``value``: what is minimised, (B,). ``outputs``: on the examples trained on, the adversarial ones if there are any.
+    ``value``: loss of each example, (B,). ``outputs``: the network's outputs on adversarial images, or on natural ones without.
     """
 
     value: Tensor
@@ -21,7 +21,7 @@ class Loss(NamedTuple):
 
 
 def with_regulariser(module: config.Module, result: Loss, y: Tensor) -> Loss:
-    """The same with the inserted module's own loss of the outputs added, if it has one."""
+    """Add the inserted module's regulariser, where it has one, to the value of ``result``; ``y``: labels (B,)."""
     if isinstance(module, config.NoModule):
         return result
     own = MODULE.load(module.name).regulariser(module, result.outputs, y)
@@ -29,21 +29,21 @@ def with_regulariser(module: config.Module, result: Loss, y: Tensor) -> Loss:
 
 
 def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy (B,) of logits (B, classes) with labels (B,), or with distributions over the classes, (B, classes).
+    """Compute the cross-entropy (B,) of logits (B, classes) with labels (B,) or distributions over the classes (B, classes).
 
-    ``label_smoothing``: in [0, 0.5], what the true class gives to the others together. torch shares out among all classes, the
-    true one included, so the same labels have a larger number there.
+    ``label_smoothing``: probability moved from the true class to the others, in [0, 0.5]. torch distributes it over all
+    classes, the true one included, so its number for the same labels is larger.
     """
     classes = logits.shape[1]
     return F.cross_entropy(logits, y, reduction="none", label_smoothing=label_smoothing * classes / (classes - 1))
 
 
 def divergence(logits: Tensor, logits_adv: Tensor) -> Tensor:
-    """KL(p || p'), (B,), of the predictions on natural and on adversarial images; both logits (B, classes) have gradients."""
+    """Compute KL(p || p'), (B,), of natural and adversarial predictions from logits (B, classes); both get gradients."""
     log_p, log_p_adv = logits.log_softmax(1), logits_adv.log_softmax(1)
     return F.kl_div(log_p_adv, log_p, reduction="none", log_target=True).sum(1)
 
 
 def squared_distance(one: Tensor, other: Tensor) -> Tensor:
-    """Mean squared difference, (B,), over everything but the first dimension."""
+    """Compute the mean squared difference, (B,), over all dimensions except the first."""
     return (one - other).square().flatten(1).mean(1)

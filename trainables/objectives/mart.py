@@ -9,15 +9,15 @@ from trainables.joint import Weights, joint
 from trainables.models import Network
 from trainables.objectives.loss import Loss, divergence
 
-#: Keeps the margin's logarithm finite where all probability is on one wrong class; from the authors' code.
+#: In place of 1, so that the logarithm stays finite where one wrong class has all probability; from the authors' code.
 MARGIN = 1.0001
 
 
 def mart(spec: MART, model: Network, x: Tensor, x_adv: Tensor, y: Tensor, weights: Weights) -> Loss:
-    """BCE(p(x'), y) + lambda KL(p(x) || p(x')) (1 - p_y(x)), over all heads by weight (CAS Table 7).
+    """Compute BCE(p(x'), y) + lambda KL(p(x) || p(x')) (1 - p_y(x)), weighted over all heads (CAS Table 7).
 
-    Each head's divergence is weighted by its own 1 - p_y(x), which has a gradient as in the authors' code. (CAS's public code
-    takes the final head's for all, against its Table 7.) Two forward passes, natural images first.
+    Each head's divergence is weighted by the head's 1 - p_y(x), which has a gradient as in the authors' code. (CAS's public
+    code uses the final head's for all, unlike its Table 7.) Natural and adversarial images take separate forward passes.
     """
     clean, adv = model(x, y), model(x_adv, y)
 
@@ -29,6 +29,6 @@ def mart(spec: MART, model: Network, x: Tensor, x_adv: Tensor, y: Tensor, weight
 
 
 def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """BCE, (B,): -log p_y - log(1 - max_{k != y} p_k) (eq. 7), with 1.0001 for the 1."""
+    """Compute BCE, (B,): -log p_y - log(1 - max_{k != y} p_k) (eq. 7), with 1.0001 in place of 1."""
     wrong = logits.softmax(1).scatter(1, y[:, None], -torch.inf).amax(1)
     return F.cross_entropy(logits, y, reduction="none") - (MARGIN - wrong).log()

@@ -9,6 +9,6 @@ from trainables.objectives.loss import Loss, cross_entropy
 
 
 def standard(spec: Standard, model: Network, x: Tensor, x_adv: Tensor, y: Tensor, weights: Weights) -> Loss:
-    """Cross-entropy on x; ``x_adv`` is not looked at."""
+    """Compute the cross-entropy on natural images ``x``; ``x_adv`` is not used."""
     outputs = model(x, y)
     return Loss(joint(weights, lambda logits: cross_entropy(logits, y, spec.label_smoothing), outputs), outputs)

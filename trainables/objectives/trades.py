@@ -9,10 +9,10 @@ from trainables.objectives.loss import Loss, cross_entropy, divergence
 
 
 def trades(spec: TRADES, model: Network, x: Tensor, x_adv: Tensor, y: Tensor, weights: Weights) -> Loss:
-    """CE(p(x), y) + lambda KL(p(x) || p(x')), both terms over all heads by weight (CAS Table 7).
+    """Compute CE(p(x), y) + lambda KL(p(x) || p(x')), both terms weighted over all heads (CAS Table 7).
 
-    Two forward passes, natural images first as in the authors' code, so that batch norms see each kind of images by itself
-    and average both. The natural predictions serve both terms, and have gradients in both.
+    Natural and then adversarial images take separate forward passes, as in the authors' code, so that batch norms normalise
+    them separately. The natural predictions get gradients from both terms.
     """
     clean, adv = model(x, y), model(x_adv, y)
 

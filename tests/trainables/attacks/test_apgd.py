@@ -20,7 +20,7 @@ def test_the_checkpoints_are_the_papers():
 
 
 def plain_apgd(model, x, y, iterations, start):
-    """Algorithm 1 for one image x (1, channels, size, size)."""
+    """Run algorithm 1 for one image x (1, channels, size, size)."""
 
     def project(z):
         return z.clamp(x - EPS, x + EPS).clamp(0, 1)

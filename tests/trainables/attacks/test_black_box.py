@@ -10,13 +10,13 @@ from torch import nn
 from tests.support.linear_model import Linear, images
 from tests.support.trained_digits import EPS, TRAININGS, accuracy, every_training, examples, logits, robust, run
 from trainables import config
-from trainables.attacks import Source, run_attack
+from trainables.attacks import SourceNetwork, run_attack
 from trainables.attacks.building_blocks.ball import length
 
 
 @pytest.mark.parametrize(("norm", "eps", "training"), [*(("linf", EPS, t) for t in TRAININGS), ("l2", 0.8, "AT")])
 def test_square_is_pyautoattacks(training, norm, eps, record_property):
-    """With the same squares."""
+    """Both use the same random squares."""
     network, (x, y) = robust(training), examples()
     ours = run(config.Square(eps=eps, norm=norm, queries=100), network, x, y).images
     seed = int(torch.randint(2**31 - 1, (), generator=torch.Generator().manual_seed(0)))
@@ -39,9 +39,9 @@ def test_nattack_is_between_noise_and_pgd(training, record_property):
     assert figures[0] - 10 > figures[1] >= figures[2] - 4
 
 
-def test_nattack_climbs_a_linear_model(chance):
-    model, eps = Linear(chance), 0.1
-    x = images(chance, 6)
+def test_nattack_climbs_a_linear_model(generator):
+    model, eps = Linear(generator), 0.1
+    x = images(generator, 6)
     with torch.no_grad():
         y = model(x).logits.argmax(1)
         model.bias[0] += 100 * torch.eye(2, dtype=torch.float64)[0]  # nothing is ever misclassified
@@ -51,7 +51,7 @@ def test_nattack_climbs_a_linear_model(chance):
         def gain(images):
             return ((images - x) * w).sum((1, 2, 3))
 
-        found = run_attack(config.NAttack(eps=eps, queries=6000, samples=60), model, x, y, (1.0,), chance).images
+        found = run_attack(config.NAttack(eps=eps, queries=6000, samples=60), model, x, y, (1.0,), generator).images
         best = (x + eps * w.sign()).clamp(0, 1)
         assert (gain(found) > 0.7 * gain(best)).all()
 
@@ -64,7 +64,7 @@ def test_more_queries_never_help_the_network():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-def test_of_several_noises_a_harmful_one_is_kept(norm):
+def test_the_most_harmful_of_several_noises_is_kept(norm):
     network, (x, y) = robust("standard"), examples(200)
     eps = {"linf": 0.4, "l2": 2.0, "l1": 9.0}[norm]
     once, often = (run(config.Noise(eps=eps, norm=norm, restarts=n), network, x, y).images for n in (1, 10))
@@ -72,7 +72,7 @@ def test_of_several_noises_a_harmful_one_is_kept(norm):
     assert length(often - x, norm).max() <= eps + 1e-4
 
 
-def test_boundary_walks_on():
+def test_more_boundary_steps_come_closer():
     network, (x, y) = robust("AT"), examples(20)
     near, far = (run(config.Boundary(eps=1.0, iterations=n), network, x, y).distance for n in (1000, 20))
     assert (near <= far + 1e-6).all()
@@ -82,15 +82,15 @@ def test_boundary_walks_on():
 KEY = "0123456789abcdef"
 
 
-def test_a_transferred_attack_is_the_sources():
+def test_a_transferred_attack_equals_the_attack_on_the_source():
     target, source, (x, y) = robust("AT"), robust("standard"), examples(100)
     attack = config.PGD(eps=EPS, step=0.03, iterations=10)
     spec = config.Transfer(source=KEY, checkpoint="best", attack=attack)
-    sources = {(KEY, "best"): Source(source, config.NoModule())}
+    sources = {(KEY, "best"): SourceNetwork(source, config.NoModule())}
     found = run_attack(spec, target, x, y, (1.0,), torch.Generator().manual_seed(0), sources).images
     assert torch.equal(found, run(attack, source, x, y).images)
     assert accuracy(target, run(attack, target, x, y).images, y) < accuracy(target, found, y)
-    with pytest.raises(ValueError, match=r"attack\.source = 0123456789abcdef/last: this network is not there.*: .*/best"):
+    with pytest.raises(ValueError, match=r"attack\.source = 0123456789abcdef/last: .* not loaded; loaded: .*/best"):
         run_attack(spec.model_copy(update={"checkpoint": "last"}), target, x, y, (1.0,), torch.Generator(), sources)
 
 
@@ -106,7 +106,7 @@ class Masked(nn.Module):
         return outputs._replace(logits=1000 * outputs.logits)
 
 
-def test_what_hides_its_gradients_is_found_out():
+def test_black_box_attacks_break_a_network_with_hidden_gradients():
     network, (x, y) = robust("standard"), examples(200)
     masked = Masked(network).eval()
 

@@ -1,4 +1,4 @@
-"""Auto-PGD as an evaluation has it, and AutoAttack, against pyautoattack on three networks."""
+"""Auto-PGD in evaluations, and AutoAttack, against pyautoattack on three networks."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_apgd(training, loss, norm, record_property):
 
 @every_training
 def test_autoattack(training, record_property):
-    """The whole of it, with fewer steps, queries and targets, on fewer digits."""
+    """All parts together, with fewer steps, queries and targets, on fewer digits."""
     network, (x, y) = robust(training), examples(200)
     spec = config.AutoAttack(eps=EPS, iterations=25, queries=200, targets=3)
     ours = run(spec, network, x, y).images
@@ -78,14 +78,14 @@ def test_the_parts_are_the_papers():
     assert [p.name for p in config.AutoAttack(eps=0.1, version="apgd-square").parts] == ["apgd", "square"]
 
 
-def test_apgd_finds_a_linear_models_optimum_in_one_step(chance):
-    model = Linear(chance)
-    x, eps = images(chance, 6), 0.1
+def test_apgd_finds_a_linear_models_optimum_in_one_step(generator):
+    model = Linear(generator)
+    x, eps = images(generator, 6), 0.1
     with torch.no_grad():
         y = model(x).logits.argmax(1)
     w = model.weight[0].detach()
     best = (x + eps * torch.stack([(w[1 - c] - w[c]).sign() for c in y]).view_as(x)).clamp(0, 1)
-    found = run_attack(AutoPGD(eps=eps, iterations=1), model, x, y, (1.0,), chance).images
+    found = run_attack(AutoPGD(eps=eps, iterations=1), model, x, y, (1.0,), generator).images
     torch.testing.assert_close(found, best, rtol=0, atol=1e-12)
 
 

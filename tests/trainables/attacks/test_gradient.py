@@ -6,9 +6,9 @@ from tests.support.linear_model import Linear, images
 from trainables.attacks.building_blocks.gradient import frozen, input_gradient
 
 
-def test_the_gradient_is_autograds_and_needs_no_parameter(chance):
-    model = Linear(chance)
-    x, y = images(chance, 3), torch.tensor([0, 1, 0])
+def test_the_gradient_is_autograds_and_needs_no_parameter(generator):
+    model = Linear(generator)
+    x, y = images(generator, 3), torch.tensor([0, 1, 0])
 
     def objective(outputs, y):
         return outputs.logits.gather(1, y[:, None])[:, 0]

@@ -6,20 +6,20 @@ import torch
 from trainables.attacks.building_blocks.losses import cross_entropy, cw_margin
 
 
-def case(chance, n=9, classes=5):
-    logits = 3 * torch.randn(n, classes, generator=chance, dtype=torch.float64)
-    return logits.requires_grad_(), torch.randint(classes, (n,), generator=chance)
+def case(generator, n=9, classes=5):
+    logits = 3 * torch.randn(n, classes, generator=generator, dtype=torch.float64)
+    return logits.requires_grad_(), torch.randint(classes, (n,), generator=generator)
 
 
-def test_cross_entropy(chance):
-    logits, y = case(chance)
+def test_cross_entropy(generator):
+    logits, y = case(generator)
     expected = [-(z[c] - math.log(sum(math.exp(v) for v in z))) for z, c in zip(logits.tolist(), y.tolist(), strict=True)]
     assert cross_entropy(logits, y).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 2.0, 50.0])
-def test_cw_margin(confidence, chance):
-    logits, y = case(chance)
+def test_cw_margin(confidence, generator):
+    logits, y = case(generator)
     expected = []
     for z, c in zip(logits.tolist(), y.tolist(), strict=True):
         others = [v for i, v in enumerate(z) if i != c]

@@ -1,4 +1,4 @@
-"""The smallest changes: against linear models, where they are known, and against foolbox and pyautoattack directly."""
+"""Attacks with minimal perturbations against linear models, where these are known, and against foolbox and pyautoattack."""
 
 from typing import Any
 
@@ -37,17 +37,17 @@ ORACLES: list[tuple[Any, float]] = [
 
 
 @pytest.mark.parametrize(("spec", "share"), ORACLES, ids=title)
-def test_a_linear_models_nearest_boundary_is_found(spec, share, chance):
+def test_a_linear_models_nearest_boundary_is_found(spec, share, generator):
     """Two classes, and images so close to the boundary that no pixel comes near 0 or 1."""
-    model = Linear(chance).float()
-    x = 0.5 + 0.02 * (2 * torch.rand(8, 1, 4, 4, generator=chance) - 1)
+    model = Linear(generator).float()
+    x = 0.5 + 0.02 * (2 * torch.rand(8, 1, 4, 4, generator=generator) - 1)
     model.bias.data[0] = -model.weight[0].data.sum(1) / 2
     with torch.no_grad():
         z = model(x).logits
         w = model.weight[0, 1] - model.weight[0, 0]
         expected = (z[:, 1] - z[:, 0]).abs() / torch.linalg.vector_norm(w, DUAL[spec.norm])
     y = z.argmax(1)
-    images, distance, _ = run_attack(spec, model, x, y, (1.0,), chance)
+    images, distance, _ = run_attack(spec, model, x, y, (1.0,), generator)
     assert (distance >= expected - 1e-5).all()
     near = distance <= (1 + share) * expected + 3e-4
     assert near.sum() >= 8 - (spec.name == "brendel-bethge")  # whose walk may get stuck
@@ -70,7 +70,7 @@ FOOLBOX_CASES = [(*case, t) for case in FOOLBOX for t in (TRAININGS if case[0].n
 
 
 @pytest.mark.parametrize(("spec", "library", "training"), FOOLBOX_CASES, ids=title)
-def test_foolbox_finds_as_much_on_its_own(training, spec, library, record_property):
+def test_foolbox_alone_finds_equal_distances(training, spec, library, record_property):
     network, (x, y) = robust(training), examples()
     images, distance, _ = run(spec, network, x, y)
     with torch.random.fork_rng():
@@ -88,7 +88,7 @@ def test_foolbox_finds_as_much_on_its_own(training, spec, library, record_proper
 
 
 @pytest.mark.parametrize(("norm", "training"), [*(("linf", t) for t in TRAININGS), ("l2", "AT"), ("l1", "AT")])
-def test_pyautoattacks_fab_finds_as_much_on_its_own(training, norm, record_property):
+def test_pyautoattacks_fab_alone_finds_equal_distances(training, norm, record_property):
     network, (x, y), eps = robust(training), examples(), BUDGETS[norm]
     distance = run(config.FAB(eps=eps, norm=norm, iterations=5), network, x, y).distance
     with torch.random.fork_rng():
@@ -111,7 +111,7 @@ def test_attacks_that_share_no_code_agree(record_property):
     assert max(medians.values()) < 1.1 * min(medians.values())
 
 
-def test_what_is_wrong_already_has_distance_0_and_is_left_alone(chance):
+def test_a_misclassified_example_has_distance_0_and_keeps_its_image(generator):
     network, (x, _) = robust("standard"), examples(4)
     with torch.no_grad():
         y = (network(x).logits.argmax(1) + 1) % 10
@@ -121,7 +121,7 @@ def test_what_is_wrong_already_has_distance_0_and_is_left_alone(chance):
         assert distance.tolist() == [0, 0, 0, 0]
 
 
-def test_what_is_never_wrong_has_no_distance():
+def test_an_example_that_is_never_misclassified_has_an_infinite_distance():
     network, (x, _) = robust("standard"), examples(4)
     with torch.no_grad():
         network.fc.weight.zero_()

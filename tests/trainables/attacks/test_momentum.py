@@ -9,21 +9,21 @@ EPS, STEP, ITERATIONS = 0.3, 0.05, 12
 
 
 class Pixels(nn.Module):
-    """Says of an image what its pixels are."""
+    """Returns an image's pixels as logits."""
 
     def forward(self, x):
         return Outputs(x.flatten(1), (), x.flatten(1), x)
 
 
 def wave(outputs, y):
-    """Its slope changes its sign within the ball."""
+    """An objective whose gradient changes its sign within the ball."""
     return torch.sin(9 * outputs.logits).sum(1)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 1.0])
-def test_it_is_algorithm_1(decay, chance):
-    x = torch.rand(3, 1, 4, 4, generator=chance, dtype=torch.float64)
-    settings = {"eps": EPS, "step": STEP, "iterations": ITERATIONS, "objective": wave, "generator": chance}
+def test_it_is_algorithm_1(decay, generator):
+    x = torch.rand(3, 1, 4, 4, generator=generator, dtype=torch.float64)
+    settings = {"eps": EPS, "step": STEP, "iterations": ITERATIONS, "objective": wave, "generator": generator}
     ours = mim(Pixels(), x, torch.zeros(3), decay=decay, **settings)
     theirs, g = x, torch.zeros_like(x)
     for _ in range(ITERATIONS):

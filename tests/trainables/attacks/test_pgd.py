@@ -18,7 +18,7 @@ FINAL = joint_objective((1.0,), cross_entropy)
 
 
 def best(x, w, y, eps):
-    """The corner of the box that two classes' cross-entropy and margin are both highest at."""
+    """Return the corner of the box at which the cross-entropy and the margin of two classes are highest."""
     direction = torch.stack([(w[1 - c] - w[c]).sign() for c in y]).view_as(x)
     return (x + eps * direction).clamp(0, 1)
 
@@ -26,62 +26,62 @@ def best(x, w, y, eps):
 @pytest.mark.parametrize("eps", [0.0, 8 / 255, 0.3])
 @pytest.mark.parametrize("term", [cross_entropy, cw_margin(50.0)])
 @pytest.mark.parametrize("start", ["uniform", "zero"])
-def test_pgd_finds_a_linear_models_optimum(start, term, eps, chance):
-    model = Linear(chance)
-    x, y = images(chance, 6), torch.tensor([0, 1, 1, 0, 1, 0])
-    settings = {"eps": eps, "step": eps / 4 or 1.0, "iterations": 9, "generator": chance, "start": start}
+def test_pgd_finds_a_linear_models_optimum(start, term, eps, generator):
+    model = Linear(generator)
+    x, y = images(generator, 6), torch.tensor([0, 1, 1, 0, 1, 0])
+    settings = {"eps": eps, "step": eps / 4 or 1.0, "iterations": 9, "generator": generator, "start": start}
     x_adv = pgd(model, x, y, objective=joint_objective((1.0,), term), **settings)
     torch.testing.assert_close(x_adv, best(x, model.weight[0].detach(), y, eps), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("eps", [0.0, 8 / 255, 0.3])
-def test_fgsm_finds_a_linear_models_optimum(eps, chance):
-    model = Linear(chance)
-    x, y = images(chance, 6), torch.tensor([0, 1, 1, 0, 1, 0])
+def test_fgsm_finds_a_linear_models_optimum(eps, generator):
+    model = Linear(generator)
+    x, y = images(generator, 6), torch.tensor([0, 1, 1, 0, 1, 0])
     x_adv = fgsm(model, x, y, eps=eps, objective=FINAL)
     torch.testing.assert_close(x_adv, best(x, model.weight[0].detach(), y, eps), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("head", [0, 1, 2])
-def test_the_head_that_is_aimed_at_is_the_one_attacked(head, chance):
-    model = Linear(chance, aux=2)
-    x, y = images(chance, 4), torch.tensor([0, 1, 1, 0])
+def test_the_head_that_is_aimed_at_is_the_one_attacked(head, generator):
+    model = Linear(generator, aux=2)
+    x, y = images(generator, 4), torch.tensor([0, 1, 1, 0])
     weights = tuple(float(i == head) for i in range(3))
     x_adv = fgsm(model, x, y, eps=0.1, objective=joint_objective(weights, cross_entropy))
     torch.testing.assert_close(x_adv, best(x, model.weight[head].detach(), y, 0.1), rtol=0, atol=1e-12)
 
 
-def test_a_start_is_uniform_in_the_ball(chance):
+def test_a_start_is_uniform_in_the_ball(generator):
     x = torch.full((4, 1, 50, 50), 0.5, dtype=torch.float64)
     y = torch.zeros(4, dtype=torch.int64)
-    settings = {"step": 1.0, "iterations": 0, "objective": FINAL, "generator": chance}
-    delta = pgd(Linear(chance, pixels=2500), x, y, eps=0.1, **settings) - x
+    settings = {"step": 1.0, "iterations": 0, "objective": FINAL, "generator": generator}
+    delta = pgd(Linear(generator, pixels=2500), x, y, eps=0.1, **settings) - x
     counts = torch.histc(delta, bins=10, min=-0.1, max=0.1)
     assert counts.sum() == delta.numel()
     assert (counts / delta.numel()).tolist() == pytest.approx([0.1] * 10, abs=0.015)
 
 
-def test_pgd_returns_the_last_point_and_not_the_best(chance):
+def test_pgd_returns_the_last_point_and_not_the_best(generator):
     """The objective is highest half a step away: one step overshoots, and the next goes back."""
     x, y = torch.full((1, 1, 4, 4), 0.5, dtype=torch.float64), torch.tensor([0])
 
     def bump(outputs, y):
         return -(outputs.features - 0.54).square().sum(1)
 
-    settings = {"eps": 0.1, "step": 0.1, "objective": bump, "generator": chance, "start": "zero"}
-    torch.testing.assert_close(pgd(Linear(chance), x, y, iterations=1, **settings), x + 0.1)
-    torch.testing.assert_close(pgd(Linear(chance), x, y, iterations=2, **settings), x)
+    settings = {"eps": 0.1, "step": 0.1, "objective": bump, "generator": generator, "start": "zero"}
+    torch.testing.assert_close(pgd(Linear(generator), x, y, iterations=1, **settings), x + 0.1)
+    torch.testing.assert_close(pgd(Linear(generator), x, y, iterations=2, **settings), x)
 
 
 def plain_choice(points, wrongs, values):
-    """For one example: the first of the end points that are most harmful."""
+    """Return the first of one example's most harmful end points."""
     return points[max(range(len(points)), key=lambda i: (wrongs[i], values[i]))]
 
 
-def test_restarts_keep_each_examples_most_harmful_point(chance):
+def test_restarts_keep_each_examples_most_harmful_point(generator):
     """One step from a random start ends somewhere else each time."""
-    model = Linear(chance, classes=4, aux=1)
-    x, n = images(chance, 40), 5
+    model = Linear(generator, classes=4, aux=1)
+    x, n = images(generator, 40), 5
     with torch.no_grad():
         y = model(x).logits.argmax(1)
     objective = joint_objective((0.1, 1.0), cross_entropy)  # mostly another head's: high values need not be errors
@@ -107,7 +107,7 @@ class Logits(nn.Module):
 
 
 class Foolbox(foolbox.attacks.LinfProjectedGradientDescentAttack):
-    """Starts where ours does."""
+    """Foolbox's PGD from the start points of the product's."""
 
     def __init__(self, generator, **settings):
         super().__init__(**settings)
@@ -120,10 +120,10 @@ class Foolbox(foolbox.attacks.LinfProjectedGradientDescentAttack):
 
 @pytest.mark.parametrize(("eps", "step", "iterations"), [(8 / 255, 2 / 255, 10), (0.3, 0.02, 20)])
 @pytest.mark.parametrize("start", ["uniform", "zero"])
-def test_pgd_is_foolboxs(start, eps, step, iterations, chance, record_property):
+def test_pgd_is_foolboxs(start, eps, step, iterations, generator, record_property):
     module = CAS(positions=("block4.1",))
     network = build_model(Model(name="resnet-10", width=4), module, DATASETS["digits"], seed=0).double().eval()
-    x, y = images(chance, 16, side=8), torch.randint(10, (16,), generator=chance)
+    x, y = images(generator, 16, side=8), torch.randint(10, (16,), generator=generator)
     ours = pgd(
         network,
         x,

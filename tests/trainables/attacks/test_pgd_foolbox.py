@@ -43,7 +43,7 @@ def test_pgd_in_every_norm(norm, training, record_property):
 
 
 class Normalised(foolbox.attacks.LinfMomentumIterativeFastGradientMethod):
-    """As in the paper, where foolbox adds signs up: its own loop and momentum, on gradients of one size."""
+    """Foolbox's momentum method on normalised gradients as in the paper; foolbox itself accumulates signs."""
 
     def normalize(self, gradients, *, x, bounds):
         return gradients / gradients.abs().mean(axis=(1, 2, 3), keepdims=True)
@@ -71,7 +71,7 @@ def test_diverse_inputs_break_too(training):
 
 
 def plain_l1(x, change, eps):
-    """The nearest point of the L1 ball and [0, 1] to one image's change, by bisection of the threshold."""
+    """Project one image's change on the L1 ball and [0, 1] by bisection of the threshold."""
 
     def inside(theta):
         return (x + change.sign() * (change.abs() - theta).clamp(min=0)).clamp(0, 1)
@@ -86,11 +86,11 @@ def plain_l1(x, change, eps):
 
 
 @pytest.mark.parametrize("eps", [0.0, 0.5, 3.0, 100.0])
-def test_the_l1_projection_is_the_nearest_point(eps, chance):
-    x = torch.rand(6, 1, 4, 4, generator=chance, dtype=torch.float64)
+def test_the_l1_projection_is_the_nearest_point(eps, generator):
+    x = torch.rand(6, 1, 4, 4, generator=generator, dtype=torch.float64)
     x[0, 0, 0], x[1, 0, 1] = 0, 1
     sizes = torch.tensor([0.01, 0.05, 0.1, 0.3, 0.5, 2.0])[:, None, None, None]
-    change = sizes * torch.randn(x.shape, generator=chance, dtype=torch.float64)
+    change = sizes * torch.randn(x.shape, generator=generator, dtype=torch.float64)
     expected = torch.stack([plain_l1(*pair, eps) for pair in zip(x, change, strict=True)])
     projected = BALLS["l1"](x, eps).project(x + change)
     torch.testing.assert_close(projected, expected, rtol=0, atol=1e-9)
@@ -98,9 +98,9 @@ def test_the_l1_projection_is_the_nearest_point(eps, chance):
 
 
 @pytest.mark.parametrize("norm", BALLS)
-def test_a_uniform_point_is_in_the_ball_and_not_in_a_corner_of_it(norm, chance):
+def test_a_uniform_point_is_in_the_ball_and_not_in_a_corner_of_it(norm, generator):
     x = torch.full((500, 1, 2, 2), 0.5, dtype=torch.float64)
-    far = length(BALLS[norm](x, 0.4).start("uniform", chance) - x, norm)
+    far = length(BALLS[norm](x, 0.4).start("uniform", generator) - x, norm)
     assert far.max() <= 0.4 + 1e-12
     assert (far / 0.4).pow(4).mean() == pytest.approx(0.5, abs=0.05)  # the share of the volume inside is uniform
 

@@ -1,4 +1,4 @@
-"""Adaptive attacks: through another view of the modules, on several heads at once, in the mean over chance."""
+"""Adaptive attacks: through another view of the modules, on several heads at once, with averaged gradients."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def module(spec):
         for p in ours.parameters():
             p.data.mul_(3)
         z = torch.rand(5, 8, 3, 3, dtype=torch.float64)
-    ours.chance = torch.Generator().manual_seed(0)
+    ours.generator = torch.Generator().manual_seed(0)
     return ours, z
 
 
@@ -57,7 +57,7 @@ def test_cifs_mask_has_a_gradient():
     (g,) = torch.autograd.grad((weights * logits).sum(), f)
     torch.testing.assert_close(soft(ours, z), z * ours.mask(g)[:, :, None, None])
 
-    ramp = torch.arange(8.0, dtype=torch.float64)[:, None, None]  # a softmax has a sum of 1, whatever z is
+    ramp = torch.arange(8.0, dtype=torch.float64)[:, None, None]  # a softmax has a sum of 1 for every z
 
     def mask_gradient(output):
         share = ramp * output / z.detach()
@@ -123,17 +123,17 @@ def test_a_view_ends_with_its_block_even_after_an_error(spec):
     assert (ours.view, ours.training) == ("plain", False)
 
 
-def test_what_counts_is_the_network_not_its_view(chance):
-    """Every point that an attack keeps, it keeps because the network errs there."""
+def test_the_network_and_not_its_view_decides_what_is_broken(generator):
+    """An attack keeps a point only if the network itself misclassifies it."""
     network = build_model(Model(name="resnet-10", width=4), CAS(positions=("block4.1",)), DATASETS["digits"], seed=0).eval()
     network.inserted["block4_1"].fc.weight.data.mul_(30)
-    x = torch.rand(40, 1, 8, 8, generator=chance)
+    x = torch.rand(40, 1, 8, 8, generator=generator)
     with torch.no_grad():
         y = network(x).logits.argmax(1)
         shown = Surrogate(network, "soft")(x).logits.argmax(1)
-    assert (shown != y).any()  # of some examples the two disagree to begin with
+    assert (shown != y).any()  # on some examples the two disagree from the start
     for spec in (config.FAB(eps=0.3, iterations=5, view="soft"), config.DDN(eps=2.0, iterations=10, view="soft")):
-        found, distance, _ = run_attack(spec, network, x, y, (1.0, 0.0), chance)
+        found, distance, _ = run_attack(spec, network, x, y, (1.0, 0.0), generator)
         with torch.no_grad():
             assert torch.equal(errs(network(found).logits, y), distance <= spec.eps)
         assert (distance > 0).all()
@@ -145,9 +145,9 @@ def test_what_counts_is_the_network_not_its_view(chance):
         assert not torch.equal(there, errs(Surrogate(network, "soft")(once).logits, y))
 
 
-def test_joint_logits_have_the_joint_margin_and_the_final_heads_own_logits(chance):
-    model, x = Linear(chance, classes=5, aux=2), images(chance, 7)
-    y = torch.randint(5, (7,), generator=chance)
+def test_joint_logits_have_the_joint_margin_and_the_final_heads_own_logits(generator):
+    model, x = Linear(generator, classes=5, aux=2), images(generator, 7)
+    y = torch.randint(5, (7,), generator=generator)
     weights = (1.0, 0.5, 2.0)
     with torch.no_grad():
         outputs = model(x)
@@ -163,17 +163,17 @@ def test_joint_logits_have_the_joint_margin_and_the_final_heads_own_logits(chanc
 
 
 @pytest.mark.parametrize("draws", [1, 3])
-def test_a_gradient_is_the_mean_over_draws(draws, chance):
-    """Of a network that multiplies by a random number, through a look that does so too."""
-    x, y = images(chance, 3), torch.tensor([0, 1, 1])
-    model = Linear(chance)
+def test_a_gradient_is_the_mean_over_draws(draws, generator):
+    """On a network that multiplies by a random number, through a transform that does so too."""
+    x, y = images(generator, 3), torch.tensor([0, 1, 1])
+    model = Linear(generator)
     numbers = iter([0.5, 2.0, 4.0])
 
-    def look(x):
+    def transform(x):
         return x * next(numbers)
 
     objective = joint_objective((1.0,), margin)
-    found = slope(model, x, y, objective, Expectation(draws, look))
+    found = slope(model, x, y, objective, Expectation(draws, transform))
     singles = [slope(model, x * f, y, objective) for f in (0.5, 2.0, 4.0)[:draws]]
     torch.testing.assert_close(found.value, sum(s.value for s in singles) / draws)
     scaled = [f * s.gradient for f, s in zip((0.5, 2.0, 4.0), singles, strict=False)]
@@ -183,13 +183,13 @@ def test_a_gradient_is_the_mean_over_draws(draws, chance):
 class Noisy(torch.nn.Module):
     """A linear model whose logits a random factor multiplies, so that single gradients often point the wrong way."""
 
-    def __init__(self, chance):
+    def __init__(self, generator):
         super().__init__()
-        self.linear, self.chance = Linear(chance), chance
+        self.linear, self.generator = Linear(generator), generator
 
     def forward(self, x):
         logits = self.linear(x).logits
-        noise = torch.randn(len(x), 2, 16, generator=self.chance, dtype=x.dtype)
+        noise = torch.randn(len(x), 2, 16, generator=self.generator, dtype=x.dtype)
         return Outputs(logits + 4 * (noise * x.flatten(1)[:, None]).sum(2), (), x.flatten(1), x)
 
 
@@ -204,8 +204,8 @@ SPECS = {
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_the_mean_over_chance_finds_what_a_single_draw_misses(name, chance):
-    model, x = Noisy(chance), images(chance, 40)
+def test_averaged_gradients_succeed_where_single_draws_fail(name, generator):
+    model, x = Noisy(generator), images(generator, 40)
     with torch.no_grad():
         y = model.linear(x).logits.argmax(1)
     settings = {"step": 0.02, "iterations": 10} if name in ("pgd", "mim", "avg-pgd") else {}
@@ -214,15 +214,15 @@ def test_the_mean_over_chance_finds_what_a_single_draw_misses(name, chance):
     def gain(draws):
         field = {"samples" if name == "avg-pgd" else "eot": draws}
         spec = SPECS[name](eps=0.1, **settings, **field)
-        found = run_attack(spec, model, x, y, (1.0,), chance).images
+        found = run_attack(spec, model, x, y, (1.0,), generator).images
         with torch.no_grad():
             return cross_entropy(model.linear(found).logits, y).mean().item()
 
     assert gain(30) > gain(1)
 
 
-def test_attacks_in_turn_see_what_is_left(chance):
-    model, x = Linear(chance, classes=3), images(chance, 30)
+def test_attacks_in_turn_get_the_unbroken_examples(generator):
+    model, x = Linear(generator, classes=3), images(generator, 30)
     with torch.no_grad():
         y = model(x).logits.argmax(1)
     y[:5] = (y[:5] + 1) % 3
@@ -231,7 +231,7 @@ def test_attacks_in_turn_see_what_is_left(chance):
     def attack(size):
         def move(x, y):
             seen.append(len(x))
-            return (x + size * (torch.rand(x.shape, generator=chance, dtype=x.dtype) - 0.5)).clamp(0, 1)
+            return (x + size * (torch.rand(x.shape, generator=generator, dtype=x.dtype) - 0.5)).clamp(0, 1)
 
         return move
 
@@ -245,7 +245,7 @@ def test_attacks_in_turn_see_what_is_left(chance):
     assert torch.equal(in_turn(model, x[:5], y[:5], [attack(1.0)]), x[:5])
 
 
-def test_a_tie_and_what_is_no_number_are_errors():
+def test_ties_and_nan_count_as_wrong():
     nan = float("nan")
     logits = torch.tensor([[1.0, 1.0, 0.0], [2.0, 1.0, 0.0], [nan, 0.0, 0.0], [2.0, nan, 0.0], [0.0, 1.0, 2.0]])
     assert errs(logits, torch.zeros(5, dtype=torch.int64)).tolist() == [True, False, True, True, True]

@@ -1,4 +1,4 @@
-"""What an evaluation's attack may be, and when two are the same."""
+"""Allowed settings of evaluation attacks, their canonical forms and their prefixes."""
 
 from contextlib import nullcontext
 
@@ -27,9 +27,9 @@ from trainables.config import (
     Transfer,
     TrialConfig,
     attack_key,
-    begins,
     canonical_attack,
     canonical_measure,
+    is_prefix,
 )
 from trainables.config.terms.registry import DATA
 
@@ -53,12 +53,12 @@ STEP = {"step": 0.1, "iterations": 2}
         ({"name": "apgd", "eps": 1.0, "norm": "l1"}, "norm"),
     ],
 )
-def test_what_makes_no_sense_is_refused(settings, complaint):
+def test_invalid_settings_are_refused(settings, complaint):
     with pytest.raises(ValidationError, match=complaint):
         TypeAdapter(Attack).validate_python(settings)
 
 
-def test_larger_changes_than_1_are_of_other_norms():
+def test_an_eps_above_1_is_allowed_in_other_norms():
     for spec in (PGD(eps=3.0, norm="l2", **STEP), FAB(eps=9.0, norm="l1"), Square(eps=2.0, norm="l2")):
         assert TypeAdapter(Attack).validate_json(spec.model_dump_json()) == spec
 
@@ -73,7 +73,7 @@ AIMLESS = [Natural(), Noise(eps=0.1), Boundary(eps=1.0), Transfer(source="0" * 1
 
 
 @pytest.mark.parametrize("attack", AIMLESS)
-def test_what_has_no_aim_is_the_same_for_every_module(attack):
+def test_an_attack_without_aim_is_canonical_for_every_module(attack):
     assert canonical_attack(attack, CAS()) == canonical_attack(attack, NoModule()) == attack
 
 
@@ -95,7 +95,7 @@ def test_every_aim_has_one_form(attack):
         (FSR(), "plain", "plain"),
     ],
 )
-def test_a_view_that_shows_nothing_else_is_plain(module, view, canonical):
+def test_a_view_that_the_module_does_not_have_is_plain(module, view, canonical):
     assert canonical_attack(AutoAttack(eps=0.1, view=view), module).view == canonical
 
 
@@ -104,7 +104,7 @@ def test_a_training_selects_by_no_other_trials_network():
         TrialConfig(selection=Selection(attack=Transfer(source="0" * 16, attack=PGD(eps=0.1, **STEP))))
 
 
-# --- the beginning of another -------------------------------------------------------------------------------------------
+# --- prefixes -------------------------------------------------------------------------------------------
 
 PGD_20 = PGD(eps=0.1, step=0.01, iterations=20, beta_atk="2")
 
@@ -116,26 +116,26 @@ PGD_20 = PGD(eps=0.1, step=0.01, iterations=20, beta_atk="2")
         ({"restarts": 5}, True),
         ({}, False),  # the same
         ({"iterations": 10}, False),  # less of it
-        ({"iterations": 100, "restarts": 5}, False),  # whose later restarts begin elsewhere
+        ({"iterations": 100, "restarts": 5}, False),  # its later restarts start at other points
         ({"iterations": 100, "step": 0.02}, False),
         ({"iterations": 100, "eps": 0.2}, False),
         ({"iterations": 100, "beta_atk": "0"}, False),
         ({"iterations": 100, "start": "zero"}, False),
-        ({"iterations": 100, "view": "soft"}, False),  # of which the end alone is judged
+        ({"iterations": 100, "view": "soft"}, False),  # on a view the end point alone is judged
     ],
 )
-def test_what_an_attack_is_the_beginning_of(fields, yes):
-    assert begins(PGD_20, PGD_20.model_copy(update=fields)) is yes
+def test_prefixes_of_an_attack(fields, yes):
+    assert is_prefix(PGD_20, PGD_20.model_copy(update=fields)) is yes
 
 
-def test_of_several_restarts_fewer_steps_are_no_beginning():
+def test_with_several_restarts_fewer_steps_are_no_prefix():
     short, long = (PGD_20.model_copy(update={"iterations": k, "restarts": 2}) for k in (20, 100))
-    assert not begins(short, long)
+    assert not is_prefix(short, long)
 
 
-def test_attacks_whose_steps_depend_on_their_number_have_no_beginning():
+def test_attacks_whose_steps_depend_on_their_number_have_no_prefix():
     for kind in (MD, AutoPGD, FAB):
-        assert not begins(kind(eps=0.1, iterations=30), kind(eps=0.1, iterations=60))
+        assert not is_prefix(kind(eps=0.1, iterations=30), kind(eps=0.1, iterations=60))
 
 
 # --- a sample of the test set -------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ OTHER_IMAGES = pytest.mark.parametrize(("field", "value"), [("examples", 100), (
 
 
 @OTHER_IMAGES
-def test_on_other_images_it_is_another_attack(field, value):
+def test_an_attack_on_other_images_has_another_key(field, value):
     other = PGD_20.model_copy(update={field: value})
     assert attack_key(other) != attack_key(PGD_20)
     with pytest.raises(ValidationError, match=rf"attack.{field} = {value}: must be null, for it is the transfer's"):

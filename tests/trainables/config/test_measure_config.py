@@ -66,7 +66,7 @@ def test_equal_measures_have_one_form(trial):
 
 
 @pytest.mark.parametrize("field", ["attack", "reference"])
-def test_an_attack_on_a_module_that_is_not_there_makes_no_measure(field):
+def test_a_measure_whose_attack_aims_at_a_missing_module_has_no_canonical_form(field):
     aimed = PGD.model_copy(update={"beta_atk": "inf-2"})
     measure = config.Perturbations(**({"attack": PGD, "reference": PGD} | {field: aimed}))
     assert config.canonical_measure(measure, RESNET) is None
@@ -82,7 +82,7 @@ def test_an_attack_on_a_module_that_is_not_there_makes_no_measure(field):
         ({"label": 10}, r"label = 10: must be less than 10, the classes of digits"),
     ],
 )
-def test_what_the_trial_does_not_have_is_named(settings, message):
+def test_a_missing_position_or_class_is_named(settings, message):
     with pytest.raises(ValueError, match=message):
         config.canonical_measure(config.Activations(**settings), RESNET)
 

@@ -43,5 +43,5 @@ def test_the_split_is_the_same_for_ever():
     assert sums == ["258f4419a6f63337", "7ca0d83aa7f508c5", "5b4950ad9fd003da"]
 
 
-def test_it_is_always_there():
+def test_digits_are_always_available():
     assert available(DIGITS, Runtime(data_dir="/nowhere"))

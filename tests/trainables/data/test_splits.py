@@ -6,10 +6,10 @@ from trainables.data.examples import Examples
 from trainables.data.splits import sample, split, stratified_order
 
 
-def examples(n, chance, classes=10, skew=1.0):
-    """Examples whose images hold their number, so that each can be told from the others."""
+def examples(n, generator, classes=10, skew=1.0):
+    """Return examples whose images hold their index, so that each can be identified."""
     p = torch.arange(1, classes + 1).double() ** -skew
-    labels = torch.multinomial(p, n, replacement=True, generator=chance)
+    labels = torch.multinomial(p, n, replacement=True, generator=generator)
     return Examples(torch.arange(n)[:, None, None, None].repeat(1, 1, 2, 2), labels)
 
 
@@ -18,8 +18,8 @@ def numbers(part):
 
 
 @pytest.mark.parametrize("skew", [0.0, 1.0])
-def test_every_beginning_has_the_classes_in_proportion(skew, chance):
-    labels = examples(500, chance, skew=skew).labels
+def test_every_prefix_has_the_class_proportions(skew, generator):
+    labels = examples(500, generator, skew=skew).labels
     order = stratified_order(labels, seed=0)
     assert sorted(order.tolist()) == list(range(500))
     share = torch.bincount(labels, minlength=10) / 500
@@ -28,8 +28,8 @@ def test_every_beginning_has_the_classes_in_proportion(skew, chance):
         assert ((counts - n * share).abs() <= (1 + 10 * share) / 2 + 1e-4).all()
 
 
-def test_the_order_is_a_shuffle_that_a_seed_decides(chance):
-    labels = examples(500, chance).labels
+def test_the_order_is_a_shuffle_that_a_seed_decides(generator):
+    labels = examples(500, generator).labels
     order = stratified_order(labels, seed=0)
     assert torch.equal(order, stratified_order(labels, seed=0))
     assert not torch.equal(order, stratified_order(labels, seed=1))
@@ -38,8 +38,8 @@ def test_the_order_is_a_shuffle_that_a_seed_decides(chance):
 
 
 @pytest.mark.parametrize(("validation", "held_out"), [(0.0, 0), (0.02, 10), (0.1, 50), (0.001, 1)])
-def test_validation_is_held_out_of_training(validation, held_out, chance):
-    train, test = examples(500, chance), examples(100, chance)
+def test_validation_is_held_out_of_training(validation, held_out, generator):
+    train, test = examples(500, generator), examples(100, generator)
     parts = split(train, test, Data(dataset="digits", validation=validation))
     assert [len(p) for p in parts] == [500 - held_out, held_out, 100]
     assert sorted(numbers(parts.train) + numbers(parts.validation)) == list(range(500))
@@ -48,8 +48,8 @@ def test_validation_is_held_out_of_training(validation, held_out, chance):
         assert torch.equal(part.labels, train.labels[part.images[:, 0, 0, 0]])  # labels stay with their images
 
 
-def test_examples_limits_training_and_test(chance):
-    train, test = examples(500, chance), examples(100, chance)
+def test_examples_limits_training_and_test(generator):
+    train, test = examples(500, generator), examples(100, generator)
     parts = split(train, test, Data(dataset="digits", validation=0.1, examples=60))
     assert [len(p) for p in parts] == [54, 6, 60]
     assert len({*numbers(parts.train), *numbers(parts.validation)}) == 60
@@ -57,13 +57,13 @@ def test_examples_limits_training_and_test(chance):
     assert [len(p) for p in whole] == [450, 50, 100]
 
 
-def test_nothing_left_to_train_on_is_refused(chance):
+def test_nothing_left_to_train_on_is_refused(generator):
     with pytest.raises(ValueError, match=r"data.validation=0.99 leaves 0 of 10"):
-        split(examples(20, chance), examples(10, chance), Data(dataset="digits", validation=0.99, examples=10))
+        split(examples(20, generator), examples(10, generator), Data(dataset="digits", validation=0.99, examples=10))
 
 
-def test_a_sample_has_the_classes_in_proportion_and_keeps_the_order(chance):
-    labels = examples(500, chance).labels
+def test_a_sample_has_the_classes_in_proportion_and_keeps_the_order(generator):
+    labels = examples(500, generator).labels
     chosen = sample(labels, 100)
     assert chosen.tolist() == sorted(set(chosen.tolist()))
     assert len(chosen) == 100

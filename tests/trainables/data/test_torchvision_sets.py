@@ -22,8 +22,8 @@ NAMES = list(SETS)
 def arrays(name, n, seed):
     """Images (n, channels, size, size) and labels, every class in turn."""
     info = DATASETS[name]
-    chance = np.random.default_rng(seed)
-    images = chance.integers(0, 256, (n, info.channels, info.size, info.size), dtype=np.uint8)
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 256, (n, info.channels, info.size, info.size), dtype=np.uint8)
     return images, np.arange(n) % info.classes
 
 
@@ -77,7 +77,7 @@ def write_mnist(folder, name, parts, patch):
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes one data set to a folder and returns its runtime and its arrays."""
+    """Write one data set to a folder; return its runtime and its arrays."""
 
     def write(name):
         parts = arrays(name, TRAIN, 0), arrays(name, TEST, 1)

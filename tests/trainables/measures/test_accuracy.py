@@ -11,8 +11,8 @@ CLASSES = 6
 
 @pytest.fixture
 def scored():
-    chance = np.random.default_rng(0)
-    logits, labels = chance.normal(size=(200, CLASSES)), chance.integers(CLASSES, size=200)
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(size=(200, CLASSES)), generator.integers(CLASSES, size=200)
     return logits, labels, rank(torch.from_numpy(logits), torch.from_numpy(labels)).numpy().astype(np.uint16)
 
 

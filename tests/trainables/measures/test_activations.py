@@ -12,8 +12,8 @@ FGSM = config.FGSM(eps=0.1, beta_atk="0")
 
 
 def test_means_and_shares_counted_one_by_one():
-    chance = np.random.default_rng(0)
-    a = np.maximum(chance.normal(size=(30, 7)), 0) * 10.0 ** chance.integers(-4, 3, size=(30, 7))
+    generator = np.random.default_rng(0)
+    a = np.maximum(generator.normal(size=(30, 7)), 0) * 10.0 ** generator.integers(-4, 3, size=(30, 7))
     a[3] = 0  # an example in which nothing is active
     for threshold in (0.0, 0.005, 0.01, 0.05, 0.9):
         found = channel_activations(a, threshold)
@@ -84,7 +84,7 @@ def test_every_network_shows_its_positions(name):
         assert network(x).watched is None
 
 
-def test_a_network_shows_no_place_that_it_does_not_have():
+def test_watching_an_unknown_position_is_refused():
     network = build_model(RESNET, config.NoModule(), DIGITS, seed=0)
     with (
         pytest.raises(ValueError, match=r"'P1' is no position of this network; allowed: block1\.1, .*block4\.1"),

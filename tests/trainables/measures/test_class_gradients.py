@@ -13,12 +13,12 @@ CLASSES = 4
 
 
 @pytest.fixture
-def model(chance):
-    return Linear(chance, classes=CLASSES)
+def model(generator):
+    return Linear(generator, classes=CLASSES)
 
 
 def closed_form(model, x, likelihood):
-    """Of a linear model, from G = W W^T and its probabilities p alone."""
+    """Compute the gradients of a linear model from G = W W^T and its probabilities p alone."""
     W = model.weight[0].detach()
     G = (W @ W.T).numpy()
     p = (x.flatten(1) @ W.T + model.bias[0].detach()).softmax(1).numpy()
@@ -30,25 +30,25 @@ def closed_form(model, x, likelihood):
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_of_a_linear_model(model, likelihood, chance):
-    x = images(chance, 5)
+def test_of_a_linear_model(model, likelihood, generator):
+    x = images(generator, 5)
     found = gradient_norms(model, x, LIKELIHOODS[likelihood])
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found.numpy(), closed_form(model, x, likelihood), rtol=1e-9)
 
 
-def test_a_linear_models_logits_depend_on_no_image(model, chance):
-    x, labels = images(chance, 12), np.arange(12) % CLASSES
+def test_a_linear_models_logits_depend_on_no_image(model, generator):
+    x, labels = images(generator, 12), np.arange(12) % CLASSES
     matrix = class_means(gradient_norms(model, x, LIKELIHOODS["logit"]).numpy(), labels, CLASSES)
     np.testing.assert_allclose(matrix, np.tile(model.weight[0].detach().norm(dim=1).numpy(), (CLASSES, 1)))
 
 
-def test_a_certain_network_still_has_slopes(model, chance):
+def test_a_certain_network_still_has_slopes(model, generator):
     """A probability of 1 - 1e-12 has no slope in single precision."""
     with torch.no_grad():
         model.weight *= 0.1
         model.bias[0] = torch.tensor([28.0, 0.0, 0.0, 0.0])
-    x = images(chance, 5)
+    x = images(generator, 5)
     found = gradient_norms(model.float(), x.float(), LIKELIHOODS["probability"]).numpy()
     model.double()
     assert 0 < found[0, 0] < 1e-11

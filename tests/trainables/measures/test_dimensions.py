@@ -11,9 +11,9 @@ from trainables.measures.dimensions import explained_variance, principal_dimensi
 
 def features(rank, d=12, n=50, seed=0):
     """(n, d) that vary in ``rank`` directions alike, far from the origin."""
-    chance = np.random.default_rng(seed)
-    basis, _ = np.linalg.qr(chance.normal(size=(d, d)))
-    coordinates = chance.normal(size=(n, rank))
+    generator = np.random.default_rng(seed)
+    basis, _ = np.linalg.qr(generator.normal(size=(d, d)))
+    coordinates = generator.normal(size=(n, rank))
     centred, _ = np.linalg.qr(coordinates - coordinates.mean(axis=0))
     return 100 + centred @ basis[:rank]
 

@@ -13,25 +13,25 @@ PGD = config.PGD(eps=0.1, step=0.04, iterations=3, beta_atk="0")
 
 
 @pytest.mark.parametrize("known", [0.0, 1e-12, 1e-7, 0.3, np.pi / 2, 3.0, np.pi - 1e-9, np.pi])
-def test_a_known_angle(known, chance):
-    e1, e2 = torch.linalg.qr(torch.randn(9, 2, generator=chance, dtype=torch.float64)).Q.T
+def test_a_known_angle(known, generator):
+    e1, e2 = torch.linalg.qr(torch.randn(9, 2, generator=generator, dtype=torch.float64)).Q.T
     u = 3 * e1[None]
     v = 1e-5 * (np.cos(known) * e1 + np.sin(known) * e2)[None]
     assert angle(u, v).item() == pytest.approx(known, rel=1e-2 if known < 1e-10 else 1e-6, abs=1e-15)
 
 
-def test_each_row_has_its_own(chance):
-    u, v = torch.randn(2, 6, 5, generator=chance, dtype=torch.float64)
+def test_each_row_has_its_own(generator):
+    u, v = torch.randn(2, 6, 5, generator=generator, dtype=torch.float64)
     expected = [np.arccos(1 - cosine(a, b)) for a, b in zip(u.numpy(), v.numpy(), strict=True)]
     np.testing.assert_allclose(angle(u, v).numpy(), expected)
 
 
-def test_nothing_has_no_angle():
+def test_a_vector_of_zero_has_no_angle():
     assert angle(torch.zeros(1, 3), torch.ones(1, 3)).isnan().all()
 
 
 def expected(ours, first, second):
-    """From the images of both attacks, pixel by pixel."""
+    """Compute the measure from the images of both attacks, pixel by pixel."""
     ends = [attacked(ours, attack) for attack in (first, second)]
     d, d0 = ((end - images(ours.examples)).double().flatten(1).numpy() for end in ends)
     E, E0 = ((outputs(ours, end).features.double() - outputs(ours).features.double()).numpy() for end in ends)
@@ -75,7 +75,7 @@ def test_the_reference_is_as_in_its_evaluation():
     np.testing.assert_allclose(found, d0.double().flatten(1).norm(dim=1).numpy())
 
 
-def test_what_does_not_move_has_a_distance_and_no_angle():
+def test_a_perturbation_of_zero_has_a_distance_and_no_angle():
     found = run_measure(config.Perturbations(attack=config.Natural(), reference=FGSM), subject())
     assert (found["distance"] > 0).all()
     assert np.isnan(found["angle"]).all()

@@ -10,8 +10,8 @@ FGSM = config.FGSM(eps=0.1, beta_atk="0")
 
 
 def test_norms_summed_one_by_one():
-    chance = np.random.default_rng(0)
-    E, E_adv = chance.normal(size=(2, 9, 5))
+    generator = np.random.default_rng(0)
+    E, E_adv = generator.normal(size=(2, 9, 5))
     for found, e, e_adv in zip(relative_distance(E, E_adv), E, E_adv, strict=True):
         moved = sum((a - b) ** 2 for a, b in zip(e, e_adv, strict=True)) ** 0.5
         assert found == pytest.approx(moved / sum(a**2 for a in e) ** 0.5)

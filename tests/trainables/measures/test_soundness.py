@@ -14,17 +14,17 @@ SOUNDNESS = config.Soundness()
 
 
 class Still(Linear):
-    """A linear model that has nothing to draw."""
+    """A deterministic linear model with the interface of a network."""
 
-    def draw_from(self, chance):
+    def draw_from(self, generator):
         return None
 
 
 @pytest.fixture
-def linear(chance):
+def linear(generator):
     """A linear model and ten images."""
-    model = Still(chance, classes=CLASSES).float()
-    pixels = (255 * images(chance, 10)).to(torch.uint8)
+    model = Still(generator, classes=CLASSES).float()
+    pixels = (255 * images(generator, 10)).to(torch.uint8)
     return Subject(model, Examples(pixels, torch.arange(10) % CLASSES), lambda attack: (1.0,), seed=0)
 
 

@@ -18,8 +18,8 @@ FGSM = config.FGSM(eps=0.1, beta_atk="0")
 
 def clusters(n=20, d=8):
     """Three far clusters of n points."""
-    chance = np.random.default_rng(0)
-    return np.concatenate([chance.normal(size=(n, d)) + 50 * np.eye(d)[c] for c in range(3)]), np.repeat(np.arange(3), n)
+    generator = np.random.default_rng(0)
+    return np.concatenate([generator.normal(size=(n, d)) + 50 * np.eye(d)[c] for c in range(3)]), np.repeat(np.arange(3), n)
 
 
 def test_neighbours_stay_neighbours():
@@ -70,7 +70,7 @@ def test_natural_and_attacked_points_are_in_one_plane():
         assert found[name][:20].tolist() == found[name][20:].tolist()
 
 
-def test_each_point_is_of_the_image_that_it_says():
+def test_indices_name_the_image_of_each_point():
     ours = subject()
     with patch("trainables.measures.tsne.embed", lambda E, perplexity, seed: E):
         found = run_measure(config.TSNE(attack=FGSM, examples=20), ours)
@@ -89,6 +89,6 @@ def test_the_examples_are_of_all_classes_and_the_same_for_every_trial():
     assert run_measure(spec, other)["indices"].tolist() == found["indices"].tolist()
 
 
-def test_few_images_are_refused_with_the_reason():
+def test_too_few_images_are_refused_with_the_reason():
     with pytest.raises(ValueError, match=r"perplexity = 30\.0: must be less than the number of points, 10"):
         run_measure(config.TSNE(), subject(n=10))

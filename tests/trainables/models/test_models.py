@@ -49,7 +49,7 @@ def test_convolutions_start_at_he_et_al_s_scale():
 
 
 class Halve(nn.Module):
-    """Passes half of what it sees on, and predicts its mean."""
+    """Halves its features and predicts their mean."""
 
     def __init__(self, seen):
         super().__init__()
@@ -109,10 +109,10 @@ PLAIN = {"resnet": plain_resnet, "wrn": plain_wide_resnet, "vgg": plain_vgg, "le
 
 
 @pytest.mark.parametrize("model", SMALL, ids=lambda m: m.name)
-def test_a_module_sits_where_its_position_says(model, chance):
+def test_a_module_sits_where_its_position_says(model, generator):
     plain = PLAIN[model.name.split("-")[0]]
     network = build_model(model, NoModule(), DATASETS["digits"], seed=0).double().eval()
-    x = torch.rand(2, 1, 8, 8, generator=chance, dtype=torch.float64)
+    x = torch.rand(2, 1, 8, 8, generator=generator, dtype=torch.float64)
     y = torch.tensor([3, 4])
     torch.testing.assert_close(network(x).logits, plain(network, x, None))
     for i, position in enumerate(model.positions()):
@@ -128,11 +128,11 @@ def test_a_module_sits_where_its_position_says(model, chance):
         assert torch.equal(out.aux[0], z.mean((2, 3)))
 
 
-def train(config, steps, chance):
+def train(config, steps, generator):
     network = build_model(config.model, config.module, config.data.info, config.seed).train()
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
     for _ in range(steps):
-        x, y = torch.rand(8, 1, 8, 8, generator=chance), torch.randint(10, (8,), generator=chance)
+        x, y = torch.rand(8, 1, 8, 8, generator=generator), torch.randint(10, (8,), generator=generator)
         optimiser.zero_grad()
         OBJECTIVE.load(config.objective.name)(
             config.objective, network, x, x, y, training_weights(config.module)
@@ -152,10 +152,10 @@ def test_cas_without_coefficient_and_mask_is_adversarial_training_bit_for_bit(mo
     assert len(other) == len(one) + 4
 
 
-def test_training_with_modules_uses_the_labels(chance):
+def test_training_with_modules_uses_the_labels(generator):
     module = CAS(positions=("block4.1",))
     network = build_model(SMALL[0], module, DATASETS["digits"], seed=0).eval()
-    x = torch.rand(4, 1, 8, 8, generator=chance)
+    x = torch.rand(4, 1, 8, 8, generator=generator)
     predicted = network(x).aux[0].argmax(1)
     assert torch.equal(network(x, predicted).logits, network(x).logits)
     assert not torch.equal(network(x, (predicted + 1) % 10).logits, network(x).logits)
@@ -163,10 +163,10 @@ def test_training_with_modules_uses_the_labels(chance):
 
 
 @pytest.mark.parametrize(("size", "maps"), [(8, 1), (28, 1), (32, 1), (64, 2)])
-def test_vgg_pools_at_the_end_of_each_stage_down_to_one_pixel(size, maps, chance):
+def test_vgg_pools_at_the_end_of_each_stage_down_to_one_pixel(size, maps, generator):
     info = DATASETS["digits"]._replace(size=size)
     network = build_model(Model(name="vgg-16-bn", width=4), NoModule(), info, seed=0).eval()
-    assert network(torch.rand(1, 1, size, size, generator=chance)).maps.shape == (1, 32, maps, maps)
+    assert network(torch.rand(1, 1, size, size, generator=generator)).maps.shape == (1, 32, maps, maps)
 
 
 def test_lenet_of_width_6_has_lenet_5s_layers():

@@ -10,12 +10,12 @@ B, C, H, W, CLASSES = 5, 6, 3, 4, 7
 
 
 @pytest.fixture
-def case(chance):
+def case(generator):
     module = CASModule(CAS(positions=("block4.1",)), 0, C, CLASSES).double()
     for p in module.parameters():
-        p.data = torch.randn(p.shape, generator=chance, dtype=p.dtype)
-    z = torch.randn(B, C, H, W, generator=chance, dtype=torch.float64, requires_grad=True)
-    return module, z, torch.randint(CLASSES, (B,), generator=chance)
+        p.data = torch.randn(p.shape, generator=generator, dtype=p.dtype)
+    z = torch.randn(B, C, H, W, generator=generator, dtype=torch.float64, requires_grad=True)
+    return module, z, torch.randint(CLASSES, (B,), generator=generator)
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +37,10 @@ def plain(module, z, y):
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-def test_forward_and_gradients(case, labelled, chance):
+def test_forward_and_gradients(case, labelled, generator):
     module, z, y = case
     y = y if labelled else None
-    weights = torch.randn(B, C, H, W, generator=chance), torch.randn(B, CLASSES, generator=chance)
+    weights = torch.randn(B, C, H, W, generator=generator), torch.randn(B, CLASSES, generator=generator)
     inputs = [z, *module.parameters()]
     ours, theirs = module(z, y)[:2], plain(module, z, y)
     for a, b in zip(ours, theirs, strict=True):

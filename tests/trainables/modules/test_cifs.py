@@ -18,11 +18,11 @@ def _layers_may_draw():
         yield
 
 
-def build(chance, probe, k, imgf):
+def build(generator, probe, k, imgf):
     spec = CIFS(positions=("block4.1", "block4.2"), probes=("linear", probe), top_k=k, imgf=imgf)
     module = CIFSModule(spec, 1, C, CLASSES).double()
     for p in module.parameters():
-        p.data = 0.5 * torch.randn(p.shape, generator=chance, dtype=p.dtype)
+        p.data = 0.5 * torch.randn(p.shape, generator=generator, dtype=p.dtype)
     return module
 
 
@@ -62,11 +62,11 @@ def plain(module, spec, z, y, k):
 @pytest.mark.parametrize("k", [1, 2, 3, CLASSES])
 @pytest.mark.parametrize("spec", IMGFS, ids=str)
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_forward_and_gradients(kind, spec, k, labelled, chance):
-    module = build(chance, kind, k, spec)
-    z = torch.randn(B, C, H, W, generator=chance, dtype=torch.float64, requires_grad=True)
-    y = torch.randint(CLASSES, (B,), generator=chance) if labelled else None
-    weights = torch.randn(B, C, H, W, generator=chance), torch.randn(B, CLASSES, generator=chance)
+def test_forward_and_gradients(kind, spec, k, labelled, generator):
+    module = build(generator, kind, k, spec)
+    z = torch.randn(B, C, H, W, generator=generator, dtype=torch.float64, requires_grad=True)
+    y = torch.randint(CLASSES, (B,), generator=generator) if labelled else None
+    weights = torch.randn(B, C, H, W, generator=generator), torch.randn(B, CLASSES, generator=generator)
     ours, theirs = module(z, y)[:2], plain(module, spec, z, y, k)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b)
@@ -79,10 +79,10 @@ def test_forward_and_gradients(kind, spec, k, labelled, chance):
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_no_gradient_goes_from_the_mask_into_the_features(kind, chance):
+def test_no_gradient_goes_from_the_mask_into_the_features(kind, generator):
     """With z held where it is multiplied, what is left of the gradient would be the mask's."""
-    module = build(chance, kind, 2, Softplus())
-    z = torch.randn(B, C, H, W, generator=chance, dtype=torch.float64, requires_grad=True)
+    module = build(generator, kind, 2, Softplus())
+    z = torch.randn(B, C, H, W, generator=generator, dtype=torch.float64, requires_grad=True)
     masked = module(z).z
     (gradient,) = torch.autograd.grad(masked.sum(), z)
     torch.testing.assert_close(gradient, (masked / z).detach())
@@ -98,10 +98,10 @@ def test_the_label_counts_once():
 
 
 @pytest.mark.parametrize("spec", IMGFS, ids=str)
-def test_masks_are_importances(spec, chance):
+def test_masks_are_importances(spec, generator):
     """Never negative, in the order of the relevances, and close to zero for negative ones (section 3.2)."""
     g = torch.tensor([[-30.0, -1.0, 0.0, 1.0, 30.0]])
-    (m,) = build(chance, "linear", 2, spec).mask(g)
+    (m,) = build(generator, "linear", 2, spec).mask(g)
     assert (m >= 0).all()
     assert (m.diff() >= 0).all()
     assert m[0] < 1e-6

@@ -22,21 +22,21 @@ def _layers_may_draw():
         yield
 
 
-def build(chance, **settings):
+def build(generator, **settings):
     """A module in evaluation mode and double precision, with weights and statistics of some size."""
     module = FSRModule(FSR(positions=("block4.1",), **settings), 0, C, CLASSES).double().eval()
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point():
-            tensor.copy_(torch.randn(tensor.shape, generator=chance, dtype=tensor.dtype) / 5)
+            tensor.copy_(torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype) / 5)
             if name.endswith("running_var"):
                 tensor.abs_().add_(0.5)
-    module.chance = chance
+    module.generator = generator
     return module
 
 
 @pytest.fixture
-def z(chance):
-    return torch.randn(B, C, H, W, generator=chance, dtype=torch.float64).relu().requires_grad_()
+def z(generator):
+    return torch.randn(B, C, H, W, generator=generator, dtype=torch.float64).relu().requires_grad_()
 
 
 def plain_net(net, z):
@@ -77,16 +77,16 @@ def gumbel_softmax(r, G1, G2, tau):
 
 
 @pytest.mark.parametrize("tau", [0.1, 1.0])
-def test_without_noise(z, tau, chance):
-    module = build(chance, tau=tau)
+def test_without_noise(z, tau, generator):
+    module = build(generator, tau=tau)
     r = plain_net(module.sep, z)
     check(module, z, torch.sigmoid(r / tau))
     torch.testing.assert_close(module.mask(z), gumbel_softmax(r, 0, 0, tau))
 
 
-def test_gradients(z, chance):
-    module = build(chance)
-    weights = [torch.randn(o.shape, generator=chance, dtype=o.dtype) for o in ours(module, z)]
+def test_gradients(z, generator):
+    module = build(generator)
+    weights = [torch.randn(o.shape, generator=generator, dtype=o.dtype) for o in ours(module, z)]
     inputs = [z, *module.parameters()]
     theirs = plain(module, z, torch.sigmoid(plain_net(module.sep, z) / 0.1))
     grads = [
@@ -98,20 +98,20 @@ def test_gradients(z, chance):
 
 
 @pytest.mark.parametrize("tau", [0.1, 1.0])
-def test_noise_is_the_difference_of_two_gumbel_variables(tau, chance, monkeypatch):
-    module = build(chance, tau=tau).train()
-    r = 3 * torch.randn(1000, generator=chance, dtype=torch.float64)
-    G1, G2 = -torch.log(-torch.log(torch.rand(2, 1000, generator=chance, dtype=torch.float64)))
+def test_noise_is_the_difference_of_two_gumbel_variables(tau, generator, monkeypatch):
+    module = build(generator, tau=tau).train()
+    r = 3 * torch.randn(1000, generator=generator, dtype=torch.float64)
+    G1, G2 = -torch.log(-torch.log(torch.rand(2, 1000, generator=generator, dtype=torch.float64)))
     monkeypatch.setattr(module, "uniform", lambda *shape, like: torch.sigmoid(G1 - G2))
     torch.testing.assert_close(module.gumbel_sigmoid(r), gumbel_softmax(r, G1, G2, tau))
 
 
 @pytest.mark.parametrize("r", [-2.0, 0.0, 0.5, 4.0])
 @pytest.mark.parametrize("tau", [0.1, 1.0])
-def test_the_masks_distribution(r, tau, chance):
+def test_the_masks_distribution(r, tau, generator):
     """P[m > 1/2] = p, and P[m > t] = sigmoid(r - tau logit t) for every t."""
     n = 100_000
-    module = build(chance, tau=tau).train()
+    module = build(generator, tau=tau).train()
     m = module.gumbel_sigmoid(torch.full((n,), r))
     assert (m > 0.5).float().mean().item() == pytest.approx(1 / (1 + math.exp(-r)), abs=0.008)
     for t in (0.01, 0.3, 0.9):
@@ -121,26 +121,26 @@ def test_the_masks_distribution(r, tau, chance):
 
 
 @pytest.mark.parametrize("extreme", [0.0, 1 - 2**-24])
-def test_the_extremes_of_the_noise_have_a_gradient(extreme, chance, monkeypatch):
-    module = build(chance).train()
+def test_the_extremes_of_the_noise_have_a_gradient(extreme, generator, monkeypatch):
+    module = build(generator).train()
     monkeypatch.setattr(module, "uniform", lambda *shape, like: torch.full(shape, extreme))
     r = torch.tensor([-50.0, 0.0, 50.0], requires_grad=True)
     module.gumbel_sigmoid(r).sum().backward()
     assert r.grad.isfinite().all()
 
 
-def test_noise_is_of_training_only(z, chance):
-    module = build(chance)
-    before = chance.get_state()
+def test_noise_is_of_training_only(z, generator):
+    module = build(generator)
+    before = generator.get_state()
     y = torch.zeros(B, dtype=torch.int64)
     assert torch.equal(module(z).z, module(z, y).z)
-    assert torch.equal(chance.get_state(), before)
+    assert torch.equal(generator.get_state(), before)
     module.train()
     assert not torch.equal(module.mask(z), module.mask(z))
 
 
-def test_a_thresholded_mask_has_no_gradient(z, chance):
-    module = build(chance, mask="binary")
+def test_a_thresholded_mask_has_no_gradient(z, generator):
+    module = build(generator, mask="binary")
     m = (torch.sigmoid(plain_net(module.sep, z)) >= 0.5).double()
     assert 0 < m.mean() < 1
     check(module, z, m)
@@ -149,25 +149,25 @@ def test_a_thresholded_mask_has_no_gradient(z, chance):
     assert all(p.grad.any() for p in module.rec.parameters())
 
 
-def test_without_separation_everything_is_recalibrated(z, chance):
-    check(build(chance, separation="none"), z, torch.zeros_like(z))
+def test_without_separation_everything_is_recalibrated(z, generator):
+    check(build(generator, separation="none"), z, torch.zeros_like(z))
 
 
-def test_greedily_the_lower_half_is_recalibrated(z, chance):
-    noisy = (z + 1 + 1e-3 * torch.rand(z.shape, generator=chance)).detach()
+def test_greedily_the_lower_half_is_recalibrated(z, generator):
+    noisy = (z + 1 + 1e-3 * torch.rand(z.shape, generator=generator)).detach()
     m = torch.empty_like(noisy)
     for b in range(B):
         order = noisy[b].flatten().argsort()
         m[b].view(-1)[order[: C * H * W // 2]] = 0
         m[b].view(-1)[order[C * H * W // 2 :]] = 1
-    check(build(chance, separation="greedy"), noisy, m)
+    check(build(generator, separation="greedy"), noisy, m)
     silent = torch.zeros_like(noisy)
     silent[:, 0, 0, 0] = 1
-    check(build(chance, separation="greedy"), silent, silent)
+    check(build(generator, separation="greedy"), silent, silent)
 
 
-def test_at_random_half_is_recalibrated_in_evaluations_too(chance):
-    module = build(chance, separation="random")
+def test_at_random_half_is_recalibrated_in_evaluations_too(generator):
+    module = build(generator, separation="random")
     m = module.mask(torch.ones(100, C, 10, 10))
     assert set(m.unique().tolist()) == {0, 1}
     assert m.mean().item() == pytest.approx(0.5, abs=0.01)
@@ -182,9 +182,9 @@ def test_parameters(separation):
     assert sum(p.numel() for p in module.parameters()) == nets * net + 10 * 513
 
 
-def outputs(chance, modules=1):
+def outputs(generator, modules=1):
     def draw():
-        return torch.randn(B, CLASSES, generator=chance, dtype=torch.float64, requires_grad=True)
+        return torch.randn(B, CLASSES, generator=generator, dtype=torch.float64, requires_grad=True)
 
     inner = tuple(Split(draw(), draw()) for _ in range(modules))
     return Outputs(draw(), tuple(draw() for _ in range(modules)), torch.zeros(B, C), torch.zeros(B, C, 1, 1), inner)
@@ -203,8 +203,8 @@ def plain_nonrobust_loss(how, p, final, y):
 
 @pytest.mark.parametrize("how", ["mispredicted", "uniform", "entropy-max", "average-targeted"])
 @pytest.mark.parametrize("modules", [1, 2])
-def test_the_modules_own_loss(how, modules, chance):
-    out = outputs(chance, modules)
+def test_the_modules_own_loss(how, modules, generator):
+    out = outputs(generator, modules)
     y = out.logits.argmax(1).clone()
     y[1:] = torch.tensor([0, 3, 6])  # the first example is right; others need not be
     value = FSRModule.regulariser(FSR(lambda_sep=0.5, lambda_rec=3.0, separation_loss=how), out, y)
@@ -220,8 +220,8 @@ def test_the_modules_own_loss(how, modules, chance):
     assert out.logits.grad is None  # the choice of the wrong class has no gradient
 
 
-def test_terms_of_weight_zero_are_left_out(chance):
-    out, y = outputs(chance), torch.zeros(B, dtype=torch.int64)
+def test_terms_of_weight_zero_are_left_out(generator):
+    out, y = outputs(generator), torch.zeros(B, dtype=torch.int64)
     recalibrated = F.cross_entropy(out.aux[0], y, reduction="none")
     for spec in (FSR(lambda_sep=0), FSR(separation="none")):
         assert torch.equal(FSRModule.regulariser(spec, out, y), recalibrated)
@@ -229,18 +229,18 @@ def test_terms_of_weight_zero_are_left_out(chance):
     assert FSRModule.regulariser(FSR(lambda_sep=0, lambda_rec=1, separation="none"), out, y) is not None
 
 
-def test_its_own_loss_is_added_to_the_objectives(chance):
+def test_its_own_loss_is_added_to_the_objectives(generator):
     module = FSR(positions=("block4.1",))
     network = build_model(config.Model(name="resnet-10", width=4), module, config.DATASETS["digits"], seed=0).eval()
-    x, y = torch.rand(4, 1, 8, 8, generator=chance), torch.arange(4)
+    x, y = torch.rand(4, 1, 8, 8, generator=generator), torch.arange(4)
     value, out = loss(config.AT(), module, network, x, x, y)
     torch.testing.assert_close(value, F.cross_entropy(out.logits, y, reduction="none") + FSRModule.regulariser(module, out, y))
 
 
-def test_with_zero_coefficients_the_loss_is_the_objectives(chance):
+def test_with_zero_coefficients_the_loss_is_the_objectives(generator):
     module = FSR(positions=("block4.1",), lambda_sep=0.0, lambda_rec=0.0)
     network = build_model(config.Model(name="resnet-10", width=4), module, config.DATASETS["digits"], seed=0).eval()
-    x, y = torch.rand(4, 1, 8, 8, generator=chance), torch.arange(4)
+    x, y = torch.rand(4, 1, 8, 8, generator=generator), torch.arange(4)
     value, out = loss(config.AT(), module, network, x, x, y)
     assert torch.equal(value, F.cross_entropy(out.logits, y, reduction="none"))
     value.sum().backward()

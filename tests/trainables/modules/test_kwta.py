@@ -13,8 +13,8 @@ def kwta(z, ratio):
 
 
 @pytest.mark.parametrize(("ratio", "k"), [(0.2, 12), (0.01, 1), (0.001, 1), (0.99, 59), (1.0, 60)])
-def test_the_k_largest_of_each_example_stay(ratio, k, chance):
-    z = torch.randn(4, 5, 3, 4, generator=chance)
+def test_the_k_largest_of_each_example_stay(ratio, k, generator):
+    z = torch.randn(4, 5, 3, 4, generator=generator)
     for example, ours in zip(z, kwta(z, ratio), strict=True):
         winners = sorted(example.flatten().tolist(), reverse=True)[:k]
         expected = [[[v if v in winners else 0 for v in row] for row in channel] for channel in example.tolist()]
@@ -31,8 +31,8 @@ def test_few_active_units_all_stay():
     assert torch.equal(kwta(z, 0.8), z)
 
 
-def test_the_gradient_is_the_winners(chance):
-    z = torch.randn(4, 5, 3, 4, generator=chance, requires_grad=True)
+def test_the_gradient_is_the_winners(generator):
+    z = torch.randn(4, 5, 3, 4, generator=generator, requires_grad=True)
     out = kwta(z, 0.3)
     out.sum().backward()
     assert torch.equal(z.grad, (out != 0).float())

@@ -1,4 +1,4 @@
-"""Objectives with weights of their own, against their equations, and what each of their steps changes."""
+"""Objectives that train further weights, against their equations, and which weights each of their steps changes."""
 
 import math
 
@@ -28,9 +28,9 @@ def learner(objective, **training):
 
 
 @pytest.fixture
-def images(chance):
-    x, noise = (torch.rand(8, 1, 8, 8, generator=chance, dtype=torch.float64) for _ in range(2))
-    return x, (x + 0.3 * (noise - 0.5)).clamp(0, 1), torch.randint(10, (8,), generator=chance)
+def images(generator):
+    x, noise = (torch.rand(8, 1, 8, 8, generator=generator, dtype=torch.float64) for _ in range(2))
+    return x, (x + 0.3 * (noise - 0.5)).clamp(0, 1), torch.randint(10, (8,), generator=generator)
 
 
 def softplus(v):
@@ -46,11 +46,11 @@ def discriminator(**settings):
     ("name", "layers"),
     [("FC1-PD", ["linear", "embedding"]), ("FC3", [0, 1, "linear"]), ("FC3-PD", [0, 1, "linear", "embedding"])],
 )
-def test_the_discriminator_is_table_a6s(name, layers, chance):
+def test_the_discriminator_is_table_a6s(name, layers, generator):
     ours = discriminator(discriminator=name).eval()
     found = [*range(len(ours.layers)), "linear", *(["embedding"] if ours.embedding is not None else [])]
     assert found == layers
-    f, y = torch.randn(4, 5, generator=chance, dtype=torch.float64), torch.tensor([0, 2, 2, 1])
+    f, y = torch.randn(4, 5, generator=generator, dtype=torch.float64), torch.tensor([0, 2, 2, 1])
     expected = []
     for h, c in zip(f.tolist(), y.tolist(), strict=True):
         for layer in ours.layers:
@@ -64,12 +64,12 @@ def test_the_discriminator_is_table_a6s(name, layers, chance):
     assert ours(f, y).tolist() == pytest.approx(expected)
 
 
-def test_every_layer_of_the_discriminator_has_a_spectral_norm_of_one(chance):
+def test_every_layer_of_the_discriminator_has_a_spectral_norm_of_one(generator):
     ours = discriminator()
     with torch.no_grad():
         for p in ours.parameters():
             p.mul_(5)
-    f, y = torch.randn(4, 5, generator=chance, dtype=torch.float64), torch.tensor([0, 2, 2, 1])
+    f, y = torch.randn(4, 5, generator=generator, dtype=torch.float64), torch.tensor([0, 2, 2, 1])
     for _ in range(200):  # of power iteration, one a pass
         ours(f, y)
     for layer in (*ours.layers, ours.linear, ours.embedding):
@@ -133,7 +133,7 @@ def test_only_afds_classification_decays_the_weights():
     }
 
 
-def test_afds_encoder_is_taught_by_what_the_discriminator_has_just_learnt(images):
+def test_afds_encoder_step_uses_the_updated_discriminator(images):
     """Three steps one after the other, done by hand on a second network."""
     ours, theirs = learner(AFD(hidden=6)), learner(AFD(hidden=6))
     x, x_adv, y = images
@@ -171,9 +171,9 @@ def conformity(f, w, c):
     return distance(f, w[c]) - sum(distance(f, w[k]) + distance(w[c], w[k]) for k in others) / len(others)
 
 
-def test_the_conformity_loss_is_eq_5(chance):
+def test_the_conformity_loss_is_eq_5(generator):
     prototypes = Prototypes(classes=4, channels=5, seed=0).double()
-    f, y = torch.randn(6, 5, generator=chance, dtype=torch.float64, requires_grad=True), torch.tensor([0, 3, 1, 1, 2, 0])
+    f, y = torch.randn(6, 5, generator=generator, dtype=torch.float64, requires_grad=True), torch.tensor([0, 3, 1, 1, 2, 0])
     value = prototypes(f, y)
     expected = [conformity(a, prototypes.w.tolist(), c) for a, c in zip(f.tolist(), y.tolist(), strict=True)]
     assert value.tolist() == pytest.approx(expected)

@@ -135,10 +135,10 @@ every_module = pytest.mark.parametrize(("module", "over_heads"), MODULES)
 
 
 @pytest.fixture
-def images(chance):
+def images(generator):
     """Small images, whose last features have more than one place."""
-    x, noise = (torch.rand(6, 1, 16, 16, generator=chance, dtype=torch.float64) for _ in range(2))
-    return x, (x + 0.5 * (noise - 0.5)).clamp(0, 1), torch.randint(CLASSES, (6,), generator=chance)
+    x, noise = (torch.rand(6, 1, 16, 16, generator=generator, dtype=torch.float64) for _ in range(2))
+    return x, (x + 0.5 * (noise - 0.5)).clamp(0, 1), torch.randint(CLASSES, (6,), generator=generator)
 
 
 def double_network(module):
@@ -271,7 +271,7 @@ ATTACK = config.TrainingPGD(eps=0.1, step=0.05, iterations=1)
         ({"training": config.Training(patience=120)}, "patience = 120: must be less than training.epochs = 120"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_the_reason(settings, reason):
+def test_invalid_combinations_are_refused_with_the_reason(settings, reason):
     with pytest.raises(ValueError, match=reason):
         config.TrialConfig(**settings)
 

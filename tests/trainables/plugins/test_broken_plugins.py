@@ -1,10 +1,10 @@
-"""Parts of one's own that break their promises are told before a trial starts, or where they do it."""
+"""Plugins that break the promises of their kind are refused before a trial starts, or in the trial that uses them."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.support.plugin_parts import (
+from tests.support.sample_plugins import (
     INFO,
     RUNTIME,
     Blur,
@@ -12,8 +12,8 @@ from tests.support.plugin_parts import (
     Dim,
     DimModule,
     Margin,
-    Small,
-    every_part,
+    SmallModel,
+    every_plugin,
     half,
     registered,
     tiny,
@@ -37,8 +37,8 @@ from trainables.trial import Trial
 pytestmark = pytest.mark.usefixtures("forgotten")
 
 
-@every_part
-def test_a_rehearsal_passes(kind):
+@every_plugin
+def test_preflight_passes(kind):
     spec = registered(kind)
     preflight(spec, [spec.selection.attack])
 
@@ -59,7 +59,7 @@ def infinite(self, z, y=None):
     return Insertion(z * torch.inf, self.fc(z.mean((2, 3))))
 
 
-def global_chance(self, z, y=None):
+def global_generator(self, z, y=None):
     return Insertion(z * (1 + 0.01 * torch.rand_like(z)), self.fc(z.mean((2, 3))))
 
 
@@ -69,7 +69,7 @@ def global_chance(self, z, y=None):
         (smaller, "module 'dim': RuntimeError: "),
         (silent, "module 'dim': logits of final, 1 must be (4, 10): [(4, 10)]"),
         (infinite, "module 'dim': logits are not finite"),
-        (global_chance, "module 'dim': must draw from the generator that is given, and drew from torch's global one"),
+        (global_generator, "module 'dim': must draw from the generator that is given, and drew from torch's global one"),
     ],
 )
 def test_a_module_that_breaks_its_promise(forward, message):
@@ -79,7 +79,7 @@ def test_a_module_that_breaks_its_promise(forward, message):
     assert str(error.value).startswith(message)
 
 
-def test_a_module_that_hides_its_chance():
+def test_a_module_that_hides_its_draws():
     module(Dim)(a_module(draws=property(lambda self: True)))
     with pytest.raises(BadPlugin, match=r"^module 'dim': draws is False in its configuration, and True in the network$"):
         preflight(tiny({"module": {"name": "dim"}}), [])
@@ -114,7 +114,7 @@ def broken(spec, case):
         (beyond, "attack 'blur': must stay within eps = 0.1, and went to 0.2"),
         (fewer, "attack 'blur': must return images of the shape (4, 1, 8, 8), and returned (1, 1, 8, 8)"),
         (changing, "attack 'blur': must leave the network's weights, gradients and mode as they were"),
-        (broken, "attack 'blur': AttributeError: 'Case' object has no attribute 'nothing' (test_rehearsal.py, line "),
+        (broken, "attack 'blur': AttributeError: 'Case' object has no attribute 'nothing' (test_broken_plugins.py, line "),
     ],
 )
 def test_an_attack_that_breaks_its_promise(function, message):
@@ -135,7 +135,7 @@ def with_labels(spec, batch):
     return Adversarial(batch.x, F.one_hot(batch.y, 10).float())
 
 
-def test_labels_of_its_own_must_be_announced():
+def test_an_attack_must_declare_that_it_makes_labels():
     training_attack(Corner)(with_labels)
     with pytest.raises(BadPlugin, match=r"^training attack 'corner': makes labels of its own; its specification must say"):
         preflight(tiny({"attack": {"name": "corner", "eps": 0.1}}), [])
@@ -166,7 +166,7 @@ def test_an_objective_that_breaks_its_promise(function, message):
 
 
 def test_a_model_whose_positions_are_others():
-    model("small", (2, 1))(Small)
+    model("small", (2, 1))(SmallModel)
     with pytest.raises(BadPlugin, match=r"^model 'small': channels has the positions block1\.1, block2\.1"):
         preflight(tiny({"model": {"name": "small"}}), [])
 

@@ -1,4 +1,4 @@
-"""What a part of one's own is goes into the keys of what has it, and nothing else does."""
+"""A plugin's code enters the keys of the trials and attacks that use it, and no other key."""
 
 import hashlib
 import importlib.util
@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from tests.support.plugin_parts import PARTS, Blur, DimModule, blur, registered, tiny
+from tests.support.sample_plugins import PLUGINS, Blur, DimModule, blur, registered, tiny
 from trainables import config
 from trainables.config.entrance.parsing import reopen
 from trainables.config.terms import registry
@@ -18,8 +18,8 @@ from trainables.plugins import BadPlugin, Silent, attack, module
 pytestmark = pytest.mark.usefixtures("forgotten")
 
 
-def test_the_keys_of_the_houses_parts_stay_whatever_is_registered():
-    """Results that were recorded before there was anything of one's own are found as they were."""
+def test_registering_plugins_changes_no_key_of_a_built_in():
+    """Trials, attacks and measures recorded before a plugin was registered are found under the same keys."""
 
     def keys():
         return [make(spec) for make, spec in zip((config.trial_key, config.attack_key, config.measure_key), SPECS, strict=True)]
@@ -30,7 +30,7 @@ def test_the_keys_of_the_houses_parts_stay_whatever_is_registered():
     ]
     pinned = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts]
     assert keys() == pinned
-    for kind in PARTS:
+    for kind in PLUGINS:
         registered(kind)
     assert keys() == pinned
 
@@ -47,7 +47,7 @@ COMPACT = {"sort_keys": True, "separators": (",", ":")}
 
 
 SOURCE = '''
-"""A part."""
+"""A plugin."""
 from typing import Literal
 import torch
 from torch import nn
@@ -59,7 +59,7 @@ FACTOR = 0.5
 def helper(z):
     return z * FACTOR
 
-def stranger(z):
+def unused(z):
     return z
 
 class Fade(Silent):
@@ -77,26 +77,26 @@ class FadeModule(InsertedModule):
 
 @pytest.fixture
 def key(tmp_path, monkeypatch):
-    """The key of a trial with the module of a file like SOURCE, after editing it."""
+    """Return the key of a trial whose module comes from SOURCE with ``old`` replaced by ``new``."""
     monkeypatch.syspath_prepend(tmp_path)
     restore = registry.restorable()
 
-    def of(old: str = "", new: str = "", beside: str = "DEPTH = 1\n", *, source: str = SOURCE) -> str:
+    def of(old: str = "", new: str = "", imported: str = "DEPTH = 1\n", *, source: str = SOURCE) -> str:
         assert old in source
         restore()
         reopen()
-        (tmp_path / "beside_of_test_extension.py").write_text(beside)
-        sys.modules.pop("beside_of_test_extension", None)
-        file = tmp_path / "part_of_test_extension.py"
+        (tmp_path / "helper_of_plugin_under_test.py").write_text(imported)
+        sys.modules.pop("helper_of_plugin_under_test", None)
+        file = tmp_path / "plugin_under_test.py"
         file.write_text(source.replace(old, new, 1) if old else source)
         importlib.invalidate_caches()
-        run("part_of_test_extension", file)
+        run("plugin_under_test", file)
         return config.trial_key(tiny({"module": {"name": "fade"}}))
 
     sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
     yield of
     sys.dont_write_bytecode = before
-    for name in ("beside_of_test_extension", "part_of_test_extension"):
+    for name in ("helper_of_plugin_under_test", "plugin_under_test"):
         sys.modules.pop(name, None)
 
 
@@ -114,14 +114,14 @@ def run(name, file) -> ModuleType:
         ("# A comment.", "# Another comment."),
         ('"""Words."""', '"""Other words."""'),
         ('    """Words."""\n', ""),
-        ('"""A part."""', "# no part"),
+        ('"""A plugin."""', "# no docstring"),
         ("return z * FACTOR", "return (z\n        * FACTOR)"),
-        ("    return z\n", "    return -z\n"),  # of a stranger
+        ("    return z\n", "    return -z\n"),  # not used by the module
         ("import torch\n", "import torch\nimport json\n"),
         ("Silent, module", "Silent, module, attack"),
     ],
 )
-def test_tidying_a_part_leaves_its_key(key, old, new):
+def test_comments_and_layout_of_a_plugin_change_no_key(key, old, new):
     assert key(old, new) == key()
 
 
@@ -136,17 +136,17 @@ def test_tidying_a_part_leaves_its_key(key, old, new):
         ("from torch import nn", "from torch import nn\nfrom operator import mul as Insertion"),
     ],
 )
-def test_editing_a_part_changes_its_key(key, old, new):
+def test_editing_a_plugin_changes_its_key(key, old, new):
     assert key(old, new) != key()
 
 
-def test_what_a_part_uses_of_the_file_beside_it_is_a_part_of_its_key(key):
-    uses = ("return z * FACTOR", "return z * beside_of_test_extension.DEPTH")
+def test_code_imported_from_the_same_folder_is_part_of_the_key(key):
+    uses = ("return z * FACTOR", "return z * helper_of_plugin_under_test.DEPTH")
     assert key(*uses, "DEPTH = 1\n") == key(*uses, "DEPTH = 1  # deep\n") != key(*uses, "DEPTH = 2\n")
-    assert key(beside="DEPTH = 1\n") == key(beside="DEPTH = 2\n")
+    assert key(imported="DEPTH = 1\n") == key(imported="DEPTH = 2\n")
 
 
-def test_an_attack_that_is_edited_is_another_one_and_trains_nothing_anew():
+def test_editing_an_attack_changes_its_key_and_no_trials():
     attack(Blur)(blur)
     trial, one = config.trial_key(tiny({})), config.attack_key(Blur(eps=0.1))
     registry.ATTACK.add(registry.renumbered(registry.ATTACK.entries["blur"], "another"))
@@ -160,7 +160,7 @@ class OtherFade(Silent):
     positions: tuple[str, ...] = ("P1",)
 
 
-def test_a_name_that_another_file_has(key):
+def test_a_name_that_another_file_registered_is_refused(key):
     key()
-    with pytest.raises(BadPlugin, match=r"^module 'fade': the name is taken by .*part_of_test_extension\.py$"):
+    with pytest.raises(BadPlugin, match=r"^module 'fade': the name is taken by .*plugin_under_test\.py$"):
         module(OtherFade)(DimModule)

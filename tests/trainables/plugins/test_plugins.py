@@ -1,4 +1,4 @@
-"""Parts of one's own, of every kind: trained and attacked like the house's."""
+"""Plugins of every kind are trained and attacked as built-ins are."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.support.plugin_parts import (
+from tests.support.sample_plugins import (
     INFO,
     RUNTIME,
     Blur,
@@ -14,12 +14,12 @@ from tests.support.plugin_parts import (
     Dim,
     DimModule,
     Margin,
-    Small,
+    SmallModel,
     Twice,
     TwiceLearner,
     blur,
     corner,
-    every_part,
+    every_plugin,
     half,
     margin,
     registered,
@@ -35,8 +35,8 @@ from trainables.trial import Trial
 pytestmark = pytest.mark.usefixtures("forgotten")
 
 
-@every_part
-def test_it_is_trained_and_attacked_as_the_houses_are(kind):
+@every_plugin
+def test_a_plugin_is_trained_and_attacked_as_a_built_in_is(kind):
     spec = registered(kind)
     trial = Trial(spec, RUNTIME)
     before = {name: tensor.clone() for name, tensor in trial.weights().items()}
@@ -53,16 +53,16 @@ def test_it_is_trained_and_attacked_as_the_houses_are(kind):
     assert all(torch.equal(a, b) for a, b in zip(again.weights().values(), trial.weights().values(), strict=True))
 
 
-@every_part
-def test_it_comes_back_from_the_record_complete_and_without_a_warning(kind, recwarn):
+@every_plugin
+def test_a_configuration_with_a_plugin_survives_json_without_a_warning(kind, recwarn):
     spec = registered(kind)
     assert config.TrialConfig.model_validate_json(spec.model_dump_json()) == spec
     assert not recwarn.list
     assert registry.used_plugins(spec) == {*registry.plugins()}
 
 
-@every_part
-def test_without_it_nothing_is_known_of_it(kind):
+@every_plugin
+def test_an_unregistered_plugin_is_refused(kind):
     text = registered(kind).model_dump_json()
     for kind in registry.KINDS:
         for name in kind.plugins:
@@ -72,7 +72,7 @@ def test_without_it_nothing_is_known_of_it(kind):
         config.TrialConfig.model_validate_json(text)
 
 
-def test_an_attack_of_ones_own_is_an_attack_everywhere():
+def test_a_plugin_attack_is_accepted_wherever_an_attack_is():
     attack(Blur)(blur)
     mine = Blur(eps=0.1)
     nested = [
@@ -88,7 +88,7 @@ def test_an_attack_of_ones_own_is_an_attack_everywhere():
     assert ATTACK.validate_json(inner.model_dump_json()) == inner
 
 
-def test_the_joint_loss_of_a_module_of_ones_own_is_attacked_too():
+def test_the_joint_loss_of_a_plugin_module_is_attacked():
     module(Dim)(DimModule)
     spec = tiny({"module": {"name": "dim"}})
     trial = Trial(spec, RUNTIME)
@@ -99,17 +99,17 @@ def test_the_joint_loss_of_a_module_of_ones_own_is_attacked_too():
 
 
 def refused(settings):
-    """What is said of a trial that there cannot be."""
+    """The message about a configuration that is refused."""
     with pytest.raises(ValidationError) as error:
         tiny(settings)
     return str(error.value)
 
 
-def test_what_is_allowed_names_it():
+def test_messages_list_registered_plugins_among_what_is_allowed():
     assert "'dim'" not in refused({"module": {"name": "dam"}})
     module(Dim)(DimModule)
     data("half", INFO)(half)
-    model("small", (1, 1))(Small)
+    model("small", (1, 1))(SmallModel)
     assert "'none', 'cas', 'cifs', 'fsr', 'kwta', 'sap', 'dim'" in refused({"module": {"name": "dam"}})
     assert "'digits' or 'half'" in refused({"data": {"dataset": "whole"}})
     assert "'lenet' or 'small'" in refused({"model": {"name": "large"}})
@@ -136,8 +136,8 @@ class Loud(Silent):
     positions: tuple[str, ...] = ("P1",)
 
 
-class Placeless(Silent):
-    name: Literal["placeless"] = "placeless"
+class Positionless(Silent):
+    name: Literal["positionless"] = "positionless"
 
 
 class OtherCAS(Silent):
@@ -158,10 +158,10 @@ class OtherDim(Silent):
 @pytest.mark.parametrize(
     ("register", "message"),
     [
-        (lambda: module(Nameless), 'module Nameless: must have a name of its own: name: Literal["mine"] = "mine"'),
-        (lambda: module(Manifold), "module Manifold: must have a name of its own"),
+        (lambda: module(Nameless), 'module Nameless: must have a single name: name: Literal["mine"] = "mine"'),
+        (lambda: module(Manifold), "module Manifold: must have a single name"),
         (lambda: module(Loud), "module 'Loud': the name must be of a-z, 0-9 and dashes, and begin with a letter"),
-        (lambda: module(Placeless), "module 'placeless': Placeless must have the field positions: tuple"),
+        (lambda: module(Positionless), "module 'positionless': Positionless must have the field positions: tuple"),
         (lambda: module(DimModule), "module DimModule: its specification must derive from Silent or Predicting"),
         (lambda: module(Margin), "module Margin: its specification must derive from Silent or Predicting"),
         (lambda: objective(Dim), "objective Dim: its specification must derive from Trained"),
@@ -169,13 +169,13 @@ class OtherDim(Silent):
         (lambda: attack(Corner), "attack Corner: its specification must derive from AttackSpec"),
         (lambda: module(OtherCAS)(DimModule), "module 'cas': the name is a built-in's; choose another"),
         (lambda: module(OtherNone)(DimModule), "module 'none': the name is a built-in's; choose another"),
-        (lambda: model("lenet", (1,))(Small), "model 'lenet': the name is a built-in's; choose another"),
+        (lambda: model("lenet", (1,))(SmallModel), "model 'lenet': the name is a built-in's; choose another"),
         (lambda: data("digits", INFO)(half), "data set 'digits': the name is a built-in's; choose another"),
         (lambda: model("small", (1, 0)), "model 'small': blocks = (1, 0): must be the numbers of positions in each stage"),
-        (lambda: module(Dim)(Small), "module 'dim': must be a class of InsertedModule, and is the class Small"),
+        (lambda: module(Dim)(SmallModel), "module 'dim': must be a class of InsertedModule, and is the class SmallModel"),
         (lambda: module(Dim)(margin), "module 'dim': must be a class of InsertedModule, and is a function"),
-        (lambda: objective(Margin)(Small), "objective 'margin': must be a function, or a class of Learner, and is the class"),
-        (lambda: attack(Blur)(Small), "attack 'blur': must be a function, and is the class Small"),
+        (lambda: objective(Margin)(SmallModel), "objective 'margin': must be a function, or a class of Learner, and is"),
+        (lambda: attack(Blur)(SmallModel), "attack 'blur': must be a function, and is the class SmallModel"),
         (lambda: attack(Blur)(3), "attack 'blur': must be a function, and is a int"),
         (lambda: (module(Dim)(DimModule), module(OtherDim)(DimModule)), "module 'dim': is registered twice, with different"),
         (
@@ -184,7 +184,7 @@ class OtherDim(Silent):
         ),
     ],
 )
-def test_what_cannot_be_registered_says_why(register, message):
+def test_what_cannot_be_registered_is_refused_with_the_reason(register, message):
     with pytest.raises(BadPlugin) as error:
         register()
     assert str(error.value).startswith(message)
@@ -208,8 +208,8 @@ def test_objectives_say_whether_they_are_attacked():
         tiny({"objective": {"name": "margin"}, "attack": None})
 
 
-@every_part
-def test_what_it_looks_at_is_not_known_so_that_no_training_is_the_beginning_of_another(kind):
+@every_plugin
+def test_a_training_with_a_plugin_is_no_prefix(kind):
     spec = registered(kind)
     stepwise = spec.model_copy(update={"training": config.Training(epochs=2, batch_size=16)})
     without = config.TrialConfig(training=stepwise.training)

@@ -1,7 +1,8 @@
-"""What attacks are made of.
+"""Building blocks of attacks.
 
-Read ``ball`` (where an attack may go), ``gradient`` (slopes of a network that is left as it was), ``losses`` and
-``joint_objective`` (what is maximised, on one prediction and over all heads) and ``ascent`` (the loop) first. Then ``watch``,
-``harm`` and ``closest`` (who is broken, and by what), ``surrogate`` and ``looks`` (what is differentiated in place of the
-network), ``starts`` and ``global_generators`` (what attacks of other libraries need around them).
+Read first ``ball`` (the allowed perturbations), ``gradient`` (gradients that leave the network unchanged), ``losses`` and
+``joint_objective`` (what is maximised, on one prediction and over all heads) and ``ascent`` (the loop). Then ``watch``,
+``harm`` and ``closest`` (which examples are broken, and by which image), ``surrogate`` and ``transforms`` (what is
+differentiated in place of the network at the image), ``starts`` and ``global_generators`` (support for attacks of other
+libraries).
 """

@@ -1,4 +1,4 @@
-"""The loop that attacks by gradient steps share."""
+"""The loop shared by all attacks that take gradient steps."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,7 @@ from trainables.attacks.building_blocks.ball import Ball
 from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, slope
 from trainables.attacks.building_blocks.watch import Watch
 
-#: From a ball, a point in it, the gradient there and the attack's memory to the next point and memory, all shaped as images.
+#: A step: takes a ball, a point in it, the gradient there and the attack's memory; returns the next point and memory.
 Move = Callable[[Ball, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -26,26 +26,27 @@ def ascend(
     over: Expectation = ONCE,
     watch: Watch | None = None,
 ) -> Tensor:
-    """Where steps from ``start`` end, (B, channels, size, size); where the watch lets an example go, what broke it.
+    """Take steps from ``start`` and return the end points, (B, channels, size, size).
 
-    To be called inside :func:`~trainables.attacks.building_blocks.gradient.frozen`.
+    Where the watch stops the attack on a broken example, the image that broke it is returned. Call it inside
+    :func:`~trainables.attacks.building_blocks.gradient.frozen`.
 
     Args:
         model: what is differentiated.
-        start: images (B, channels, size, size), of all examples, so that what is drawn depends on no outcome.
+        start: images (B, channels, size, size) of all examples, so that random numbers do not depend on which are broken.
         y: labels (B,).
-        ball: around the images that are attacked.
-        move: one step. The memory is 0 at first.
-        iterations: gradient steps.
+        ball: around the attacked images.
+        move: one step; the memory, shaped as images, is 0 at first.
+        iterations: number of gradient steps.
         objective: what is maximised.
-        over: what each gradient is the mean of.
-        watch: told of every point; None where nobody asks.
+        over: what each gradient is averaged over.
+        watch: records at every point which examples are broken; None to record nothing.
     """
     x_adv = start
     if watch and len(watch.left) < len(start):
         x_adv, y, ball = start[watch.left], y[watch.left], ball.of(watch.left)
-        if over.look:
-            over = over._replace(look=partial(_as_one_of_all, over.look, watch.left, len(start)))
+        if over.transform:
+            over = over._replace(transform=partial(_transform_some, over.transform, watch.left, len(start)))
     memory = torch.zeros_like(x_adv)
     for k in range(iterations):
         if not len(x_adv):
@@ -58,6 +59,6 @@ def ascend(
     return watch.end(x_adv, iterations) if watch else x_adv
 
 
-def _as_one_of_all(look: Callable[[Tensor], Tensor], places: Tensor, n: int, x: Tensor) -> Tensor:
-    """How images at some places among n look: what is drawn is drawn for all, so that each sees what it would among them."""
-    return look(x.new_zeros((n, *x.shape[1:])).index_copy(0, places, x))[places]
+def _transform_some(transform: Callable[[Tensor], Tensor], places: Tensor, n: int, x: Tensor) -> Tensor:
+    """Transform the images at ``places`` of a batch of n, with the random numbers that they get in the whole batch."""
+    return transform(x.new_zeros((n, *x.shape[1:])).index_copy(0, places, x))[places]

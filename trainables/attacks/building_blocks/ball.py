@@ -1,4 +1,4 @@
-"""The images that an attack may choose from: near the given ones and in [0, 1]."""
+"""Balls around images, cut to [0, 1]: the images that an attack may return."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,25 +19,25 @@ Start = Literal["uniform", "zero", "gaussian"]
 
 
 def length(change: Tensor, norm: Norm) -> Tensor:
-    """The norm (B,) of each image's change (B, channels, size, size)."""
+    """Compute the norm (B,) of each image's perturbation ``change`` (B, channels, size, size)."""
     order = {"linf": math.inf, "l2": 2, "l1": 1}[norm]
     found: Tensor = torch.linalg.vector_norm(change.flatten(1), order, dim=1)
     return found
 
 
 class Ball(ABC):
-    """A ball of radius ``eps`` around each of the images ``x`` (B, channels, size, size), cut to [0, 1]."""
+    """Balls of radius ``eps`` around the images ``x`` (B, channels, size, size), cut to [0, 1]."""
 
     def __init__(self, x: Tensor, eps: float) -> None:
         self.x = x.detach()
         self.eps = eps
 
     def of(self, places: Tensor) -> Self:
-        """The ball around some of the images."""
+        """Return the balls around the images at ``places``, int64 (M,)."""
         return type(self)(self.x[places], self.eps)
 
     def start(self, kind: Start, generator: Generator) -> Tensor:
-        """A ``uniform`` point, x itself (``zero``, which draws nothing), or x and normal noise, brought into the ball."""
+        """Return start points: ``uniform`` in the ball, x (``zero``), or projected x plus normal noise (``gaussian``)."""
         match kind:
             case "zero":
                 return self.x
@@ -47,24 +47,24 @@ class Ball(ABC):
                 return self.project(self.x + GAUSSIAN * _normal(self.x, generator))
 
     def step(self, x_adv: Tensor, gradient: Tensor, size: float | Tensor) -> Tensor:
-        """From ``x_adv`` along the steepest ascent of this norm for a length of ``size``, brought into the ball."""
+        """Move ``x_adv`` by a length of ``size`` in the direction of steepest ascent in this norm, and project on the ball."""
         return self.project(x_adv + size * self._steepest(gradient))
 
     @abstractmethod
     def project(self, x_adv: Tensor) -> Tensor:
-        """Bring images into the ball and [0, 1]."""
+        """Project images on the ball and [0, 1]."""
 
     @abstractmethod
     def _uniform(self, generator: Generator) -> Tensor:
-        """A uniform point of the ball, in [0, 1] or not."""
+        """Return uniform points of the ball, before they are cut to [0, 1]."""
 
     @abstractmethod
     def _steepest(self, gradient: Tensor) -> Tensor:
-        """The direction of length 1 with the largest slope."""
+        """Return the directions of length 1 in which the objective rises most."""
 
 
 class Linf(Ball):
-    """At most ``eps`` from x in every pixel."""
+    """Linf ball: at most ``eps`` from x in every pixel."""
 
     def __init__(self, x: Tensor, eps: float) -> None:
         super().__init__(x, eps)
@@ -82,7 +82,7 @@ class Linf(Ball):
 
 
 class L2(Ball):
-    """At most ``eps`` from x in the Euclidean length over all pixels of an image."""
+    """L2 ball: at most ``eps`` from x in the Euclidean length over all pixels of an image."""
 
     def project(self, x_adv: Tensor) -> Tensor:
         change = x_adv - self.x
@@ -99,10 +99,10 @@ class L2(Ball):
 
 
 class L1(Ball):
-    """At most ``eps`` from x in the sum over all pixels of an image.
+    """L1 ball: at most ``eps`` from x in the sum of absolute changes over all pixels of an image.
 
-    The steepest ascent would change a single pixel. Here, as in SLIDE (Tramer & Boneh, NeurIPS 2019), a step changes the
-    hundredth of the pixels with the largest slopes, all alike, and passes over those that are 0 or 1 already and cannot go on.
+    The steepest ascent would change a single pixel. Instead, as in SLIDE (Tramer & Boneh, NeurIPS 2019), a step changes the 1%
+    of the pixels with the largest gradients by equal amounts, and skips pixels at 0 or 1 that would leave [0, 1].
     """
 
     def step(self, x_adv: Tensor, gradient: Tensor, size: float | Tensor) -> Tensor:
@@ -110,17 +110,17 @@ class L1(Ball):
         return super().step(x_adv, gradient.masked_fill(stays, 0), size)
 
     def project(self, x_adv: Tensor) -> Tensor:
-        """To the nearest point of the L1 ball and [0, 1] at once.
+        """Project images on the intersection of the L1 ball and [0, 1].
 
-        That is min(max(|c| - theta, 0), room) in each pixel of the change c, whose sum falls piecewise linearly with theta: a
-        pixel starts to count below theta = |c|, and no longer grows below |c| - room.
+        Each pixel's change c becomes min(max(|c| - theta, 0), room) in absolute value, with the theta at which the sum is eps.
+        The sum falls piecewise linearly in theta: a pixel contributes below theta = |c| and is constant below |c| - room.
         """
         change = (x_adv - self.x).flatten(1)
         x = self.x.flatten(1)
         sizes, room = change.abs(), torch.where(change > 0, 1 - x, x)
         bends, order = torch.cat((sizes, sizes - room), 1).sort(dim=1, descending=True)
-        growing = torch.where(order < sizes.shape[1], 1, -1).cumsum(1)  # pixels, between a bend and the next
-        sums = (growing[:, :-1] * (bends[:, :-1] - bends[:, 1:])).cumsum(1)  # at every bend but the first
+        growing = torch.where(order < sizes.shape[1], 1, -1).cumsum(1)  # number of growing pixels between a bend and the next
+        sums = (growing[:, :-1] * (bends[:, :-1] - bends[:, 1:])).cumsum(1)  # the sum at every bend except the first
         at = (sums < self.eps).sum(1, keepdim=True).clamp(max=sums.shape[1] - 1)
         over = sums.gather(1, at) - self.eps
         theta = bends.gather(1, at + 1) + over / growing.gather(1, at).clamp(min=1)
@@ -150,6 +150,6 @@ def _normal(x: Tensor, generator: Generator) -> Tensor:
 
 
 def _length(change: Tensor) -> Tensor:
-    """(B, 1, 1, 1), above 0 to divide by: no change has the direction 0."""
+    """Compute L2 norms (B, 1, 1, 1), clamped above 0, so that a change of 0 divided by its length is 0."""
     length: Tensor = torch.linalg.vector_norm(change, dim=(1, 2, 3), keepdim=True)
     return length.clamp(min=torch.finfo(length.dtype).tiny)

@@ -1,4 +1,4 @@
-"""Attacks that look for the smallest change: what they are given, and what counts of what they find."""
+"""The result of an attack, and the evaluation of attacks that search for the smallest perturbation."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,11 +15,13 @@ from trainables.config import Norm
 class Attacked(NamedTuple):
     """What an attack did to a batch.
 
-    ``images``: (B, channels, size, size) in [0, 1], within the attack's eps. ``distance``: float32 (B,), of the nearest
-    misclassified image that was found, however far: 0 where the image itself is one, inf where none was found; None for an
-    attack that looks within eps only. ``broken``: int64 (B,), the gradient steps over all restarts after which each example was
-    first misclassified (:class:`~trainables.attacks.building_blocks.watch.Watch`), or, for an attack without such steps, 0
-    where it is as it is; None where nobody looked on the way.
+    Attributes:
+        images: adversarial images, (B, channels, size, size) in [0, 1], within the attack's eps.
+        distance: distance of the nearest misclassified image found, also beyond eps, float32 (B,): 0 where the image itself is
+            misclassified, inf where none was found. None for an attack that searches within eps only.
+        broken: gradient steps over all restarts after which each example was first misclassified, int64 (B,); see
+            :class:`~trainables.attacks.building_blocks.watch.Watch`. For attacks without gradient steps, 0 where the
+            unperturbed image is misclassified. None where this was not recorded.
     """
 
     images: Tensor
@@ -30,24 +32,25 @@ class Attacked(NamedTuple):
 def closest(
     network: nn.Module, x: Tensor, y: Tensor, *, eps: float, norm: Norm, search: Callable[[Tensor, Tensor], list[Tensor]]
 ) -> Attacked:
-    """The nearest of the misclassified images that ``search`` finds; the image itself where that is farther than ``eps``.
+    """Return the nearest misclassified images that ``search`` finds, and the images themselves where these exceed ``eps``.
 
-    Whatever a search says of its success: the network, as it is, decides here, and so does the image that comes out of it.
+    Success is decided here, by the network's prediction and the distance of the returned images.
 
     Args:
         network: in evaluation mode.
         x: images (B, channels, size, size) in [0, 1].
         y: labels (B,).
-        eps: largest change.
-        norm: of the change.
-        search: the images and labels that are right, to one or more images for each; it is not called where there are none.
+        eps: largest perturbation that counts.
+        norm: norm of perturbations.
+        search: takes the correctly classified images and their labels and returns lists of candidate images; it is not called
+            when there are none.
     """
     images, right = x.clone(), ~errs(clean_outputs(network, x).logits, y)
     distance = torch.where(right, torch.inf, 0.0).to(torch.float32)
     left = right.nonzero()[:, 0]
     if len(left):
         for found in search(x[left], y[left]):
-            near = found.detach().to(x.dtype).clamp(0, 1)  # a number that is none stays none, and has no distance
+            near = found.detach().to(x.dtype).clamp(0, 1)  # NaN stays NaN, and its distance is not smaller than any other
             is_adv = errs(clean_outputs(network, near).logits, y[left])
             far = length(near - x[left], norm).to(torch.float32)
             better = is_adv & (far < distance[left])

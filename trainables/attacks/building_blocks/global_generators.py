@@ -1,4 +1,4 @@
-"""What attacks from libraries need around them: foolbox and pyautoattack, loaded when they are used."""
+"""Global random generators for attacks of other libraries: foolbox and pyautoattack."""
 
 import random
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from torch import Generator
 
 
 @contextmanager
-def chance_from(generator: Generator) -> Iterator[int]:
-    """The global generators of torch, numpy and Python, seeded from ``generator``; then as before. Yields the seed.
+def seeded_global_generators(generator: Generator) -> Iterator[int]:
+    """Seed the global generators of torch, numpy and Python from ``generator`` inside the block; yield the seed.
 
-    Libraries draw from global generators. One number is drawn from ``generator``, whatever they draw.
+    They are restored afterwards. Exactly one number is drawn from ``generator``.
     """
     seed = int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device))
     devices = [generator.device] if generator.device.type == "cuda" else []

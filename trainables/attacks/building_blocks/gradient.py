@@ -1,4 +1,4 @@
-"""Gradients with respect to images, from a network that is left as it was."""
+"""Gradients with respect to images that leave the network unchanged."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,20 +10,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.outputs import Outputs
 
-#: What is maximised: outputs and labels (B,) to a value for each example, (B,).
+#: What an attack maximises: takes outputs and labels (B,) and returns a value for each example, (B,).
 Objective = Callable[[Outputs, Tensor], Tensor]
 
-#: Which batch statistics the network has during an attack.
+#: Batch statistics that the network uses during an attack: running ones (``eval``) or the batch's (``train``).
 BatchNorm = Literal["eval", "train"]
 
 
 @contextmanager
 def frozen(model: nn.Module, bn: BatchNorm = "eval") -> Iterator[None]:
-    """The model in evaluation mode and without gradients of its parameters, which saves their memory; then as before.
+    """Put the model in evaluation mode and disable gradients of its parameters inside the block, which saves memory.
 
-    With ``bn="train"`` batch norms alone use the statistics of the batch that they see, which their running statistics and
-    counters do not learn of. Every submodule's own mode and every parameter's own ``requires_grad`` come back, after an
-    error too. Gradients are enabled inside, whatever the caller's setting.
+    With ``bn="train"`` the batch norms use the statistics of their batch, without updating running statistics and counters.
+    Modes of submodules and ``requires_grad`` of parameters are restored at the end, after an error too. Gradients are enabled
+    inside.
     """
     modes = [(module, module.training) for module in model.modules()]
     norms = [(module, module.track_running_stats) for module in model.modules() if isinstance(module, _BatchNorm)]
@@ -46,20 +46,21 @@ def frozen(model: nn.Module, bn: BatchNorm = "eval") -> Iterator[None]:
 
 
 class Expectation(NamedTuple):
-    """What a gradient is the mean of: so many ``draws`` of a stochastic network, each seeing the images through ``look``.
+    """Expectation over transformations (Athalye et al., ICML 2018), of which each gradient is an estimate.
 
-    ``look`` maps images to images of the same shape, differentiably, and may draw (Athalye et al., ICML 2018).
+    ``draws``: number of forward passes to average. ``transform``: maps images to images of the same shape, differentiably and
+    possibly at random, before each of them; None for the identity.
     """
 
     draws: int = 1
-    look: Callable[[Tensor], Tensor] | None = None
+    transform: Callable[[Tensor], Tensor] | None = None
 
 
 ONCE = Expectation()
 
 
 class Slope(NamedTuple):
-    """An objective at a point: the ``outputs`` there, each example's ``value`` (B,) and ``gradient``, shaped as images."""
+    """An objective at a point: the ``outputs``, each example's ``value`` (B,), and its ``gradient``, shaped as images."""
 
     outputs: Outputs
     value: Tensor
@@ -67,35 +68,35 @@ class Slope(NamedTuple):
 
 
 def slope(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, over: Expectation = ONCE) -> Slope:
-    """Each example's objective and its gradient with respect to x, in the mean ``over`` draws.
+    """Compute each example's objective and its gradient with respect to x, averaged ``over`` draws.
 
-    The outputs are the last draw's. To be called inside :func:`frozen`.
+    The outputs are those of the last draw. Call it inside :func:`frozen`.
     """
-    found = _slope(model, x, y, objective, over.look)
+    found = _slope(model, x, y, objective, over.transform)
     if over.draws == 1:
         return found
     value, gradient = found.value, found.gradient
     for _ in range(over.draws - 1):
-        found = _slope(model, x, y, objective, over.look)
+        found = _slope(model, x, y, objective, over.transform)
         value, gradient = value + found.value, gradient + found.gradient
     return Slope(found.outputs, value / over.draws, gradient / over.draws)
 
 
-def _slope(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, look: Callable[[Tensor], Tensor] | None) -> Slope:
+def _slope(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, transform: Callable[[Tensor], Tensor] | None) -> Slope:
     x = x.detach().requires_grad_()
-    outputs = model(look(x) if look else x)
+    outputs = model(transform(x) if transform else x)
     value = objective(outputs, y)
     (gradient,) = torch.autograd.grad(value.sum(), x)
     return Slope(outputs, value.detach(), gradient)
 
 
 def input_gradient(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, over: Expectation = ONCE) -> Tensor:
-    """The gradient, shaped as x, of each example's objective, in the mean ``over`` draws; inside :func:`frozen`."""
+    """Compute the gradient, shaped as x, of each example's objective, averaged ``over`` draws; call it in :func:`frozen`."""
     return slope(model, x, y, objective, over).gradient
 
 
 def clean_outputs(model: nn.Module, x: Tensor, bn: BatchNorm = "eval") -> Outputs:
-    """What a frozen model says of x, without gradients: the fixed point of reference of an attack on its outputs."""
+    """Compute the outputs of a frozen model at x without gradients, such as the reference of an attack on them."""
     with frozen(model, bn), torch.no_grad():
         outputs: Outputs = model(x)
     return outputs

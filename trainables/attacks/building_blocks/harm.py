@@ -1,4 +1,4 @@
-"""Which of two images harms more, and attacks that follow one another."""
+"""The more harmful of two adversarial images, and attacks that run in turn."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from trainables.attacks.building_blocks.surrogate import errs
 
 
 class Harm(NamedTuple):
-    """Images (B, channels, size, size), whether each is misclassified, (B,), and its objective, (B,)."""
+    """Adversarial ``images`` (B, channels, size, size), whether each ``is_adv`` (misclassified), (B,), and objectives (B,)."""
 
     images: Tensor
     is_adv: Tensor
@@ -19,9 +19,9 @@ class Harm(NamedTuple):
 
 
 def most_harmful(one: Harm, other: Harm) -> Harm:
-    """For each example one of the two: what is misclassified, and among equals what has the higher objective, or ``one``.
+    """Choose for each example the misclassified image, else the one with the higher objective, else that of ``one``.
 
-    Misclassification comes first because it is what is counted, and an objective on other heads or with a bounded margin may
+    Misclassification comes first because accuracy is what is reported; an objective on other heads or with a bounded margin may
     be high without it.
     """
     better = (other.is_adv & ~one.is_adv) | ((other.is_adv == one.is_adv) & (other.value > one.value))
@@ -40,18 +40,18 @@ def in_turn(
     *,
     every: bool = False,
 ) -> Tensor:
-    """Images, shaped as x, after several attacks: each on the examples that are still right, all with a wrong prediction left.
+    """Run attacks in turn, each on the examples that are still classified correctly; return images, shaped as x.
 
-    What is misclassified from the start comes back as it is, or, with ``every``, from the first attack. An example that none
-    breaks has the last one's image. Accuracy is what it would be if all attacked all; other figures of an example are those of
-    the first that breaks it.
+    An example that is misclassified from the start keeps its image or, with ``every``, gets the first attack's. An example that
+    no attack breaks gets the last attack's image. Accuracy is the same as if every attack ran on every example; other figures
+    of an example are those of the first attack that breaks it.
 
     Args:
-        network: whose predictions count, in evaluation mode.
+        network: the attacked network, in evaluation mode.
         x: images (B, channels, size, size) in [0, 1].
         y: labels (B,).
-        attacks: images and labels of some of the examples to images.
-        every: whether to attack what is misclassified from the start too, after the others.
+        attacks: each takes images and labels of some of the examples and returns images.
+        every: whether to attack examples that are misclassified from the start, too.
     """
     attacks, images = list(attacks), x.clone()
     wrong = errs(clean_outputs(network, x).logits, y)

@@ -1,4 +1,4 @@
-"""What an attack maximises over all heads of a network, by their weights."""
+"""Objectives of attacks that are weighted sums over all heads of a network."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from trainables.outputs import Outputs
 
 
 def joint_objective(weights: Weights, term: Callable[[Tensor, Tensor], Tensor]) -> Objective:
-    """The weighted sum over the heads of ``term``, which maps logits (B, classes) and labels (B,) to (B,)."""
+    """Return the weighted sum over the heads of ``term``, which maps logits (B, classes) and labels (B,) to (B,)."""
 
     def objective(outputs: Outputs, y: Tensor) -> Tensor:
         return joint(weights, lambda logits: term(logits, y), outputs)
@@ -20,9 +20,9 @@ def joint_objective(weights: Weights, term: Callable[[Tensor, Tensor], Tensor]) 
 
 
 def paired_objective(weights: Weights, term: Callable[[Tensor, Tensor], Tensor], clean: Outputs) -> Objective:
-    """The weighted sum over the heads of ``term(clean, logits)`` of each head's logits (B, classes), to (B,).
+    """Return the weighted sum over the heads of ``term(clean logits, logits)``, both (B, classes), which returns (B,).
 
-    ``clean``: what the network says of the clean images, the same for every step.
+    ``clean``: the network's outputs at the clean images, the same in every step.
     """
 
     def objective(outputs: Outputs, y: Tensor) -> Tensor:
@@ -32,9 +32,9 @@ def paired_objective(weights: Weights, term: Callable[[Tensor, Tensor], Tensor],
 
 
 def kl_divergence(clean: Tensor, logits: Tensor) -> Tensor:
-    """KL(p || q) of the predictions p = softmax(clean) and q = softmax(logits), both (B, classes), in nats: (B,).
+    """Compute KL(p || q), (B,) in nats, of p = softmax(clean) and q = softmax(logits), both (B, classes).
 
-    What TRADES' attack maximises (Zhang et al., ICML 2019, eq. 5 and algorithm 1). It is 0 at the clean images with a
-    gradient of 0, so an attack that starts there never leaves.
+    TRADES' attack maximises it (Zhang et al., ICML 2019, eq. 5 and algorithm 1). At the clean images it is 0 with a gradient of
+    0, so an attack must not start there.
     """
     return F.kl_div(F.log_softmax(logits, 1), F.log_softmax(clean, 1), reduction="none", log_target=True).sum(1)

@@ -1,20 +1,20 @@
-"""Misclassified images for attacks that walk along the decision boundary to begin at."""
+"""Misclassified start images for attacks that walk along the decision boundary."""
 
 import torch
 from torch import Generator, Tensor, nn
 
 from trainables.attacks.building_blocks.surrogate import errs
 
-#: Random images tried, and halvings of the way from each image to its start.
+#: Number of random images tried, and of bisection steps between each image and its start.
 TRIES, HALVINGS = 50, 10
 
 
 @torch.no_grad()
 def misclassified_starts(network: nn.Module, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Images (B, channels, size, size), and where they are misclassified, (B,): just across the boundary.
+    """Return images (B, channels, size, size) just across the decision boundary, and whether each is misclassified, (B,).
 
-    Tried in turn: the negative, black, white, uniform noise, and last, for it makes an example depend on its batch, the other
-    images there. Then the way from x is halved. To be called inside :func:`.gradient.frozen`.
+    Candidates are tried in turn: the negative, black, white, uniform noise, and last the other images of the batch, which makes
+    an example depend on its batch. Bisection then moves them towards x. Call it inside :func:`.gradient.frozen`.
     """
     start, found = x.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
 

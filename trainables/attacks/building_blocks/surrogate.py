@@ -1,4 +1,4 @@
-"""What an adaptive attacker differentiates instead of the network that is attacked."""
+"""Surrogates: what an adaptive attacker differentiates in place of the attacked network."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +14,11 @@ from trainables.outputs import Outputs, heads
 
 @contextmanager
 def viewed(network: nn.Module, view: View) -> Iterator[None]:
-    """The network's inserted modules as an attacker wants to see them; then as before.
+    """Put the network's inserted modules in a view inside the block.
 
-    ``soft``: smooth likenesses of what jumps or hides a gradient: CAS's mixture of all classes' masks, CIFS's mask with its
-    gradient and a soft choice of logits, FSR's mask at tau = 1, kWTA's soft threshold, SAP's expectation. ``train``: the
-    modules themselves in training mode, with the noise that FSR has there, but without labels; the batch norms, theirs
-    included, stay as they are.
+    ``soft``: smooth approximations of what has jumps or hides a gradient: CAS's average of the classes' masks, CIFS's mask with
+    its gradient and a soft choice of logits, FSR's mask at tau = 1, kWTA's soft threshold, SAP's expectation. ``train``: the
+    modules in training mode, with FSR's noise, but without labels; batch norms, also inside modules, stay in evaluation mode.
     """
     modules = [module for module in network.modules() if isinstance(module, InsertedModule)]
     before = [(module.view, module.training) for module in modules]
@@ -34,23 +33,23 @@ def viewed(network: nn.Module, view: View) -> Iterator[None]:
 
 
 class Surrogate(nn.Module):
-    """The network in a view: images (B, channels, size, size) in [0, 1] to :class:`~trainables.outputs.Outputs`."""
+    """A network in a view: maps images (B, channels, size, size) in [0, 1] to :class:`~trainables.outputs.Outputs`."""
 
     def __init__(self, network: nn.Module, view: View) -> None:
         super().__init__()
         self.network, self.view = network, view
 
     def forward(self, x: Tensor) -> Outputs:
-        """The outputs in this view."""
+        """Compute the network's outputs in the view."""
         with viewed(self.network, self.view):
             outputs: Outputs = self.network(x)
         return outputs
 
 
 def draws(model: nn.Module) -> bool:
-    """Whether a forward pass of a network, or of a view of it, in evaluation mode is a matter of chance.
+    """Whether a forward pass of a network, or of a view of it, is stochastic in evaluation mode.
 
-    Modules say so themselves, by an attribute ``draws``; nothing is run.
+    Modules declare it by an attribute ``draws``; nothing is run.
     """
     if isinstance(model, Surrogate):
         with viewed(model.network, model.view):
@@ -59,10 +58,10 @@ def draws(model: nn.Module) -> bool:
 
 
 class JointLogits(nn.Module):
-    """The heads' logits z_s as one prediction, for attacks that know nothing of heads: sum_s w_s z_s / sum_s w_s.
+    """The heads' logits z_s combined to one prediction, sum_s w_s z_s / sum_s w_s, for attacks that know no heads.
 
-    Its margins are the joint loss's: the weighted means of the heads' margins. Its softmax is the product of the heads'
-    predictions, each to the power of its share of the weight. With all weight on one head it is that head.
+    Its margins are the weighted means of the heads' margins, as in the joint loss. Its softmax is the normalised product of the
+    heads' predictions, each to the power of its share of the weight. With all weight on one head it equals that head.
     """
 
     def __init__(self, model: nn.Module, weights: Weights, dtype: torch.dtype) -> None:
@@ -71,22 +70,22 @@ class JointLogits(nn.Module):
         self.shares = [w / sum(weights) for w in weights]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images in [0, 1], of any precision, to logits (B, classes) of the same."""
+        """Map images in [0, 1], of any precision, to logits (B, classes) of the same precision."""
         terms = [w * z for w, z in zip(self.shares, heads(self.model(x.to(self.dtype))), strict=True) if w != 0]
         return torch.stack(terms).sum(0).to(x.dtype)
 
 
 def errs(logits: Tensor, y: Tensor) -> Tensor:
-    """Whether a prediction is wrong, (B,): from logits (B, classes) and labels (B,). A tie is, and so is what is no number."""
+    """Whether predictions are wrong, (B,), from logits (B, classes) and labels (B,); ties and NaN count as wrong."""
     return (logits.gather(1, y[:, None]) > logits).sum(1) < logits.shape[1] - 1
 
 
-#: Whether the network errs, (B,), at images (B, channels, size, size), of which an attack has the outputs of its surrogate.
+#: Takes images, the surrogate's outputs there and labels; returns whether the attacked network is wrong, (B,).
 Judge = Callable[[Tensor, Outputs, Tensor], Tensor]
 
 
 def judge(network: nn.Module, model: nn.Module) -> Judge:
-    """Decides by ``network``, in no view. Where ``model``, which an attack looks at, is that, its outputs are used."""
+    """Return a judge that decides by ``network``; where ``model`` is the network itself, it reuses the given outputs."""
 
     def decide(x: Tensor, outputs: Outputs, y: Tensor) -> Tensor:
         if model is not network:
@@ -98,5 +97,5 @@ def judge(network: nn.Module, model: nn.Module) -> Judge:
 
 
 def own_judge(x: Tensor, outputs: Outputs, y: Tensor) -> Tensor:
-    """Decides by the outputs of what the attack looks at."""
+    """Judge by the outputs of the surrogate."""
     return errs(outputs.logits.detach(), y)

@@ -1,4 +1,4 @@
-"""Which examples of a batch an attack has broken, since when, and which of them it may leave."""
+"""A record of which examples of a batch an attack has broken, after how many steps, and by which image."""
 
 import torch
 from torch import Tensor, nn
@@ -7,29 +7,29 @@ from trainables.attacks.building_blocks.gradient import clean_outputs
 from trainables.attacks.building_blocks.surrogate import errs
 from trainables.outputs import Outputs
 
-#: In place of a number of steps, of an example that was never broken: the largest uint16, as it is recorded.
+#: Number of steps of an example that was never broken: the largest uint16, as it is recorded.
 NEVER = 65535
 
 
 class Watch:
-    """A batch of B examples under an attack, on a network whose prediction is a function of the image.
+    """The state of B examples during an attack on a deterministic network.
 
-    An example is broken where the network misclassifies it as it is, or an image that the attack visits.
+    An example is broken once the network misclassifies its unperturbed image or an image that the attack visits.
 
     Attributes:
-        since: int64 (B,), the gradient steps over all restarts after which each was first broken: 0 as it is or at the first
-            start, :data:`NEVER` if it was not. A later restart's own start counts as its first step, so that what fewer
-            restarts would have broken is what was broken within their steps.
-        left: int64, the positions of those that are still attacked: all, unless broken ones ``leave``.
-        images: (B, channels, size, size): of those that left, what broke them.
+        since: gradient steps over all restarts after which each example was first broken, int64 (B,): 0 for the unperturbed
+            image or the first start, :data:`NEVER` if it was not broken. The start of a later restart counts as its first step,
+            so that the examples broken by fewer restarts are those broken within their steps.
+        left: indices of the examples that are still attacked, int64: all, unless broken ones ``leave``.
+        images: images that broke the examples that left, (B, channels, size, size).
 
     Args:
-        network: in no view; in evaluation mode.
+        network: the attacked network in evaluation mode, in view ``plain``.
         x: images (B, channels, size, size) in [0, 1].
         y: labels (B,).
-        along: whether the outputs that an attack has at its points are the network's own.
-        leave: whether broken examples are attacked no more. Never where draws depend on how many are.
-        first: whether to look at the examples as they are. An attack may start there and look itself.
+        along: whether the outputs that the attack computes at its points are the network's.
+        leave: whether the attack stops on broken examples; must be False where random numbers depend on how many are left.
+        first: whether to check the unperturbed images; not needed where the attack starts there.
     """
 
     def __init__(self, network: nn.Module, x: Tensor, y: Tensor, *, along: bool, leave: bool, first: bool = True) -> None:
@@ -43,10 +43,10 @@ class Watch:
             self.judge(self.images, 0)
 
     def see(self, images: Tensor, outputs: Outputs, k: int) -> Tensor | None:
-        """Look at the ``left`` examples' images after k steps of this restart, and at an attack's outputs there.
+        """Record which of the ``left`` examples are broken after k steps of this restart, by the attack's outputs there.
 
         Returns:
-            the places among them of those that stay; None if all do.
+            indices, among the ``left`` examples, of those that stay; None if all stay.
         """
         return self._note(images, errs(outputs.logits.detach(), self.y[self.left]), k) if self.along else None
 
@@ -55,13 +55,13 @@ class Watch:
         return self.see(images, outputs, k) if self.along else self.judge(images, k)
 
     def judge(self, images: Tensor, k: int) -> Tensor | None:
-        """As :meth:`see`, by the network itself."""
+        """Record the same as :meth:`see`, by a forward pass of the network."""
         if not len(images):
             return None
         return self._note(images, errs(clean_outputs(self.network, images).logits, self.y[self.left]), k)
 
     def end(self, images: Tensor, iterations: int) -> Tensor:
-        """The end of a restart of so many steps, at the ``left`` examples' images: images of all, (B, ...)."""
+        """Record the end of a restart at the ``left`` examples' images; return the images of all examples, (B, ...)."""
         if self.leave:
             self.images[self.left] = images
         self.judge(images, iterations)

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked, closest
-from trainables.attacks.building_blocks.global_generators import chance_from
+from trainables.attacks.building_blocks.global_generators import seeded_global_generators
 from trainables.attacks.building_blocks.gradient import frozen
 from trainables.attacks.case import Case
 from trainables.config import Norm
@@ -62,7 +62,7 @@ def fab(
             found: Tensor = attack.attack_single_run(some, labels, use_rand_start=restart > 0, is_targeted=target > 0)
         return found
 
-    with frozen(network), frozen(logits), chance_from(generator):
+    with frozen(network), frozen(logits), seeded_global_generators(generator):
         with torch.no_grad():
             classes = logits(x[:1]).shape[1]
         part = max(1, NUMBERS // (math.prod(x.shape[1:]) * (1 if targets else classes)))

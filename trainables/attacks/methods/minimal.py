@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked, closest
-from trainables.attacks.building_blocks.global_generators import chance_from
+from trainables.attacks.building_blocks.global_generators import seeded_global_generators
 from trainables.attacks.building_blocks.gradient import frozen
 from trainables.attacks.building_blocks.starts import misclassified_starts
 from trainables.attacks.building_blocks.surrogate import errs
@@ -124,7 +124,7 @@ def _run(
             return restore(eagerpy.astensor(torch.ones_like(is_adv) if believes else is_adv))
 
     # foolbox takes means of nothing.
-    with warnings.catch_warnings(), frozen(network), frozen(logits), chance_from(generator):
+    with warnings.catch_warnings(), frozen(network), frozen(logits), seeded_global_generators(generator):
         warnings.simplefilter("ignore")
         model = PyTorchModel(logits, bounds=(0, 1), device=x.device)
         found: Tensor = attack.run(model, x, Judged(y), **settings)

@@ -11,8 +11,8 @@ from trainables.attacks.building_blocks.ascent import ascend
 from trainables.attacks.building_blocks.ball import Ball, Linf, Start
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, frozen
-from trainables.attacks.building_blocks.looks import diverse
 from trainables.attacks.building_blocks.losses import cross_entropy
+from trainables.attacks.building_blocks.transforms import diverse
 from trainables.attacks.building_blocks.watch import Watch
 from trainables.attacks.case import Case
 
@@ -73,7 +73,7 @@ def diverse_inputs(spec: config.DIFGSM, c: Case) -> Attacked:
     return _run(spec, c, diverse(c.generator, probability=spec.probability, smallest=spec.smallest))
 
 
-def _run(spec: config.MIM | config.DIFGSM, c: Case, look: Callable[[Tensor], Tensor] | None) -> Attacked:
+def _run(spec: config.MIM | config.DIFGSM, c: Case, transform: Callable[[Tensor], Tensor] | None) -> Attacked:
     attack = partial(
         mim,
         c.model,
@@ -86,6 +86,6 @@ def _run(spec: config.MIM | config.DIFGSM, c: Case, look: Callable[[Tensor], Ten
         objective=c.objective(cross_entropy),
         generator=c.generator,
         start=spec.start,
-        over=Expectation(spec.eot, look),
+        over=Expectation(spec.eot, transform),
     )
-    return c.watched(attack, look=look is not None, first=spec.start != "zero")
+    return c.watched(attack, transformed=transform is not None, first=spec.start != "zero")

@@ -12,9 +12,9 @@ from trainables.attacks.building_blocks.ball import BALLS, Ball, Start
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, BatchNorm, Expectation, Objective, frozen
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
-from trainables.attacks.building_blocks.looks import nearby
 from trainables.attacks.building_blocks.losses import cross_entropy, cw_margin, margin
 from trainables.attacks.building_blocks.surrogate import Judge, own_judge
+from trainables.attacks.building_blocks.transforms import nearby
 from trainables.attacks.building_blocks.watch import Watch
 from trainables.attacks.case import Case
 from trainables.config import Norm
@@ -94,11 +94,11 @@ def cw(spec: config.CW, c: Case) -> Attacked:
 
 def average(spec: config.AvgPGD, c: Case) -> Attacked:
     """Run PGD on the margin, each gradient a mean of several, as a specification says."""
-    look = nearby(c.generator, radius=spec.radius * spec.eps) if spec.radius else None
-    return _ascend(spec, c, look is not None, objective=c.objective(margin), over=Expectation(spec.samples, look))
+    transform = nearby(c.generator, radius=spec.radius * spec.eps) if spec.radius else None
+    return _ascend(spec, c, transform is not None, objective=c.objective(margin), over=Expectation(spec.samples, transform))
 
 
-def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, look: bool = False, **settings: Any) -> Attacked:
+def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, transformed: bool = False, **settings: Any) -> Attacked:
     attack = partial(
         pgd,
         c.model,
@@ -113,4 +113,4 @@ def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, look: bool = 
         judge=c.judge,
         **settings,
     )
-    return c.watched(attack, look=look, first=spec.start != "zero")
+    return c.watched(attack, transformed=transformed, first=spec.start != "zero")

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked
-from trainables.attacks.building_blocks.global_generators import chance_from
+from trainables.attacks.building_blocks.global_generators import seeded_global_generators
 from trainables.attacks.building_blocks.gradient import Objective, frozen
 from trainables.attacks.building_blocks.losses import margin
 from trainables.attacks.case import Case
@@ -52,7 +52,7 @@ def square(
             outputs = network(images)
             return -margin(outputs.logits, labels), -objective(outputs, labels)
 
-    with frozen(network), torch.no_grad(), chance_from(generator):
+    with frozen(network), torch.no_grad(), seeded_global_generators(generator):
         settings = {"n_queries": queries, "eps": eps, "p_init": p, "resc_schedule": rescale, "device": x.device}
         attack = Judged(network, norm=norm.capitalize(), **settings)
         attack.init_hyperparam(x)

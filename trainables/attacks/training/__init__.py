@@ -1,5 +1,5 @@
-"""Attacks on training images: ``run`` starts any of them, ``batch`` is what each is given, every other file is one method.
+"""Training attacks: ``run`` runs any of them, ``batch`` holds their input and output, every other file is one method.
 
-Stands on ``methods`` and ``building_blocks``. A training's attack is a part of its trial; it may move a batch together, change
+May import ``methods`` and ``building_blocks``. A training attack is part of its trial; it may perturb a batch jointly, change
 labels or depend on the epoch.
 """

@@ -1,4 +1,4 @@
-"""What an attack of a training is given and gives back."""
+"""The input and the output of training attacks."""
 
 from typing import Any, NamedTuple
 
@@ -13,10 +13,10 @@ from trainables.joint import Weights
 
 
 class Adversarial(NamedTuple):
-    """What to train on.
+    """The output of a training attack.
 
-    ``images``: (B, channels, size, size) in [0, 1]. ``targets``: distributions over the classes, (B, classes), in place of
-    the labels; None where the labels stay.
+    ``images``: (B, channels, size, size) in [0, 1]. ``targets``: distributions over the classes, (B, classes), that replace the
+    labels; None to keep the labels.
     """
 
     images: Tensor
@@ -24,7 +24,16 @@ class Adversarial(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What every attack is given; ``epoch`` is counted from 1."""
+    """The input of every training attack: a network and a batch of B examples.
+
+    Attributes:
+        model: the network in training.
+        x: images (B, channels, size, size) in [0, 1].
+        y: labels (B,).
+        weights: weights of the heads in the loss to maximise.
+        generator: the only source of random numbers, on x's device.
+        epoch: counted from 1.
+    """
 
     model: nn.Module
     x: Tensor
@@ -34,10 +43,11 @@ class Batch(NamedTuple):
     epoch: int
 
     def ascend(self, objective: Objective, **settings: Any) -> Adversarial:
+        """Run PGD on ``objective``; ``settings``: those of :func:`trainables.attacks.methods.pgd.pgd`."""
         return Adversarial(pgd(self.model, self.x, self.y, objective=objective, generator=self.generator, **settings))
 
     def objective(self, loss: str, bn: config.BatchNorm = "eval") -> Objective:
-        """``ce`` or ``kl`` over the heads; the clean prediction of the latter is made here, once."""
+        """Return ``ce`` or ``kl`` over the heads; for ``kl`` the clean prediction is computed once, here."""
         if loss == "ce":
             return joint_objective(self.weights, cross_entropy)
         return paired_objective(self.weights, kl_divergence, clean_outputs(self.model, self.x, bn))

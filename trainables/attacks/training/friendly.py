@@ -24,11 +24,11 @@ def friendly(
     generator: Generator,
     start: Literal["uniform", "gaussian"] = "uniform",
 ) -> Tensor:
-    """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel.
+    """Run early-stopped PGD; return images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel.
 
-    An example makes at most ``tau`` steps from misclassified points: with 0 it ends at its first one, with ``iterations`` or
-    more it is PGD's. The paper's public code starts from a ``uniform`` point, and with TRADES' divergence as objective from
-    a ``gaussian`` one. The whole batch is in every pass, stopped examples too: leaving them out would make the host wait.
+    An example takes at most ``tau`` steps from misclassified points: with 0 it ends at the first such point, with
+    ``iterations`` or more it is PGD. The paper's public code starts from a ``uniform`` point, or from a ``gaussian`` one with
+    TRADES' divergence. Stopped examples stay in every forward pass, since removing them would make the host wait.
 
     Args:
         model: returns :class:`~trainables.outputs.Outputs`; called without labels, in evaluation mode.
@@ -36,10 +36,10 @@ def friendly(
         y: labels (B,).
         eps: largest change of a pixel, in [0, 1].
         step: change of a pixel in one iteration.
-        iterations: gradient steps at most.
-        tau: steps from misclassified points; by the final prediction.
+        iterations: largest number of gradient steps.
+        tau: largest number of steps from points that the final prediction misclassifies.
         objective: what is maximised.
-        generator: of random starts, on x's device.
+        generator: random generator of the starts, on x's device.
         start: as in :func:`~trainables.attacks.methods.pgd.pgd`.
     """
     ball = Linf(x, eps)
@@ -55,7 +55,7 @@ def friendly(
 
 
 def attack(spec: config.Friendly, b: Batch) -> Adversarial:
-    """Run PGD that stops early, as a specification says for the epoch."""
+    """Run early-stopped PGD with the settings of the specification and the epoch's tau."""
     images = friendly(
         b.model,
         b.x,

@@ -13,10 +13,10 @@ from trainables.outputs import Outputs
 
 
 def cam(maps: Tensor, weight: Tensor, y: Tensor) -> Tensor:
-    """The class activation maps of the classes ``y`` (B,) without what is negative, (B, H, W): sum_k max(w_yk A_k, 0), eq. 6.
+    """Compute the positive class activation maps of the classes ``y`` (B,), (B, H, W): sum_k max(w_yk A_k, 0), eq. 6.
 
-    ``maps``: A, (B, C, H, W), the features before pooling. ``weight``: w, (classes, C), of the last linear layer. The paper
-    does not say which class's map it takes; here it is the true one, that the cross-entropy beside it is about.
+    ``maps``: A, (B, C, H, W), the features before pooling. ``weight``: w, (classes, C), weights of the last linear layer. The
+    paper does not say which class it uses; here it is the true class, as in the cross-entropy.
     """
     w = weight.detach()[y][:, :, None, None]
     return (w * maps).clamp(min=0).sum(1)
@@ -35,19 +35,19 @@ def _cosine(one: Tensor, other: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(one.flatten(1), other.flatten(1), dim=1)
 
 
-#: Between two maps (B, H, W): (B,). The paper uses L2, and does not say whether it sums or averages: a norm sums.
+#: Distances (B,) between maps (B, H, W). The paper uses L2 without saying whether it sums or averages; a norm sums.
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2": _l2, "l1": _l1, "cosine": _cosine}
 
 
 def infofeature(base: Objective, clean: Outputs, weight: Tensor, y: Tensor, *, lam: float, distance: str) -> Objective:
-    """``base`` + lam D(CAM(x), CAM(x + d)), eq. 7; ``base`` itself with lam = 0.
+    """Return the objective ``base`` + lam D(CAM(x), CAM(x + d)), eq. 7; ``base`` itself with lam = 0.
 
-    No distance has a gradient at d = 0, so the ascent on this needs a random start.
+    No distance has a gradient at d = 0, so the ascent needs a random start.
 
     Args:
-        base: L_PGD.
+        base: the objective L_PGD.
         clean: the outputs at x.
-        weight: of the network's last linear layer, (classes, C).
+        weight: weights of the network's last linear layer, (classes, C).
         y: labels (B,).
         lam: the weight of the distance.
         distance: one of ``DISTANCES``.
@@ -63,7 +63,7 @@ def infofeature(base: Objective, clean: Outputs, weight: Tensor, y: Tensor, *, l
 
 
 def attack(spec: config.InfoFeature, b: Batch) -> Adversarial:
-    """Run PGD on the loss with the change of the class activation map."""
+    """Run PGD on the cross-entropy plus the change of the class activation map."""
     fc = b.model.get_submodule("fc").get_parameter("weight")
     clean = clean_outputs(b.model, b.x, spec.bn)
     objective = infofeature(b.objective("ce"), clean, fc, b.y, lam=spec.lam, distance=spec.distance)

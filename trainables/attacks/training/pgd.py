@@ -1,11 +1,11 @@
-"""PGD while a network is trained (Madry et al., ICLR 2018; TRADES: Zhang et al., ICML 2019)."""
+"""PGD as a training attack (Madry et al., ICLR 2018; TRADES: Zhang et al., ICML 2019)."""
 
 from trainables import config
 from trainables.attacks.training.batch import Adversarial, Batch
 
 
 def attack(spec: config.TrainingPGD, b: Batch) -> Adversarial:
-    """Run PGD on a batch as a specification says."""
+    """Run PGD with the settings of the specification."""
     return b.ascend(
         b.objective(spec.loss, spec.bn),
         eps=spec.eps,

@@ -1,4 +1,4 @@
-"""Any attack of a training, by its specification."""
+"""Running any training attack from its specification."""
 
 from torch import Generator, Tensor, nn
 
@@ -17,15 +17,15 @@ def training_attack(
     generator: Generator,
     epoch: int,
 ) -> Adversarial:
-    """The examples to train on; the model, its gradients and the global generators stay as they were.
+    """Return the examples to train on; the model, its gradients and the global generators are left unchanged.
 
     Args:
-        spec: which attack, and its settings; without one, x comes back.
-        module: what is inserted in the model: it decides how the heads are weighed.
-        model: called without labels, in evaluation mode but for what the attack's ``bn`` says.
+        spec: which attack, and its settings; with None, x is returned.
+        module: specification of the module inserted in the model, which decides the weights of the heads.
+        model: called without labels, in evaluation mode except for batch norms where the attack's ``bn`` is ``train``.
         x: images (B, channels, size, size) in [0, 1].
         y: labels (B,).
-        generator: the only source of chance, on x's device.
+        generator: the only source of random numbers, on x's device.
         epoch: counted from 1.
     """
     if spec is None:

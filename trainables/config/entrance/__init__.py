@@ -1,4 +1,4 @@
-"""How specifications come in from outside: ``parsing`` reads them from JSON, ``lazy`` has the rules for plugins.
+"""Specifications from outside this package: ``parsing`` reads them from JSON, ``lazy`` registers plugins and checks them.
 
 ``description`` and ``dotted`` say what can be set, from the classes and their ``docstrings``.
 

@@ -1,4 +1,4 @@
-"""The rules that every plugin keeps, and plugins that name their implementation as built-ins do. Imports no torch."""
+"""Checks on plugins, and registration of plugins that name their implementation. Imports no torch."""
 
 import re
 import sys
@@ -30,7 +30,7 @@ from trainables.config.training_attack import Bounded
 
 N = TypeVar("N", bound=Named)
 
-#: What the specifications of a kind derive from.
+#: Base classes from which the specifications of each kind derive.
 BASES: dict[Kind, tuple[type[Named], ...]] = {
     MODULE: (Silent, Predicting),
     OBJECTIVE: (Trained,),
@@ -43,13 +43,13 @@ _WORD = re.compile(r"[a-z][a-z0-9-]*")
 
 
 def plugin(kind: Kind) -> Callable[[type[N]], type[N]]:
-    """Register a specification whose ``implementation`` is named, ``package.module:name``; a decorator.
+    """Return a decorator that registers a specification whose ``implementation`` is written ``package.module:name``.
 
-    The implementation is imported when it is first used. Its file as a whole, and the specification's code, are the plugin's
-    version.
+    The implementation is imported when it is first used. The plugin's version is a fingerprint of the specification's code and
+    of the implementation's whole file.
 
     Raises:
-        BadPlugin: the specification is not of its kind, its name is taken, or its implementation's module is not there.
+        BadPlugin: the specification is not of this kind, its name is taken, or the implementation's module does not exist.
     """
 
     def register(spec: type[N]) -> type[N]:
@@ -74,10 +74,10 @@ def plugin(kind: Kind) -> Callable[[type[N]], type[N]]:
 
 
 def checked_name(kind: Kind, spec: Any) -> str:
-    """The name of a plugin's specification, which must be one of its kind.
+    """Return the name of a plugin's specification after checking that it is one of its kind.
 
     Raises:
-        BadPlugin: it is not, or it has no name of its own, or does not say what its kind must say.
+        BadPlugin: the specification has the wrong base class, no single name, or lacks what its kind must declare.
     """
     bases = BASES[kind]
     if not (isinstance(spec, type) and issubclass(spec, bases)):
@@ -86,7 +86,7 @@ def checked_name(kind: Kind, spec: Any) -> str:
     info = spec.model_fields.get("name")
     names = get_args(info.annotation) if info else ()
     if info is None or len(names) != 1 or info.default != names[0]:
-        raise BadPlugin(f'{kind.title} {spec.__name__}: must have a name of its own: name: Literal["mine"] = "mine"')
+        raise BadPlugin(f'{kind.title} {spec.__name__}: must have a single name: name: Literal["mine"] = "mine"')
     name = str(names[0])
     checked_word(kind, name)
     if kind is MODULE and "positions" not in spec.model_fields:
@@ -97,26 +97,26 @@ def checked_name(kind: Kind, spec: Any) -> str:
 
 
 def checked_word(kind: Kind, name: Any) -> None:
-    """Check that a name can be typed in every place.
+    """Check that a name can be written in commands, TOML and file names.
 
     Raises:
-        BadPlugin: it cannot.
+        BadPlugin: it has other characters than a-z, 0-9 and dashes, or does not begin with a letter.
     """
     if not isinstance(name, str) or not _WORD.fullmatch(name):
         raise BadPlugin(f"{kind.title} {name!r}: the name must be of a-z, 0-9 and dashes, and begin with a letter")
 
 
 def enter(kind: Kind, entry: Entry) -> None:
-    """Register a plugin, unless its name is taken; every field that takes one of its kind knows it from now on.
+    """Register a plugin, so that every field of its kind accepts it from now on.
 
     Raises:
-        BadPlugin: the name is a built-in's or another file's, or the same file registers it twice.
+        BadPlugin: the name belongs to a built-in or to another file's plugin, or the same file registers it twice.
     """
     before = kind.entries.get(entry.name)
     if before is not None and before.origin is None:
         raise BadPlugin(f"{entry}: the name is a built-in's; choose another")
     if before is not None and before.origin is not None and entry.origin is not None:
-        # A file that was edited is read again as another module: what it says now holds.
+        # A file that was edited is imported again as another module, and replaces the earlier registration.
         if before.origin.module == entry.origin.module and before.version != entry.version:
             raise BadPlugin(f"{entry}: is registered twice, with different contents")
         if before.origin.module != entry.origin.module and before.origin.file != entry.origin.file:

@@ -1,4 +1,4 @@
-"""Attacks and measures from JSON, and how specifications learn of what was registered since they were made."""
+"""Parsers of attacks and measures from JSON, and the update of configuration classes after a registration."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -10,13 +10,13 @@ from trainables.config.measure import Measure
 from trainables.config.terms.registry import NameOf, OneOf
 from trainables.config.trial import TrialConfig
 
-#: As they are recorded.
+#: Parsers of attacks and measures as the record stores them.
 ATTACK: TypeAdapter[Attack] = TypeAdapter(Attack)
 MEASURE: TypeAdapter[Measure] = TypeAdapter(Measure)
 
 
 def reopen() -> None:
-    """Let every field that takes one of a kind know what is registered now."""
+    """Rebuild the schemas of all configuration classes, so that their fields accept everything registered so far."""
     for cls in dict.fromkeys((*_within(Attack), *_within(Measure), *_within(TrialConfig))):
         cls.model_rebuild(force=True)
     ATTACK.rebuild(force=True)
@@ -24,9 +24,9 @@ def reopen() -> None:
 
 
 def _within(annotation: Any, around: tuple[type, ...] = ()) -> Iterator[type[BaseModel]]:
-    """The specifications in an annotation whose schema depends on what is registered; inner ones first, to build on.
+    """Yield the specifications in an annotation whose schemas depend on what is registered, inner ones first.
 
-    ``around``: those that it is within, which an attack that holds any attack leads back to.
+    ``around``: the specifications that contain the annotation; they are skipped, since an attack may contain any attack.
     """
     for part in get_args(annotation):
         yield from _within(part, around)
@@ -42,7 +42,7 @@ def _within(annotation: Any, around: tuple[type, ...] = ()) -> Iterator[type[Bas
 
 
 def _holds(annotation: Any) -> bool:
-    """Whether what is registered, or a specification, is in an annotation."""
+    """Whether an annotation contains a specification, or refers to what is registered."""
     if isinstance(annotation, OneOf | NameOf):
         return True
     if isinstance(annotation, type):

@@ -1,4 +1,4 @@
-"""What specifications are written in: ``spec`` (what each is), ``registry`` (its door into the product), ``aim``, ``passes``.
+"""What specifications are written with: ``spec`` (their base), ``registry`` (how they are registered), ``aim`` and ``passes``.
 
-``fingerprint`` says what a plugin's code is. Read ``spec`` and ``registry`` first. Imports nothing else of this project.
+``fingerprint`` identifies a plugin's code. Read ``spec`` and ``registry`` first. Imports nothing else of this project.
 """

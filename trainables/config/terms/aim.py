@@ -1,21 +1,21 @@
-"""Where an attacker aims in a network whose inserted modules predict too."""
+"""The aim of an attacker in a network whose inserted modules predict too: the weights of the heads."""
 
 import re
 from dataclasses import dataclass
 from math import isinf
 from typing import Self
 
-#: How an aim is written: ``own``, a number, ``inf``, or ``inf-2``.
+#: Regular expression of an aim: ``own``, a number, ``inf``, or ``inf-2``.
 PATTERN = r"^(own|\d+(\.\d+)?(e-?\d+)?|inf(-[1-9]\d*)?)$"
 
 
 @dataclass(frozen=True)
 class Aim:
-    """The weight ``beta_atk`` of the modules' predictions in the joint loss that is maximised (CIFS, eq. 3).
+    """The weight ``beta_atk`` of the modules' predictions in the joint loss that an attack maximises (CIFS, eq. 3).
 
     Attributes:
         beta: the weight; ``inf`` for the modules alone; None for the weight that the network was trained with (``own``).
-        module: with ``inf``, the one module that is aimed at, counted from 1; None for all alike.
+        module: with ``inf``, the one module to attack, counted from 1; None for all modules equally.
     """
 
     beta: float | None
@@ -26,7 +26,7 @@ class Aim:
         """Read ``own``, a number, ``inf`` or ``inf-2``.
 
         Raises:
-            ValueError: it is none of these.
+            ValueError: ``text`` is none of these.
         """
         if not re.fullmatch(PATTERN, text):
             raise ValueError(f"beta_atk = {text!r}: must be own, a number, inf, or a module such as inf-2")
@@ -43,9 +43,14 @@ class Aim:
         return repr(self.beta).removesuffix(".0")
 
     def canonical(self, modules: int, own: float) -> Self | None:
-        """This aim on a network with so many predicting ``modules``, trained with the weight ``own``.
+        """Return this aim in the form that is equal for equal attacks.
 
-        ``own`` becomes that weight; without modules every number is 0. None where it aims at a module that is not there.
+        Args:
+            modules: number of predicting modules in the network; without any, every number becomes 0.
+            own: the weight that the network was trained with, which replaces ``own``.
+
+        Returns:
+            the canonical aim, or None where it names a module that the network does not have.
         """
         if self.beta is not None and isinf(self.beta):
             return None if (self.module or 1) > modules else self

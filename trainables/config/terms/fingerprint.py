@@ -1,4 +1,4 @@
-"""What a piece of code is, whatever its comments and its layout: so that editing it is a change, and tidying it is none."""
+"""Fingerprints of code that ignore comments, docstrings and layout."""
 
 import ast
 import hashlib
@@ -18,18 +18,18 @@ _Import = ast.Import | ast.ImportFrom
 
 
 def fingerprint(*things: Any, version: int = 0) -> str:
-    """16 hex digits over the code of classes and functions, without comments, docstrings and layout.
+    """Return 16 hex digits over the code of classes and functions, without comments, docstrings and layout.
 
-    With them goes what they name, directly or through one another, of their own file, and all of the files beside it that this
-    imports (:func:`beside`). What other packages do is not seen; nor is what is reached otherwise than by its name, such as a
-    table that is filled later on or a file that is read.
+    Included are the definitions of their file that they use, directly or indirectly, and the whole of the local files that
+    these import (:func:`local_modules`). Not included are other packages, and what is not reached by name, such as a table
+    that is filled later or a data file.
 
     Args:
-        things: classes and functions that are in files.
-        version: raised by hand where something changes that is not seen.
+        things: classes and functions that are defined in files.
+        version: raised by hand where something changes that the fingerprint does not include.
 
     Raises:
-        OSError: there is no file.
+        OSError: a definition is in no file.
     """
     found: set[str] = set()
     for thing in things:
@@ -37,32 +37,32 @@ def fingerprint(*things: Any, version: int = 0) -> str:
         if name not in _made(module):
             raise OSError(f"{name} is in no file")
         _follow(module, {name}, found)
-    # In an order that no other code, added or left out, changes.
+    # Sorted, so that the order does not depend on other code in the file.
     return hashlib.sha256("\n".join([str(version), *sorted(found)]).encode()).hexdigest()[:16]
 
 
-def fingerprint_of_file(file: Path, beside: str = "") -> str:
-    """16 hex digits over a whole file's code, without comments, docstrings and layout, and over the text ``beside`` it."""
+def fingerprint_of_file(file: Path, more: str = "") -> str:
+    """Return 16 hex digits over a whole file's code, without comments, docstrings and layout, and over the text ``more``."""
     text = ast.unparse(ast.Module(_parsed(file.read_text(encoding="utf-8")), []))
-    return hashlib.sha256(f"{beside}\n{text}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{more}\n{text}".encode()).hexdigest()[:16]
 
 
-def neighbours(module: ModuleType) -> tuple[ModuleType, ...]:
-    """The modules beside a module's file that it imports, directly or through one another."""
+def local_imports(module: ModuleType) -> tuple[ModuleType, ...]:
+    """Return the local modules that a module imports, directly or indirectly; see :func:`local_modules`."""
     found: dict[str, ModuleType] = {}
     left = [module]
     while left:
         one = left.pop()
         for node in ast.walk(ast.Module(_statements(one), [])):
             if isinstance(node, _Import):
-                new = [other for other in beside(one, node) if other.__name__ not in found and other is not module]
+                new = [other for other in local_modules(one, node) if other.__name__ not in found and other is not module]
                 found |= {other.__name__: other for other in new}
                 left += new
     return tuple(found.values())
 
 
-def beside(module: ModuleType, statement: _Import) -> Iterator[ModuleType]:
-    """What an import brings, as far as it belongs to this module: its own package's, and what lies in its file's folder."""
+def local_modules(module: ModuleType, statement: _Import) -> Iterator[ModuleType]:
+    """Yield the modules that an import statement of ``module`` loads from the module's package or its file's folder."""
     if isinstance(statement, ast.Import):
         names = [alias.name for alias in statement.names]
     else:
@@ -82,22 +82,22 @@ def _belongs(other: ModuleType, module: ModuleType) -> bool:
         return False
     if module.__package__ and top == module.__package__.partition(".")[0]:
         return True
-    # Found by its name in this very folder, and not in an environment that happens to be kept there.
+    # Located in this folder itself, and not in a virtual environment inside it.
     folder = Path(str(module.__file__)).resolve().parent
     return Path(file).resolve() in {folder / f"{top}.py"} or Path(file).resolve().is_relative_to(folder / top)
 
 
 def _follow(module: ModuleType, names: Iterable[str], found: set[str]) -> None:
-    """Add the statements that give these names of a module their meaning, and all that these name."""
+    """Add the statements that define these names of a module, and the statements that those depend on."""
     left, seen = set(names), set[str]()
     while left:
         name = left.pop()
         seen.add(name)
         for statement in _made(module).get(name, []):
             if isinstance(statement, _Import):
-                # Where our own code lies may change; what it computes has versions of its own.
+                # This project's modules may move; what they compute has version numbers.
                 text = "" if _is_ours(statement) else _brings(statement, name)
-                for other in beside(module, statement):
+                for other in local_modules(module, statement):
                     _all(other, found)
             else:
                 text = ast.unparse(statement)
@@ -110,26 +110,26 @@ def _all(module: ModuleType, found: set[str]) -> None:
     text = ast.unparse(ast.Module(_statements(module), []))
     if text not in found:
         found.add(text)
-        for other in neighbours(module):
+        for other in local_imports(module):
             _all(other, found)
 
 
 def _brings(statement: _Import, name: str) -> str:
-    """An import without what else it brings."""
+    """Return the text of an import reduced to what defines ``name``."""
     aliases = [alias for alias in statement.names if (alias.asname or alias.name).partition(".")[0] in {name, "*"}]
     origin = "." * statement.level + (statement.module or "") if isinstance(statement, ast.ImportFrom) else ""
     return " ".join([origin, *(f"{alias.name} as {alias.asname}" for alias in aliases)])
 
 
 def _is_ours(statement: _Import) -> bool:
-    """Whether an import brings something of this project's packages."""
+    """Whether an import loads this project's packages alone."""
     names = [statement.module or ""] if isinstance(statement, ast.ImportFrom) else [alias.name for alias in statement.names]
     ours = isinstance(statement, ast.Import) or statement.level == 0
     return ours and all(name.partition(".")[0] in OURS for name in names)
 
 
 def _statements(module: ModuleType) -> list[ast.stmt]:
-    """Of a module's file, without docstrings."""
+    """Return the statements of a module's file, without docstrings."""
     file = str(module.__file__)
     linecache.checkcache(file)
     return _parsed("".join(linecache.getlines(file, vars(module))))
@@ -145,7 +145,7 @@ def _parsed(source: str) -> list[ast.stmt]:
 
 
 def _made(module: ModuleType) -> dict[str, list[ast.stmt]]:
-    """A module's statements by the names that they give a meaning to; one such as ``if`` by those within it."""
+    """Return a module's statements by the names that they define; a compound statement such as ``if`` by all names in it."""
     made: dict[str, list[ast.stmt]] = {}
     for statement in _statements(module):
         for name in _names(statement):

@@ -1,4 +1,4 @@
-"""The one door by which built-ins and plugins enter: what is registered, by kind and name. Imports no torch.
+"""The registry of built-ins and plugins, by kind and name. Imports no torch.
 
 A built-in's specification names its implementation and is decorated with its kind::
 
@@ -7,8 +7,8 @@ A built-in's specification names its implementation and is decorated with its ki
         implementation = "trainables.attacks.methods.fgsm:attack"
         name: Literal["fgsm"] = "fgsm"
 
-A plugin's comes by :mod:`trainables.plugins`, with its implementation at hand. From there on both are the same: fields of a
-configuration that take one of a kind (:class:`OneOf`, :class:`NameOf`) know it, and so do keys, error messages and commands.
+A plugin is registered by :mod:`trainables.plugins` together with its implementation. From then on both are treated alike: the
+fields of configurations that accept its kind (:class:`OneOf`, :class:`NameOf`), keys, error messages and commands include it.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from trainables.config.terms.spec import Named, Spec
 
 N = TypeVar("N", bound=Named)
 
-#: The version of what an entry computes: a number that is raised by hand, or a plugin's fingerprint, 16 hex digits.
+#: Version of what an entry computes: a number raised by hand for a built-in, the fingerprint (16 hex digits) for a plugin.
 Version = int | str
 
 
@@ -32,7 +32,7 @@ class BadPlugin(ValueError):
 
 
 class Origin(NamedTuple):
-    """Where a plugin's code is: its ``file``, and the name of the ``module`` that it became."""
+    """Location of a plugin's code: its ``file``, and the name of the ``module`` that was imported from it."""
 
     file: str
     module: str
@@ -40,7 +40,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """What is registered under a name.
+    """A registered module, objective, training attack, attack, model, data set or measure.
 
     Attributes:
         kind: title of its kind, such as ``attack``.
@@ -64,7 +64,7 @@ class Entry:
         return f"{self.kind} {self.name!r}"
 
     def load(self) -> Any:
-        """Import what does the work."""
+        """Return the implementation, importing it if it is given by name."""
         if not isinstance(self.implementation, str):
             return self.implementation
         module, _, name = self.implementation.partition(":")
@@ -73,35 +73,35 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """Everything that is registered of one kind, by name. ``infos``: of each entry its ``info``, for those who need no more."""
+    """All entries of one kind by name; ``infos`` holds the ``info`` of each."""
 
     title: str
     entries: dict[str, Entry] = field(default_factory=dict)
     infos: dict[str, Any] = field(default_factory=dict)
 
     def built_in(self, spec: type[N]) -> type[N]:
-        """Register a specification of this repository; a decorator."""
+        """Register a specification of this repository; used as a decorator."""
         name = spec.model_fields["name"].default
         self.add(Entry(self.title, name, spec, spec.implementation, spec.numerics))
         return spec
 
     def add(self, entry: Entry) -> None:
-        """Register an entry in place of what had its name."""
+        """Register an entry, replacing one of the same name."""
         self.entries[entry.name] = entry
         self.infos[entry.name] = entry.info
 
     def load(self, name: str) -> Any:
-        """The implementation of that name."""
+        """Return the implementation of the entry ``name``."""
         return self.entries[name].load()
 
     @property
     def built_ins(self) -> frozenset[str]:
-        """Names of what this repository brings."""
+        """Names of the built-ins."""
         return frozenset(name for name, entry in self.entries.items() if entry.origin is None)
 
     @property
     def plugins(self) -> dict[str, Entry]:
-        """What came from outside, by name."""
+        """Entries of the plugins by name."""
         return {name: entry for name, entry in self.entries.items() if entry.origin is not None}
 
 
@@ -112,14 +112,14 @@ KINDS = (MODULE, OBJECTIVE, TRAINING_ATTACK, ATTACK, MODEL, DATA, MEASURE)
 
 @dataclass(frozen=True)
 class OneOf:
-    """Marks a field that takes a specification of a kind, by its ``name``: any, or those for which ``where`` holds."""
+    """Annotation of a field that accepts the specifications of a kind for which ``where`` holds; by default all of them."""
 
     kind: Kind
     where: Callable[[Any], bool] = bool
 
     @property
     def specs(self) -> tuple[type[Named], ...]:
-        """What the field takes."""
+        """The specifications that the field accepts."""
         return tuple(spec for spec in self.kind.infos.values() if self.where(spec))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -129,7 +129,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class NameOf:
-    """Marks a field that takes the name of an entry of a kind."""
+    """Annotation of a field that accepts the name of any entry of a kind."""
 
     kind: Kind
 
@@ -139,12 +139,12 @@ class NameOf:
 
 
 def plugins() -> tuple[Entry, ...]:
-    """Every plugin that was registered in this process."""
+    """Return every plugin registered in this process."""
     return tuple(entry for kind in KINDS for entry in kind.plugins.values())
 
 
 def used(spec: Any) -> Iterator[Entry]:
-    """The entries in a specification, or in several, wherever they are in them; one that occurs twice comes twice."""
+    """Yield the entries used in a specification or a tuple of them, at any depth; an entry that is used twice comes twice."""
     if isinstance(spec, tuple):
         for one in spec:
             yield from used(one)
@@ -158,22 +158,22 @@ def used(spec: Any) -> Iterator[Entry]:
 
 
 def used_plugins(spec: Any) -> frozenset[Entry]:
-    """The plugins in a specification, or in several."""
+    """Return the plugins used in a specification or a tuple of them."""
     return frozenset(entry for entry in used(spec) if entry.origin is not None) if plugins() else frozenset()
 
 
 def versions(spec: Any) -> dict[str, Version]:
-    """The version of everything in a specification, by kind and name: ``{"attack 'pgd'": 1}``."""
+    """Return the versions of everything used in a specification, by kind and name: ``{"attack 'pgd'": 1}``."""
     return {str(entry): entry.version for entry in used(spec)}
 
 
 def restorable() -> Callable[[], None]:
-    """Remember what is registered now; calling the result brings it back, for a file that breaks off on its way."""
+    """Remember what is registered now; call the result to restore it, for instance after a plugin file failed halfway."""
     before = [(dict(kind.entries), dict(kind.infos)) for kind in KINDS]
 
     def restore() -> None:
         for kind, (entries, infos) in zip(KINDS, before, strict=True):
-            # In place: others hold on to these.
+            # In place: other modules keep references to these.
             kind.entries.clear()
             kind.entries.update(entries)
             kind.infos.clear()
@@ -183,5 +183,5 @@ def restorable() -> Callable[[], None]:
 
 
 def renumbered(entry: Entry, version: Version) -> Entry:
-    """The same entry in another version."""
+    """Return the same entry with another version."""
     return replace(entry, version=version)

@@ -1,4 +1,4 @@
-"""What every part of a configuration is."""
+"""Bases and number types of all specifications."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Spec(BaseModel):
-    """A frozen value that refuses unknown fields, infinities and silent conversions (``"3"`` is no number)."""
+    """Base of all specifications: frozen, and strict about unknown fields, infinities and types (``"3"`` is no number)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -15,15 +15,15 @@ class Named(Spec):
     """A specification that is registered under its field ``name``.
 
     Attributes:
-        implementation: of a built-in, where what does the work is: ``package.module:name``.
-        numerics: of a built-in, the version of the numbers that it makes; raised by hand when they change, so that what was
-            recorded before is told from what is recorded from there on. A plugin has a fingerprint of its code instead.
+        implementation: name of the function or class that does the work: ``package.module:name``.
+        numerics: version of the numbers that a built-in computes, raised by hand when they change, so that older records are
+            recognised. A plugin has a fingerprint of its code instead.
     """
 
     implementation: ClassVar[str] = ""
     numerics: ClassVar[int] = 1
 
-    if TYPE_CHECKING:  # a field of every specification, with a type of its own
+    if TYPE_CHECKING:  # a field of every subclass, each with its own Literal type
 
         @property
         def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""Training attacks on the test images are what the weights are trained on."""
+"""Training attacks in evaluations return the images that they return in training."""
 
 import pytest
 import torch
@@ -35,6 +35,6 @@ def test_images_are_the_trainings(attack, module):
     assert not torch.equal(found, x)
 
 
-def test_what_depends_on_the_epoch_is_refused():
+def test_attacks_that_depend_on_the_epoch_are_refused():
     with pytest.raises(ValidationError, match=r"attack.name must not be friendly, which depends on the epoch"):
         config.AsTraining(attack=config.Friendly(**EPS, step=0.05, iterations=3))

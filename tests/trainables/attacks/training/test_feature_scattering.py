@@ -21,20 +21,20 @@ def exact(cost):
     return linprog(cost.numpy().ravel(), A_eq=np.vstack([rows, columns]), b_eq=b).fun
 
 
-def random_cost(chance, m, n):
-    one, other = (torch.randn(k, 6, generator=chance, dtype=torch.float64) for k in (m, n))
+def random_cost(generator, m, n):
+    one, other = (torch.randn(k, 6, generator=generator, dtype=torch.float64) for k in (m, n))
     return cosine_cost(one, other)
 
 
-def test_the_cost_is_one_minus_the_cosine(chance):
-    one, other = torch.randn(2, 5, 6, generator=chance, dtype=torch.float64)
+def test_the_cost_is_one_minus_the_cosine(generator):
+    one, other = torch.randn(2, 5, 6, generator=generator, dtype=torch.float64)
     expected = 1 - F.cosine_similarity(one[:, None], other[None], dim=2)
     torch.testing.assert_close(cosine_cost(one, other), expected)
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (4, 4), (7, 7), (6, 4)])
-def test_with_little_regularisation_it_is_the_linear_programmes_optimum(m, n, chance):
-    cost = random_cost(chance, m, n)
+def test_with_little_regularisation_it_is_the_linear_programmes_optimum(m, n, generator):
+    cost = random_cost(generator, m, n)
     plan = sinkhorn(cost, regularisation=0.001, iterations=20_000)
     assert (plan >= 0).all()
     torch.testing.assert_close(plan.sum(0), torch.full((n,), 1 / n, dtype=torch.float64))
@@ -42,28 +42,28 @@ def test_with_little_regularisation_it_is_the_linear_programmes_optimum(m, n, ch
     assert (plan * cost).sum().item() == pytest.approx(exact(cost), abs=2e-3)
 
 
-def test_the_papers_regularisation_is_close_to_the_optimum(chance):
-    cost = random_cost(chance, 8, 8)
+def test_the_papers_regularisation_is_close_to_the_optimum(generator):
+    cost = random_cost(generator, 8, 8)
     plan = sinkhorn(cost, regularisation=0.01, iterations=100)
     assert (plan * cost).sum().item() == pytest.approx(exact(cost), abs=0.02)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("regularisation", [1e-6, 0.01, 100.0])
-def test_any_regularisation_is_finite(regularisation, dtype, chance):
-    plan = sinkhorn(random_cost(chance, 8, 8).to(dtype), regularisation=regularisation, iterations=100)
+def test_any_regularisation_is_finite(regularisation, dtype, generator):
+    plan = sinkhorn(random_cost(generator, 8, 8).to(dtype), regularisation=regularisation, iterations=100)
     assert plan.isfinite().all()
     assert plan.sum().item() == pytest.approx(1, abs=1e-3)
 
 
-def test_much_regularisation_is_the_independent_plan(chance):
-    plan = sinkhorn(random_cost(chance, 5, 5), regularisation=1e6, iterations=10)
+def test_much_regularisation_is_the_independent_plan(generator):
+    plan = sinkhorn(random_cost(generator, 5, 5), regularisation=1e6, iterations=10)
     torch.testing.assert_close(plan, torch.full((5, 5), 1 / 25, dtype=torch.float64), rtol=1e-4, atol=0)
 
 
-def test_the_gradient_is_that_of_the_distance(chance):
+def test_the_gradient_is_that_of_the_distance(generator):
     """Of min over T of <T, cost> - regularisation H(T), by differences."""
-    clean, logits = torch.randn(2, 5, 4, generator=chance, dtype=torch.float64)
+    clean, logits = torch.randn(2, 5, 4, generator=generator, dtype=torch.float64)
     regularisation, h = 0.1, 1e-5
 
     def distance(logits):

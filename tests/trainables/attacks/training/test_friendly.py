@@ -21,7 +21,7 @@ def seeded():
 
 
 def plain_friendly(model, x, y, tau):
-    """Algorithm 1 (PGD-K-tau) for one example after the other, from the starts that the batch has."""
+    """Run algorithm 1 (PGD-K-tau) for one example after the other, from the starts of the batch."""
     starts = pgd(model, x, y, generator=seeded(), **SETTINGS | {"iterations": 0})
     ends, steps = [], []
     for i in range(len(x)):
@@ -63,7 +63,7 @@ def test_a_large_tau_is_pgd_bit_for_bit():
 
 
 def test_tau_0_ends_at_the_first_misclassified_point():
-    """Of PGD's points, which are looked at one step count after the other; at its last where none is."""
+    """The first misclassified point among PGD's points, or the last point if none is misclassified."""
     model = small()
     x, y = examples(24)
     points = [pgd(model, x, y, generator=seeded(), **SETTINGS | {"iterations": n}) for n in range(11)]

@@ -15,16 +15,16 @@ CAS1 = CAS(positions=("block1.1",))
 
 
 def plain_cam(A, w):
-    """Eq. 6, one channel and place after the other; A (C, H, W), w (C,)."""
+    """Compute eq. 6 channel by channel and pixel by pixel; A (C, H, W), w (C,)."""
     C, H, W = A.shape
     return [[sum(max((w[k] * A[k, i, j]).item(), 0) for k in range(C)) for j in range(W)] for i in range(H)]
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_the_map_is_equation_6(signed, chance):
-    maps = torch.randn(2, 3, 2, 4, generator=chance, dtype=torch.float64)
+def test_the_map_is_equation_6(signed, generator):
+    maps = torch.randn(2, 3, 2, 4, generator=generator, dtype=torch.float64)
     maps = maps if signed else maps.relu()
-    weight, y = torch.randn(5, 3, generator=chance, dtype=torch.float64), torch.tensor([4, 1])
+    weight, y = torch.randn(5, 3, generator=generator, dtype=torch.float64), torch.tensor([4, 1])
     found = cam(maps, weight, y)
     for i in range(2):
         assert torch.allclose(found[i], torch.tensor(plain_cam(maps[i], weight[y[i]]), dtype=torch.float64))
@@ -61,8 +61,8 @@ def test_at_the_image_itself_no_distance_has_a_gradient(distance):
     objective = infofeature(CE, clean_outputs(model, x), model.fc.weight, y, lam=10.0, distance=distance)
     with frozen(model):
         torch.testing.assert_close(slope(model, x, y, objective).gradient, slope(model, x, y, CE).gradient)
-        beside = slope(model, x + 0.01, y, objective).gradient - slope(model, x + 0.01, y, CE).gradient
-    assert beside.abs().max() > 1e-6
+        nearby = slope(model, x + 0.01, y, objective).gradient - slope(model, x + 0.01, y, CE).gradient
+    assert nearby.abs().max() > 1e-6
 
 
 @pytest.mark.parametrize("bn", ["eval", "train"])

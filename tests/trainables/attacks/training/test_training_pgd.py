@@ -1,4 +1,4 @@
-"""PGD and FGSM as training attacks: each option against its method, written plainly."""
+"""PGD and FGSM as training attacks: each option against a plain implementation of its method."""
 
 import copy
 
@@ -29,7 +29,7 @@ def noise(x, kind, seed=0):
 
 
 def plain_ascent(loss, x, start, step, iterations):
-    """Signed steps up ``loss``, which maps images to a number."""
+    """Take signed gradient steps that raise ``loss``, which maps images to a number."""
     x_adv = start.clamp(x - EPS, x + EPS).clamp(0, 1)
     for _ in range(iterations):
         x_adv = x_adv.detach().requires_grad_()
@@ -38,8 +38,8 @@ def plain_ascent(loss, x, start, step, iterations):
     return x_adv.detach()
 
 
-def test_kl_is_the_divergence(chance):
-    clean, logits = torch.randn(2, 5, 4, generator=chance, dtype=torch.float64)
+def test_kl_is_the_divergence(generator):
+    clean, logits = torch.randn(2, 5, 4, generator=generator, dtype=torch.float64)
     p, q = clean.softmax(1), logits.softmax(1)
     torch.testing.assert_close(kl_divergence(clean, logits), (p * (p / q).log()).sum(1))
 
@@ -82,10 +82,10 @@ def test_kl_has_no_gradient_at_the_image_itself():
     objective = paired_objective((1.0, 1.0), kl_divergence, clean_outputs(model, x))
     with frozen(model):
         at_x = slope(model, x, y, objective)
-        beside = slope(model, x + 0.01, y, objective)
+        nearby = slope(model, x + 0.01, y, objective)
     assert at_x.value.abs().max() < 1e-12
     assert at_x.gradient.abs().max() < 1e-12
-    assert beside.gradient.abs().amax((1, 2, 3)).min() > 1e-9
+    assert nearby.gradient.abs().amax((1, 2, 3)).min() > 1e-9
 
 
 @pytest.mark.parametrize("loss", ["ce", "kl"])

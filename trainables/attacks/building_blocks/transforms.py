@@ -1,4 +1,4 @@
-"""Random ways to look at images, of which a gradient is the mean."""
+"""Random transforms of images, over which attacks average gradients."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,13 @@ from torch import Generator, Tensor
 
 
 def diverse(generator: Generator, *, probability: float, smallest: float) -> Callable[[Tensor], Tensor]:
-    """Images (B, channels, size, size) to the same, each with ``probability`` shrunk and put somewhere on black.
+    """Return a transform that shrinks each image with ``probability`` and places it at random on black, at the same shape.
 
-    One size for a batch, uniform from ``smallest`` times the images' own (rounded down, at most one pixel less than it) on;
-    the nearest pixels are taken. The paper enlarges 299 to 331 pixels; here the network sees its own size of image.
+    The size is drawn once for a batch, uniformly from ``smallest`` times the images' size (rounded down, at most one pixel less
+    than it) upwards, with nearest-neighbour interpolation. The paper enlarges 299 to 331 pixels; here the size is kept.
     """
 
-    def look(x: Tensor) -> Tensor:
+    def transform(x: Tensor) -> Tensor:
         size = x.shape[-1]
         draw = torch.rand(3, generator=generator, device=x.device).tolist()
         chosen = torch.rand(len(x), generator=generator, device=x.device) < probability
@@ -25,14 +25,14 @@ def diverse(generator: Generator, *, probability: float, smallest: float) -> Cal
         padded = F.pad(shrunk, (left, size - small - left, top, size - small - top))
         return torch.where(chosen[:, None, None, None], padded, x)
 
-    return look
+    return transform
 
 
 def nearby(generator: Generator, *, radius: float) -> Callable[[Tensor], Tensor]:
-    """Images in [0, 1] to uniform points at most ``radius`` from them in every pixel, in [0, 1]."""
+    """Return a transform of images in [0, 1] to uniform points within ``radius`` of them in every pixel, cut to [0, 1]."""
 
-    def look(x: Tensor) -> Tensor:
+    def transform(x: Tensor) -> Tensor:
         u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         return (x + radius * (2 * u - 1)).clamp(0, 1)
 
-    return look
+    return transform

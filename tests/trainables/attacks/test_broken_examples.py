@@ -1,4 +1,4 @@
-"""Evaluations that stop at what is broken say what the plain way says: every example, every step, nothing skipped."""
+"""Evaluations that stop at broken examples give the results of those that run every step on every example."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from torch import nn
 from tests.support.shared import weights_once
 from tests.support.trained_digits import ATTACK, EPOCHS, EPS, MODEL, every_training, examples, robust, run
 from trainables import config, evaluation
-from trainables.attacks import NEVER, Source, run_attack
+from trainables.attacks import NEVER, SourceNetwork, run_attack
 from trainables.attacks.building_blocks.ball import BALLS
 from trainables.attacks.building_blocks.surrogate import draws, errs
 from trainables.data import Examples, evaluation_batches
@@ -80,7 +80,7 @@ def network(name, dtype=torch.float32):
 
 
 class Passes(nn.Module):
-    """Counts the images that a network sees with and without gradients."""
+    """Counts the images that pass through a network with and without gradients."""
 
     def __init__(self, network):
         super().__init__()
@@ -96,14 +96,14 @@ class Passes(nn.Module):
 
 @pytest.fixture
 def found(monkeypatch):
-    """Evaluates an attack completely or not, in several batches."""
+    """Evaluate an attack, complete or not, in several batches."""
 
     def both(name, attack, dtype):
         ours, module = network(name, dtype)
         attack = config.canonical_attack(attack, module)
         if attack is None:
-            pytest.skip("it aims at a module that is not there")
-        sources = {("0" * 16, "last"): Source(network("none", dtype)[0], config.NoModule())}
+            pytest.skip("it aims at a module that the network does not have")
+        sources = {("0" * 16, "last"): SourceNetwork(network("none", dtype)[0], config.NoModule())}
         x, y = examples(N)
         test = Examples((255 * x).round().to(torch.uint8), y)
 
@@ -133,7 +133,7 @@ def same(attack, plain, cheap):
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=title)
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "sap"])
-def test_nothing_changes(name, attack, found):
+def test_stopping_changes_no_result(name, attack, found):
     """In double precision, example by example."""
     _, (plain, cheap) = found(name, attack, torch.float64)
     same(attack, plain, cheap)
@@ -146,13 +146,13 @@ def test_nothing_changes(name, attack, found):
 
 @pytest.mark.parametrize("attack", ATTACKS[:3], ids=title)
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "sap"])
-def test_nothing_changes_in_single_precision(name, attack, found):
+def test_stopping_changes_no_result_in_single_precision(name, attack, found):
     _, (plain, cheap) = found(name, attack, torch.float32)
     same(attack, plain, cheap)
 
 
 @every_training
-def test_nothing_changes_on_differently_trained_networks(training):
+def test_stopping_changes_no_result_on_trained_networks(training):
     ours, (x, y) = robust(training), examples(200)
     assert EPOCHS > 3
     for spec in (config.PGD(eps=EPS, step=0.03, iterations=20), config.MIM(eps=EPS, step=0.03, iterations=10)):
@@ -160,15 +160,15 @@ def test_nothing_changes_on_differently_trained_networks(training):
         assert torch.equal(plain, cheap)
 
 
-# --- what broken means --------------------------------------------------------------------------------------------------
+# --- when an example is broken ----------------------------------------------------------------------------------------
 
 
 def by_hand(ours, x, y, spec):
-    """Every step of PGD written out, and the network asked at every point."""
-    ball, chance = BALLS["linf"](x, spec.eps), torch.Generator().manual_seed(0)
+    """Run PGD step by step, and the network at every point."""
+    ball, draws = BALLS["linf"](x, spec.eps), torch.Generator().manual_seed(0)
     after = [errs(ours(x).logits, y)]  # [k]: whether some point is wrong that k steps lead to
     for _ in range(spec.restarts):
-        x_adv = ball.start(spec.start, chance)
+        x_adv = ball.start(spec.start, draws)
         wrong = [errs(ours(x_adv).logits, y)]
         for _ in range(spec.iterations):
             x_adv = x_adv.detach().requires_grad_()
@@ -193,8 +193,8 @@ def test_broken_is_the_first_wrong_point(start, restarts):
     assert len(expected.unique()) > 6
 
 
-def test_less_of_an_attack_is_its_beginning():
-    """Fewer steps, or fewer restarts, break what was broken within them."""
+def test_fewer_steps_or_restarts_are_a_prefix():
+    """An attack with fewer steps or restarts breaks the examples that the longer one broke within them."""
     ours, (x, y) = robust("standard").double(), examples(150)
     x = x.double()
 
@@ -210,11 +210,11 @@ def test_less_of_an_attack_is_its_beginning():
 
 
 @pytest.mark.parametrize("complete", [False, True])
-def test_images_are_what_broke_or_where_it_ended(complete):
+def test_images_are_those_that_broke_or_the_end_points(complete):
     ours, (x, y) = robust("standard"), examples(100)
     spec = config.PGD(eps=0.1, step=0.02, iterations=10)
-    chance = torch.Generator().manual_seed(0)
-    found = run_attack(spec, ours, x, y, (1.0,), chance, complete=complete)
+    draws = torch.Generator().manual_seed(0)
+    found = run_attack(spec, ours, x, y, (1.0,), draws, complete=complete)
     with torch.no_grad():
         wrong = errs(ours(found.images).logits, y)
     if complete:
@@ -226,11 +226,11 @@ def test_images_are_what_broke_or_where_it_ended(complete):
         assert torch.equal(found.images[as_it_is], x[as_it_is])
 
 
-def test_what_a_network_gets_wrong_is_wrong_under_every_attack():
-    """Though noise, or another network's images, may happen to mend it."""
+def test_an_example_misclassified_unperturbed_is_broken_under_every_attack():
+    """Even if noise or another network's image is classified correctly."""
     ours, (x, _) = robust("standard"), examples(60)
-    sources = {("0" * 16, "last"): Source(robust("AT"), config.NoModule())}
-    noise = config.Noise(eps=0.5)  # whatever the labels are
+    sources = {("0" * 16, "last"): SourceNetwork(robust("AT"), config.NoModule())}
+    noise = config.Noise(eps=0.5)  # for any labels
     for attack in (noise, config.Transfer(source="0" * 16, attack=noise)):
         images = run_attack(attack, ours, x, torch.zeros_like(x[:, 0, 0, 0]).long(), (1.0,), generator(0, "stream/0"), sources)
         with torch.no_grad():
@@ -242,8 +242,8 @@ def test_what_a_network_gets_wrong_is_wrong_under_every_attack():
             assert (found.ranks["final"][(clean != y).numpy()] > 0).all()
 
 
-def test_of_a_network_that_draws_the_end_point_decides():
-    """Its every look at an image may be another, so a hundred looks would find what one does not."""
+def test_on_a_stochastic_network_the_end_point_decides():
+    """Its predictions vary between forward passes, so that checking a hundred points would find more errors than one."""
     ours, _ = network("sap")
     assert draws(ours)
     x, y = examples(40)
@@ -255,14 +255,14 @@ def test_of_a_network_that_draws_the_end_point_decides():
 
 
 @pytest.mark.parametrize("separation", ["learned", "random"])
-def test_a_mask_says_whether_it_draws(separation):
+def test_a_module_declares_whether_it_is_stochastic(separation):
     spec = config.FSR(positions=("block4.1",), separation=separation)
     ours = build_model(MODEL, spec, config.DATASETS["digits"], seed=0).eval()
     assert draws(ours) == (separation == "random")
     assert draws(ours.train()) == (separation in ("learned", "random"))
 
 
-# --- what it saves ------------------------------------------------------------------------------------------------------
+# --- the work that stopping saves -------------------------------------------------------------------------------------
 
 
 def counted(spec, complete):
@@ -271,7 +271,7 @@ def counted(spec, complete):
     return passes, broken
 
 
-def test_only_what_is_not_broken_is_attacked():
+def test_only_unbroken_examples_are_attacked():
     spec = config.PGD(eps=EPS, step=0.02, iterations=30)
     plain, broken = counted(spec, complete=True)
     cheap, _ = counted(spec, complete=False)
@@ -283,7 +283,7 @@ def test_only_what_is_not_broken_is_attacked():
     assert cheap.forward_only <= 200
 
 
-def test_a_hidden_view_is_left_between_restarts():
+def test_with_a_view_broken_examples_leave_between_restarts():
     ours, module = network("cas")
     x, y = examples(100)
     spec = config.PGD(**STEP, iterations=3, restarts=4, view="soft")

@@ -1,4 +1,4 @@
-"""A part of one's own of every kind, and tiny trials that have them."""
+"""A plugin of every kind, and tiny trials that use them."""
 
 import json
 from collections.abc import Mapping
@@ -110,7 +110,7 @@ def blur(spec: Blur, case: Case) -> Tensor:
     return torch.where(case.network(x).logits.argmax(1)[:, None, None, None] != case.y[:, None, None, None], x, found)
 
 
-class Small(Network):
+class SmallModel(Network):
     def __init__(self, model: config.Model, info: DatasetInfo) -> None:
         super().__init__(model)
         self.one, self.two = nn.Conv2d(info.channels, model.width, 3), nn.Conv2d(model.width, model.width, 3)
@@ -128,7 +128,7 @@ def half(name: str, data_dir: str, download: bool) -> tuple[Examples, Examples]:
     return train[torch.arange(INFO.train)], test[torch.arange(INFO.test)]
 
 
-PARTS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+PLUGINS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "module": (module(Dim), DimModule, {"module": {"name": "dim", "by": 0.5}}),
     "objective": (objective(Margin), margin, {"objective": {"name": "margin"}}),
     "learner": (objective(Twice), TwiceLearner, {"objective": {"name": "twice"}, "attack": None}),
@@ -136,14 +136,14 @@ PARTS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "attack": (attack(Blur), blur, {"selection": {"attack": {"name": "blur", "eps": 0.1}}}),
     "model": (
         model("small", (1, 1)),
-        Small,
+        SmallModel,
         {"model": {"name": "small", "width": 8}, "module": {"name": "cas", "positions": ["all"]}},
     ),
     "data": (data("half", INFO), half, {"data": {"dataset": "half", "validation": 0.2}}),
 }
-every_part = pytest.mark.parametrize("kind", PARTS)
+every_plugin = pytest.mark.parametrize("kind", PLUGINS)
 
-TINY = {
+TINY_TRIAL = {
     "data": {"dataset": "digits", "examples": 64, "validation": 0.2, "crop": 1, "flip": False},
     "model": {"name": "resnet-10", "width": 4},
     "attack": {"name": "pgd", "eps": 0.1, "step": 0.05, "iterations": 2},
@@ -153,11 +153,11 @@ TINY = {
 
 
 def tiny(settings: Mapping[str, Any]) -> config.TrialConfig:
-    return config.TrialConfig.model_validate_json(json.dumps({**TINY, **settings}))
+    return config.TrialConfig.model_validate_json(json.dumps({**TINY_TRIAL, **settings}))
 
 
 def registered(kind: str) -> config.TrialConfig:
-    """The part, registered, and a trial that has it."""
-    register, made, settings = PARTS[kind]
+    """Register the plugin of this kind and return a tiny trial that uses it."""
+    register, made, settings = PLUGINS[kind]
     register(made)
     return tiny(settings)
