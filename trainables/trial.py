@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables import config
-from trainables.attacks import Source, Sources, training_attack
+from trainables.attacks import SourceNetwork, SourceNetworks, training_attack
 from trainables.averaging import Average
 from trainables.data import Examples, batches_per_epoch, load, sample, training_batches
 from trainables.evaluation import Evaluated, evaluate

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from advsweep.testing.cases import MANY, RESNET, batch, disturb, draws, named, seeded
 from advsweep.testing.contract import Contract, failing, having, nothing_drawn
 from trainables import config
-from trainables.attacks import Attacked, Source, Sources, run_attack
+from trainables.attacks import Attacked, SourceNetwork, SourceNetworks, run_attack
 from trainables.attacks.building_blocks.ball import length
 from trainables.attacks.building_blocks.surrogate import errs
 from trainables.joint import Weights, attack_weights, joint, training_weights
@@ -35,7 +35,7 @@ class Case(NamedTuple):
 
     def attacked(self, spec: config.Attack, generator: Generator, weights: Weights | None = None) -> Attacked:
         """What the attack finds; a transferred one comes from the same network."""
-        sources: Sources = {(SOURCE, "last"): Source(self.network, self.module)}
+        sources: SourceNetworks = {(SOURCE, "last"): SourceNetwork(self.network, self.module)}
         return run_attack(spec, seeded(self.network), self.x, self.y, weights or self.weights, generator, sources)
 
     def outputs(self, x: Tensor) -> Outputs:

@@ -45,7 +45,7 @@ class ModuleContract(Contract):
         """The module alone in evaluation mode: batch statistics tie examples together, and need more than one."""
         with torch.random.fork_rng(devices=()):
             module: InsertedModule = MODULE.load(spec.name)(spec, 0, channels=6, classes=7).eval()
-        module.chance = generator
+        module.generator = generator
         return module
 
     @pytest.mark.parametrize("shape", [(1, 6, 1, 1), (4, 6, 3, 5)])
@@ -96,7 +96,7 @@ class ModuleContract(Contract):
         z = torch.randn(5, 6, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
         def first(z: Tensor, y: Tensor | None) -> list[Tensor]:
-            module.chance = torch.Generator().manual_seed(0)
+            module.generator = torch.Generator().manual_seed(0)
             return [out[:1] for out in module(z, y)[:2] if out is not None]
 
         for i in range(5):

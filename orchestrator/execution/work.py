@@ -17,7 +17,7 @@ from orchestrator.record.columns import RecordRow
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
-from trainables.attacks import Sources
+from trainables.attacks import SourceNetworks
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, is_prefix, measure_key
 from trainables.measures import class_accuracy
@@ -146,7 +146,7 @@ class Work:
         seconds = time.monotonic() - began
         self.seconds += seconds
         if found.broken is not None and not complete:
-            covered += [e for e in same_epoch if not e.complete and begins(e.attack, attack)]
+            covered += [e for e in same_epoch if not e.complete and is_prefix(e.attack, attack)]
         for evaluation in covered:
             steps = evaluation.attack.gradient_steps
             part = found if evaluation.attack == attack or steps is None else found.after(steps)
@@ -188,7 +188,9 @@ class Work:
     def _longest(self, evaluations: Sequence[Evaluation]) -> Attack:
         """Return the attack of the first evaluation, or the longest attack that begins with it."""
         first = evaluations[0]
-        longer = [] if first.complete else [e.attack for e in evaluations if not e.complete and begins(first.attack, e.attack)]
+        longer = (
+            [] if first.complete else [e.attack for e in evaluations if not e.complete and is_prefix(first.attack, e.attack)]
+        )
         return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
 
     def _evaluation_rows(
@@ -223,7 +225,7 @@ class Work:
                 "finished": _milliseconds(),
             }
 
-    def _sources(self, attack: Attack) -> Sources:
+    def _sources(self, attack: Attack) -> SourceNetworks:
         """Load the network that an attack is transferred from; empty for attacks on the network itself.
 
         Raises:

@@ -77,7 +77,7 @@ def execute(file: Path, text: str, name: str | None = None) -> ModuleType:
         restore()
         reopen()
         raise
-    others = neighbours(module)
+    others = local_imports(module)
     registering = {plugin.origin.module for plugin in registry.plugins() if plugin.origin}
     if registering & {name, *(other.__name__ for other in others)}:
         # Their texts now: the files may be edited before a worker needs them.

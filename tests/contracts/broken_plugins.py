@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from advsweep import testing
-from tests.support.plugin_parts import INFO, Small, half
+from tests.support.sample_plugins import INFO, Small, half
 from trainables import config, plugins
 
 

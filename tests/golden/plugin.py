@@ -10,19 +10,19 @@ from typing import Any
 import torch
 
 from tests.golden.methods import exact_digest
-from tests.support import plugin_parts
+from tests.support import sample_plugins
 from trainables import config
 from trainables.config.identity import attack_versions, training_versions
 from trainables.trial import Trial
 
-#: The plugins of the trial, as ``PARTS`` of :mod:`tests.support.plugin_parts` names them.
+#: The plugins of the trial, as ``PARTS`` of :mod:`tests.support.sample_plugins` names them.
 KINDS = ("module", "objective", "training-attack", "attack")
 
 
 def values() -> Iterator[tuple[str, dict[str, Any]]]:
     """The trial's identity, and its epochs and an evaluation."""
     torch.set_num_threads(1)
-    trial = registered(plugin_parts)
+    trial = registered(sample_plugins)
     yield "identity", identity(trial)
     yield "numbers", numbers(trial)
 
@@ -54,7 +54,7 @@ def identity(trial: config.TrialConfig) -> dict[str, Any]:
 
 def numbers(spec: config.TrialConfig) -> dict[str, Any]:
     """Two epochs, and the attack on the last weights."""
-    trial = Trial(spec, plugin_parts.RUNTIME)
+    trial = Trial(spec, sample_plugins.RUNTIME)
     epochs = [trial.step() for _ in range(2)]
     figures = [[round(e["train_loss"], 2), round(e["natural_accuracy"], 2), round(e["robust_accuracy"], 2)] for e in epochs]
     found = trial.evaluate(spec.selection.attack, trial.weights())

@@ -11,13 +11,13 @@ import pytest
 
 from tests.golden.keys import ADVICE
 from tests.golden.plugin import identity, registered
-from tests.support import plugin_parts
+from tests.support import sample_plugins
 from trainables.config.terms.fingerprint import OURS
 
 pytestmark = pytest.mark.usefixtures("forgotten")
 
 PINNED = json.loads((Path(__file__).parent / "plugin.json").read_text(encoding="utf-8"))["identity"]
-SOURCE = Path(plugin_parts.__file__).read_text(encoding="utf-8")
+SOURCE = Path(sample_plugins.__file__).read_text(encoding="utf-8")
 VERSIONS = ("versions of the training", "versions of the evaluation")
 
 
@@ -28,12 +28,12 @@ def identity_of(tmp_path, monkeypatch):
 
     def found(source):
         assert source != SOURCE
-        (tmp_path / "edited_plugin_parts.py").write_text(source, encoding="utf-8")
+        (tmp_path / "edited_sample_plugins.py").write_text(source, encoding="utf-8")
         importlib.invalidate_caches()
-        return identity(registered(importlib.import_module("edited_plugin_parts")))
+        return identity(registered(importlib.import_module("edited_sample_plugins")))
 
     yield found
-    del sys.modules["edited_plugin_parts"]
+    del sys.modules["edited_sample_plugins"]
 
 
 def otherwise_imported(statement: ast.stmt) -> list[ast.stmt]:
@@ -49,7 +49,7 @@ def otherwise_imported(statement: ast.stmt) -> list[ast.stmt]:
 
 
 def test_it_is_what_it_was():
-    assert identity(registered(plugin_parts)) == PINNED, ADVICE.format(kind="plugin")
+    assert identity(registered(sample_plugins)) == PINNED, ADVICE.format(kind="plugin")
 
 
 def test_how_it_imports_us_moves_no_key(identity_of):
