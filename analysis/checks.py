@@ -1,9 +1,9 @@
-"""Whether an arm's robustness can be believed: the checklist of obfuscated gradients, from what the record holds of it.
+"""The checklist of obfuscated gradients: whether an arm's robustness can be believed, from the evaluations in the record.
 
 After Athalye et al. (ICML 2018, section 3.1) and Carlini et al. ("On Evaluating Adversarial Robustness", 2019).
 
-Every item looks at one trial's evaluations and measures of one checkpoint, and an arm's is that of its worst seed. What an item
-needs is said in :data:`ITEMS`; where that was not run, the item says so and nothing else. Accuracies are in percent.
+Every item of :data:`ITEMS` compares one trial's evaluations and measurements of one checkpoint; an arm has the verdict of its
+worst seed. Where the attacks that an item compares were not run, its status is ``not run``. Accuracies are in percent.
 """
 
 from collections import Counter
@@ -19,34 +19,34 @@ from analysis.evidence import Attack, Evidence
 from analysis.load import Record
 from analysis.manifest import Manifest, ManifestArm
 
-Status = Literal["passed", "failed", "not run"]
+ItemStatus = Literal["passed", "failed", "not run"]
 
-#: Points by which a stronger attack may be behind a weaker one, and examples if these are more: what random starts amount to.
+#: Points, or examples where these are more, by which a stronger attack may be behind a weaker one: the effect of random starts.
 TOLERANCE, EXAMPLES = 1.0, 3
-#: Points that an attack may leave to AutoAttack, or the plain attack to adaptive ones, before it overstates robustness.
+#: Points by which the best attack may be behind AutoAttack, or the plain attack behind adaptive ones.
 GAP = 3.0
-#: An L-inf budget with which every image can be turned into grey, so that no classifier can be right.
+#: An L-inf budget within which every image can become the same grey, so that no classifier can be right.
 UNBOUNDED = 0.5
-#: The smallest partial derivative that is one: below float32's smallest normal number a device may have 0 in its place.
+#: The smallest partial derivative that counts as one: a device may flush what is below float32's smallest normal number to 0.
 SMALLEST = float(np.finfo(np.float32).tiny)
-#: What two forward passes may differ by, as a share of the largest logit: float32 sums, added in another order.
+#: The difference allowed between two forward passes, as a share of the largest logit: float32 sums in another order.
 ROUNDING = 1e-5
 
-#: The measure of a network's gradients, by its name in the record.
+#: The name in the record of the measure that tests a network's loss and gradients.
 SOUNDNESS = "soundness"
 
 
 @dataclass(frozen=True)
 class Item:
-    """``figures``: what was compared, in percent; "" where that was not run."""
+    """The verdict on one item of the checklist. ``figures``: the accuracies compared, in percent; "" where nothing was run."""
 
     name: str
-    status: Status
+    status: ItemStatus
     figures: str = ""
 
 
 class _Verdict(NamedTuple):
-    """``excess``: points beyond what is allowed; above 0 is a failure."""
+    """The outcome of a check. ``excess``: points beyond what is allowed; above 0 it fails. ``figures``: what was compared."""
 
     excess: float
     figures: str
@@ -56,7 +56,7 @@ _Check = Callable[[Evidence], _Verdict | None]
 
 
 def _allowed(points: float, examples: int) -> float:
-    """So many points, or more where ``examples`` are so few that a handful of them is more."""
+    """Allow ``points``, or the points that :data:`EXAMPLES` of so few ``examples`` amount to where these are more."""
     return max(points, 100 * EXAMPLES / examples)
 
 
@@ -65,7 +65,7 @@ def _fewest(attacks: Sequence[Attack]) -> int:
 
 
 def _gradient(seen: Evidence) -> _Verdict | None:
-    """Of what is classified rightly: what is wrong needs no attack."""
+    """Test gradients of the examples that are classified rightly: a wrong one needs no attack."""
     if not seen.soundness:
         return None
     right = seen.soundness["right"] > 0
@@ -78,13 +78,13 @@ def _gradient(seen: Evidence) -> _Verdict | None:
 def _steady(seen: Evidence) -> _Verdict | None:
     if not seen.soundness:
         return None
-    # Logits that are not numbers agree with nothing.
+    # NaN logits count as an infinite difference.
     apart = float(np.nan_to_num(seen.soundness["disagreement"], nan=np.inf).max())
     return _Verdict(100 * (apart - ROUNDING), f"logits differ by up to {100 * apart:.4g} of the largest")
 
 
 def _not_weaker(strong: Sequence[Attack], weak: Sequence[Attack], names: tuple[str, str]) -> _Verdict | None:
-    """The best of ``strong`` leaves no more right than the best of ``weak``."""
+    """Test that the best of ``strong`` leaves no more examples right than the best of ``weak``."""
     if not strong or not weak:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (strong, weak))
@@ -108,11 +108,11 @@ def _gradients(seen: Evidence) -> _Verdict | None:
 
 
 def _falling(attacks: Sequence[Attack], field: str) -> _Verdict | None:
-    """Of attacks that differ in ``field`` alone, more of it leaves no more right."""
+    """Test that of attacks that differ only in ``field``, those with more of it leave no more examples right."""
     ladders: dict[str, list[Attack]] = {}
     for attack in attacks:
         if field in attack.spec:
-            # A step is a share of eps, so it goes with it.
+            # Step sizes are shares of eps, so attacks that differ in eps differ in their step too.
             ladders.setdefault(attack.without(field, "step") if field == "eps" else attack.without(field), []).append(attack)
     verdicts = []
     for ladder in ladders.values():
@@ -141,7 +141,7 @@ def _unbounded(seen: Evidence) -> _Verdict | None:
 
 
 def _split(seen: Evidence) -> tuple[list[Attack], list[Attack]]:
-    """Iterated attacks that were run both ways: adaptive, and on the final prediction of the network as it is."""
+    """Pair the iterated attacks that were run both ways: adaptive, and plain (on the final prediction of the plain network)."""
     there = [a for a in seen.within if a.iterated]
     kinds = [{a.without("beta_atk", "view") for a in there if a.adaptive == way} for way in (True, False)]
     compared = [a for a in there if a.without("beta_atk", "view") in kinds[0] & kinds[1]]
@@ -169,7 +169,7 @@ def _autoattack(seen: Evidence) -> _Verdict | None:
     return _Verdict(ours - theirs - _allowed(GAP, _fewest(there)), f"best other {ours:.2f}, AutoAttack {theirs:.2f}")
 
 
-#: What is checked, in the order it is shown; each needs what its name says.
+#: The items of the checklist by name, in the order in which they are shown.
 ITEMS: Mapping[str, _Check] = {
     "the loss is finite and has a gradient": _gradient,
     "two forward passes agree": _steady,
@@ -186,7 +186,7 @@ ITEMS: Mapping[str, _Check] = {
 
 
 def check(record: Record, manifest: Manifest, checkpoint: str) -> dict[tuple[str, ...], tuple[Item, ...]]:
-    """The checklist of every arm, by its labels, at ``checkpoint``: ``last`` or ``best``."""
+    """Check every arm of a study at a checkpoint (``last`` or ``best``); returns the items by the arm's labels."""
     evaluations, measures = (frame[frame["checkpoint"] == checkpoint] for frame in (record.evaluations, record.measures))
     final = evaluations[evaluations["head"] == "final"].groupby("trial")
     sound = measures[measures["measure_name"] == SOUNDNESS].groupby("trial")
@@ -197,12 +197,12 @@ def check(record: Record, manifest: Manifest, checkpoint: str) -> dict[tuple[str
 
 
 def failures(items: Iterable[Item]) -> tuple[Item, ...]:
-    """Those that failed."""
+    """Select the items that failed."""
     return tuple(item for item in items if item.status == "failed")
 
 
 def _attacks(rows: pd.DataFrame) -> list[Attack]:
-    """Those on the whole test set: an accuracy on a sample of it is compared with no other."""
+    """Read the attacks on the whole test set: an accuracy on a sample is not comparable."""
     names = ("attack_spec", "accuracy", "ranks", "sees", "iterates", "ensemble", "gradient_steps")
     return [
         Attack(
@@ -230,6 +230,6 @@ def _arm(arm: ManifestArm, by_trial: Mapping[str, Evidence]) -> tuple[Item, ...]
 
 
 def _main_budget(attacks: Sequence[Attack]) -> tuple[str, float] | None:
-    """The budget that most attacks had: the one that the table is about."""
+    """Find the budget (norm and eps) that most attacks had, which is that of the table."""
     counts = Counter(attack.budget for attack in attacks if attack.budget)
     return max(counts, key=lambda budget: (counts[budget], budget)) if counts else None

@@ -1,4 +1,4 @@
-"""Defenses that several papers compare with, as fields over :mod:`search_spaces.profiles`' adversarial training."""
+"""Defenses that several papers compare with, as fields that replace those of the profiles' adversarial training."""
 
 from search_spaces.factor import Level, choice
 from search_spaces.settings import Eps, Settings

@@ -177,7 +177,7 @@ def _settings(study: Study) -> Iterator[tuple[str, Settings]]:
     yield "fixed", study.fixed
     for factor in study.factors:
         for level in factor.levels:
-            for settings in (level.settings, *level.beside.values()):
+            for settings in (level.settings, *level.conditional.values()):
                 yield f"factor {factor.name}, level {level.label!r}", settings
     for baseline in study.baselines:
         yield f"baseline {' '.join(baseline.labels)}", baseline.settings

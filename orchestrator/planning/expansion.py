@@ -15,7 +15,7 @@ from orchestrator.planning.reading import Reader, Reading, manifest_column
 from orchestrator.planning.settings import configure, resolve, unknown_field
 from orchestrator.record.recorded import Recorded
 from search_spaces.column import AnyColumn, Column
-from search_spaces.settings import Settings, Source
+from search_spaces.settings import Settings, SourceNetwork
 from search_spaces.study import Arm, Picture, Profile, Study
 from trainables.config import (
     Attack,
@@ -111,7 +111,7 @@ class _Expanded(NamedTuple):
         resolved = [resolve(layer, self.profile.eps) for layer in (self.profile.settings, *layers)]
         return configure(resolved, self.profile.pins)
 
-    def source(self, source: Source, row: TrialConfig) -> TrialConfig:
+    def source(self, source: SourceNetwork, row: TrialConfig) -> TrialConfig:
         """The network that an attack on ``row`` comes from."""
         config, _ = self.configure({"data.dataset": row.data.dataset}, source.settings)
         return config.model_copy(update={"seed": SOURCE_SEED})
@@ -223,7 +223,7 @@ def _arm(
     label = " ".join(row.arm.labels) or study.title
     keys = {str(config.seed): demand.train(config, study, label) for config in row.configs}
 
-    def source_key(source: Source) -> str:
+    def source_key(source: SourceNetwork) -> str:
         config = expanded.source(source, row.configs[0])
         key = demand.train(config, study, _source_label(config))
         asked.sources[key] = _source_label(config)

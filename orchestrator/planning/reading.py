@@ -9,12 +9,12 @@ from orchestrator.errors import BadInput
 from orchestrator.planning.settings import configure_attack, configure_measure, resolve
 from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL
-from search_spaces.settings import Eps, Settings, Source
+from search_spaces.settings import Eps, Settings, SourceNetwork
 from search_spaces.study import Profile
 from trainables.config import Attack, Measure, TrialConfig, attack_key, canonical_attack, canonical_measure, heads
 
 #: The key of the trial that a transferred attack comes from.
-SourceKey = Callable[[Source], str]
+SourceKey = Callable[[SourceNetwork], str]
 
 
 class Reading(NamedTuple):
@@ -108,7 +108,7 @@ class Reader:
         """Without multiples of eps, and with trials' keys for sources."""
 
         def known(value: Any) -> Any:
-            if isinstance(value, Source):
+            if isinstance(value, SourceNetwork):
                 return self._source_key(value)
             return {name: known(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 

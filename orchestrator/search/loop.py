@@ -25,7 +25,7 @@ from orchestrator.record.store import Store
 from orchestrator.search.goals import Goal
 from orchestrator.search.space import Cells, Drawn
 from orchestrator.search.suggestion import Suggesting
-from search_spaces.settings import Source
+from search_spaces.settings import SourceNetwork
 from trainables.config import TrialConfig, trial_key
 
 #: What Optuna's trials carry: the trial's key, the cell's label, why there is no value, which trial's repetition it is, and
@@ -285,5 +285,5 @@ def _read(config: str) -> TrialConfig | None:
         return None
 
 
-def _no_source(source: Source) -> str:
+def _no_source(source: SourceNetwork) -> str:
     raise BadInput("--objective: an attack that is transferred has no place in a search")

@@ -1,1 +1,1 @@
-"""papers."""
+"""The papers' search spaces and studies, a package for each paper."""

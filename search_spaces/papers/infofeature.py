@@ -7,7 +7,7 @@ from search_spaces.column import AnyColumn, Column, Measured
 from search_spaces.factor import Factor, Level, choice, scalar
 from search_spaces.ladders import over_iterations
 from search_spaces.profiles import NATURAL, cw, pgd, profiles
-from search_spaces.settings import Eps, Settings, Source
+from search_spaces.settings import Eps, Settings, SourceNetwork
 from search_spaces.study import Arm, Study
 
 #: Section 4: every iterative attack has steps of size 2 where eps is 8. Both are twice that on images in [-1, 1], which is what
@@ -136,7 +136,7 @@ def _distances() -> tuple[Measured, ...]:
 
 def _from(label: str) -> tuple[Column, ...]:
     """Attacks of 10 iterations, made on one of Table 1's networks."""
-    source = Source({**RESNET, **_DEFENSES[label]})
+    source = SourceNetwork({**RESNET, **_DEFENSES[label]})
     return tuple(
         Column(f"{name}-10 ({label})", {"name": "transfer", "source": source, "checkpoint": "best", "attack": attack})
         for name, attack in (("PGD", {**_RANDOM_PGD, "iterations": 10}), ("CW", {**_CW, "iterations": 10}))

@@ -4,7 +4,7 @@ import pytest
 
 from search_spaces.column import Column, Measured
 from search_spaces.papers import infofeature
-from search_spaces.settings import Source
+from search_spaces.settings import SourceNetwork
 from tests.support.expanded_studies import configured, every_attack, measure, named, trials
 from trainables.config import Natural, TrialConfig, begins, trial_key
 
@@ -120,7 +120,7 @@ def test_table_6_transfers_from_the_networks_of_table_1(profile: str) -> None:
     assert len(transferred) == 4
     for attack, label in zip(transferred, ("Standard", "Standard", "Madry", "Madry"), strict=True):
         source = attack["source"]
-        assert isinstance(source, Source)
+        assert isinstance(source, SourceNetwork)
         config = configured(study.profiles[profile], source.settings)
         assert trial_key(config) == trial_key(named("infofeature/table-1", label, profile=profile))
         assert attack["checkpoint"] == "best"

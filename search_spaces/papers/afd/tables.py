@@ -20,13 +20,13 @@ from search_spaces.papers.afd.space import (
     study,
 )
 from search_spaces.profiles import NATURAL
-from search_spaces.settings import Settings, Source
+from search_spaces.settings import Settings, SourceNetwork
 
 
 def _transferred(label: str, scale: Scale, attack: Settings, source: Settings, mnist: Settings) -> Column:
     """``attack`` made on a network that was trained with ``source``, and ``mnist`` besides on MNIST."""
     settings = {**ON_MNIST, **source, **mnist} if scale is MNIST else source
-    return Column(label, {"name": "transfer", "source": Source(settings), "attack": attack})
+    return Column(label, {"name": "transfer", "source": SourceNetwork(settings), "attack": attack})
 
 
 def _table_1(scale: Scale) -> tuple[Column, ...]:

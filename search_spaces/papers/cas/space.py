@@ -1,4 +1,4 @@
-"""The method and its factors."""
+"""CAS's settings and factors, and the profiles that its studies share."""
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
@@ -59,7 +59,7 @@ EPS = Factor(
     default="ε = 8/255",
     distribution=FloatDistribution(1 / 255, 32 / 255),
 )
-# Of the attack that tells how robust a training is after each epoch.
+# Iterations of the selection attack, which measures robust accuracy after each epoch.
 ITERATIONS = Factor(
     "iterations",
     "PGD",
@@ -77,7 +77,7 @@ SPACE = (BLOCK, BETA, SUPPRESSION, EPS, ITERATIONS, DATASET)
 
 
 def module(cas: Settings = CAS) -> Factor:
-    """A network as it is, and with ``cas``."""
+    """Make a factor of two levels: the network without a module, and with ``cas``."""
     return choice("module", "module", levels=(Level("Vanilla", VANILLA), Level("CAS", cas)), default="CAS")
 
 
