@@ -1,4 +1,4 @@
-"""One's own studies: from Python and TOML alike, beside the catalogue's, and every mistake in them one line."""
+"""User-defined studies: Python and TOML files are read alike, and every mistake in them is one line."""
 
 import re
 import sys
@@ -63,7 +63,7 @@ def test_python_and_toml_say_the_same(own):
 
 def test_what_they_say(own):
     (study,) = own("beta.toml", TOML)
-    assert (study.name, study.aliases, study.reference, study.checkpoint) == ("mine/beta", (), "one's own", "last")
+    assert (study.name, study.aliases, study.reference, study.checkpoint) == ("mine/beta", (), "own study", "last")
     assert [level.label for level in study.factors[0].levels] == ["β = 0.1", "β = 1", "β = 10"]
     assert study.columns == (NATURAL, *(Column(name, ATTACKS[name], None) for name in ("FGSM", "PGD-20")))
     assert study.profiles == profiles(epochs=100)
@@ -95,7 +95,7 @@ def test_what_a_python_file_prints_is_not_in_the_way(own, capsys):
 
 def test_the_least(own):
     (study,) = own("least.toml", LEAST)
-    assert study == Study("mine/least", (), "one's own", "A title", (), (NATURAL,), profiles(epochs=100))
+    assert study == Study("mine/least", (), "own study", "A title", (), (NATURAL,), profiles(epochs=100))
 
 
 def test_profiles_and_seeds(own):
@@ -207,7 +207,7 @@ NAMES = "Natural, FGSM, PGD-20, PGD-100, C&W, CW∞"
         # keys
         (f"titel = 'x'\n{LEAST}", f"titel: there is no such key; allowed: {ALLOWED}"),
         (LEAST.replace("title =", "titel ="), f"titel: there is no such key; allowed: {ALLOWED}"),
-        (LEAST.replace('title = "A title"', ""), "title: must be there"),
+        (LEAST.replace('title = "A title"', ""), "title: is missing"),
         (f"{LEAST}profiles.epoch = 3\n", "profiles.epoch: there is no such key; allowed: epochs, eps, free, demo"),
         (
             f"{LEAST}{FACTOR}range = 3\n",
@@ -265,7 +265,7 @@ NAMES = "Natural, FGSM, PGD-20, PGD-100, C&W, CW∞"
         ),
         (
             f"{LEAST}[[factors]]\nname = 'b'\nsymbol = 'b'\ndefault = 'x'\nlevels = [{{label = 'x'}}]\n",
-            "factors.0.levels.0.settings: must be there",
+            "factors.0.levels.0.settings: is missing",
         ),
         (
             f"{LEAST}[[factors]]\nname = 'b'\nsymbol = 'b'\ndefault = 'x'\nlevels = [{{label = 'x', settings = {{}}}}]\n",
