@@ -170,7 +170,7 @@ def _hidden(path: str) -> bool:
 
 
 def _kind(path: str, base: str) -> str | None:
-    """Tell tables of the record by their file name: ``trial``, ``epochs``, ``evaluations``, ``measures``; None for others."""
+    """Find a file's table of the record by its name: ``trial``, ``epochs``, ``evaluations``, ``measures``; None for others."""
     folder, name = posixpath.split(path)
     stem, extension = posixpath.splitext(name)
     if posixpath.dirname(folder) != base or extension != ".parquet" or _hidden(path):
