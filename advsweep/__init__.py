@@ -7,8 +7,8 @@
     print(advsweep.render(advsweep.table("cifs/robustness")))  # the table
     record = advsweep.load()                                   # every number, as tidy frames
 
-The functions do what the commands of their names do, with the same defaults, and print nothing. Importing this package loads
-neither torch nor Ray, MLflow or Optuna: a function does that where it needs them.
+Each function does the work of the command of its name, with the same defaults, and prints nothing. Importing this package
+loads neither torch nor Ray, MLflow or Optuna: a function loads them when it needs them.
 """
 
 from importlib import import_module
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-#: Where each public name is.
+#: Public names by the module that defines them.
 _NAMES = {
     "orchestrator.api.plans": ("SweepResult", "estimate", "plan", "run"),
     "orchestrator.api.attacks": ("Checked", "check", "evaluate", "evaluate_checkpoint"),

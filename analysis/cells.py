@@ -1,4 +1,4 @@
-"""What a cell of a table shows: one number of one trial, read from the record."""
+"""The number that a trial has in a column of a table, read from the record."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from analysis.stats import over_beta
 
 
 class _Outcome(NamedTuple):
-    """One row of the record of evaluations."""
+    """The result of one evaluation, as the record holds it."""
 
     accuracy: float
     ranks: NDArray[np.integer]
@@ -26,13 +26,15 @@ class _Outcome(NamedTuple):
 
 
 class CellReader:
-    """The record as tables see it.
+    """Reads the number of one trial in one column from the record.
 
-    ``per_sample``: whether of several beta_atk each example's worst counts, or the lowest accuracy. ``present``: the versions
-    that numbers have if they are made now; what was made under others is named by :meth:`outdated`.
+    Args:
+        record: the frames of the storage.
+        per_sample: whether an attack with several beta_atk counts by each example's worst case, and not by its lowest accuracy.
+        present: versions of the code that would compute the numbers now; :meth:`outdated` names what is of other versions.
 
     Attributes:
-        examples: numbers of test examples behind the accuracies that were asked for.
+        examples: numbers of test examples behind the accuracies that have been read.
     """
 
     def __init__(self, record: Record, per_sample: bool, present: Versions = MappingProxyType({})) -> None:
@@ -49,7 +51,7 @@ class CellReader:
         self._epoch_seconds = record.epochs.groupby("trial")["seconds"].mean().to_dict()
 
     def outdated(self, trial: str, checkpoint: str, arm: ManifestArm) -> tuple[str, ...]:
-        """What made a trial's numbers in a row and is of another version by now, such as ``objective 'afd'``."""
+        """Name what computed a trial's numbers and has another version now, such as ``objective 'afd'``."""
         found = [*changed(self._trials[trial].versions, self._present)]
         for reads in arm.reads.values():
             for read in reads:
@@ -57,10 +59,10 @@ class CellReader:
         return tuple(dict.fromkeys(found))
 
     def value(self, trial: str, checkpoint: str, arm: ManifestArm, column: ManifestColumn) -> float | None:
-        """The number that a trial of ``arm`` has in ``column``; None as long as something that it reads is not in the record.
+        """Read the number that a trial of ``arm`` has in ``column``; None while an evaluation that it needs is missing.
 
         Raises:
-            BrokenRecordError: an accuracy is not that of the ranks beside it, or its attacks are of different examples.
+            BrokenRecordError: an accuracy contradicts its ranks, or attacks of one number ran on different examples.
         """
         if column.label in arm.training:
             return self._epoch_seconds.get(trial)
@@ -78,7 +80,7 @@ class CellReader:
         if column.kind == "area":
             return self._area(reads, there)
         if column.only is not None:
-            # Who is in the class the record does not say example by example, so the worst case is that over attacks.
+            # The record holds a class's accuracy, and not which examples are in it: the worst case is the worst attack's.
             return 100 * min(float(outcome.class_accuracy[column.only]) for outcome in there)
         if len({len(outcome.ranks) for outcome in there}) > 1:
             attacks = ", ".join(read.attack for read in reads)
@@ -90,7 +92,7 @@ class CellReader:
     def _area(reads: Sequence[Read], outcomes: Sequence[_Outcome]) -> float:
         there = zip(reads, outcomes, strict=True)
         points = sorted(((read.eps, outcome) for read, outcome in there if read.eps is not None), key=lambda point: point[0])
-        # An attack for the smallest change says where each example breaks, and so accuracy at every eps.
+        # An attack for the smallest change finds the eps at which each example breaks, and so accuracy at every eps.
         accuracies = [
             outcome.accuracy if outcome.distance is None else float(accuracy_by_eps(outcome.distance, [eps])[0])
             for eps, outcome in points
@@ -98,7 +100,7 @@ class CellReader:
         return normalised_auc([eps for eps, _ in points], accuracies)
 
     def _outcome(self, trial: str, checkpoint: str, attack: str, column: ManifestColumn) -> _Outcome | None:
-        """The evaluation that the column shows. Where accuracy is all that is asked for, a complete one does as well."""
+        """Find the evaluation that the column shows. Where only accuracy is needed, a complete evaluation serves as well."""
         ways = (True,) if column.complete else (False, True)
         keys = [(trial, checkpoint, attack, column.head, complete) for complete in ways]
         outcome = next((self._outcomes[key] for key in keys if key in self._outcomes), None)
@@ -107,12 +109,12 @@ class CellReader:
         accuracy, ranks = outcome.accuracy, outcome.ranks
         if len(ranks) == 0 or not np.isclose(np.mean(ranks == 0), accuracy, rtol=0, atol=1e-6):
             where = f"trial {trial}, {checkpoint} checkpoint, attack {attack}, head {column.head}"
-            raise BrokenRecordError(f"{where}: accuracy {accuracy} is not that of the {len(ranks)} ranks beside it")
+            raise BrokenRecordError(f"{where}: accuracy {accuracy} is not that of its {len(ranks)} ranks")
         self.examples.add(len(ranks))
         return outcome
 
     def missing(self, trial: str) -> str | None:
-        """Why the trial is not trained to its end; None if it is."""
+        """Say why the trial is not trained to its end; None if it is."""
         row = self._trials.get(trial)
         if row is None:
             return "not started"
@@ -123,6 +125,6 @@ class CellReader:
         return stopped or self.reason(trial) or f"unfinished (epoch {row.epochs} of {epochs})"
 
     def reason(self, trial: str) -> str | None:
-        """Why the trial failed; None if it did not."""
+        """Say why the trial failed; None if it did not."""
         row = self._trials[trial]
         return (row.reason or "failed") if row.status == Status.FAILED else None

@@ -1,4 +1,4 @@
-"""Accuracy against the strength of an attack, from one evaluation: arrays in, arrays out.
+"""Accuracy as a function of an attack's strength, from one evaluation: arrays in, arrays out.
 
 Accuracies are fractions in [0, 1]. ``broken`` and ``distance`` are columns of :data:`analysis.schema.EVALUATIONS`.
 """
@@ -12,17 +12,17 @@ Floats = NDArray[np.float64]
 
 
 def accuracy_by_iterations(broken: NDArray[np.integer], iterations: int) -> Floats:
-    """(iterations + 1,): accuracy after 0, 1, ... gradient steps over all restarts; after 0, natural or at the start.
+    """Compute accuracy after 0, 1, ... gradient steps over all restarts: (iterations + 1,); after 0, natural or at the start.
 
-    That under an attack of so many steps, of the same size from the same start: PGD-20 is the beginning of PGD-100. Not for
-    attacks whose steps depend on how many there will be, such as MD.
+    Each is the accuracy of an attack with so many steps of the same size from the same start: PGD-20 is the beginning of
+    PGD-100. It does not hold for attacks whose steps depend on their number, such as MD.
 
     Args:
         broken: (N,), steps after which each example was first broken, or NEVER.
-        iterations: how many steps there were.
+        iterations: how many steps were made.
 
     Raises:
-        ValueError: an example was broken later than that, or there is none.
+        ValueError: an example was broken after more than ``iterations`` steps, or there is no example.
     """
     if not len(broken):
         raise ValueError("there is no example")
@@ -34,13 +34,13 @@ def accuracy_by_iterations(broken: NDArray[np.integer], iterations: int) -> Floa
 
 
 def accuracy_by_restarts(broken: NDArray[np.integer], iterations: int, restarts: int) -> Floats:
-    """(restarts,): accuracy after 1, 2, ... restarts of so many ``iterations`` each.
+    """Compute accuracy after 1, 2, ... restarts: (restarts,).
 
     Args:
-        broken: (N,), steps over all restarts after which each example was first broken, or NEVER. A restart's own start
-            counts as its first step.
-        iterations: steps of a restart.
-        restarts: how many there were.
+        broken: (N,), steps over all restarts after which each example was first broken, or NEVER. An example that a start
+            breaks counts as broken by the first step of that restart.
+        iterations: steps of each restart.
+        restarts: how many restarts were made.
 
     Raises:
         ValueError: as :func:`accuracy_by_iterations`.
@@ -49,12 +49,12 @@ def accuracy_by_restarts(broken: NDArray[np.integer], iterations: int, restarts:
 
 
 def accuracy_by_eps(distance: ArrayLike, eps: ArrayLike) -> Floats:
-    """(E,): accuracy at each ``eps``, from the distances (N,) at which an attack for the smallest change found errors.
+    """Compute accuracy at each ``eps`` (E,) from the distances (N,) at which a minimal-norm attack found errors: (E,).
 
-    An example is right up to its distance, and not at it; at eps = 0 this is natural accuracy.
+    An example is right below its distance, and wrong from there on; at eps = 0 this is natural accuracy.
 
     Raises:
-        ValueError: there is no example, or a distance is no number.
+        ValueError: there is no example, or a distance is NaN.
     """
     found = np.sort(np.asarray(distance, dtype=np.float64))
     if not len(found) or np.isnan(found).any():
@@ -63,13 +63,13 @@ def accuracy_by_eps(distance: ArrayLike, eps: ArrayLike) -> Floats:
 
 
 def normalised_auc(eps: ArrayLike, accuracy: ArrayLike) -> float:
-    """Area under accuracy against eps, divided by the range of eps: at most 1 (AFD, Table 2).
+    """Compute the area under accuracy as a function of eps, divided by the range of eps: at most 1 (AFD, Table 2).
 
-    By trapezoids. The paper does not say over which eps, so results are comparable on one grid only.
+    By the trapezoidal rule. The paper does not give its eps, so areas are comparable only over one grid.
 
     Args:
         eps: (E,) with E >= 2, rising.
-        accuracy: (E,), at each.
+        accuracy: (E,), in [0, 1], at each eps.
 
     Raises:
         ValueError: fewer than two eps, they do not rise, or there are not as many accuracies.

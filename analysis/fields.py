@@ -1,4 +1,4 @@
-"""What the record has as JSON, read once: the fields of a configuration, and those of an attack by what tables ask of it."""
+"""Fields that the record stores as JSON, parsed once: those of a configuration, a measure or an attack."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,13 +6,13 @@ from typing import Any
 
 
 class Fields(Mapping[str, Any]):
-    """Fields by name, as JSON has them; they cannot be set.
+    """The fields of a JSON object by name, read-only.
 
     Args:
         text: a JSON object.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: ``text`` is no JSON object.
     """
 
     __slots__ = ("_fields",)
@@ -37,27 +37,27 @@ class Fields(Mapping[str, Any]):
 
 
 class AttackFields(Fields):
-    """The fields of an attack."""
+    """The fields of an attack, with those properties that tables and checks need."""
 
     __slots__ = ()
 
     @property
     def name(self) -> str:
-        """Which attack it is."""
+        """The attack's name, such as ``pgd``."""
         return str(self["name"])
 
     @property
     def on_test_set(self) -> bool:
-        """Whether test images are attacked, and not those that a search chooses by."""
+        """Whether test images are attacked, and not the validation images of a search."""
         return self.get("split") is None
 
     @property
     def on_every_example(self) -> bool:
-        """Whether all images of the split are attacked, and not a sample of them."""
+        """Whether every image of the split is attacked, and not a sample."""
         return self.get("examples") is None
 
     @property
     def budget(self) -> tuple[str, float] | None:
-        """Norm and eps, of the attack within where it carries one; None for natural images."""
+        """Norm and eps, of the inner attack where it has one (transfer); None for natural images."""
         fields = self.get("attack", self)
         return (str(fields.get("norm", "linf")), float(fields["eps"])) if "eps" in fields else None

@@ -1,4 +1,4 @@
-"""A figure's data: what a study shows that is no number in a table, as long frames with a row for every value."""
+"""The data of a study's figure, as long frames with a row for every value."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,12 +12,12 @@ from analysis.manifest import Manifest
 
 
 def frames(record: Record, manifest: Manifest, checkpoint: Literal["last", "best"]) -> dict[str, pd.DataFrame]:
-    """By title, what of the study's figure is there by now.
+    """Collect the data of a study's figure as far as the record holds it: frames by title.
 
     ``by epoch``: a row for every epoch of every trial. ``by gradient steps``: accuracy after 0, 1, ... steps over all restarts
-    of each attack that counts them. ``by eps``: accuracy at 0, and at each eps from which on an attack for the smallest change
-    has lost one more example. Every picture: a row for every value of each array of its measure, at its index (``i``, ``j``,
-    ...; empty where the array has fewer dimensions). Beside it the factors' labels and the seed.
+    of each attack that counts them. ``by eps``: accuracy at 0 and at each eps at which a minimal-norm attack breaks a further
+    example. For each measure of the figure, by its label: a row for every value of its arrays, at its index (``i``, ``j``,
+    ...; empty where an array has fewer dimensions). Every row also has the labels of the factors, and the seed.
     """
     found = {"by epoch": _by_epoch(record, manifest)} if manifest.by_epoch else {}
     for title, column, curve in (("by gradient steps", "broken", _by_steps), ("by eps", "distance", _by_eps)):
@@ -29,7 +29,7 @@ def frames(record: Record, manifest: Manifest, checkpoint: Literal["last", "best
 
 
 def _trials(manifest: Manifest) -> pd.DataFrame:
-    """A row for every trial: its key, the factors' labels and the seed."""
+    """List the trials of a study: a row each, with its key, the factors' labels and the seed."""
     rows = [
         {"trial": key, **dict(zip(manifest.factors, arm.labels, strict=True)), "seed": int(seed)}
         for arm in manifest.arms
@@ -46,7 +46,7 @@ def _by_epoch(record: Record, manifest: Manifest) -> pd.DataFrame:
 def _curves(
     record: Record, manifest: Manifest, checkpoint: str, column: str, curve: Callable[[Any], pd.DataFrame]
 ) -> pd.DataFrame:
-    """A row for every point of every attack of the study that the record holds ``column`` of."""
+    """Apply ``curve`` to each evaluation of the study that has a value in ``column``: a row for every point."""
     e = record.evaluations
     there = e[(e["checkpoint"] == checkpoint) & (e["head"] == "final") & e[column].notna()].drop_duplicates(["trial", "attack"])
     rows = dict(zip(zip(there["trial"], there["attack"], strict=True), there.itertuples(), strict=True))
@@ -65,13 +65,13 @@ def _curves(
 
 
 def _by_steps(row: Any) -> pd.DataFrame:
-    """Of one evaluation."""
+    """Compute accuracy by gradient steps from one evaluation."""
     steps = int(row.gradient_steps)
     return pd.DataFrame({"steps": range(steps + 1), "accuracy": accuracy_by_iterations(np.asarray(row.broken), steps)})
 
 
 def _by_eps(row: Any) -> pd.DataFrame:
-    """Of one evaluation."""
+    """Compute accuracy by eps from one evaluation."""
     distance = np.asarray(row.distance, np.float64)
     eps = np.unique([0.0, *distance[np.isfinite(distance)]])
     return pd.DataFrame({"eps": eps, "accuracy": accuracy_by_eps(distance, eps)})
@@ -88,7 +88,7 @@ def _picture(record: Record, manifest: Manifest, title: str, checkpoint: str) ->
 
 
 def _values(row: Any) -> pd.DataFrame:
-    """Every value of an array at its index."""
+    """List every value of a measurement's array with its index."""
     values = np.asarray(row.values, np.float64)
-    places = np.unravel_index(np.arange(len(values)), tuple(row.shape)) if len(row.shape) else ()
-    return pd.DataFrame({"trial": row.trial, "array": row.array, **dict(zip("ijkl", places, strict=False)), "value": values})
+    indices = np.unravel_index(np.arange(len(values)), tuple(row.shape)) if len(row.shape) else ()
+    return pd.DataFrame({"trial": row.trial, "array": row.array, **dict(zip("ijkl", indices, strict=False)), "value": values})

@@ -1,4 +1,4 @@
-"""From the storage to data frames and manifests, wherever pyarrow can read."""
+"""Reading the storage: the record as data frames, and the manifests of its studies."""
 
 import posixpath
 from collections.abc import Callable, Collection, Iterable
@@ -15,36 +15,36 @@ from pyarrow import fs
 
 from analysis.fields import AttackFields, Fields
 from analysis.manifest import Manifest
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES, TRIAL, TRIALS, filesystem
+from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES_FOLDER, TRIAL, TRIALS_FOLDER, filesystem
 
-#: Reads under way at once. They wait for a disk or a network, not for a core.
+#: Files read at once: reads wait for a disk or a network, and not for a core.
 THREADS = 32
 
 T = TypeVar("T")
 
 
 class StorageNotFoundError(FileNotFoundError):
-    """There is nothing where the storage should be."""
+    """No storage exists at the URI."""
 
 
 class ManifestNotFoundError(LookupError):
-    """The storage holds no such study."""
+    """The storage holds no manifest of the study."""
 
 
 class BrokenRecordError(ValueError):
-    """A file of the record cannot be read, or contradicts itself."""
+    """A file of the record is unreadable or contradicts itself."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What the trials left behind: data frames with the columns of :mod:`analysis.schema`.
+    """The record as data frames with the columns of :mod:`analysis.schema`.
 
-    What is JSON there is read: ``config`` and ``measure_spec`` hold :class:`~analysis.fields.Fields`, ``attack_spec``
+    JSON columns are parsed: ``config`` and ``measure_spec`` hold :class:`~analysis.fields.Fields`, ``attack_spec``
     :class:`~analysis.fields.AttackFields`.
 
-    ``trials``: one row each, ``config.*`` columns included (missing where a trial does not set the field).
-    ``epochs``: one row an epoch. ``evaluations``: one row an evaluation and head, no pair of them twice.
-    ``measures``: one row a measurement and array, no pair of them twice; :func:`array` makes one of them what it was.
+    ``trials``: one row a trial, with a ``config.*`` column for every field (missing where a trial does not set it).
+    ``epochs``: one row an epoch of a trial. ``evaluations``: one row an evaluation and head, each pair once.
+    ``measures``: one row a measurement and array, each pair once; :func:`array` restores an array's shape.
     """
 
     trials: pd.DataFrame
@@ -54,16 +54,16 @@ class Record:
 
 
 def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
-    """Read the record of ``trials`` (keys; all that are there by default). A trial that left nothing yet is no error.
+    """Read the record of ``trials`` (keys; all by default). A trial that has recorded nothing yet is no error.
 
-    Evaluations on the test set alone: by those on validation images a search chose, and no table may show them.
+    Only evaluations on the test set are read: those on validation images guided a search, so no table may show them.
 
     Raises:
         StorageNotFoundError: there is no storage at ``storage_uri``.
-        BrokenRecordError: a file is not readable as what its name says.
+        BrokenRecordError: a file of the record is unreadable.
     """
     files, root = _open(storage_uri)
-    base = posixpath.join(root, TRIALS)
+    base = posixpath.join(root, TRIALS_FOLDER)
     folders = [base] if trials is None else [posixpath.join(base, trial) for trial in sorted(set(trials))]
     paths = [path for found in _concurrently(lambda folder: _list(files, folder), folders) for path in found]
 
@@ -71,7 +71,7 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
         return _concurrently(lambda path: _read_parquet(files, path), [p for p in paths if _kind(p, base) == kind])
 
     evaluations = _concat(read("evaluations"), EVALUATIONS)
-    # Before it was said, every evaluation was complete.
+    # Records from before this column was introduced hold complete evaluations only.
     evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
     evaluations["attack_spec"] = _parsed(evaluations["attack_spec"], AttackFields)
     evaluations = evaluations[evaluations["attack_spec"].map(lambda attack: attack.on_test_set).astype(bool)]
@@ -88,7 +88,7 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
 
 
 def _parsed(texts: "pd.Series[Any]", kind: type[Fields]) -> "pd.Series[Any]":
-    """JSON as fields, none where there is no text; equal texts, which many rows have, are read once.
+    """Parse a column of JSON; a missing text gives no fields, and equal texts, which many rows share, are parsed once.
 
     Raises:
         BrokenRecordError: a text is no JSON object.
@@ -102,7 +102,7 @@ def _parsed(texts: "pd.Series[Any]", kind: type[Fields]) -> "pd.Series[Any]":
 
 
 def array(record: Record, measurement: str, name: str) -> NDArray[np.float64]:
-    """The array ``name`` of a measurement (its key), in its shape.
+    """Return the array ``name`` of a measurement (by its key) in its original shape.
 
     Raises:
         KeyError: the record holds no such array.
@@ -115,29 +115,33 @@ def array(record: Record, measurement: str, name: str) -> NDArray[np.float64]:
 
 
 def manifests(storage_uri: str) -> list[Manifest]:
-    """Every study that was run on this storage, sorted by its path.
+    """Read the manifest of every study that was run on a storage, sorted by path.
 
     Raises:
         StorageNotFoundError: there is no storage at ``storage_uri``.
-        BrokenRecordError: a manifest is not readable.
+        BrokenRecordError: a manifest is unreadable.
     """
     files, root = _open(storage_uri)
-    paths = [p for p in _list(files, posixpath.join(root, STUDIES)) if p.endswith(".json") and not _hidden(p)]
+    paths = [p for p in _list(files, posixpath.join(root, STUDIES_FOLDER)) if p.endswith(".json") and not _hidden(p)]
     return _concurrently(lambda path: _read_manifest(files, path), paths)
 
 
 def find_manifest(storage_uri: str, study: str, profile: str | None = None) -> Manifest:
-    """The newest run of ``study`` (its name, or ``paper/alias``), of ``profile`` if one is given.
+    """Read the newest manifest of ``study`` (its name, or ``paper/alias``), of ``profile`` if one is given.
 
     Raises:
-        ManifestNotFoundError: it was not run on this storage; the message names what was.
+        ManifestNotFoundError: the study was not run on this storage; the message names those that were.
         StorageNotFoundError, BrokenRecordError: as :func:`manifests`.
     """
     return newest(manifests(storage_uri), study, profile, storage_uri)
 
 
 def newest(there: Iterable[Manifest], study: str, profile: str | None, storage_uri: str) -> Manifest:
-    """As :func:`find_manifest`, of the manifests that are ``there``, which were read already."""
+    """Choose the newest manifest of ``study`` from those of a storage, as :func:`find_manifest` does.
+
+    Raises:
+        ManifestNotFoundError: none is of this study and profile.
+    """
     there = tuple(there)
     found = [m for m in there if study in m.names and profile in {None, m.profile}]
     if not found:
@@ -155,18 +159,18 @@ def _open(storage_uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def _list(files: fs.FileSystem, folder: str) -> list[str]:
-    """Paths of all files under ``folder``, sorted; none where there is no such folder."""
+    """List the paths of all files under ``folder``, sorted; empty where there is no such folder."""
     found = files.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
     return sorted(info.path for info in found if info.is_file)
 
 
 def _hidden(path: str) -> bool:
-    """Whether it is (or lies in) something that is still being written."""
+    """Whether the file, or its folder, is still being written."""
     return any(part.startswith(".") or part.endswith(".tmp") for part in path.split("/")[-2:])
 
 
 def _kind(path: str, base: str) -> str | None:
-    """``trial``, ``epochs``, ``evaluations`` or ``measures`` for the tables of the record, None for every other file."""
+    """Find a file's table of the record by its name: ``trial``, ``epochs``, ``evaluations``, ``measures``; None for others."""
     folder, name = posixpath.split(path)
     stem, extension = posixpath.splitext(name)
     if posixpath.dirname(folder) != base or extension != ".parquet" or _hidden(path):
@@ -176,7 +180,7 @@ def _kind(path: str, base: str) -> str | None:
 
 
 def _read_parquet(files: fs.FileSystem, path: str) -> pa.Table:
-    # In one read: a sweep may replace the file at any time, and the footer of one version does not fit another's pages.
+    # In one read: a sweep may replace the file at any time, and the footer of one version does not match another's pages.
     with files.open_input_stream(path) as stream:
         data = stream.read_buffer()
     try:
@@ -195,14 +199,14 @@ def _read_manifest(files: fs.FileSystem, path: str) -> Manifest:
 
 
 def _concat(tables: list[pa.Table], schema: pa.Schema) -> pd.DataFrame:
-    """The tables under each other with the columns of ``schema``."""
+    """Concatenate tables, with the columns of ``schema``."""
     table = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")
     frame: pd.DataFrame = table.select(schema.names).to_pandas()
     return frame
 
 
 def _trials(tables: list[pa.Table]) -> pd.DataFrame:
-    """One row a trial. A ``config.*`` column may hold numbers in one trial and text or nothing in another."""
+    """Concatenate the rows of trials. A ``config.*`` column may hold a number in one trial and a text in another."""
     rows = [row for table in tables for row in table.to_pylist()]
     settings = [{name: value for name, value in row.items() if name.startswith("config.")} for row in rows]
     contract: pd.DataFrame = pa.Table.from_pylist(rows, schema=TRIAL).to_pandas()

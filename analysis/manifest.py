@@ -1,25 +1,26 @@
-"""A study as it was run: which trials make which row of its table, and what each column reads. It lies beside the record."""
+"""The manifest of a study: which trials make which row of its table, and which evaluations each column shows."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from analysis.schema import STUDIES
+from analysis.schema import STUDIES_FOLDER
 
-#: What a column of a table may show.
+#: The kinds of number that a column of a table shows.
 Kind = Literal["accuracy", "ensemble", "area", "measure", "cost"]
 
 
 @dataclass(frozen=True)
 class ManifestColumn:
-    """A column of a table: its label, whether it is an attack, and what it shows.
+    """A column of a table.
 
-    ``head``: whose prediction counts. ``added``: whether it was asked for beside the study's own columns. ``top_k``: how many
-    of the classes with the highest scores the true one may be among. ``only``: the class whose examples count; None for all.
-    ``kind``: ``accuracy``, in percent; that of an ``ensemble``, each example under the worst of its attacks; the normalised
-    ``area`` under accuracy against eps, at most 1; the mean of a ``measure``'s ``array``, or another ``statistic``, ``times``
-    a factor; a ``cost`` in seconds.
+    ``adversarial``: whether images are attacked. ``head``: whose prediction counts: ``final``, or ``1``, ``2``, ... for an
+    inserted module's. ``added``: whether a user added it to the study's own columns. ``top_k``: an example is right if its
+    class is among the k with the highest scores. ``only``: the class whose examples count; None for all. ``kind``:
+    ``accuracy``, in percent; ``ensemble``, accuracy with each example under the worst of several attacks; ``area``, normalised,
+    under accuracy as a function of eps, at most 1; ``measure``, the ``statistic`` of its ``array``, ``times`` a factor;
+    ``cost``, in seconds.
     """
 
     label: str
@@ -35,16 +36,17 @@ class ManifestColumn:
 
     @property
     def complete(self) -> bool:
-        """Whether it needs evaluations that attack every example to the end."""
+        """Whether the column needs evaluations that attack every example to the end."""
         return self.head != "final" or self.top_k > 1 or self.kind == "cost"
 
 
 @dataclass(frozen=True)
 class Read:
-    """An evaluation that a cell of a table is made of.
+    """An evaluation from which a number of a table is computed.
 
-    ``attack``: its key. ``beta_atk``: the joint loss that the attacker maximises; None where it has none. ``eps``: where
-    it stands on the curve of an area, and ``column``: the label of the ensemble's column that it is of; None in other kinds.
+    ``attack``: the attack's key. ``beta_atk``: the weight of the inserted modules in the attacker's joint loss; None where the
+    attack has none. ``eps``: its position on the curve, for an area; ``column``: the label of the column that it belongs to,
+    for an ensemble; None for other kinds.
     """
 
     attack: str
@@ -57,11 +59,11 @@ class Read:
 class ManifestArm:
     """A row of a table.
 
-    ``labels``: one a factor. ``trials``: the trial's key by seed. A column's label is in one of three fields, and in none where
-    the column means nothing for this arm. ``reads``: evaluations, each once; those of an area are of one attack where it looks
-    for the smallest change. ``measures``: the measure's key. ``training``: columns that show what the training itself cost.
-    ``pictures``: for each picture's label, the measure's key. ``heads``: by the label of a column, whose prediction counts in
-    this row, where that is not the column's.
+    ``labels``: one for each factor. ``trials``: the trial's key by seed. Three fields say what the columns show, by their
+    labels; a column that does not apply to this arm is in none. ``reads``: its evaluations, each once; an area by a
+    minimal-norm attack has one attack for every eps. ``measures``: its measure's key. ``training``: columns that show the cost
+    of training. ``pictures``: the measure's key by its label in the study's figure. ``heads``: whose prediction counts in this
+    row, by the label of a column, where it differs from the column's.
     """
 
     labels: tuple[str, ...]
@@ -74,26 +76,26 @@ class ManifestArm:
 
     @property
     def columns(self) -> frozenset[str]:
-        """Labels of the columns that mean something for this arm."""
+        """Labels of the columns that apply to this arm."""
         return frozenset((*(label for label, reads in self.reads.items() if reads), *self.measures, *self.training))
 
     def own(self, column: ManifestColumn) -> ManifestColumn:
-        """The column as this row shows it."""
+        """Adapt a column to this row: its head may be another here."""
         return replace(column, head=self.heads.get(column.label, column.head))
 
     @classmethod
     def from_tree(cls, tree: Mapping[str, Any]) -> Self:
-        """An arm from what JSON has of it."""
+        """Build an arm from its parsed JSON."""
         reads = {label: tuple(Read(**read) for read in found) for label, found in tree["reads"].items()}
         return cls(**{**tree, "labels": tuple(tree["labels"]), "reads": reads, "training": tuple(tree["training"])})
 
 
 @dataclass(frozen=True)
 class ManifestNumber:
-    """A number the paper prints, in its column's unit.
+    """A number that the paper prints, in its column's unit.
 
-    ``labels``: as the arm's, with the beta_atk behind them where rows are by beta. ``seed``: ``best`` or ``worst`` where it is
-    of that one of several trainings.
+    ``labels``: those of the arm, followed by beta_atk where each beta_atk has a row. ``seed``: ``best`` or ``worst`` where the
+    paper prints the best or worst of several trainings; otherwise "".
     """
 
     labels: tuple[str, ...]
@@ -106,13 +108,13 @@ class ManifestNumber:
 
 @dataclass(frozen=True)
 class Manifest:
-    """One study as it was run: everything that its table needs beside the record.
+    """One study as it was run: all that its table needs in addition to the record.
 
-    ``variant``: profile and overrides, names the file. ``selection``: the split that chose the best checkpoints.
-    ``checkpoint``: what the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that
-    its figure shows. ``beside``: trials that are no rows, keys with names for people: what
-    its transferred attacks come from, what a search tried. ``created``: ISO time of the run. ``older``: by the key of a trial
-    or an attack, those that it had under older numerics, the newest first.
+    ``variant``: profile and overrides, which name the file. ``selection``: the split on which best checkpoints were chosen.
+    ``checkpoint``: which one the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that the
+    study's figure shows. ``beside``: trials that are not rows, by key with a readable name: sources of transferred attacks,
+    and configurations that a search tried. ``created``: ISO time of the run. ``older``: by the key of a trial or an attack,
+    its keys under older numerics, the newest first.
     """
 
     study: str
@@ -136,35 +138,35 @@ class Manifest:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the study answers to: its name, and its aliases as ``paper/alias``."""
+        """Names by which the study is found: its own, and its aliases as ``paper/alias``."""
         paper = self.study.split("/")[0]
         return (self.study, *(f"{paper}/{alias}" for alias in self.aliases))
 
     @property
     def full_name(self) -> str:
-        """The study and how it was run; no other manifest of its storage has it."""
+        """The study's name with its variant; unique in a storage."""
         return f"{self.study} ({self.variant})"
 
     @property
     def path(self) -> str:
-        """Where it lies under the storage's root."""
-        return f"{STUDIES}/{self.study}/{self.variant}.json"
+        """Path of the manifest's file below the storage's root."""
+        return f"{STUDIES_FOLDER}/{self.study}/{self.variant}.json"
 
     @property
     def trials(self) -> frozenset[str]:
-        """Keys of every trial of the study."""
+        """Keys of the trials that are rows of the table."""
         return frozenset(key for arm in self.arms for key in arm.trials.values())
 
     @property
     def labels(self) -> dict[str, str]:
-        """What every trial is here, by its key: its row, or what it is beside them."""
+        """A readable name of every trial by its key: the labels of its row, or its name in ``beside``."""
         rows = {key: " ".join(arm.labels) or self.title for arm in self.arms for key in arm.trials.values()}
         return self.beside | rows
 
     def with_added(self, before: Self) -> Self:
-        """This manifest with what was added to it ``before``: columns and pictures that it has no more, and trials beside it.
+        """Carry over what users added to an earlier manifest of the study: columns, measures of its figure, and ``beside``.
 
-        The former for the arms that still have the trials that these columns are of; the others have nothing in them.
+        Only arms whose trials are still those of the earlier manifest get the added columns and measures.
         """
         labels = {column.label for column in self.columns}
         added = tuple(column for column in before.columns if column.added and column.label not in labels)

@@ -1,4 +1,4 @@
-"""Numbers that were recorded under other versions of what computes them: found where newer ones are missing, and named."""
+"""Results recorded under older numerics: named, and shown where there are no newer ones."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -8,24 +8,24 @@ from typing import Any
 from analysis.load import Record
 from analysis.manifest import Manifest, ManifestArm
 
-#: By kind and name, such as ``attack 'pgd'``: a number, or of a plugin a fingerprint of its code.
+#: Versions by kind and name, such as ``attack 'pgd'``: a built-in's numerics, or a plugin's fingerprint.
 Versions = Mapping[str, int | str]
 
 
 def changed(recorded: str | None, present: Versions) -> tuple[str, ...]:
-    """Which versions in ``recorded`` JSON differ from the ``present`` ones; what is not known at present does not count."""
+    """Name the versions in ``recorded`` (JSON) that differ from the ``present`` ones; what is not registered is left out."""
     read: Mapping[str, Any] = json.loads(recorded) if isinstance(recorded, str) and recorded and present else {}
-    versions: Versions = read.get("numerics", read)  # of a trial they stand among the versions of libraries
+    versions: Versions = read.get("numerics", read)  # a trial's JSON also has the versions of libraries
     return tuple(name for name, version in versions.items() if present.get(name, version) != version)
 
 
 def trials(manifest: Manifest) -> frozenset[str]:
-    """Keys of every trial that the study's table may show: its own, and those under older numerics."""
+    """Collect the keys of every trial that a study's table may show, those under older numerics included."""
     return manifest.trials.union(*(manifest.older.get(key, ()) for key in manifest.trials))
 
 
 def resolved(manifest: Manifest, record: Record) -> Manifest:
-    """The manifest with older keys in place of those that the record does not hold, as far as it holds older ones."""
+    """Replace keys of a manifest that the record does not hold by their keys under older numerics that it does hold."""
     if not manifest.older:
         return manifest
     there = {*record.trials["trial"]}
@@ -46,5 +46,5 @@ def _arm(
 
 
 def _newest(key: str, older: Mapping[str, tuple[str, ...]], there: Collection[str]) -> str:
-    """The key, or where it is not there the newest older one that is."""
+    """Return the key if the record holds it, or else the newest older one that it holds, or else the key."""
     return next((known for known in (key, *older.get(key, ())) if known in there), key)

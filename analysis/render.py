@@ -1,4 +1,4 @@
-"""A table as text, Markdown, LaTeX, HTML (all from one :class:`analysis.sheet.Sheet`) and CSV."""
+"""Tables as text, Markdown, LaTeX and HTML, all from one :class:`analysis.sheet.Sheet`, and as CSV."""
 
 import html
 import io
@@ -19,7 +19,7 @@ from analysis.tables import Cell, Row, Table
 
 
 def to_rich(table: Table) -> RenderableType:
-    """The table for a terminal."""
+    """Render a table for a terminal."""
 
     def mark(text: str, style: str) -> Text:
         return Text.assemble((text, style))
@@ -29,9 +29,9 @@ def to_rich(table: Table) -> RenderableType:
 
 
 def to_text(table: Table, width: int = 120) -> str:
-    """Plain text: ``*`` marks the best mean of a column, ``↓`` the strongest attack of a row.
+    """Render a table as plain text: ``*`` marks the best mean of a column, ``↓`` the strongest attack of a row.
 
-    ``width``: where sentences are wrapped; a table that needs more columns takes them.
+    ``width``: the column at which sentences are wrapped; the table itself may be wider.
     """
     symbols = {"bold": "*", "underline": "↓"}
     grid = _grid(table, lambda text, style: Text(text + "".join(symbols[name] for name in style.split())))
@@ -69,7 +69,7 @@ def _around(table: Table, grid: RichTable, legend: Text) -> Group:
 
 
 def to_markdown(table: Table) -> str:
-    """A GitHub table under its title; sentences and footnotes follow."""
+    """Render a table as GitHub's Markdown: title, table, caption and footnotes."""
 
     def mark(text: str, style: str = "") -> str:
         text = re.sub(r"([\\`*|<])", r"\\\1", text)
@@ -103,10 +103,10 @@ _TO_LATEX = str.maketrans(
 
 
 def to_latex(table: Table) -> str:
-    """A ``table`` environment that needs the package booktabs and no other."""
+    """Render a table as a LaTeX ``table`` environment, which needs only the package booktabs."""
     lines = sheet(table)
     cells = lines.text.map(_latex)
-    # A rule may stand where a line begins, so it travels in the line's first cell.
+    # LaTeX takes a rule at the beginning of a line, so it is written in the line's first cell.
     rules = dict.fromkeys(lines.gaps, r"\addlinespace") | dict.fromkeys(lines.blocks, r"\midrule")
     cells[0] = [f"{rules[i]} {cell}" if i in rules else cell for i, cell in enumerate(cells[0])]
     styler = _styled(lines, cells, _latex, {"bold": "textbf: --rwrap;", "underline": "underline: --rwrap;"})
@@ -130,7 +130,7 @@ def _latex(text: str) -> str:
 
 
 def to_html(table: Table) -> str:
-    """A fragment of a page that brings its own style; several fit in one page."""
+    """Render a table as an HTML fragment with its own style; a page may contain several."""
     lines = sheet(table)
     styles = {"bold": "font-weight: bold;", "underline": "text-decoration: underline;"}
     legend = "; ".join(f'<span style="{styles[style]}">{name}</span>' for name, style in LEGEND)
@@ -162,7 +162,7 @@ def to_html(table: Table) -> str:
 
 
 def _styled(lines: Sheet, cells: pd.DataFrame, escape: Callable[[str], str], styles: dict[str, str]) -> Styler:
-    """The lines as a Styler: ``cells`` are their texts, escaped already; ``styles`` says how a format writes a style."""
+    """Make a Styler of a sheet. ``cells``: its escaped texts. ``styles``: how a format writes each style."""
     css = lines.style.map(lambda style: "".join(styles[name] for name in style.split()))
     styler = Styler(cells, cell_ids=False).hide(axis="index").apply(lambda _: css, axis=None)
     return styler.relabel_index([escape(name) for name in lines.header], axis=1)
@@ -172,11 +172,11 @@ def _styled(lines: Sheet, cells: pd.DataFrame, escape: Callable[[str], str], sty
 
 
 def to_csv(table: Table) -> str:
-    """One number a line, for machines: percent, unrounded.
+    """Render a table as CSV for programs: one number a line, accuracies in percent, unrounded.
 
-    ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one model for all columns) or ``seed``; ``seeds``: those
-    behind it; ``paper``: the paper's number, that of its own best or worst training where it has one. A row without any seed
-    keeps its means, empty; ``notes`` say why. What means nothing for a row has no line.
+    ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one seed for all columns) or ``seed``; ``seeds``: the seeds in
+    it; ``paper``: the paper's number, that of its best or worst training where it prints one. A row with no finished seed
+    keeps its means, empty; ``notes`` give the reason. A column that does not apply to a row has no line.
     """
     m = table.manifest
     header = ["study", "profile", "variant", "selection", "over_beta", "checkpoint", *table.factors, "column", "statistic"]
@@ -206,7 +206,7 @@ def to_csv(table: Table) -> str:
 
 
 def _statistics(row: Row, cell: Cell) -> list[tuple[str, str, float | None, float | None]]:
-    """The lines of a cell: statistic, seeds, value, std."""
+    """List the lines of a cell: statistic, seeds, value, std."""
     singles = [("best", row.best), ("worst", row.worst), *(("seed", seed) for seed in row.seeds)]
     mean = ("mean", " ".join(map(str, row.seeds)), cell.mean, cell.std)
     return [mean, *((name, str(seed), cell.values[seed], None) for name, seed in singles if seed is not None)]

@@ -1,15 +1,15 @@
-"""The record's layout: the one contract between who writes it (the orchestrator) and who reads it (analysis).
+"""The record's layout: the contract between its writer (``orchestrator.record``) and its readers (``analysis``).
 
 Under the storage's root::
 
-    trials/<trial>/trial.parquet               one row: TRIAL, and a column ``config.<field>`` for every set field
+    trials/<trial>/trial.parquet               one row: TRIAL, and a column ``config.<field>`` for every field that is set
     trials/<trial>/epochs.parquet              a row for each finished epoch: EPOCHS
     trials/<trial>/evaluations-<part>.parquet  a row for each evaluation and head: EVALUATIONS
     trials/<trial>/measures-<part>.parquet     a row for each array of each measurement: MEASURES
     trials/<trial>/weights-<epoch>.safetensors the network after that epoch
-    trials/<trial>/state.pt                    what training goes on from (readable with ``weights_only``)
+    trials/<trial>/state.pt                    the state to resume training from (readable with ``weights_only``)
     studies/<paper>/<slug>/<variant>.json      a Manifest: which trials make which row of a table
-    identity                                   what tells this storage from others, where several are shown in one place
+    identity                                   the storage's identifier, where MLflow or Optuna shows several storages
 
 Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
 """
@@ -20,17 +20,18 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import fs
 
-TRIALS = "trials"
-STUDIES = "studies"
-IDENTITY = "identity"
+#: Names below the storage's root.
+TRIALS_FOLDER = "trials"
+STUDIES_FOLDER = "studies"
+IDENTITY_FILE = "identity"
 
 _time = pa.timestamp("ms", tz="UTC")
 
 
 class Status(StrEnum):
-    """What a trial is. UNFINISHED covers running, interrupted and crashed: only its driver knows the difference.
+    """The state of a trial. UNFINISHED covers running, interrupted and crashed: only its driver knows the difference.
 
-    FINISHED: trained to the last epoch. EARLY_STOPPED: by a search; whoever wants it whole trains it on.
+    FINISHED: trained to its last epoch. EARLY_STOPPED: ended by a search's pruner; a study that needs it resumes its training.
     """
 
     FINISHED = "finished"
@@ -53,8 +54,8 @@ TRIAL = pa.schema(
     [
         ("trial", pa.string()),  # key of the trial
         ("status", pa.string()),  # a Status
-        ("reason", pa.string()),  # why it failed or was stopped early, one line for people; "" otherwise
-        ("ending", pa.string()),  # an Ending: the same for programs; null otherwise
+        ("reason", pa.string()),  # why it failed or was stopped early, in one readable line; "" otherwise
+        ("ending", pa.string()),  # the kind of that reason, an Ending; null otherwise
         ("epochs", pa.int32()),  # epochs finished
         ("best_epoch", pa.int32()),  # epoch of the best checkpoint, counted from 1; 0 before the first
         ("seed", pa.int64()),
@@ -72,18 +73,18 @@ EPOCHS = pa.schema(
         ("trial", pa.string()),
         ("epoch", pa.int32()),  # counted from 1
         ("lr", pa.float64()),
-        ("train_loss", pa.float64()),  # mean of what the weights minimised
-        ("train_accuracy", pa.float64()),  # on the examples trained on, adversarial ones where the objective uses them
+        ("train_loss", pa.float64()),  # mean of the training loss
+        ("train_accuracy", pa.float64()),  # on the training examples, adversarial ones where the objective uses them
         ("natural_accuracy", pa.float64()),  # on the selection split
         ("robust_accuracy", pa.float64()),  # on the selection split under the selection attack
         ("seconds", pa.float64()),  # training alone
         ("images_per_second", pa.float64()),
-        ("discriminator_accuracy", pa.float64()),  # AFD only: of telling natural from adversarial features, while training
+        ("discriminator_accuracy", pa.float64()),  # AFD only: on natural against adversarial features, while training
         ("finished", _time),
     ]
 )
 
-#: In the column ``broken``, of an example that never was.
+#: The value in the column ``broken`` of an example that was never broken.
 NEVER = 65535
 
 EVALUATIONS = pa.schema(
@@ -96,26 +97,26 @@ EVALUATIONS = pa.schema(
         ("attack_name", pa.string()),
         ("attack_spec", pa.string()),  # the attack as JSON
         # traits of the attack: what it sees of the network (gradients, scores, decisions or nothing), whether it takes many
-        # steps, whether it is made of several kinds; and the gradient steps that it counts over all restarts, null for none
+        # steps, whether it consists of several attacks; and its gradient steps over all restarts, null where it counts none
         ("sees", pa.string()),
         ("iterates", pa.bool_()),
         ("ensemble", pa.bool_()),
         ("gradient_steps", pa.int32()),
-        ("numerics", pa.string()),  # versions of all that the evaluation went through, as JSON
+        ("numerics", pa.string()),  # versions of the code that computed the evaluation, as JSON
         ("beta_atk", pa.string()),  # "" for natural
         ("head", pa.string()),  # whose prediction: "final", or "1", "2", ... for an inserted module
         ("accuracy", pa.float64()),
         # per test example: how many classes score at least as high as the true one (0 is right)
         ("ranks", pa.list_(pa.uint16())),
-        # whether every example was attacked to its end; if not, broken ones have the rank that they were broken with
+        # whether every example was attacked to the end; if not, a broken example has the rank at which it was broken
         ("complete", pa.bool_()),
-        # per test example: gradient steps over all restarts after which it was first broken (NEVER: it was not); null where
-        # the attack counts none, and in rows of other heads
+        # per test example: gradient steps over all restarts after which it was first broken, or NEVER; null where the attack
+        # counts none, and in rows of inserted modules' heads
         ("broken", pa.list_(pa.uint16())),
-        # per test example: to the nearest misclassified image that was found (inf: none was); null where none was looked for
+        # per test example: distance to the nearest misclassified image found, inf for none; null unless minimal-norm
         ("distance", pa.list_(pa.float32())),
         ("class_accuracy", pa.list_(pa.float32())),  # of each class; nan where the test set has no example of it
-        ("seconds", pa.float64()),  # of the run that found it, which may have found shorter attacks and both checkpoints
+        ("seconds", pa.float64()),  # of the run that computed it, perhaps with shorter attacks and the other checkpoint
         ("finished", _time),
     ]
 )
@@ -139,10 +140,13 @@ MEASURES = pa.schema(
 
 
 def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system and root path of a storage: a local path, or a URI that pyarrow knows (``s3://``, ``gs://``, ``file://``).
+    """Open the file system of a storage: a local path, or a URI that pyarrow knows (``s3://``, ``gs://``, ``file://``).
+
+    Returns:
+        the file system, and the storage's root path in it.
 
     Raises:
-        ValueError: the URI names no file system that pyarrow knows, or one that it cannot open here.
+        ValueError: pyarrow does not know the URI's file system, or cannot open it.
     """
     if "://" in uri:
         try:

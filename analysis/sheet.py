@@ -1,4 +1,4 @@
-"""A table laid out as lines of text, before any format: what stands where, in which style, and the words around it."""
+"""The layout of a table in lines of text with styles, and its title, caption and footnotes, for every output format."""
 
 from collections.abc import Iterable
 from itertools import takewhile
@@ -29,10 +29,11 @@ _SEEDS = "Mean ± sample standard deviation over seeds; best and worst: one seed
 
 
 class Sheet(NamedTuple):
-    """``text`` and ``style``: frames of the same shape, columns numbered; a style is "", "bold", "underline" or both words.
+    """A table laid out in lines.
 
-    ``header``: names of the columns. ``numbers``: which columns hold numbers. ``blocks``: lines before which another
-    checkpoint starts; ``gaps``: lines before which a row of the table ends or starts that has several lines.
+    ``header``: names of the columns. ``text`` and ``style``: frames of one shape with numbered columns; a style is "", "bold",
+    "underline" or both words. ``numbers``: the columns that hold numbers. ``blocks``: lines at which another checkpoint
+    starts; ``gaps``: lines at which a row of the table starts, where it or the row above has several lines.
     """
 
     header: list[str]
@@ -44,7 +45,7 @@ class Sheet(NamedTuple):
 
 
 def sheet(table: Table) -> Sheet:
-    """Lay ``table`` out: some lines a row, and a label only where it differs from the one above."""
+    """Lay out a table: one or several lines for each row, and a label only where it differs from the one above."""
     names = ["ckpt", *table.factors, "seed"]
     header = [*names, *(column.label for column in table.columns), "seeds"]
     text: list[list[str]] = []
@@ -72,13 +73,13 @@ def sheet(table: Table) -> Sheet:
 
 
 def title(table: Table) -> str:
-    """One line that says which study this is."""
+    """Write the table's title: the study's name, reference and title in one line."""
     m = table.manifest
     return f"{m.study} ({m.reference}): {m.title}"
 
 
 def caption(table: Table) -> str:
-    """What one must know to read the numbers, in sentences."""
+    """Write the table's caption: sentences on units, profile, seeds and checkpoints."""
     m = table.manifest
     settings = ", ".join([f"Profile {m.profile}", *(f"{name} = {value}" for name, value in m.overrides.items())])
     examples = " or ".join(f"{n:,}" for n in table.examples)
@@ -101,12 +102,12 @@ def caption(table: Table) -> str:
 
 
 def notes(table: Table) -> list[str]:
-    """The footnotes, numbered as in the column of seeds."""
+    """Write the footnotes, numbered as in the column of seeds."""
     return [f"[{i}] {note}" for i, note in enumerate(table.notes, 1)]
 
 
 def _lines(row: Row) -> list[tuple[str, list[str], list[str]]]:
-    """The lines of a row: name, texts, styles. A single seed is its own mean, best and worst, so it has one line."""
+    """Lay out a row: for each line its name, texts and styles. A single seed has one line: it is mean, best and worst."""
 
     def show(numbers: Iterable[tuple[float | None, float | None] | None]) -> list[str]:
         return ["–" if pair is None else _percent(*pair) for pair in numbers]
@@ -132,11 +133,11 @@ def _percent(value: float | None, std: float | None) -> str:
 
 
 def _label(label: str) -> str:
-    """A factor's label, or a beta_atk as the papers write it."""
+    """Write a factor's label, or a beta_atk as the papers print it."""
     return label.replace("inf", "∞", 1) if label == "inf" or label.startswith("inf-") else label or "–"
 
 
 def _seeds(row: Row, table: Table) -> str:
-    """``2/2``, with the numbers of the footnotes where it is less, and a dagger where robustness is in doubt."""
+    """Write the finished seeds of a row, such as ``2/2``, with its footnotes, and a dagger where its robustness is in doubt."""
     marks = ",".join(str(table.notes.index(note) + 1) for note in (*row.notes, *row.doubts))
     return f"{len(row.seeds)}/{row.asked}" + (" †" if row.doubts else "") + (f" [{marks}]" if marks else "")

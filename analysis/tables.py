@@ -1,6 +1,6 @@
-"""A study's table as data: every number that is printed, and no formatting (see :mod:`analysis.render`).
+"""A study's table as data: every number that is printed, without formatting (see :mod:`analysis.render`).
 
-Accuracies are in percent here, as in the papers.
+Accuracies are in percent, as in the papers.
 """
 
 import math
@@ -24,11 +24,12 @@ OverBeta = Literal["minimum", "per-sample", "each"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One column of a row.
+    """The numbers of one row in one column.
 
-    ``values``: by finished seed, in the column's unit: percent, but for areas, measures and costs. ``mean`` and ``std``: None
-    without seeds; ``std`` also with a single one. ``paper``: what the paper prints here; ``paper_ends``: of its ``best`` and
-    ``worst`` training. ``bold``: best mean of its column. ``underline``: strongest attack of its row.
+    ``values``: by finished seed, in percent, except for areas, measures and costs. ``mean``: over seeds, None where none is
+    finished; ``std``: the sample standard deviation, None with fewer than two. ``paper``: the paper's number; ``paper_ends``:
+    the paper's number of its ``best`` and ``worst`` training. ``bold``: the best mean of its column. ``underline``: the
+    strongest attack of its row.
     """
 
     values: dict[int, float]
@@ -42,11 +43,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """An arm, or one beta_atk of an arm (its last label then; "" where nothing depends on it).
+    """A row of a table: an arm, or an arm under one beta_atk, which is its last label then ("" where none applies).
 
-    ``cells``: one a column, None where the column means nothing for this arm. ``seeds``: those that finished, of
-    ``asked`` ones. ``best`` and ``worst``: the seed, None without any. ``notes``: why the other seeds are not in it, and which
-    were recorded under older numerics. ``doubts``: the checks of :mod:`analysis.checks` that its arm fails.
+    ``cells``: one for each column, None where the column does not apply to the arm. ``seeds``: the finished ones; ``asked``:
+    how many the study asks for. ``best`` and ``worst``: a seed each, None where none is finished. ``notes``: why seeds are
+    missing, and which were recorded under older numerics. ``doubts``: the checks of :mod:`analysis.checks` that the arm fails.
     """
 
     labels: tuple[str, ...]
@@ -69,10 +70,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """Everything to print.
+    """A study's table, a block of rows for each checkpoint.
 
-    ``over_beta``: how beta_atk was reduced; ``each`` means a row for each, with beta_atk as its last label.
-    ``examples``: numbers of test examples behind the accuracies; one, unless attacks ran on different ones.
+    ``over_beta``: how accuracies under several beta_atk were reduced; ``each``: a row for each beta_atk, its last label.
+    ``examples``: the numbers of test examples behind the accuracies; several where attacks ran on samples of the test set.
     """
 
     manifest: Manifest
@@ -82,12 +83,12 @@ class Table:
 
     @property
     def columns(self) -> tuple[ManifestColumn, ...]:
-        """What each of a row's cells is."""
+        """The column of each cell of a row."""
         return self.manifest.columns
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """A name for each of a row's labels."""
+        """The name of each label of a row."""
         return (*self.manifest.factors, "beta_atk") if self.over_beta == "each" else self.manifest.factors
 
     @property
@@ -104,13 +105,16 @@ def build(
     over_beta: OverBeta,
     present: Versions = MappingProxyType({}),
 ) -> Table:
-    """The table of a study.
+    """Build the table of a study.
 
-    ``present``: versions of all that makes numbers now; a row with numbers of others says so, and numbers that were made under
-    older ones are shown where there are no newer ones.
-
-    ``over_beta``: what counts where an attack was run with several beta_atk: the ``minimum`` of the accuracies, the
-    ``per-sample`` worst case, or ``each`` in a row of its own (which studies with rows by beta always have).
+    Args:
+        record: the frames of the storage.
+        manifest: the study as it was run.
+        checkpoint: ``last``, ``best`` or ``both``.
+        over_beta: how accuracies under several beta_atk are reduced: their ``minimum``, the ``per-sample`` worst case, or
+            ``each`` in its own row (always so for a study with ``rows_by_beta``).
+        present: versions of the code that computes numbers now; a row with numbers of other versions gets a note. Numbers under
+            older numerics are shown where there are no newer ones.
 
     Raises:
         BrokenRecordError: an evaluation's accuracy is not that of its ranks.
@@ -135,7 +139,7 @@ def build(
 
 
 def _by_row(arm: ManifestArm, columns: Sequence[ManifestColumn], over_beta: OverBeta) -> list[ManifestArm]:
-    """What each row shows of an arm, as an arm: all of it, or one beta_atk. What has no beta_atk stands in the first row."""
+    """Split an arm into its rows: one, or one for each beta_atk, the first of which also has the columns without beta_atk."""
     if over_beta != "each":
         return [arm]
     by_beta = {column.label for column in columns if column.kind == "accuracy"}
@@ -164,7 +168,7 @@ def _of_beta(reads: Iterable[Read], *betas: str | None) -> tuple[Read, ...]:
 
 
 class _Inputs(NamedTuple):
-    """What the rows are made from: columns, the record, and the paper's numbers by labels, checkpoint, column and seed."""
+    """The inputs of every row: columns, the record, and the paper's numbers by labels, checkpoint, column and seed."""
 
     columns: tuple[ManifestColumn, ...]
     cells: CellReader
@@ -202,7 +206,7 @@ def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
 def _printed(
     inputs: _Inputs, labels: tuple[str, ...], checkpoint: str, column: str
 ) -> tuple[ManifestNumber | None, dict[str, ManifestNumber]]:
-    """What the paper has in a cell, and of its best and worst training."""
+    """Find the paper's number for a cell, and those of its best and worst training."""
     found = {seed: inputs.paper.get((labels, checkpoint, column, seed)) for seed in ("", "best", "worst")}
     return found.pop(""), {seed: number for seed, number in found.items() if number}
 
@@ -210,20 +214,20 @@ def _printed(
 def _values(
     inputs: _Inputs, trial: str, checkpoint: str, arm: ManifestArm, columns: Sequence[ManifestColumn]
 ) -> list[float] | str:
-    """The value that a trial of ``arm`` has in each of ``columns``, or why it is not in the table."""
+    """Read the value that a trial of ``arm`` has in each of ``columns``, or say why it is not in the table."""
     if why := inputs.cells.missing(trial):
         return why
     found = [inputs.cells.value(trial, checkpoint, arm, arm.own(column)) for column in columns]
     values = [value for value in found if value is not None]
     missing = len(found) - len(values)
     if not missing:
-        return values  # even if it failed since, in another study's attack
+        return values  # also where it has failed since, in an attack of another study
     return inputs.cells.reason(trial) or f"trained, {missing} of {len(found)} columns not evaluated yet"
 
 
 def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn]) -> tuple[Row, ...]:
-    """The rows of one checkpoint with the best mean of each column bold and the strongest attack of each row underlined."""
-    # Whether more of a measure or of a cost is better is not for a table to say.
+    """Make the best mean of each column bold and underline the strongest attack of each row."""
+    # A measure or a cost has no direction in which it is better.
     judged = [column.kind not in {"measure", "cost"} for column in columns]
     tops = [max(_means(row.cells[i] for row in rows), default=None) if judge else None for i, judge in enumerate(judged)]
     highlighted = []
@@ -243,5 +247,5 @@ def _means(cells: Iterable[Cell | None]) -> list[float]:
 
 
 def _equal(a: float | None, b: float | None) -> bool:
-    """Whether two means are there and one number, whatever order their seeds were added in."""
+    """Whether two means exist and are equal up to the rounding of their sums."""
     return a is not None and b is not None and math.isclose(a, b, abs_tol=1e-9)

@@ -1,4 +1,4 @@
-"""Docstrings as the documentation shows them: references as code, shortened as they ask for, and examples as code blocks."""
+"""Conversion of docstrings to the documentation's Markdown: references become code, and examples code blocks."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ _EXAMPLE = re.compile(r"^( *)>>> .*?(?=\n *\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
 class Docstrings(Extension):
-    """Turns what docstrings are written in into Markdown."""
+    """An extension of griffe that converts every docstring to Markdown."""
 
     def on_object(self, *, obj: Object, **_: Any) -> None:
         if obj.docstring:
@@ -21,6 +21,6 @@ class Docstrings(Extension):
 
 
 def as_markdown(text: str) -> str:
-    """A docstring with references and examples that Markdown understands."""
+    """Convert the references and examples of a docstring to Markdown."""
     text = _REFERENCE.sub(lambda m: f"`{m[2].rpartition('.')[2] if m[1] else m[2]}`", text)
     return _EXAMPLE.sub(lambda m: f"{m[1]}```pycon\n{m[0]}\n{m[1]}```", text)

@@ -35,14 +35,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Refuse pages that a browser would complete from another host."""
+    """Refuse pages for which a browser would fetch files from another host."""
     for page in Path(config.site_dir).rglob("*.html"):
         if found := _FETCHED.search(page.read_text(encoding="utf-8")):
             raise PluginError(f"{page.name}: {found[0]} is fetched from another host")
 
 
 def commands_page() -> str:
-    """Every command with its usage, its help, its arguments and its options, as Markdown."""
+    """Write the page of commands in Markdown: each with its help, arguments and options."""
     from orchestrator.cli import app
 
     group: Any = typer.main.get_command(app)

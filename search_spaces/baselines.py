@@ -1,4 +1,4 @@
-"""Defenses that several papers compare with, as fields over :mod:`search_spaces.profiles`' adversarial training."""
+"""Defenses that several papers compare with, as fields that replace those of the profiles' adversarial training."""
 
 from search_spaces.factor import Factor, Level, choice
 from search_spaces.settings import Eps, Settings
@@ -7,7 +7,7 @@ VANILLA: Settings = {"module.name": "none"}
 
 STANDARD: Settings = {"objective.name": "standard", "attack": None}
 AT: Settings = {"objective.name": "at"}
-#: Zhang et al. (ICML 2019): the attack maximises the divergence that the weights minimise, from beside the image. The papers
+#: Zhang et al. (ICML 2019): the attack maximises the divergence that the weights minimise, from near the image. The papers
 #: here take it at their own eps and step, and as it is with their modules; CAS's public code has 4 for lambda there.
 TRADES: Settings = {"objective.name": "trades", "objective.lam": 6.0, "attack.loss": "kl", "attack.start": "gaussian"}
 #: Wang et al. (ICLR 2020).

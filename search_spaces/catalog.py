@@ -1,4 +1,4 @@
-"""Every study by name."""
+"""The catalogue: every study of the papers, by name."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -38,12 +38,12 @@ SPACES: Mapping[str, Space] = MappingProxyType(
     }
 )
 
-#: What the papers number and no study answers to, and why.
+#: Tables and figures of the papers that are no studies, with the reason.
 OUT: Mapping[str, str] = MappingProxyType(
     {
         "cas/figure-3": "a diagram of the module",
         "cas/table-7": "the losses in formulas",
-        "cas/figure-7": "it shows two ResNet-152 from elsewhere on ImageNet, and trains nothing",
+        "cas/figure-7": "it shows two external ResNet-152 checkpoints on ImageNet, and trains nothing",
         "cifs/figure-2": "a diagram of the module",
         "infofeature/figure-1": "a sketch of decision boundaries",
         "infofeature/figure-2": "a diagram of the attack",
@@ -57,7 +57,10 @@ OUT: Mapping[str, str] = MappingProxyType(
 
 
 class UnknownStudy(LookupError):
-    """A name or pattern that none of the ``studies`` answers to. ``explained``: whether it is known what was meant."""
+    """No study has this name, alias or pattern.
+
+    ``explained``: whether the message says why, or which name was probably meant.
+    """
 
     def __init__(self, pattern: str, studies: Iterable[Study]) -> None:
         if reason := OUT.get(pattern.lower()):
@@ -77,12 +80,12 @@ class UnknownStudy(LookupError):
 
 
 def find(pattern: str, more: Iterable[Study] = ()) -> tuple[Study, ...]:
-    """The studies that ``pattern`` names, in the catalogue's order, then in that of those that are there beside it.
+    """Find the studies that ``pattern`` names: first the catalogue's, in its order, then those of ``more``.
 
     ``pattern``: a name (``cifs/table-1``), an alias (``cifs/robustness``), or a shell pattern over both (``cifs/*``).
 
     Raises:
-        UnknownStudy: none answers to it.
+        UnknownStudy: ``pattern`` matches no study.
     """
     studies = (*STUDIES.values(), *more)
     found = tuple(study for study in studies if any(fnmatchcase(name, pattern) for name in study.names))

@@ -1,18 +1,18 @@
-"""What the checklist of obfuscated gradients looks at (see ``analysis.checks``), beside a study's own attacks."""
+"""Attacks and measures that ``advsweep check`` runs, in addition to a study's own, for the checklist in ``analysis.checks``."""
 
 from search_spaces.column import Column
 from search_spaces.profiles import pgd
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture
 
-#: Far enough for any classifier to be wrong: with half of the range every image can be grey.
+#: An eps at which any classifier must fail: from half of the range on, every image can become the same grey.
 _UNBOUNDED: Settings = {"name": "pgd", "eps": 1.0, "step": 0.05, "iterations": 100}
 
 CHECKLIST = (
     Column("FGSM", {"name": "fgsm", "eps": Eps()}, beta_atk=None),
     Column("PGD-20", pgd(20, step=Eps(1 / 10)), beta_atk=None),
     Column("PGD-100", pgd(100, step=Eps(1 / 10)), beta_atk=None),
-    # With one start and small steps PGD leaves points to AutoAttack on an honest network too, where the images are small.
+    # On small images PGD from one start with small steps is points behind AutoAttack on a network without a mask too.
     Column("PGD-20 from 10 starts", {**pgd(20, step=Eps(1 / 4)), "restarts": 10}),
     Column("PGD-20 at half of eps", {**pgd(20, step=Eps(1 / 20)), "eps": Eps(1 / 2)}),
     Column("PGD-20 at twice eps", {**pgd(20, step=Eps(1 / 5)), "eps": Eps(2)}),
@@ -25,7 +25,7 @@ CHECKLIST = (
     Column("AutoAttack", {"name": "autoattack", "eps": Eps()}),
 )
 
-#: On every row but the study's first, which it comes from (at the same seed).
+#: The attack that is transferred from the study's first row to every other row, at the same seed.
 TRANSFERRED: Settings = pgd(20, step=Eps(1 / 10))
 
 MEASURES = (Picture("soundness", {"name": "soundness"}),)

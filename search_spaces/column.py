@@ -1,4 +1,4 @@
-"""What a column of a table shows. Pure data."""
+"""Columns of a table: accuracies, ensembles, areas, measures and costs. Pure data."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,23 +6,24 @@ from typing import Literal
 
 from search_spaces.settings import Eps, Settings
 
-#: The weights of the modules in the attacker's joint loss that the CIFS paper tries (Table B.3), for two modules.
+#: The weights of two inserted modules in the attacker's joint loss that the CIFS paper tries (Table B.3).
 BETA_ATK = ("0", "0.1", "1", "2", "10", "100", "inf", "inf-1", "inf-2")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a study shows of its rows: in every profile and row, unless it says in which.
+    """Something that a study shows of its rows, perhaps only in some profiles and rows.
 
-    ``profiles``: names of profiles. ``rows``: labels, of which a row must have one. So columns with one label may show one
-    thing at the eps of different data sets; a row has one of them at most.
+    ``profiles``: the profiles in which it is shown; empty for all. ``rows``: labels, of which a row must have one; empty for
+    all rows. Columns of one label may apply to different rows, such as those of different data sets, each with its own eps; at
+    most one of them may apply to a row.
     """
 
     profiles: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
 
     def is_in(self, profile: str, labels: Collection[str]) -> bool:
-        """Whether the row with these labels shows it in a profile."""
+        """Whether it is shown in a profile for the row with these labels."""
         in_profile = not self.profiles or profile in self.profiles
         return in_profile and (not self.rows or not set(self.rows).isdisjoint(labels))
 
@@ -33,8 +34,8 @@ class Column(Shown):
 
     ``attack``: fields of the attack, its ``name`` included. ``beta_atk``: the joint losses that the attacker tries; None for
     the profile's list. ``head``: whose prediction counts: ``final``, or ``1``, ``2``, ... for an inserted module's. ``top_k``:
-    how many of the classes with the highest scores the true one may be among. ``only``: the class whose examples count; all
-    by default.
+    an example is right if its class is among the k with the highest scores. ``only``: the class whose examples count; None
+    for all.
     """
 
     label: str
@@ -46,18 +47,18 @@ class Column(Shown):
 
     @property
     def adversarial(self) -> bool:
-        """Whether the images are attacked at all."""
+        """Whether the images are attacked, and not natural."""
         return self.attack["name"] != "natural"
 
     @property
     def complete(self) -> bool:
-        """Whether it needs every example attacked to the end, also when its final prediction is wrong."""
+        """Whether every example must be attacked to the end, also after its final prediction is wrong."""
         return self.head != "final" or self.top_k > 1
 
 
 @dataclass(frozen=True)
 class Ensemble(Shown):
-    """Accuracy where each example is under the worst of several columns' attacks, by their labels ``of``."""
+    """Accuracy with each example under the worst of the attacks of several columns. ``of``: the labels of these columns."""
 
     label: str
     of: tuple[str, ...]
@@ -65,11 +66,11 @@ class Ensemble(Shown):
 
 @dataclass(frozen=True)
 class Area(Shown):
-    """Normalised area under accuracy against eps: at most 1 (AFD, Table 2).
+    """Normalised area under accuracy as a function of eps: at most 1 (AFD, Table 2).
 
-    ``attack``: as a column's, but ``Eps`` are multiples of where it stands on the ``grid``: what eps is, rising, as a number or
-    as a multiple of the profile's. Natural accuracy stands at 0. An attack for the smallest change (``smallest``) tells
-    accuracy at every eps at once, and runs at the last one alone.
+    ``grid``: the values of eps, rising, as numbers or as multiples of the profile's; natural accuracy is added at 0.
+    ``attack``: as a column's, but that an ``Eps`` in it is a multiple of the grid's eps. ``smallest``: whether the attack is
+    minimal-norm, so that one evaluation, at the last eps, gives accuracy at every eps.
     """
 
     label: str
@@ -80,9 +81,10 @@ class Area(Shown):
 
 @dataclass(frozen=True)
 class Measured(Shown):
-    """One ``array`` of a measure as a number, ``times`` a factor. ``measure``: its fields, ``name`` included.
+    """One array of a measure, reduced to a number.
 
-    ``statistic``: of those of its values that are numbers.
+    ``measure``: fields of the measure, its ``name`` included. ``array``: the array's name. ``statistic``: of the values that
+    are not NaN. ``times``: a factor on it.
     """
 
     label: str
@@ -94,14 +96,14 @@ class Measured(Shown):
 
 @dataclass(frozen=True)
 class Cost(Shown):
-    """Seconds, as they were recorded: of an epoch's training (``attack`` None), or of the evaluation under an attack."""
+    """Recorded seconds of a training epoch (``attack`` None), or of the evaluation under an attack."""
 
     label: str
     attack: Settings | None = None
 
     @property
     def complete(self) -> bool:
-        """An incomplete evaluation has the seconds of whatever run answered it, which may be that of a longer attack."""
+        """Always true: an incomplete evaluation may have the seconds of a longer attack whose run answered it too."""
         return True
 
 

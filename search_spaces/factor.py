@@ -1,4 +1,4 @@
-"""A factor: one hyper-parameter that an ablation varies."""
+"""Factors: the hyper-parameters that an ablation varies, and their levels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,12 @@ from search_spaces.settings import Eps, Scalar, Settings, Value
 class Level:
     """One setting of a factor: the ``label`` that the table prints, and the fields of the trial that it sets.
 
-    ``beside``: by a label of another factor, what it sets besides in rows that have that label too.
+    ``conditional``: fields that it also sets in rows with a certain label of another factor, by that label.
     """
 
     label: str
     settings: Settings
-    beside: Mapping[str, Settings] = field(default_factory=dict)
+    conditional: Mapping[str, Settings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Factor:
     """One ablated hyper-parameter.
 
     ``symbol``: as the paper writes it. ``levels``: as the paper ablates it. ``default``: the label of the paper's own
-    choice. ``distribution``: the range that a search draws from; for factors whose levels are bundles of fields, the
-    labels. ``of_eps``: what is drawn is a multiple of eps. ``given``: labels of other factors, by their names, of which each
-    must have one of these for this one to mean anything; a search draws it in such rows only.
+    choice. ``distribution``: the range that a search samples; for factors whose levels set several fields, the labels.
+    ``of_eps``: whether sampled numbers are multiples of eps. ``given``: by the name of another factor, the labels of which it
+    must have one for this factor to apply; a search samples the factor only there.
     """
 
     name: str
@@ -50,31 +50,31 @@ class Factor:
         """The fields of the trial that any level sets."""
         return frozenset(name for level in self.levels for name in level.settings)
 
-    def level(self, drawn: Scalar) -> Level:
-        """What a search drew from the distribution: the level of that label, or the one field set to that number."""
+    def level(self, sampled: Scalar) -> Level:
+        """Turn a value sampled from the distribution into a level: that of the label, or one that sets the field to it."""
         if isinstance(self.distribution, CategoricalDistribution):
-            return next(level for level in self.levels if level.label == drawn)
+            return next(level for level in self.levels if level.label == sampled)
         (field,) = self.fields
-        value: Value | Eps = Eps(float(drawn)) if self.of_eps else drawn
+        value: Value | Eps = Eps(float(sampled)) if self.of_eps else sampled
         unit = " eps" if self.of_eps else ""
         known = (level for level in self.levels if level.settings == {field: value})
-        return next(known, Level(f"{label(self.symbol, drawn)}{unit}", {field: value}))
+        return next(known, Level(f"{label(self.symbol, sampled)}{unit}", {field: value}))
 
     def only(self, *labels: str) -> "Factor":
-        """The factor with these of its levels; the first is the default where the paper's own is not among them."""
+        """Keep only the levels of these labels; the first is the default where the paper's own is not among them."""
         levels = tuple(level for level in self.levels if level.label in labels)
         default = self.default if self.default in labels else labels[0]
         return replace(self, levels=levels, default=default, distribution=CategoricalDistribution(labels))
 
     def where(self, **given: tuple[str, ...]) -> "Factor":
-        """The factor where other factors have one of these labels."""
+        """Apply the factor only where other factors have one of the ``given`` labels."""
         return replace(self, given=given)
 
 
 def scalar(
     name: str, symbol: str, path: str, levels: tuple[Scalar, ...], default: Scalar, distribution: BaseDistribution
 ) -> Factor:
-    """A factor that sets the one field ``path``; its labels are ``symbol = value``."""
+    """Make a factor that sets the single field ``path``; its labels are ``symbol = value``."""
     made = tuple(Level(label(symbol, value), {path: value}) for value in levels)
     return Factor(name, symbol, made, label(symbol, default), distribution)
 
@@ -85,11 +85,11 @@ def levels_of(path: str, values: Mapping[str, Value | Eps]) -> tuple[Level, ...]
 
 
 def label(symbol: str, value: Scalar) -> str:
-    """What a table prints for a level that is one value."""
+    """Write the label of a level that is a single value: ``symbol = value``."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return f"{symbol} = {value:g}" if number else f"{symbol} = {value}"
 
 
 def choice(name: str, symbol: str, levels: tuple[Level, ...], default: str) -> Factor:
-    """A factor whose levels are named bundles of fields."""
+    """Make a factor whose levels each set several fields; a search samples their labels."""
     return Factor(name, symbol, levels, default, CategoricalDistribution([level.label for level in levels]))

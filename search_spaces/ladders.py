@@ -1,4 +1,4 @@
-"""Columns that are the points of a figure: accuracy against one number of an attack."""
+"""Columns that are the points of a curve: accuracy as a function of one field of an attack."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ from search_spaces.settings import Eps, Settings
 def over_iterations(
     name: str, attack: Settings, iterations: Iterable[int], *, beta_atk: tuple[str, ...] | None = ("own",)
 ) -> tuple[Column, ...]:
-    """``attack`` with so many steps each, all of one size: the longest tells of the others what they would find."""
+    """Make a column for each number of ``iterations`` of ``attack``; the longest evaluation answers the shorter ones."""
     return tuple(Column(f"{name}-{n}", {**attack, "iterations": n}, beta_atk) for n in iterations)
 
 
 def over_eps(
     attack: Settings, times: Iterable[float], *, step: float, beta_atk: tuple[str, ...] | None = ("own",)
 ) -> tuple[Column, ...]:
-    """``attack`` within so many times the profile's eps each, by steps of ``step`` times that."""
+    """Make a column for each multiple (``times``) of the profile's eps, with a step size of ``step`` times that eps."""
     return tuple(
         Column(f"{t:g} ε" if t != 1 else "ε", {**attack, "eps": Eps(t), "step": Eps(step * t)}, beta_atk) for t in times
     )

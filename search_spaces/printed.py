@@ -1,15 +1,15 @@
-"""The numbers that the papers print, from ``reference/<paper>-<slug>.csv``: one file a table, or a figure with numbers.
+"""The numbers that the papers print, from ``reference/<paper>-<slug>.csv``: a file for each table, or figure with numbers.
 
-A file has a column for each factor, then ``checkpoint,column,value,std``; a cell that is empty or illegible is left out.
-Labels are the paper's own, with one word for what the papers share: Natural for clean images, Vanilla for no module in the
-network, a method's name for "ours". Behind an attack that was made on another network stands (BB), or that network.
-cas-table-13 has multiples of the training's eps for 2/255 to 32/255, and cifs-table-4 its rows, which are attacks, in the
+A file has a column for each factor, then ``checkpoint,column,value,std``; numbers that are missing or illegible are left out.
+Labels are the paper's, but for common terms: Natural for clean images, Vanilla for a network without a module, the method's
+name for "ours". The label of a transferred attack ends in (BB), or in the network that it comes from.
+cas-table-13 has multiples of the training's eps in place of 2/255 to 32/255, and cifs-table-4 its rows, which are attacks, as
 columns.
-``objective`` and ``module`` are the factors where a table crosses the two, ``defense`` where its rows are whole methods.
+The factors are ``objective`` and ``module`` where a table combines the two, ``defense`` where its rows are complete methods.
 infofeature-table-3's ``restart`` is no factor: it says which of several trainings a row is, the best, the worst, or ("-") the
-only one. These are our best and worst seed.
+only one; they correspond to our best and worst seed.
 Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies. afd-table-1-cited has
-the rows of that table which quote other papers.
+the rows of that table that are quoted from other papers.
 """
 
 import csv
@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 
 class Number(NamedTuple):
-    """A number that the paper prints, and its standard deviation where there is one.
+    """A number that a paper prints, and its standard deviation where it prints one.
 
-    ``seed``: which of several trainings it is of, ``best`` or ``worst``; "" where the paper has one, or their mean.
-    Percent, but for cifs-cost (seconds), afd-table-2 (area under a curve, at most 1), afd-table-a5 (dimensions) and
+    ``seed``: ``best`` or ``worst`` where it is of the best or worst of several trainings; "" for one training or their mean.
+    In percent, but for cifs-cost (seconds), afd-table-2 (area under a curve, at most 1), afd-table-a5 (dimensions) and
     infofeature-table-2 (distance times 1e5).
     """
 
@@ -37,7 +37,7 @@ _SEEDS = {"-": "", "Best Model": "best", "Worst Model": "worst"}
 
 
 def printed(name: str) -> tuple[Number, ...]:
-    """The numbers of ``paper/slug``, in the order of the file; empty where there is none."""
+    """Read the printed numbers of the study ``paper/slug``, in the order of its file; empty where there is no file."""
     source = files("search_spaces").joinpath("reference", name.replace("/", "-") + ".csv")
     if not source.is_file():
         return ()

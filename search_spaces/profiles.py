@@ -1,4 +1,4 @@
-"""What the papers' studies share: attacks and their columns, the adversarial training recipe, and the three profiles."""
+"""Settings that the papers' studies share: attacks and their columns, adversarial training, and the three profiles."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -13,12 +13,12 @@ def _steps(iterations: int, step: Eps) -> Settings:
 
 
 def pgd(iterations: int, step: Eps) -> Settings:
-    """PGD from a uniform start within the profile's eps."""
+    """Make the fields of PGD from a uniform random start within the profile's eps."""
     return {"name": "pgd", **_steps(iterations, step)}
 
 
 def cw(iterations: int) -> Settings:
-    """PGD on the Carlini & Wagner margin, at the step size of CIFS (appendix B.1) and the confidence of its public code."""
+    """Make the fields of PGD on the Carlini & Wagner margin: CIFS's step size (appendix B.1), its public code's confidence."""
     return {"name": "cw", "eps": Eps(), "step": Eps(1 / 10), "iterations": iterations, "confidence": 50.0}
 
 
@@ -29,7 +29,7 @@ ATTACKS: Mapping[str, Settings] = MappingProxyType(
         "PGD-20": pgd(20, step=Eps(1 / 10)),
         "PGD-100": pgd(100, step=Eps(1 / 10)),
         "C&W": cw(30),  # CIFS, appendix B.1
-        "CW∞": cw(20),  # CAS, section 5.1, names PGD as the optimiser but no steps, step size or confidence: PGD-20's are taken
+        "CW∞": cw(20),  # CAS, section 5.1, names PGD as the optimiser, but no steps, step size or confidence: we take PGD-20's
     }
 )
 
@@ -40,14 +40,14 @@ NATURAL = Column("Natural", {"name": "natural"})
 
 
 def attacked(*labels: str, beta_atk: tuple[str, ...] | None) -> tuple[Column, ...]:
-    """A column for each of ``ATTACKS`` in ``labels``, read at the final prediction."""
+    """Make a column for each attack in ``labels`` (see :data:`ATTACKS`): accuracy of the final prediction."""
     return tuple(Column(label, ATTACKS[label], beta_atk) for label in labels)
 
 
 def activations(label: int | None, attack: str | None = None, threshold: float = 0.01) -> Settings:
-    """The measure of the channels before the pooling, of one class or (None) all: of natural images, or under an attack.
+    """Make the measure of the channels before the pooling, on images of one class (None: all), natural or under an attack.
 
-    The attacks of these figures are named PGD-20 and nothing else: they are those of the papers' tables.
+    The papers say only PGD-20 of the attacks of these figures, so we take that of their tables.
     """
     images = ATTACKS[attack] if attack else NATURAL.attack
     return {"name": "activations", "attack": images, "label": label, "threshold": threshold}
@@ -99,7 +99,7 @@ _RECIPE: Settings = {
 
 
 def _lasting(epochs: int) -> Settings:
-    """A training of so many epochs, and what else counts them, at its usual share: FAT's tau rises, PCL's warm-up ends."""
+    """Set the number of epochs, and in proportion what counts epochs too: FAT's milestones of tau, PCL's warm-up."""
     return {
         "training.epochs": epochs,
         "attack.milestones": (1 + epochs * 50 // 120, 1 + epochs * 90 // 120),
@@ -107,8 +107,8 @@ def _lasting(epochs: int) -> Settings:
     }
 
 
-#: A small ResNet on scikit-learn's handwritten digits (8 x 8): seconds a trial, and the same for every paper. What a
-#: paper's larger network changes is pinned too, so that studies of the network are left with one.
+#: A small ResNet on scikit-learn's handwritten digits (8 x 8): seconds a trial, and the same for every paper. Fields that the
+#: papers set for their larger networks are pinned too, so that a factor of networks disappears.
 _DEMO: Settings = {
     "data.dataset": "digits",
     "data.validation": 0.1,
@@ -117,41 +117,44 @@ _DEMO: Settings = {
     "model.name": "resnet-10",
     "model.width": 8,
     "model.normalise": True,
-    # The attack that is worth most where time is short: two steps of half eps cross the ball, and leave time for epochs. Which
-    # attack it is stays the study's choice, here and in the selection.
+    # The most effective attack where time is short: two steps of half eps cross the ball and leave time for epochs. The kind of
+    # attack stays the study's choice, here and in the selection.
     **_within("attack", _steps(2, Eps(1 / 2))),
     **_lasting(20),
     "training.batch_size": 32,
-    # CIFS's softmax leaves the last layer features of size 1 / channels, so that its final prediction is learnt only at a
-    # high rate: at 0.2 it had 82 % right, at 0.3 89 %. At 0.4 others began to fail.
+    # CIFS's softmax leaves the last layer features of size 1 / channels, so its final prediction is learnt only at a high
+    # rate: 82 % were right at 0.2, 89 % at 0.3. At 0.4 other defenses began to fail.
     "training.lr": 0.3,
     "training.weight_decay": 2e-4,
     "training.schedule.name": "one-cycle",
-    # Every epoch is looked at, so that a long attack here would take longer than the training.
+    # It runs after every epoch, so a long attack would take longer than the training.
     **_within("selection.attack", _steps(5, Eps(1 / 4))),
 }
 
-#: A quarter of the papers' epochs, each in half the time. In so few a rate that rises and falls along lines gets further than
-#: one that drops twice (Wong et al., ICLR 2020).
+#: A quarter of the papers' epochs, each in half the time. In so few epochs one cycle of the learning rate reaches a higher
+#: accuracy than a rate that drops twice (Wong et al., ICLR 2020).
 _SHORT: Settings = {**_lasting(30), "training.schedule.name": "one-cycle", "training.precision": "bf16"}
 
 
 def profiles(
     epochs: int, *, eps: float = 8 / 255, free: Collection[str] = (), demo: Settings = MappingProxyType({})
 ) -> Mapping[str, Profile]:
-    """The three profiles of a paper that trains for so many ``epochs``, within ``eps``.
+    """Make the three profiles of a paper.
 
-    ``free``: fields that no profile pins. ``demo``: what the demo pins besides, where a defense does not learn as it is.
+    Args:
+        epochs: of the paper's training.
+        eps: the budget in pixels in [0, 1], of training and evaluation.
+        free: fields that no profile pins.
+        demo: fields that the demo also pins, where a defense does not learn with the usual ones.
 
-    The papers print single runs. Three seeds are the fewest that show how far a difference between two rows can be one
-    of luck.
+    The papers print single runs. Three seeds are the fewest that show how much of a difference between two rows may be random.
     """
     pinned = (_SHORT, {**_DEMO, **demo})
     short, small = ({field: value for field, value in pins.items() if field not in free} for pins in pinned)
     every = (
         Profile("paper", eps=eps, seeds=3, settings={**_RECIPE, "training.epochs": epochs}),
         Profile("short", eps=eps, seeds=3, settings=_RECIPE, pins=short),
-        # The strokes of a digit are high in contrast: 8/255 would hardly be felt.
+        # The strokes of a digit are high in contrast: 8/255 would hardly change a prediction.
         Profile("demo", eps=0.125, seeds=2, settings=_RECIPE, pins=small, beta_atk=("0", "2", "inf-1")),
     )
     return MappingProxyType({profile.name: profile for profile in every})

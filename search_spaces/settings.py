@@ -1,4 +1,4 @@
-"""What a study sets: fields by name, and the values that they are set to. Pure data."""
+"""Settings of a study: fields by name, and the values that they are set to. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ class Eps:
 
 
 @dataclass(frozen=True)
-class Source:
-    """The network that a transferred attack is made on: in place of the attack's ``source``, which is a trial's key.
+class SourceSettings:
+    """The network that transferred attacks come from. A plan replaces it by the key of its trial, the attack's ``source``.
 
-    ``settings``: fields over the profile's, on the row's own data set. It is one training for every seed of the row, from a
-    seed that no row has.
+    ``settings``: its fields over the profile's, on the row's data set. One training, from a seed that no row has, serves every
+    seed of the row.
     """
 
     settings: "Settings"
 
 
-#: Fields by name, and what they are set to: of a trial by dotted names (``module.beta``); of an attack or a measure, which
-#: may have another attack within.
-Settings = Mapping[str, "Value | Eps | Source | Settings"]
+#: Fields by name, and their values: of a trial by dotted names (``module.beta``); of an attack or a measure, which may contain
+#: another attack.
+Settings = Mapping[str, "Value | Eps | SourceSettings | Settings"]

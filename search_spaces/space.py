@@ -1,4 +1,4 @@
-"""A space: the factors of a defense and what it is beside them, for a search to draw from. Pure data."""
+"""Spaces that a search samples: the factors of a defense, and its fixed fields. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from search_spaces.study import Profile, Study
 
 @dataclass(frozen=True)
 class Space:
-    """``name``: as a paper or a study; ``fixed``: fields of every configuration, which the factors' own go over."""
+    """The space of a search.
+
+    ``name``: of a paper or a study. ``fixed``: fields of every configuration, unless a factor sets them.
+    """
 
     name: str
     fixed: Settings
@@ -20,5 +23,5 @@ class Space:
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """What a study varies, beyond its levels."""
+        """Make the space of a study's factors, which a search samples beyond their levels."""
         return cls(study.name, study.fixed, study.factors, study.profiles)

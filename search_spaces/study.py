@@ -1,4 +1,4 @@
-"""A study: one table or figure of a paper as factors, columns and profiles. Pure data."""
+"""Studies: a table or figure of a paper as factors, columns and profiles. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from search_spaces.settings import Settings
 
 @dataclass(frozen=True)
 class Picture(Shown):
-    """What a figure shows of every row's network: all arrays of a measure. ``measure``: its fields, ``name`` included."""
+    """A panel of a study's figure: all arrays of a measure, for every row. ``measure``: its fields, ``name`` included."""
 
     label: str
     measure: Settings
@@ -21,11 +21,11 @@ class Picture(Shown):
 
 @dataclass(frozen=True)
 class Profile:
-    """Where a study is run.
+    """The setting in which a study is run: data, network, schedule and budget.
 
-    ``settings``: fields that hold unless the study or an arm sets them. ``pins``: fields that hold whatever they set; a
-    factor that sets nothing but pinned fields disappears. ``eps``: the budget in pixels in [0, 1], for training and
-    evaluation. ``beta_atk``: the joint losses that columns without a list of their own try.
+    ``settings``: fields that hold unless the study or an arm sets them. ``pins``: fields that hold even then; a factor that
+    sets only pinned fields disappears. ``eps``: the budget in pixels in [0, 1], for training and evaluation. ``beta_atk``: the
+    joint losses that columns with ``beta_atk=None`` try.
     """
 
     name: Literal["paper", "short", "demo"]
@@ -46,13 +46,13 @@ class Arm:
 
 @dataclass(frozen=True)
 class Study:
-    """One ablation.
+    """One ablation: a table or figure of a paper, or a user's.
 
-    ``name``: ``paper/slug``; ``aliases``: further slugs. ``reference``: where the paper prints it. ``baselines``: rows
-    beside the product of the factors' levels. ``fixed``: fields of every arm. ``checkpoint``: what the paper shows.
-    ``rows_by_beta``: a row for each of the attacker's joint losses instead of the strongest of them. ``factors`` and
-    ``baselines`` carry labels in the same order. A figure is a table whose ``columns`` are its points; what does not fit in
-    one are ``pictures``, and ``by_epoch``: columns of the record of epochs.
+    ``name``: ``paper/slug``; ``aliases``: further slugs. ``reference``: where the paper prints it. ``factors``: their product
+    makes the rows. ``baselines``: further rows, with a label for each factor, in the same order. ``fixed``: fields of every
+    arm. ``checkpoint``: which one the paper shows. ``rows_by_beta``: whether each of the attacker's joint losses has a row;
+    otherwise the strongest counts. A figure is a table whose ``columns`` are its points; what does not fit in a table are
+    ``pictures``, and ``by_epoch``: columns of the record of epochs.
     """
 
     name: str
@@ -71,22 +71,22 @@ class Study:
 
     @property
     def paper(self) -> str:
-        """The first half of the name."""
+        """The paper: the name's part before the slash."""
         return self.name.split("/")[0]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it answers to: its name, and its aliases as ``paper/alias``."""
+        """Names by which the study is found: its own, and its aliases as ``paper/alias``."""
         return (self.name, *(f"{self.paper}/{alias}" for alias in self.aliases))
 
     def varied(self, profile: Profile) -> tuple[Factor, ...]:
-        """The factors that still vary in ``profile``."""
+        """Select the factors that vary in ``profile``: those that set a field that it does not pin."""
         return tuple(f for f in self.factors if not f.fields <= profile.pins.keys())
 
     def arms(self, profile: Profile) -> tuple[Arm, ...]:
-        """The rows of the table: baselines first, then the product of the factors' levels, the last factor fastest.
+        """Make the rows of the table: baselines first, then the product of the factors' levels, the last factor fastest.
 
-        A baseline that is told from a level by nothing but a factor that disappeared gives way to it.
+        A baseline whose labels equal those of a product's row, because a factor has disappeared, is replaced by that row.
         """
         kept = [i for i, f in enumerate(self.factors) if f in self.varied(profile)]
         rows: dict[tuple[str, ...], Arm] = {}
@@ -97,18 +97,18 @@ class Study:
         for levels in product(*(self.factors[i].levels for i in kept)):
             labels = tuple(level.label for level in levels)
             own = [level.settings for level in levels]
-            beside = [level.beside[label] for level in levels for label in labels if label in level.beside]
-            rows[labels] = Arm(labels, {k: v for settings in (*own, *beside) for k, v in settings.items()})
+            conditional = [level.conditional[label] for level in levels for label in labels if label in level.conditional]
+            rows[labels] = Arm(labels, {k: v for settings in (*own, *conditional) for k, v in settings.items()})
         return tuple(rows.values())
 
     def columns_of(self, arm: Arm, profile: Profile) -> tuple[AnyColumn, ...]:
-        """The columns that a row has."""
+        """Select the columns that apply to a row in a profile."""
         return tuple(column for column in self.columns if column.is_in(profile.name, arm.labels))
 
     def pictures_of(self, arm: Arm, profile: Profile) -> tuple[Picture, ...]:
-        """The pictures that a row has."""
+        """Select the panels of the figure that apply to a row in a profile."""
         return tuple(picture for picture in self.pictures if picture.is_in(profile.name, arm.labels))
 
     def printed(self) -> tuple[Number, ...]:
-        """The numbers that the paper prints; empty where it prints none."""
+        """Read the numbers that the paper prints; empty where it prints none."""
         return printed(self.name)

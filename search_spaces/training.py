@@ -1,4 +1,4 @@
-"""Factors of adversarial training itself, which every defense that keeps it can be searched over."""
+"""Factors of adversarial training, over which every defense that is trained adversarially can be searched."""
 
 from optuna.distributions import FloatDistribution, IntDistribution
 

@@ -1,4 +1,4 @@
-"""Whether an arm's robustness can be believed: the checklist of obfuscated gradients, from what the record holds of it.
+"""The checklist of obfuscated gradients: whether an arm's robustness can be believed, from the evaluations in the record.
 
 After Athalye et al. (ICML 2018, section 3.1) and Carlini et al. ("On Evaluating Adversarial Robustness", 2019). Every item
 looks at one trial's evaluations and measures of one checkpoint; where what it needs was not run, it says so and nothing else.

@@ -10,7 +10,7 @@ from analysis.checks.items import ITEMS
 from analysis.load import Record
 from analysis.manifest import Manifest, ManifestArm
 
-Status = Literal["passed", "failed", "not run"]
+ItemStatus = Literal["passed", "failed", "not run"]
 
 
 @dataclass(frozen=True)
@@ -18,18 +18,18 @@ class Item:
     """One item of the checklist. ``figures``: what was compared, in percent; "" where that was not run."""
 
     name: str
-    status: Status
+    status: ItemStatus
     figures: str = ""
 
 
 def check(record: Record, manifest: Manifest, checkpoint: str) -> dict[tuple[str, ...], tuple[Item, ...]]:
-    """The checklist of every arm, by its labels, at ``checkpoint``: ``last`` or ``best``."""
+    """Check every arm of a study at a checkpoint (``last`` or ``best``); returns the items by the arm's labels."""
     by_trial = read(*(frame[frame["checkpoint"] == checkpoint] for frame in (record.evaluations, record.measures)))
     return {arm.labels: _arm(arm, by_trial) for arm in manifest.arms}
 
 
 def failures(items: Iterable[Item]) -> tuple[Item, ...]:
-    """Those that failed."""
+    """Select the items that failed."""
     return tuple(item for item in items if item.status == "failed")
 
 
@@ -50,6 +50,6 @@ def _arm(arm: ManifestArm, by_trial: Mapping[str, Evidence]) -> tuple[Item, ...]
 
 
 def _main_budget(attacks: Sequence[Attack]) -> tuple[str, float] | None:
-    """The budget that most attacks had: the one that the table is about."""
+    """Find the budget (norm and eps) that most attacks had, which is that of the table."""
     counts = Counter(attack.budget for attack in attacks if attack.budget)
     return max(counts, key=lambda budget: (counts[budget], budget)) if counts else None

@@ -14,16 +14,16 @@ from analysis.fields import AttackFields
 #: The columns of the record's evaluations that :meth:`Attack.of` reads.
 READ = ["attack_spec", "accuracy", "ranks", "sees", "iterates", "ensemble", "gradient_steps"]
 
-#: The measure of a network's gradients, by its name in the record.
+#: The name in the record of the measure that tests a network's loss and gradients.
 SOUNDNESS = "soundness"
 
 
 class Attack(NamedTuple):
-    """One evaluation: the attack's fields, the percentage that it leaves right, of how many examples, and its traits.
+    """One evaluation and the traits of its attack.
 
-    ``sees``: what it is told of the network: gradients, scores, decisions or nothing. ``iterates``: whether it takes many
-    steps. ``ensemble``: whether it is made of several kinds, and so is evidence for none of them. ``steps``: gradient steps
-    that it counts, None for none.
+    ``accuracy``: in percent, of so many ``examples``. ``sees``: what the attack may see of the network: ``gradients``,
+    ``scores``, ``decisions`` or ``nothing``. ``iterates``: whether it takes many steps. ``ensemble``: whether it consists of
+    several kinds of attack, and so is evidence for none of them. ``steps``: its gradient steps; None where it counts none.
     """
 
     spec: AttackFields
@@ -58,39 +58,39 @@ class Attack(NamedTuple):
 
     @property
     def white_box(self) -> bool:
-        """Whether it goes by the network's own gradients alone."""
+        """Whether the attack uses the network's gradients alone."""
         return self.sees == "gradients" and not self.ensemble
 
     @property
     def iterated(self) -> bool:
-        """Whether it follows the network's own gradients in many steps."""
+        """Whether the attack follows the network's gradients in many steps."""
         return self.white_box and self.iterates
 
     @property
     def single_step(self) -> bool:
-        """Whether it follows them in one step."""
+        """Whether the attack follows the network's gradients in one step."""
         return self.white_box and not self.iterates and self.steps == 1
 
     @property
     def gradient_free(self) -> bool:
-        """Whether it asks the network for predictions alone."""
+        """Whether the attack sees the network's scores or decisions alone."""
         return self.sees in {"scores", "decisions"} and not self.ensemble
 
     @property
     def adaptive(self) -> bool:
-        """Whether it aims at more than the final prediction of the network as it is."""
+        """Whether the attack takes inserted modules or another view into account, and not only the plain final prediction."""
         return (self.spec.get("beta_atk", "0"), self.spec.get("view", "plain")) != ("0", "plain")
 
     def without(self, *fields: str) -> str:
-        """Everything but some fields, to compare by."""
+        """Write the attack's fields but for some as JSON, to compare attacks by."""
         return json.dumps({name: value for name, value in self.spec.items() if name not in fields}, sort_keys=True)
 
 
 class Evidence(NamedTuple):
-    """What the record holds of one trial's checkpoint.
+    """The evidence of one checkpoint of a trial.
 
-    ``soundness``: the arrays of that measure by name, each (N,); empty where it was not run. ``budget``: the norm and eps that
-    the table is about; None where nothing was attacked.
+    ``soundness``: the arrays of the measure ``soundness`` by name, each (N,); empty where it was not run. ``budget``: the norm
+    and eps of the table's main attacks; None where nothing was attacked.
     """
 
     attacks: Sequence[Attack] = ()
@@ -99,7 +99,7 @@ class Evidence(NamedTuple):
 
     @property
     def within(self) -> list[Attack]:
-        """The attacks of that budget."""
+        """The attacks with the main budget."""
         return [a for a in self.attacks if self.budget and a.budget == self.budget]
 
 

@@ -8,15 +8,15 @@ import numpy as np
 
 from analysis.checks.evidence import Attack, Evidence
 
-#: Points by which a stronger attack may be behind a weaker one, and examples if these are more: what random starts amount to.
+#: Points, or examples where these are more, by which a stronger attack may be behind a weaker one: the effect of random starts.
 TOLERANCE, EXAMPLES = 1.0, 3
-#: Points that an attack may leave to AutoAttack, or the plain attack to adaptive ones, before it overstates robustness.
+#: Points by which the best attack may be behind AutoAttack, or the plain attack behind adaptive ones.
 GAP = 3.0
-#: An L-inf budget with which every image can be turned into grey, so that no classifier can be right.
+#: An L-inf budget within which every image can become the same grey, so that no classifier can be right.
 UNBOUNDED = 0.5
-#: The smallest partial derivative that is one: below float32's smallest normal number a device may have 0 in its place.
+#: The smallest partial derivative that counts as one: a device may flush what is below float32's smallest normal number to 0.
 SMALLEST = float(np.finfo(np.float32).tiny)
-#: What two forward passes may differ by, as a share of the largest logit: float32 sums, added in another order.
+#: The difference allowed between two forward passes, as a share of the largest logit: float32 sums in another order.
 ROUNDING = 1e-5
 
 
@@ -35,7 +35,7 @@ Check = Callable[[Evidence], Verdict | None]
 
 
 def _allowed(points: float, examples: int) -> float:
-    """So many points, or more where ``examples`` are so few that a handful of them is more."""
+    """Allow ``points``, or the points that :data:`EXAMPLES` of so few ``examples`` amount to where these are more."""
     return max(points, 100 * EXAMPLES / examples)
 
 
@@ -44,7 +44,7 @@ def _fewest(attacks: Sequence[Attack]) -> int:
 
 
 def _gradient(seen: Evidence) -> Verdict | None:
-    """Of what is classified rightly: what is wrong needs no attack."""
+    """Test gradients of the examples that are classified rightly: a wrong one needs no attack."""
     if not seen.soundness:
         return None
     right = seen.soundness["right"] > 0
@@ -57,13 +57,13 @@ def _gradient(seen: Evidence) -> Verdict | None:
 def _steady(seen: Evidence) -> Verdict | None:
     if not seen.soundness:
         return None
-    # Logits that are not numbers agree with nothing.
+    # NaN logits count as an infinite difference.
     apart = float(np.nan_to_num(seen.soundness["disagreement"], nan=np.inf).max())
     return Verdict(100 * (apart - ROUNDING), f"logits differ by up to {100 * apart:.4g} of the largest")
 
 
 def _not_weaker(strong: Sequence[Attack], weak: Sequence[Attack], names: tuple[str, str]) -> Verdict | None:
-    """The best of ``strong`` leaves no more right than the best of ``weak``."""
+    """Test that the best of ``strong`` leaves no more examples right than the best of ``weak``."""
     if not strong or not weak:
         return None
     ours, theirs = (min(a.accuracy for a in attacks) for attacks in (strong, weak))
@@ -87,11 +87,11 @@ def _gradients(seen: Evidence) -> Verdict | None:
 
 
 def _falling(attacks: Sequence[Attack], field: str) -> Verdict | None:
-    """Of attacks that differ in ``field`` alone, more of it leaves no more right."""
+    """Test that of attacks that differ only in ``field``, those with more of it leave no more examples right."""
     ladders: dict[str, list[Attack]] = {}
     for attack in attacks:
         if field in attack.spec:
-            # A step is a share of eps, so it goes with it.
+            # Step sizes are shares of eps, so attacks that differ in eps differ in their step too.
             ladders.setdefault(attack.without(field, "step") if field == "eps" else attack.without(field), []).append(attack)
     verdicts = []
     for ladder in ladders.values():
@@ -120,7 +120,7 @@ def _unbounded(seen: Evidence) -> Verdict | None:
 
 
 def _split(seen: Evidence) -> tuple[list[Attack], list[Attack]]:
-    """Iterated attacks that were run both ways: adaptive, and on the final prediction of the network as it is."""
+    """Pair the iterated attacks that were run both ways: adaptive, and plain (on the final prediction of the plain network)."""
     there = [a for a in seen.within if a.iterated]
     kinds = [{a.without("beta_atk", "view") for a in there if a.adaptive == way} for way in (True, False)]
     compared = [a for a in there if a.without("beta_atk", "view") in kinds[0] & kinds[1]]
@@ -148,7 +148,7 @@ def _autoattack(seen: Evidence) -> Verdict | None:
     return Verdict(ours - theirs - _allowed(GAP, _fewest(there)), f"best other {ours:.2f}, AutoAttack {theirs:.2f}")
 
 
-#: What is checked, in the order it is shown; each needs what its name says.
+#: The items of the checklist by name, in the order in which they are shown.
 ITEMS: Mapping[str, Check] = {
     "the loss is finite and has a gradient": _gradient,
     "two forward passes agree": _steady,

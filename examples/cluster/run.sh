@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Start Ray on the head and on its workers, and run a study there. advsweep must be installed on every machine, and the storage
-# be where all of them see it.
+# Start Ray on the head and on its workers, and run a study on the cluster. advsweep must be installed on every machine, and
+# every machine must be able to reach the storage.
 #
 #   on the head:    examples/cluster/run.sh head
 #   on each worker: examples/cluster/run.sh worker HEAD:6379

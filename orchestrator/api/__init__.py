@@ -1,6 +1,6 @@
-"""What advsweep does, as functions: they take values, return values, and print nothing.
+"""The functions behind the commands: they take values, return values, and print nothing.
 
-:mod:`advsweep` is the public door to them; the command line parses options, calls them and prints. Errors are those of
+:mod:`advsweep` exports them; the command line parses options, calls them and prints. Their errors are those of
 :mod:`orchestrator.errors`. Read ``plans`` (plan, estimate, run) first, then ``attacks`` (evaluate, check), ``searches``,
 ``tables`` (table, figure), ``records`` (load, load_model, status) and ``views`` (MLflow and Optuna). Nothing here loads torch,
 Ray, MLflow or pandas before a function needs it.

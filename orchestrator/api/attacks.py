@@ -1,4 +1,4 @@
-"""Attack and measure what is trained, and examine whether its robustness can be believed."""
+"""Attack and measure trained networks, and check whether their robustness can be believed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,19 +38,19 @@ def evaluate(
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> SweepResult:
-    """Attack or measure the trained trials of studies in further ways, each a new column of their tables. Trains nothing.
+    """Attack or measure the trained trials of studies in further ways. Trains nothing.
 
     Args:
-        attacks: names, or names and fields: ``autoattack``, ``pgd(iterations=100, restarts=5)``. An attack's eps is the
-            profile's unless it is given, its step a tenth of eps, and it aims at inserted modules in every way that the profile
-            tries (beta_atk).
-        measures: likewise, for :func:`~orchestrator.api.tables.figure`: ``dimensions``,
+        attacks: names, or names and fields: ``autoattack``, ``pgd(iterations=100, restarts=5)``. Each becomes a column of the
+            studies' tables. By default eps is the profile's, the step a tenth of eps, and every beta_atk of the profile is
+            tried.
+        measures: names, or names and fields, for :func:`~orchestrator.api.tables.figure`: ``dimensions``,
             ``sensitivity(attack=pgd(iterations=20))``.
         names, profile, seeds, settings, study_files, storage, retry_failed: as in :func:`~orchestrator.api.plans.plan`.
         options, observer: as in :func:`~orchestrator.api.plans.run`.
 
     Raises:
-        BadInput: neither attacks nor measures are given, one is not allowed, or no trial is trained.
+        BadInput: neither attacks nor measures are given, one of them is not allowed, or no trial is trained.
         Unavailable, Interrupted: as :func:`~orchestrator.api.plans.run`.
 
     >>> import advsweep
@@ -95,18 +95,18 @@ def evaluate_checkpoint(
         checkpoint: a file of weights: safetensors, or a state dict that ``torch.load`` reads with ``weights_only``.
         model: the network's name, such as ``resnet-18``, ``wrn-28`` or ``vgg-16-bn``; hyphens may be left out.
         attacks: as in :func:`evaluate`.
-        dataset: whose test set is attacked.
-        eps: where an attack gives none, in pixels in [0, 1]; a number or a fraction.
-        settings: the rest of the network, such as ``{"model.width": 160, "model.normalise": True}``.
-        study_files: files whose plugins the network or the attacks have.
-        options: its ``runtime`` says where the network runs and where the data are.
+        dataset: the data set whose test images are attacked.
+        eps: the budget of attacks that give none, in pixels in [0, 1]; a number or a fraction.
+        settings: further fields of the network, such as ``{"model.width": 160, "model.normalise": True}``.
+        study_files: files with the plugins of the network or the attacks.
+        options: its ``runtime`` says on which device the network runs and where the data are.
 
     Returns:
-        what was read; its ``accuracies()`` runs one attack after another.
+        the network and its attacks; ``accuracies()`` runs one attack after another.
 
     Raises:
-        BadInput: a name, field or attack is not allowed; the file holds no weights, or not this network's.
-        Unavailable: the file or the data set is not there.
+        BadInput: a name, field or attack is not allowed; the file holds no weights, or those of another network.
+        Unavailable: the file or the data set does not exist.
 
     >>> import advsweep
     >>> trials = advsweep.load("results").trials
@@ -127,9 +127,9 @@ def evaluate_checkpoint(
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checklist of obfuscated gradients says.
+    """The result of the checklist of obfuscated gradients.
 
-    ``sweep``: the run of what it needed. ``items``: by study and by the labels of a row, every item with its status.
+    ``sweep``: the evaluations that were run for it. ``items``: every item with its status, by study and by the labels of a row.
     """
 
     sweep: SweepResult
@@ -137,7 +137,7 @@ class Checked:
 
     @property
     def doubtful(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Studies and labels of the rows that fail an item."""
+        """The rows that fail an item: study and labels."""
         from analysis.checks import failures
 
         return [(study, labels) for study, rows in self.items.items() for labels, items in rows.items() if failures(items)]
@@ -166,10 +166,10 @@ def check(
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> Checked:
-    """Run the checklist of obfuscated gradients on trained trials: which rows look more robust than they are? Trains nothing.
+    """Run the checklist of obfuscated gradients on trained trials: which rows seem more robust than they are? Trains nothing.
 
     Args:
-        checkpoint: which one of each trial.
+        checkpoint: the ``last`` or the ``best`` one of each trial.
         names, profile, seeds, settings, study_files, storage, retry_failed: as in :func:`~orchestrator.api.plans.plan`.
         options, observer: as in :func:`~orchestrator.api.plans.run`.
 
@@ -207,7 +207,7 @@ def check(
 
 
 def _columns(attacks: Sequence[str]) -> tuple[Column, ...]:
-    """The columns of attacks, each once."""
+    """Parse attacks into columns, each once."""
     return tuple({c.label: c for c in map(column, attacks)}.values())
 
 

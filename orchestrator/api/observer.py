@@ -1,4 +1,4 @@
-"""What a caller may hear of a function while it works."""
+"""Notifications from a function to its caller while it works."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Synced:
-    """A view that was brought up to the record. ``place``: its URI or path; ``written``: what had to be written, in words."""
+    """A view that was updated from the record. ``place``: its URI or path. ``written``: a description of what was written."""
 
     place: str
     written: str
 
 
 class Observer:
-    """Hears of the steps of a function, and ignores them; override what is to be heard.
+    """Is called at each step of a function and does nothing; a subclass overrides the steps that it needs.
 
-    ``console``: where the progress of trials is shown; None for nowhere.
+    ``console``: shows the progress of trials; None shows nothing.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(quiet=True, force_terminal=False)
 
     def planned(self, plan: "Plan", expected: "Estimate") -> None:
-        """A plan is about to be run; ``expected``: the device-hours that it takes."""
+        """Called before a plan is run. ``expected``: the estimated device-hours."""
 
     def searching(self, request: "SearchRequest") -> None:
-        """A search is about to start."""
+        """Called before a search starts."""
 
     def found(self, search: "Search") -> None:
-        """A search has ended; the best of what it found are about to be trained for all seeds."""
+        """Called when a search has ended, before its best configurations are trained for all seeds."""
 
     def synced(self, view: "Synced") -> None:
-        """MLflow or Optuna was brought up to the record."""
+        """Called when MLflow or Optuna has been updated from the record."""

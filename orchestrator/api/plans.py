@@ -1,4 +1,4 @@
-"""Plan studies, say what they cost, and run them."""
+"""Plan studies, estimate their cost, and run them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a run did.
+    """The result of a run.
 
-    ``plan``: as it was before the run, against the record. ``expected``: the device-hours that were foretold. ``outcome``:
-    trials that failed, evaluations that could not be run, and the device-hours that it took. ``storage``: where the record is.
+    ``plan``: the plan before the run. ``expected``: the estimated device-hours. ``outcome``: trials that failed, evaluations
+    that could not be run, and the device-hours that were used. ``storage``: the folder or URI of the record.
     """
 
     plan: Plan
@@ -41,15 +41,15 @@ class SweepResult:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Why trials failed, in this run or before it, by the trial's key."""
+        """The reasons of failed trials, in this run or before it, by the trial's key."""
         now = {key: end.reason for key, end in self.outcome.failures.items()}
         return now | {t.key: t.recorded.reason for t in self.plan.failed}
 
     def raise_for_failures(self) -> None:
-        """Raise an error if anything that the plan asks for is not there.
+        """Raise an error if a trial failed or an evaluation could not be run.
 
         Raises:
-            SweepIncomplete: trials failed, or evaluations could not be run; the message has the first reason.
+            SweepIncomplete: the message has the counts, and the first reason of each.
         """
         reasons, not_run = self.failures, self.outcome.not_run
         problems = []
@@ -57,14 +57,14 @@ class SweepResult:
             first = next(t for t in self.plan.trials if t.key in reasons)
             problems.append(
                 f"{len(reasons)} of {len(self.plan.trials)} trials failed ({first.label}: {reasons[first.key]}); "
-                "take them up again with --retry-failed"
+                "resume them with --retry-failed"
             )
         if not_run:
             first = next(t for t in self.plan.trials if t.key in not_run)
             evaluation, reason = next(iter(not_run[first.key].items()))
             problems.append(
                 f"{sum(map(len, not_run.values()))} evaluations could not be run ({first.label}, {evaluation}: {reason}); "
-                "the same command tries them again"
+                "the same command runs them again"
             )
         if problems:
             raise SweepIncomplete("; ".join(problems))
@@ -80,16 +80,16 @@ def plan(
     storage: str = STORAGE,
     retry_failed: bool = False,
 ) -> Plan:
-    """Expand studies into trials and evaluations, each once, and mark what the storage holds already. Starts nothing.
+    """Expand studies into trials and evaluations, each once, and mark those that the storage already holds. Starts nothing.
 
     Args:
         names: studies by name (``cifs/table-1``), alias (``cifs/robustness``) or pattern (``cifs/*``); one or several.
         profile: the data, network and schedule: ``paper``, ``short`` (30 epochs in bf16) or ``demo`` (handwritten digits).
-        seeds: how many, >= 1; None for the profile's own number.
-        settings: fields that hold in every trial that has them, by dotted name: ``{"training.lr": 0.1}``.
-        study_files: ``.py`` or ``.toml`` files with studies and plugins besides the built-in ones.
+        seeds: number of seeds, >= 1; None for the profile's.
+        settings: fields to set in every trial that has them, by dotted name: ``{"training.lr": 0.1}``.
+        study_files: ``.py`` or ``.toml`` files with user-defined studies and plugins.
         storage: a folder, or a URI that pyarrow knows (``s3://bucket/path``); it need not exist.
-        retry_failed: whether trials that failed before are to be run again.
+        retry_failed: whether trials that failed before are run again.
 
     Raises:
         BadInput: a name, field or value is not allowed.
@@ -109,7 +109,10 @@ def plan(
 def plan_studies(
     studies: Sequence[Study], profile: str, seeds: int | None, settings: Mapping[str, Any] | None, storage: str, **more: Any
 ) -> Plan:
-    """Plan studies against the record of a storage, and run its plugins' preflight; ``more``: see :func:`.expansion.plan`."""
+    """Plan studies, mark what a storage's record holds, and run the preflight of the plugins in use.
+
+    ``more``: further arguments of :func:`orchestrator.planning.expansion.plan`.
+    """
     made = expansion.plan(studies, profile, seeds=seeds, overrides=settings, **more)
     store = Store(storage)
     try:
@@ -122,16 +125,16 @@ def plan_studies(
 
 
 def estimate(plan: Plan, *, storage: str = STORAGE, calibrate: bool = False, data_dir: str = "data") -> Estimate:
-    """Foretell the device-hours of what a plan has left to do.
+    """Estimate the device-hours of the trials and evaluations that a plan has left to run.
 
     Args:
         plan: as :func:`plan` returns it.
-        storage: where the seconds that earlier trials took are looked up.
+        storage: the folder or URI whose earlier trials give the seconds of a pass.
         calibrate: whether to time a few batches of the commonest training on this machine instead.
         data_dir: folder of the data sets, for ``calibrate``.
 
     Raises:
-        Unavailable: the storage cannot be read, or the data set of ``calibrate`` is not there.
+        Unavailable: the storage cannot be read, or the data set for ``calibrate`` does not exist.
 
     >>> import advsweep
     >>> made = advsweep.plan("cifs/table-5", profile="demo", storage="nothing-yet")
@@ -142,7 +145,7 @@ def estimate(plan: Plan, *, storage: str = STORAGE, calibrate: bool = False, dat
     """
     if calibrate:
         config = commonest(plan)
-        # As many threads as a trial of a run has.
+        # A trial in a sweep has one thread too.
         runtime = Runtime(data_dir=str(Path(data_dir).expanduser().resolve()), threads=1)
         return estimate_plan(plan, time_batches(config, runtime) if config else Throughput())
     try:
@@ -163,22 +166,22 @@ def run(
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> SweepResult:
-    """Train and evaluate what is not in the storage yet. To go on after any stop, call it again with the same arguments.
+    """Train and evaluate what is not in the storage yet. To resume after a stop, call it again with the same arguments.
 
     Args:
         names, profile, seeds, settings, study_files, storage, retry_failed: as in :func:`plan`.
         options: resources of a trial, cluster, data and tracking.
-        observer: hears of the plan, and has the console for the progress of trials; None for silence.
+        observer: is passed the plan, and has the console for the progress of trials; None for no output.
 
     Returns:
-        what was done; trials that failed are in it and raise nothing (see :meth:`SweepResult.raise_for_failures`).
+        the plan and its outcome; failed trials are listed in it and raise nothing (see :meth:`SweepResult.raise_for_failures`).
 
     Raises:
         BadInput, Unavailable: before any trial starts.
-        Interrupted: stopped before the end; what is finished is kept.
+        Interrupted: stopped before the end; finished work is kept.
 
     >>> import advsweep
-    >>> small = {"data.examples": 64, "model.width": 4, "training.epochs": 2}  # seconds, and no good network
+    >>> small = {"data.examples": 64, "model.width": 4, "training.epochs": 2}  # takes seconds; its accuracies mean nothing
     >>> done = advsweep.run("cifs/table-5", profile="demo", seeds=1, settings=small, storage="results")
     >>> done.failures
     {}
@@ -198,7 +201,7 @@ def run(
 
 
 def run_plan(made: Plan, storage: str, options: Options | None = None, observer: Observer | None = None) -> SweepResult:
-    """Run what a plan has left to do; see :func:`run`."""
+    """Train and evaluate what a plan has left to run; otherwise as :func:`run`."""
     configure_environment()
     observer, options = observer or Observer(), (options or Options()).resolved()
     expected = estimate(made, storage=storage)

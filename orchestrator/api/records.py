@@ -1,4 +1,4 @@
-"""Read what a storage holds: frames of every number, trained networks, and where trials stand."""
+"""Read a storage: the record as frames, trained networks, and the states of trials."""
 
 import json
 from collections.abc import Collection
@@ -28,7 +28,7 @@ def load(storage: str = STORAGE, *, trials: Collection[str] | None = None) -> "R
         trials: keys of the trials to read; None for all.
 
     Returns:
-        frames whose columns :mod:`analysis.schema` explains; accuracies are fractions in [0, 1], durations seconds.
+        frames with the columns of :mod:`analysis.schema`; accuracies are fractions in [0, 1], durations seconds.
 
     Raises:
         Unavailable: there is no storage, or its record is damaged.
@@ -65,9 +65,9 @@ def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *,
 
     Args:
         storage: a folder or URI.
-        trial: the key of a trial, as ``load(storage).trials["trial"]`` has it.
+        trial: a trial's key, from ``load(storage).trials["trial"]``.
         checkpoint: the ``best`` or the ``last`` one.
-        study_files: files whose plugins the trial has.
+        study_files: files with the trial's plugins.
 
     Raises:
         BadInput: there is no such trial, or it has a plugin that is not registered.
@@ -108,11 +108,11 @@ def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *,
 
 @dataclass(frozen=True)
 class Status:
-    """What is in a storage.
+    """Counts of a storage's contents.
 
-    ``trials``: their number by state. ``evaluations``: their number. ``studies``: of each that was run, its ``study``,
-    ``variant``, number of ``trials``, of ``finished`` ones, and the time of its last run, ``created``. ``failed``: of each
-    failed trial, its key, its ``arm`` and the ``reason``.
+    ``trials``: their number by state. ``evaluations``: their number. ``studies``: for each study that was run, its name
+    (``study``), ``variant``, number of ``trials`` and of ``finished`` ones, and the time of its last run (``created``).
+    ``failed``: for each failed trial, its key (``trial``), ``arm`` and ``reason``.
     """
 
     trials: dict[str, int]
@@ -122,7 +122,7 @@ class Status:
 
 
 def status(storage: str = STORAGE) -> Status:
-    """Count what is in a storage: studies, trials by state, and why trials failed.
+    """Count a storage's studies, trials by state and evaluations, and list why trials failed.
 
     Raises:
         Unavailable: there is no storage.
@@ -158,10 +158,10 @@ def status(storage: str = STORAGE) -> Status:
 
 
 def existing_store(storage: str) -> Store:
-    """Open the record of a storage that is there.
+    """Open the record of an existing storage.
 
     Raises:
-        Unavailable: it is not.
+        Unavailable: there is no storage.
     """
     store = Store(storage)
     if not store.exists():

@@ -1,4 +1,4 @@
-"""What MLflow and Optuna show of studies: their tables as files, and the numbers of tables."""
+"""Tables and their numbers for MLflow and Optuna."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -9,19 +9,19 @@ if TYPE_CHECKING:
     from orchestrator.tracking.mlflow_view import Tables
     from orchestrator.tracking.optuna_view import Numbers, NumbersOf
 
-#: The formats of a table in MLflow, and their files.
+#: The files of a table in MLflow, by format.
 FILES = {"html": "table.html", "md": "table.md", "latex": "table.tex", "csv": "table.csv"}
 
 
 def shown_of(storage: str) -> "Shown":
-    """Return what the views show of the studies of a storage."""
+    """Return the functions by which MLflow and Optuna get the tables and numbers of a storage's studies."""
     from orchestrator.execution.sweep import Shown
 
     return Shown(tables_of(storage), numbers_of(storage))
 
 
 def tables_of(storage: str) -> "Tables":
-    """Return the function by which MLflow gets a study's table: from its manifest to files."""
+    """Return a function that renders a study's table for MLflow: from its manifest to the texts of files, by name."""
     from orchestrator.api.tables import build_table, render
 
     def files(manifest: "Manifest") -> dict[str, str]:
@@ -32,7 +32,7 @@ def tables_of(storage: str) -> "Tables":
 
 
 def numbers_of(storage: str) -> "NumbersOf":
-    """Return the function by which Optuna gets the numbers of tables: from trials to what the record holds of them."""
+    """Return a function that reads the numbers of tables for Optuna: from keys of trials to a reader of their cells."""
 
     def numbers(trials: Collection[str]) -> "Numbers":
         from analysis.cells import CellReader

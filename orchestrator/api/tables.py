@@ -1,4 +1,4 @@
-"""Make the tables of studies, and the data of their figures, from what a storage holds."""
+"""Make the tables of studies, and the data of their figures, from a storage."""
 
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
@@ -31,8 +31,9 @@ def table(
     Args:
         name: the study's name or alias.
         checkpoint: ``best``, ``last`` or ``both``, of each trial.
-        over_beta: over beta_atk, the ``minimum`` of the accuracies, the ``per-sample`` worst case, or ``each`` in its own row.
-        profile: of which run; None for the newest.
+        over_beta: how accuracies under several beta_atk are reduced: their ``minimum``, the ``per-sample`` worst case, or
+            ``each`` in its own row.
+        profile: the profile of the run; None for the newest run.
         storage: a folder or URI.
 
     Raises:
@@ -57,7 +58,7 @@ def tables(
     profile: ProfileName | None = None,
     storage: str = STORAGE,
 ) -> "list[Table]":
-    """Make the tables of all studies that were run and answer to ``pattern``; otherwise as :func:`table`."""
+    """Make the table of every study that was run and has a name that matches ``pattern``; otherwise as :func:`table`."""
     return [build_table(storage, m, checkpoint, over_beta) for m in find_manifests(storage, pattern, profile)]
 
 
@@ -93,10 +94,10 @@ def figure(
     profile: ProfileName | None = None,
     storage: str = STORAGE,
 ) -> "dict[str, pd.DataFrame]":
-    """Collect the data of a study's figure: by title, a frame with a row for every value.
+    """Collect the data of a study's figure: frames by title, with a row for every value.
 
-    ``by epoch``, ``by gradient steps``, ``by eps`` and one frame for each measure, as far as they are there; accuracies are
-    fractions in [0, 1]. See :func:`analysis.figures.frames`.
+    The titles are ``by epoch``, ``by gradient steps``, ``by eps`` and the label of each measure, as far as the storage has the
+    data; accuracies are fractions in [0, 1]. See :func:`analysis.figures.frames`.
 
     Raises:
         BadInput: no such study was run here.
@@ -117,14 +118,14 @@ def figures(
     profile: ProfileName | None = None,
     storage: str = STORAGE,
 ) -> "dict[str, dict[str, pd.DataFrame]]":
-    """Collect the data of every study that was run and answers to ``pattern``, by its name; otherwise as :func:`figure`."""
+    """Collect the figure of every study that was run and matches ``pattern``, by its name; otherwise as :func:`figure`."""
     return {m.study: build_figure(storage, m, checkpoint) for m in find_manifests(storage, pattern, profile)}
 
 
 def build_table(
     storage: str, manifest: "Manifest", checkpoint: "Checkpoint" = "both", over_beta: "OverBeta" = "minimum"
 ) -> "Table":
-    """Make a study's table by its manifest; see :func:`table`."""
+    """Make the table of a study from its manifest; otherwise as :func:`table`."""
     from analysis.load import BrokenRecordError
     from analysis.numerics import trials
     from analysis.tables import build
@@ -137,7 +138,7 @@ def build_table(
 
 
 def build_figure(storage: str, manifest: "Manifest", checkpoint: CheckpointName) -> "dict[str, pd.DataFrame]":
-    """Collect a figure's data by the study's manifest; see :func:`figure`."""
+    """Collect the data of a study's figure from its manifest; otherwise as :func:`figure`."""
     from analysis.figures import frames
 
     return frames(load(storage, trials=manifest.trials), manifest, checkpoint)
@@ -147,7 +148,7 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
     """Find the studies of this name, alias or pattern that were run on a storage, the newest variant of each.
 
     Raises:
-        BadInput: none was.
+        BadInput: no such study was run.
         Unavailable: there is no storage, or a manifest is damaged.
     """
     from analysis.load import BrokenRecordError, ManifestNotFoundError, manifests, newest
@@ -156,7 +157,7 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
     try:
         there = manifests(storage)
         if any(c in pattern for c in "*?["):
-            # By what is there, and not by the catalogue: a study from a file is found without that file.
+            # Among the manifests, and not in the catalogue: a study from a file is found without that file.
             wanted = {m.study for m in there if any(fnmatchcase(name, pattern) for name in m.names)}
             if not wanted:
                 raise ManifestNotFoundError(
@@ -168,7 +169,7 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
         try:
             find(pattern)
         except UnknownStudy as unknown:
-            if unknown.explained:  # such as a slip of the keyboard
+            if unknown.explained:  # such as a typing error
                 raise BadInput(str(unknown)) from error
         raise BadInput(str(error)) from error
     except BrokenRecordError as error:

@@ -1,4 +1,4 @@
-"""Bring MLflow and Optuna, which show the record, up to it."""
+"""Update MLflow and Optuna, which are views of the record, from it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,15 +12,15 @@ from orchestrator.record.store import Store
 
 
 def sync(storage: str = STORAGE, *, optuna: str | None = None, observer: Observer | None = None) -> tuple[Synced, ...]:
-    """Bring MLflow and Optuna up to the record: after a crash, a server that was down, or a run without mlflow_view.
+    """Update MLflow and Optuna from the record: after a crash, a server that was down, or a run without tracking.
 
     Args:
         storage: a folder or URI.
-        optuna: where Optuna's studies are, a journal's path or a database's URL; None for a journal in the storage.
-        observer: hears of each of the two as it is done.
+        optuna: Optuna's storage, a journal's path or a database's URL; None for a journal in the storage.
+        observer: is called for each view that has been updated.
 
     Raises:
-        Unavailable: there is no storage, or one of the two cannot be reached, which does not hold up the other.
+        Unavailable: there is no storage, or a view cannot be reached; the other view is updated all the same.
 
     >>> import advsweep
     >>> mlflow, optuna = advsweep.sync("results")
@@ -44,7 +44,7 @@ def sync(storage: str = STORAGE, *, optuna: str | None = None, observer: Observe
 
 
 def sync_mlflow(store: Store) -> Synced:
-    """Bring MLflow up to the record: ``MLFLOW_TRACKING_URI``, or a database in the storage."""
+    """Update MLflow from the record: its server at ``MLFLOW_TRACKING_URI``, or a database in the storage."""
     configure_environment()
     from orchestrator.api.shown import tables_of
     from orchestrator.tracking import mlflow_view
@@ -56,7 +56,7 @@ def sync_mlflow(store: Store) -> Synced:
 
 
 def sync_optuna(store: Store, url: str | None = None) -> Synced:
-    """Bring Optuna up to the record, in its journal there or at ``url``."""
+    """Update Optuna from the record, at ``url`` or in a journal in the storage."""
     configure_environment()
     from analysis.load import BrokenRecordError
     from orchestrator.api.shown import numbers_of
@@ -65,9 +65,9 @@ def sync_optuna(store: Store, url: str | None = None) -> Synced:
 
     url = url or default_url(store)
     if url is None:
-        return Synced("Optuna", "not told, for its journal cannot lie in a remote storage; name a place with --optuna")
+        return Synced("Optuna", "not updated, for its journal cannot be in a remote storage; give another place by --optuna")
     try:
-        told = OptunaView(open_storage(url), store, numbers_of(store.uri)).sync(live=None)
+        reported = OptunaView(open_storage(url), store, numbers_of(store.uri)).sync(live=None)
     except BrokenRecordError as error:
         raise Unavailable(str(error)) from error
-    return Synced(url, f"{told} trials told to Optuna")
+    return Synced(url, f"{reported} trials reported to Optuna")

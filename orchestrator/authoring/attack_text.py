@@ -1,4 +1,4 @@
-"""Attacks and measures as one types them: ``pgd(iterations=100, restarts=5)``."""
+"""The text syntax of attacks and measures: ``pgd(iterations=100, restarts=5)``."""
 
 import json
 import re
@@ -25,13 +25,13 @@ _ATTACKS = frozenset({"attack", "reference"})
 
 
 def column(text: str) -> Column:
-    """The column of an attack that was asked for by ``text``, which is its label.
+    """Parse an attack into a column, whose label is the text.
 
-    What is not given: ``eps`` is the profile's (in the L-inf norm; others have no such default), ``step`` a tenth of it, and
-    ``beta_atk`` every one that the profile tries.
+    Defaults: ``eps`` is the profile's (in the L-inf norm only), ``step`` a tenth of it, and ``beta_atk`` every one that the
+    profile tries.
 
     Raises:
-        BadInput: it is not written like ``name`` or ``name(field=value, ...)``.
+        BadInput: the text is not of the form ``name`` or ``name(field=value, ...)``.
     """
     settings = attack(text)
     beta = settings.get("beta_atk")
@@ -39,27 +39,27 @@ def column(text: str) -> Column:
 
 
 def picture(text: str) -> Picture:
-    """The measure that was asked for by ``text``, which is its label.
+    """Parse a measure, such as ``sensitivity(attack=pgd(iterations=20))``; its label is the text.
 
-    Attacks within it are as in :func:`attack`: ``sensitivity(attack=pgd(iterations=20))``.
+    An attack in it has the syntax of :func:`attack`.
 
     Raises:
-        BadInput: it is not written like ``name`` or ``name(field=value, ...)``.
+        BadInput: the text is not of the form ``name`` or ``name(field=value, ...)``.
     """
     fields = _call("--measure", text, "sensitivity(attack=pgd(iterations=20))")
-    # A bare word such as natural is an attack there, and none elsewhere.
+    # A bare word such as natural is an attack in these fields, and a text in others.
     words = {field for field in _ATTACKS & fields.keys() if isinstance(fields[field], str)}
     return Picture(" ".join(text.split()), {k: attack(v) if k in words else v for k, v in fields.items()})
 
 
 def attack(text: str) -> Settings:
-    """The fields of an attack; values are JSON, fractions (8/255), multiples of eps (eps/4), other attacks, or words."""
+    """Parse an attack into its fields; values are JSON, fractions (8/255), multiples of eps (eps/4), attacks or words."""
     fields = _call("--attack", text, "pgd(iterations=100, restarts=5)")
     name = fields["name"]
     has = _fields(name)
     if fields.get("norm", "linf") == "linf" and "eps" in has:
         fields.setdefault("eps", Eps())
-    # Of attacks by steps of one size that is a tenth of eps (CAS, CIFS and FSR's evaluations).
+    # The step size is a tenth of eps by default, as in the evaluations of CAS, CIFS and FSR.
     if name in ATTACK.infos and "eps" in fields and "step" in has and has["step"].is_required():
         eps = fields["eps"]
         fields.setdefault("step", Eps(eps.times / 10) if isinstance(eps, Eps) else eps / 10)
@@ -67,7 +67,7 @@ def attack(text: str) -> Settings:
 
 
 def _call(option: str, text: str, example: str) -> dict[str, Any]:
-    """A name and its fields."""
+    """Parse ``name(field=value, ...)`` into fields, ``name`` among them."""
     match = _CALL.fullmatch(text)
     if match is None:
         raise BadInput(f"{option} {text!r}: write a name, or a name and fields as in {example}")
@@ -85,22 +85,22 @@ def _call(option: str, text: str, example: str) -> dict[str, Any]:
 
 
 def _field(name: str, field: str) -> str:
-    """The field that one means: ``steps`` is ``iterations``, of an attack that has these and no ``steps`` of its own."""
+    """Resolve an alias: ``steps`` means ``iterations`` for an attack that has this field and no field ``steps``."""
     has = _fields(name)
     return "iterations" if field == "steps" and "iterations" in has and "steps" not in has else field
 
 
 def _fields(name: str) -> Mapping[str, FieldInfo]:
-    """The fields of an attack, or of a training attack that one may carry; none of what is neither."""
+    """Look up the fields of an attack or a training attack by its name; empty for other names."""
     known = {**TRAINING_ATTACK.infos, **ATTACK.infos}
     return known[name].model_fields if name in known else {}
 
 
 def number(option: str, text: str) -> float:
-    """A number or a fraction.
+    """Parse a number or a fraction.
 
     Raises:
-        BadInput: it is neither.
+        BadInput: ``text`` is neither.
     """
     found = _value(text.strip())
     if isinstance(found, bool) or not isinstance(found, int | float):
@@ -109,7 +109,7 @@ def number(option: str, text: str) -> float:
 
 
 def quantity(text: str) -> float | Eps | None:
-    """A fraction (``8/255``) or a multiple of the profile's eps (``eps/4``, ``2*eps``); None where it is neither."""
+    """Parse a fraction (``8/255``) or a multiple of the profile's eps (``eps/4``, ``2*eps``); None for other texts."""
     if multiple := _MULTIPLE.fullmatch(text):
         return Eps(float(multiple[1] or 1) / float(multiple[2] or 1))
     fraction = _FRACTION.fullmatch(text)
@@ -117,7 +117,7 @@ def quantity(text: str) -> float | Eps | None:
 
 
 def _parts(text: str) -> list[str]:
-    """``text`` between the commas that are in no brackets."""
+    """Split ``text`` at the commas outside brackets."""
     parts, depth, current = [], 0, ""
     for character in text:
         depth += character in "([{"

@@ -1,11 +1,11 @@
-"""What `advsweep new-study --plugins` writes: a study with a plugin of most kinds, under the name mine/beta."""
+"""The template that `advsweep new-study --plugins` writes: a study mine/beta with a plugin of most kinds."""
 
 PLUGINS = '''"""A study with plugins: `advsweep run mine/beta --study-file THIS_FILE --profile demo`.
 
-A plugin is a specification, whose fields can be set like any other, and below it what does the work. Take out what is not
-needed. trainables/plugins/registration.py says what each kind promises, and the built-ins are good models. Editing a plugin
-trains or attacks anew what has it. What else the file imports from its own folder is shipped to other nodes with it; data
-are not.
+A plugin is a specification, whose fields can be set like any other, and its implementation below. Delete the plugins that you
+do not need. trainables/plugins/registration.py says what each kind must do, and the built-ins are good examples. After a plugin
+is edited, the trials and evaluations that use it are run again. Modules that this file imports from its folder are shipped to
+other nodes with it; data are not.
 """
 
 from typing import Literal
@@ -25,7 +25,7 @@ from trainables.data.digits import digits
 # --- a module: what is inserted in the network --------------------------------------------------------------------------
 
 
-class Gate(plugins.Silent):  # or plugins.Predicting, with a beta, for a module that has a prediction of its own
+class Gate(plugins.Silent):  # or plugins.Predicting, with a beta, for a module that makes predictions
     name: Literal["gate"] = "gate"
     positions: tuple[str, ...] = ("P1",)
     width: int = 8
@@ -79,13 +79,13 @@ class Focal(plugins.Trained):
 
 @plugins.objective(Focal)
 def focal(spec, model, x, x_adv, y, weights):
-    """Adversarial training that looks at what is wrong (Lin et al., ICCV 2017), at the final prediction alone."""
+    """Adversarial training weighted towards wrong examples (Lin et al., ICCV 2017), on the final prediction alone."""
     outputs = model(x_adv, y)
     loss = F.cross_entropy(outputs.logits, y, reduction="none")
     return plugins.Loss((1 - torch.exp(-loss.detach())) ** spec.gamma * loss, outputs)
 
 
-# --- an attack while the weights are trained ----------------------------------------------------------------------------
+# --- a training attack: what the inputs maximise ------------------------------------------------------------------------
 
 
 class OneStep(plugins.Joint):
@@ -127,7 +127,7 @@ def dark_digits(name: str, data_dir: str, download: bool) -> tuple[plugins.Examp
     return tuple(plugins.Examples(part.images // 2, part.labels) for part in digits(name, data_dir, download))
 
 
-# --- the study: any of them by its name ---------------------------------------------------------------------------------
+# --- the study, which uses plugins by their names -----------------------------------------------------------------------
 
 ROWS = choice(
     "defense",
@@ -143,7 +143,7 @@ STUDY = Study(
     name="mine/beta",
     aliases=(),
     title="A gate on channels",
-    reference="one's own",
+    reference="own study",
     factors=(ROWS,),
     columns=(NATURAL, *attacked("PGD-20", beta_atk=None), Column("Corners", {"name": "corners", "eps": Eps()})),
     profiles=profiles(epochs=100, eps=8 / 255),

@@ -1,4 +1,4 @@
-"""One's own studies, from Python or TOML files, beside the catalogue's."""
+"""User-defined studies, from Python or TOML files, in addition to the catalogue's."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 
 
 def load(files: Sequence[Path]) -> tuple[Study, ...]:
-    """The studies of these files, after all the parts that they register.
+    """Read the studies of files, after all files have registered their plugins.
 
     Raises:
-        BadInput: a file cannot be read or run, a study or a part is not allowed, or a name is taken.
+        BadInput: a file cannot be read or run, a study or a plugin is not allowed, or a name is taken.
     """
     shipping.load_installed()
     taken = taken_names()
@@ -41,28 +41,28 @@ def load(files: Sequence[Path]) -> tuple[Study, ...]:
 
 
 def find_studies(patterns: Sequence[str], files: Sequence[Path] = ()) -> tuple[Study, ...]:
-    """Find the studies of these names, aliases or patterns, each once, in the catalogue and in ``files``.
+    """Find studies by name, alias or pattern, each once, in the catalogue and in ``files``.
 
     Raises:
-        BadInput: no study answers to a pattern; or as :func:`load`.
+        BadInput: a pattern matches no study; or as :func:`load`.
     """
-    own = load(files)
+    defined = load(files)
     try:
-        return tuple({study.name: study for pattern in patterns for study in find(pattern, own)}.values())
+        return tuple({study.name: study for pattern in patterns for study in find(pattern, defined)}.values())
     except UnknownStudy as error:
         raise BadInput(str(error)) from error
 
 
 def taken_names() -> dict[str, str]:
-    """The names that the catalogue's studies answer to, and whose they are."""
+    """List the names and aliases of the catalogue's studies, each with a description of its study."""
     return {name: f"{study.name!r} of the catalogue" for study in STUDIES.values() for name in study.names}
 
 
 def check_name(name: str) -> None:
-    """That a study may have this name.
+    """Check the form of a study's name.
 
     Raises:
-        BadInput: it may not.
+        BadInput: a study may not have this name.
     """
     if not _NAME.fullmatch(name):
         raise BadInput(
@@ -81,7 +81,7 @@ def _text(file: Path) -> str:
 
 
 def _read(file: Path, text: str) -> tuple[Study, ...]:
-    """What a file holds, every study checked."""
+    """Read the studies of a file, and check each."""
     match file.suffix:
         case ".py":
             studies = _run(file, text)
@@ -96,13 +96,13 @@ def _read(file: Path, text: str) -> tuple[Study, ...]:
         except BadInput as error:
             raise BadInput(f"{file}: study {study.name!r}: {error}") from error
         except Exception as error:
-            # In Python anything can be in a study's place, and what that does shows only here.
+            # A Python file may put any object into a study's fields, and its errors appear only here.
             raise BadInput(f"{file}: study {study.name!r} makes no plan: {_line(error)}") from error
     return studies
 
 
 def _run(file: Path, text: str) -> tuple[Study, ...]:
-    """The ``STUDY`` or the ``STUDIES`` that a Python file makes; one that registers parts may do without."""
+    """Run a Python file and return its ``STUDY`` or ``STUDIES``; a file that registers plugins may have neither."""
     try:
         module = shipping.execute(file, text)
     except (Exception, SystemExit) as error:
@@ -124,7 +124,7 @@ def _run(file: Path, text: str) -> tuple[Study, ...]:
 
 
 def _place(file: Path, error: BaseException) -> str:
-    """The file, and the line of it where the error came up."""
+    """Describe where an error was raised: the file, and the line in it if known."""
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(file) else None
     trace = error.__traceback__
     while trace is not None:
@@ -135,7 +135,7 @@ def _place(file: Path, error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """An error's kind and message in one line; a part says enough by its message."""
+    """Write an error's type and message in one line; only the message for an error of a plugin."""
     if isinstance(error, BadPlugin):
         return str(error)
     text = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -143,10 +143,10 @@ def _line(error: BaseException) -> str:
 
 
 def _check(study: Study) -> None:
-    """That every profile of the study makes a plan, and that each of its fields is one of some trial.
+    """Check that a study can be planned in each of its profiles, and that all fields that it sets exist.
 
     Raises:
-        BadInput: it does not.
+        BadInput: it cannot, or a field does not exist.
     """
     for name in study.names:
         check_name(name)
@@ -173,11 +173,11 @@ def _check(study: Study) -> None:
 
 
 def _settings(study: Study) -> Iterator[tuple[str, Settings]]:
-    """Everything in a study that sets fields of trials, and where it is."""
+    """List everything in a study that sets fields of trials, with a description of where it stands."""
     yield "fixed", study.fixed
     for factor in study.factors:
         for level in factor.levels:
-            for settings in (level.settings, *level.beside.values()):
+            for settings in (level.settings, *level.conditional.values()):
                 yield f"factor {factor.name}, level {level.label!r}", settings
     for baseline in study.baselines:
         yield f"baseline {' '.join(baseline.labels)}", baseline.settings

@@ -1,4 +1,4 @@
-"""A study as a TOML file: factors, columns, fixed settings and baselines with plain keys. What is not here is for Python."""
+"""Studies as TOML files: factors, columns, fixed settings and baselines. Other features of studies need a Python file."""
 
 import tomllib
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from search_spaces.factor import Factor, Level, choice, label
 from search_spaces.profiles import ATTACKS, NATURAL, profiles
 from search_spaces.study import Arm, Profile, Study
 
-Part = TypeVar("Part", bound="_Part")
+SomeTable = TypeVar("SomeTable", bound="_TomlTable")
 
 
 def read(text: str) -> Study:
-    """The study that a TOML file holds.
+    """Read a study from the text of a TOML file.
 
     Raises:
-        BadInput: it is no TOML, or a key or value is not allowed; the message names the key.
+        BadInput: the text is no TOML, or a key or value is not allowed; the message names the key.
     """
     try:
         tree = tomllib.loads(text)
@@ -50,7 +50,7 @@ def read(text: str) -> Study:
 
 
 def _value(name: str, value: Any) -> Any:
-    """As settings have it: a text may be a fraction, a multiple of eps, or null, which TOML has not."""
+    """Convert a value for settings: a text may be a fraction, a multiple of eps, or ``null``, which TOML lacks."""
     match value:
         case "null":
             return None
@@ -66,7 +66,7 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Tables within tables as dotted fields: TOML reads ``module.name`` as ``name`` in the table ``module``."""
+    """Flatten nested tables into dotted fields: TOML reads ``module.name`` as ``name`` in the table ``module``."""
     fields: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, dict):
@@ -96,7 +96,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """A fraction as a number."""
+    """Convert a fraction such as ``8/255`` to a number; leave other values alone."""
     found = quantity(value) if isinstance(value, str) else None
     return found if isinstance(found, float) else value
 
@@ -117,12 +117,12 @@ _Text = Annotated[str, Field(min_length=1)]
 # --- the keys -----------------------------------------------------------------------------------------------------------
 
 
-class _Part(BaseModel):
+class _TomlTable(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class _Profiles(_Part):
-    """What :func:`search_spaces.profiles.profiles` makes the three profiles of."""
+class _Profiles(_TomlTable):
+    """The table ``profiles``: arguments of :func:`search_spaces.profiles.profiles`."""
 
     epochs: Annotated[int, Field(ge=1)]
     eps: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 8 / 255
@@ -134,16 +134,16 @@ class _Profiles(_Part):
         return {name: replace(profile, seeds=seeds or profile.seeds) for name, profile in made.items()}
 
 
-class _Search(_Part):
-    """The range of a factor of one field."""
+class _Search(_TomlTable):
+    """The table ``search``: the range of a factor of one field."""
 
     low: int | float
     high: int | float
     log: bool = False
 
 
-class _OneField(_Part):
-    """A factor of one field: its levels are values."""
+class _OneField(_TomlTable):
+    """A table of ``factors`` with one field, whose levels are values."""
 
     name: _Text
     symbol: _Text
@@ -153,13 +153,13 @@ class _OneField(_Part):
     search: _Search | None = None
 
 
-class _Level(_Part):
+class _Level(_TomlTable):
     label: _Text
     settings: _Settings
 
 
-class _Bundles(_Part):
-    """A factor whose levels are settings with a label."""
+class _Bundles(_TomlTable):
+    """A table of ``factors`` whose levels set several fields."""
 
     name: _Text
     symbol: _Text
@@ -167,15 +167,15 @@ class _Bundles(_Part):
     default: str
 
 
-class _Baseline(_Part):
+class _Baseline(_TomlTable):
     labels: list[str]
     settings: _Settings
 
 
-class _Study(_Part):
+class _Study(_TomlTable):
     name: str
     title: _Text
-    reference: str = "one's own"
+    reference: str = "own study"
     aliases: list[str] = []
     columns: Annotated[list[str], Field(min_length=1)]
     checkpoint: Literal["best", "last", "both"] = "last"
@@ -186,25 +186,25 @@ class _Study(_Part):
     baselines: list[_Baseline] = []
 
 
-#: The tables within others, by their keys.
-_WITHIN: Mapping[str, type[_Part]] = {"profiles": _Profiles, "search": _Search, "levels": _Level, "baselines": _Baseline}
+#: The tables inside others, by their keys.
+_WITHIN: Mapping[str, type[_TomlTable]] = {"profiles": _Profiles, "search": _Search, "levels": _Level, "baselines": _Baseline}
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------
 
 
-def _read(kind: type[Part], tree: Mapping[str, Any], place: str = "") -> Part:
-    """The part of the file at ``place`` as what it must be."""
+def _read(kind: type[SomeTable], tree: Mapping[str, Any], place: str = "") -> SomeTable:
+    """Validate a table of the file; ``place``: its key, for errors."""
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        # A key that is slightly wrong explains the one that is missing.
+        # An unknown key is often the misspelling of a missing one, so it is reported first.
         first = min(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
         raise BadInput(_explain(kind, first, place)) from error
 
 
-def _explain(kind: type[_Part], error: ErrorDetails, place: str) -> str:
-    """A mistake in one line: key, value, and what is allowed."""
+def _explain(kind: type[_TomlTable], error: ErrorDetails, place: str) -> str:
+    """Describe an error in one line: key, value, and what is allowed."""
     *outer, _ = location = error["loc"]
     key = ".".join(map(str, [*([place] if place else []), *location]))
     value = repr(error["input"])
@@ -214,7 +214,7 @@ def _explain(kind: type[_Part], error: ErrorDetails, place: str) -> str:
             parts = [_WITHIN[name] for name in outer if isinstance(name, str)]
             return f"{key}: there is no such key; allowed: {', '.join((parts[-1] if parts else kind).model_fields)}"
         case "missing":
-            return f"{key}: must be there"
+            return f"{key}: is missing"
         case "value_error":
             return f"{key}: {error['ctx']['error']}"
         case "literal_error":
@@ -244,7 +244,7 @@ def _factor(tree: Mapping[str, Any], place: str) -> Factor:
 
 
 def _range(search: _Search, levels: list[Any]) -> BaseDistribution:
-    """The range that a search draws from: of whole numbers where the levels are."""
+    """Make the range that a search samples: of integers where the levels are integers."""
     if not all(type(level) in (int, float) for level in levels):
         raise ValueError(f"search: is for levels that are numbers, and not for {levels}")
     if all(isinstance(number, int) for number in (*levels, search.low, search.high)):
@@ -253,7 +253,7 @@ def _range(search: _Search, levels: list[Any]) -> BaseDistribution:
 
 
 def _columns(texts: list[str]) -> tuple[Column, ...]:
-    """Columns by their names in the papers' tables, or as ``--attack`` has them."""
+    """Make columns of the papers' names, or of attacks in the syntax of ``--attack``."""
     for place, text in enumerate(texts):
         if text in texts[:place]:
             raise BadInput(f"columns.{place} = {text!r}: is there twice")

@@ -1,4 +1,4 @@
-"""The command line: ``advsweep``."""
+"""The command line ``advsweep``: options, commands and printing, on the functions of :mod:`orchestrator.api`."""
 
 import sys
 from typing import Annotated
@@ -44,11 +44,11 @@ def advsweep(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """The options of no command."""
+    """Hold the options that belong to no command."""
 
 
 def main() -> None:
-    """The entry point: every error that a user can cause is one line on stderr, and an exit code."""
+    """Run the command line; print an error that a user can cause as one line on stderr, and exit with its code."""
     configure_environment()
     terminate_as_interrupt()
     try:

@@ -1,4 +1,4 @@
-"""The command that begins a study."""
+"""The command that writes the template of a study."""
 
 import shlex
 from pathlib import Path
@@ -11,16 +11,18 @@ from orchestrator.errors import BadInput
 
 
 def new_study(
-    name: Annotated[str, typer.Argument(help="What the study is to be called, such as mine/beta.")],
+    name: Annotated[str, typer.Argument(help="The study's name, such as mine/beta.")],
     form: Annotated[
-        Literal["py", "toml"] | None, typer.Option("--format", help="The ending of --output, or else py, by default.")
+        Literal["py", "toml"] | None, typer.Option("--format", help="Python or TOML; by default that of --output, or else py.")
     ] = None,
     plugins: Annotated[
-        bool, typer.Option("--plugins", help="With plugins: a module, an objective, attacks, a model and data, in Python.")
+        bool, typer.Option("--plugins", help="Add plugins: a module, an objective, attacks, a model and data, in Python.")
     ] = False,
-    output: Annotated[Path | None, typer.Option(help="The file; by default the name after its slash, in this folder.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The file; by default the part of the name after the slash, in this folder.")
+    ] = None,
 ) -> None:
-    """Write a study that can be run as it is, to be changed, for --study-file.
+    """Write a template of a study for --study-file; it can be run at once.
 
     Example: `advsweep new-study mine/beta --format toml`
 

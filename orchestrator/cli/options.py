@@ -1,4 +1,4 @@
-"""What several commands share: their options, and the groups of options that are one value for a command."""
+"""Options that several commands share, and groups of options that a command gets as one value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies: names, aliases or patterns such as 'cifs/*'.")]
 Storage = Annotated[
-    str, typer.Option(help="Where everything is kept: a folder, or a URI that pyarrow knows (s3://bucket/path).")
+    str, typer.Option(help="The storage of the record: a folder, or a URI that pyarrow knows (s3://bucket/path).")
 ]
 ProfileOption = Annotated[
     Literal["paper", "short", "demo"],
@@ -34,11 +34,11 @@ StudyFiles = Annotated[
     typer.Option(
         "--study-file",
         metavar="FILE",
-        help="One's own studies and parts, .py or .toml; see `advsweep new-study`.",
+        help="A file with your studies and plugins, .py or .toml; see `advsweep new-study`.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up failed trials again, from their last checkpoint.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Resume failed trials from their last checkpoint.")]
 DataDir = Annotated[str, typer.Option(help="Folder of the data sets, on every node.")]
 Optuna = Annotated[
     str | None,
@@ -46,17 +46,18 @@ Optuna = Annotated[
         "--optuna",
         metavar="URL",
         envvar="ADVSWEEP_OPTUNA",
-        help="Where Optuna's studies are: a journal's path, or a URL such as sqlite:///studies.db; a journal in the storage by "
-        "default.",
+        help="Optuna's storage: a journal's path, or a URL such as sqlite:///studies.db; by default a journal in --storage.",
     ),
 ]
 Name = Annotated[str, typer.Argument(help="A study that was run here: name, alias or pattern.")]
-NewestProfile = Annotated[Literal["paper", "short", "demo"] | None, typer.Option(help="The newest run by default.")]
+NewestProfile = Annotated[
+    Literal["paper", "short", "demo"] | None, typer.Option(help="The profile of the run; by default that of the newest run.")
+]
 
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """Which studies, how and where; its fields are arguments of the functions of :mod:`orchestrator.api`."""
+    """Options of a command that plans studies; its fields are arguments of the functions of :mod:`orchestrator.api`."""
 
     profile: ProfileName
     seeds: int | None
@@ -75,7 +76,7 @@ def study_options(
     storage: Storage = STORAGE,
     retry_failed: RetryFailed = False,
 ) -> StudyOptions:
-    """Which studies, how and where, from the command line."""
+    """Make :class:`StudyOptions` of the command line's options."""
     from orchestrator.planning.settings import parse
 
     return StudyOptions(profile, seeds, parse(settings or []), tuple(study_file or ()), storage, retry_failed)
@@ -83,11 +84,11 @@ def study_options(
 
 def sweep_options(
     *,
-    cpus_per_trial: Annotated[float | None, typer.Option(min=0, help="CPU cores a trial; 1 by default.")] = None,
+    cpus_per_trial: Annotated[float | None, typer.Option(min=0, help="CPU cores of a trial; 1 by default.")] = None,
     gpus_per_trial: Annotated[
-        float | None, typer.Option(min=0, help="GPUs a trial, fractions too; 1 by default where the cluster has any.")
+        float | None, typer.Option(min=0, help="GPUs of a trial, or a fraction of one; by default 1 if the cluster has any.")
     ] = None,
-    max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at once; as many as fit by default.")] = None,
+    max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at once; by default as many as fit.")] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or host:6379.")] = None,
     data_dir: DataDir = "data",
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data sets into --data-dir.")] = False,
@@ -97,14 +98,14 @@ def sweep_options(
     ] = "auto",
     compile_: Annotated[
         Literal["off", "kernels", "graphs"],
-        typer.Option("--compile", help="kernels: compiled, minutes at the start of a trial; graphs: CUDA graphs besides."),
+        typer.Option("--compile", help="kernels: compiled, minutes at the start of a trial; graphs: with CUDA graphs too."),
     ] = "off",
     optuna: Optuna = None,
     no_tracking: Annotated[
         bool, typer.Option("--no-tracking", help="Leave MLflow and Optuna to a later `advsweep sync`.")
     ] = False,
 ) -> "Options":
-    """How a sweep runs, from the command line."""
+    """Make the options of a sweep of the command line's options."""
     from orchestrator.execution.options import Options
     from trainables.config import Runtime
 
@@ -112,16 +113,16 @@ def sweep_options(
     return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna).resolved()
 
 
-#: Parameters of commands that stand for a group of options, and what makes the group's value of them.
+#: Functions that make the value of a group of options, by the parameter of commands that gets it.
 GROUPS: Mapping[str, Callable[..., Any]] = {"study": study_options, "options": sweep_options}
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of every group in place of the parameter that gets their value (see :data:`GROUPS`)."""
+    """Replace a command's parameters that are named in :data:`GROUPS` by the options of that group."""
     own = signature(command)
     groups = {name: signature(GROUPS[name]).parameters for name in own.parameters if name in GROUPS}
 
-    # Without its annotations, where Typer would still find those parameters.
+    # Without annotations, in which Typer would still find the replaced parameters.
     @wraps(command, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def called(**given: Any) -> None:
         values = {name: GROUPS[name](**{part: given.pop(part) for part in added}) for name, added in groups.items()}

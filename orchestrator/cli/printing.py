@@ -1,4 +1,4 @@
-"""What several commands print, and to which of the two consoles."""
+"""Output that several commands print, to stdout or stderr."""
 
 import json
 import shlex
@@ -22,7 +22,7 @@ err = Console(stderr=True, soft_wrap=True)
 
 
 class Printer(Observer):
-    """Prints what a function does to a console: where its results are JSON on stdout, to stderr."""
+    """Prints the steps of a function to a console: stderr, where results are JSON on stdout."""
 
     def __init__(self, console: Console = out) -> None:
         super().__init__(console)
@@ -39,7 +39,7 @@ class Printer(Observer):
 
 
 def print_counts(plan: "Plan", expected: "Estimate", console: Console = out) -> None:
-    """What a plan comes to, in two lines."""
+    """Print the numbers of a plan: its trials, its evaluations, and what was recorded under older numerics."""
     n = plan.counts()
     shared = n["trials_requested"] - n["trials_unique"]
     console.print(
@@ -48,29 +48,29 @@ def print_counts(plan: "Plan", expected: "Estimate", console: Console = out) -> 
         + (f" and {n['trials_begun']} on their way" if n["trials_begun"] else "")
         + f"; {n['evaluations_to_run']} evaluations to run"
         + (f", {n['measurements_to_run']} measurements" if n["measurements_to_run"] else "")
-        + (f"; {n['trials_failed']} failed before (--retry-failed takes them up again)" if n["trials_failed"] else ""),
+        + (f"; {n['trials_failed']} failed before (--retry-failed resumes them)" if n["trials_failed"] else ""),
         highlight=False,
     )
     console.print(
         f"{n['evaluations_requested']} evaluations asked for, {n['evaluations_unique']} after sharing; {expected}",
         highlight=False,
     )
-    for part, trials in plan.outdated.items():
-        console.print(f"{trials} trials were recorded under an older numerics of {part}", highlight=False, markup=False)
+    for name, trials in plan.outdated.items():
+        console.print(f"{trials} trials were recorded under an older numerics of {name}", highlight=False, markup=False)
 
 
 def print_hours(result: "SweepResult", console: Console = out) -> None:
-    """What a run took beside what was expected; nothing where there was nothing to do."""
+    """Print the device-hours that a run used and those that were estimated; nothing if there was nothing to run."""
     from orchestrator.cost.estimate import hours_text
 
     if result.plan.to_run:
         total = result.expected.total
-        beside = f", where {hours_text(total)} were expected" if total is not None else ""
-        console.print(f"it took {hours_text(result.outcome.hours)} device-hours{beside}", highlight=False)
+        expected = f", where {hours_text(total)} were expected" if total is not None else ""
+        console.print(f"it took {hours_text(result.outcome.hours)} device-hours{expected}", highlight=False)
 
 
 def print_tables(result: "SweepResult") -> None:
-    """The tables of the studies that were run, with a line between them."""
+    """Print the table of every study of a run, each after an empty line."""
     from orchestrator.api.tables import build_table
 
     for manifest in result.plan.manifests:
@@ -79,7 +79,7 @@ def print_tables(result: "SweepResult") -> None:
 
 
 def print_table(table: "Table") -> None:
-    """To the terminal, or as plain lines where there is none."""
+    """Print a table with styles to a terminal, or as plain text where stdout is none."""
     from analysis.render import to_rich, to_text
 
     if out.is_terminal:
@@ -89,10 +89,10 @@ def print_table(table: "Table") -> None:
 
 
 def print_json(value: Any) -> None:
-    """For programs."""
+    """Print a value as JSON to stdout."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
 def storage_option(storage: str) -> str:
-    """``--storage`` as one would type it; nothing where it is the default."""
+    """Write the option ``--storage`` for a command that is shown to the user; "" for the default storage."""
     return "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"

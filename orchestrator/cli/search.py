@@ -1,4 +1,4 @@
-"""The command that searches: configurations proposed by Optuna, trained by Ray Tune, the best of them for all seeds."""
+"""The command that searches: Optuna samples parameters, Ray Tune trains them, the best are trained for all seeds."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.search.loop import Search
     from orchestrator.search.request import SearchRequest
 
-#: Lines that fit a screen.
+#: Configurations that are printed.
 SHOWN = 20
 
 
@@ -24,13 +24,13 @@ SHOWN = 20
 def search(
     space: Annotated[str, typer.Argument(help="A paper (cas, cifs, infofeature, afd, fsr), or a study: its factors.")],
     factors: Annotated[
-        str | None, typer.Option(help="Which factors, with commas; by default all that can be drawn together.")
+        str | None, typer.Option(help="Which factors, with commas; by default all that can be sampled together.")
     ] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
             help="Accuracy on the validation images to maximise: natural, pgd20, 'pgd(iterations=50)', ...; pgd20 by default. "
-            "Of several, the Pareto front is looked for."
+            "Several give a Pareto front."
         ),
     ] = None,
     constraint: Annotated[list[str] | None, typer.Option(help="An accuracy and its least percentage: 'natural >= 80'.")] = None,
@@ -39,21 +39,21 @@ def search(
         PrunerName,
         typer.Option(help="Ends trainings early that do badly on the validation images; they enter no table."),
     ] = "none",
-    trials: Annotated[int, typer.Option(min=1, help="Configurations to look at, beside those that the storage knows.")] = 60,
+    trials: Annotated[int, typer.Option(min=1, help="Configurations to try, in addition to those in the storage.")] = 60,
     finalists: Annotated[int, typer.Option(min=0, help="How many of the best are trained for all seeds.")] = 3,
     checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial counts.")] = "last",
-    name: Annotated[str | None, typer.Option(help="Of the search, as a study's: mine/wide; by default SPACE/search.")] = None,
-    sampler_seed: Annotated[int, typer.Option(min=0, help="Of the sampler's own chance.")] = 0,
+    name: Annotated[str | None, typer.Option(help="The search's name, such as mine/wide; by default SPACE/search.")] = None,
+    sampler_seed: Annotated[int, typer.Option(min=0, help="The seed of the sampler.")] = 0,
     *,
     study: StudyOptions,
     options: "Options",
     as_json: Json = False,
 ) -> None:
-    """Look for the configurations that are most robust on held-out images, then train the best of them for all seeds.
+    """Search for the configurations that are most robust on held-out images, then train the best of them for all seeds.
 
-    Nothing is trained twice: what the storage knows of the space is told to the sampler first, and a configuration that is
-    drawn again is not run again. To go on after any stop, or with more --trials, run the same command again. The test set is
-    looked at for the finalists alone.
+    Nothing is trained twice: the storage's results in the space are reported to the sampler first, and parameters that it
+    proposes again are not run again. To resume after a stop, or to continue with more --trials, run the same command again.
+    Only the finalists are evaluated on the test set.
 
     Example: `advsweep search cifs --factors beta,top_k,imgf --profile demo --trials 20 --objective pgd20 --pruner asha`
     """
@@ -81,7 +81,7 @@ def search(
 
 
 class _Printer(Printer):
-    """Prints what a search looks for, and what it found, before its finalists are trained."""
+    """Prints a search's request before it starts, and its findings before the finalists are trained."""
 
     def __init__(self, console: Console, as_json: bool) -> None:
         super().__init__(console)
@@ -100,7 +100,7 @@ class _Printer(Printer):
 
 
 def _start(request: "SearchRequest") -> str:
-    """What is looked for, and where, in two lines."""
+    """Describe a search in two lines: factors, sampler and pruner; objectives."""
     from orchestrator.search.space import factor_name
 
     combinations = request.space.combinations
@@ -145,5 +145,5 @@ def _print_findings(search: "Search") -> None:
     for label, reason in unfinished(search).items():
         out.print(f"no value: {label}: {reason}", highlight=False, markup=False)
     for objective, shares in importances(search).items():
-        told = ", ".join(f"{factor} {share:.0%}" for factor, share in shares.items())
-        out.print(f"what {objective} depends on (PED-ANOVA): {told}", highlight=False, markup=False)
+        listed = ", ".join(f"{factor} {share:.0%}" for factor, share in shares.items())
+        out.print(f"importance of factors for {objective} (PED-ANOVA): {listed}", highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""Commands that look: at the catalogue, at what a storage holds, and at MLflow's and Optuna's views of it."""
+"""Commands that show the catalogue, a storage's contents, and the views of MLflow and Optuna."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def studies(
     study_file: StudyFiles = None,
     as_json: Json = False,
 ) -> None:
-    """List the studies: what they vary, and how many trainings they ask for.
+    """List studies with their factors and their numbers of arms and seeds.
 
     Example: `advsweep studies 'cifs/*'`
     """
@@ -60,7 +60,7 @@ def _described(study: "Study", profile: str) -> dict[str, Any]:
 
 
 def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
-    """Show what is in the storage: studies, trials by state, and why trials failed.
+    """Show the contents of a storage: studies, trials by state, and why trials failed.
 
     Example: `advsweep status --storage ./advsweep-results`
     """
@@ -82,7 +82,7 @@ def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
 
 
 def sync(storage: Storage = STORAGE, optuna: Optuna = None) -> None:
-    """Bring MLflow and Optuna up to the record: after a crash, a server that was down, or a run with --no-tracking.
+    """Update MLflow and Optuna from the record: after a crash, a server that was down, or a run with --no-tracking.
 
     Example: `advsweep sync --optuna sqlite:///studies.db`
     """
@@ -95,7 +95,7 @@ def ui(
     storage: Storage = STORAGE,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
-    """Open MLflow's UI on this storage, on 127.0.0.1, after bringing it up to the record.
+    """Update MLflow from the record of a storage, and open its UI on 127.0.0.1.
 
     Example: `advsweep ui --port 5001`
     """

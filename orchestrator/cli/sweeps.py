@@ -21,14 +21,15 @@ def plan(
     *,
     study: StudyOptions,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Time a few batches of the commonest training here, instead of the record.")
+        bool,
+        typer.Option("--calibrate", help="Estimate from a few batches of the commonest training here, not from the record."),
     ] = False,
     data_dir: DataDir = "data",
     as_json: Json = False,
 ) -> None:
-    """Show what a run would train and evaluate, what the studies share, what is there already, and how long it would take.
+    """Show what a run would train and evaluate, what studies share, what the storage holds already, and the device-hours.
 
-    Starts nothing, but for the few batches of --calibrate.
+    Starts nothing, except for the few batches of --calibrate.
 
     Example: `advsweep plan 'cifs/*' --profile short --seeds 5`
     """
@@ -45,7 +46,7 @@ def plan(
 
 @with_options
 def run(names: Names, *, study: StudyOptions, options: "Options") -> None:
-    """Train and evaluate what is not there yet, then print the tables. To go on after any stop, run the same command again.
+    """Train and evaluate what the storage lacks, then print the tables. To resume after a stop, run the same command again.
 
     Example: `advsweep run cifs/robustness --profile demo`
     """

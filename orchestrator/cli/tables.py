@@ -20,12 +20,12 @@ def table(
     output: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
     over_beta: Annotated[
         Literal["minimum", "per-sample", "each"],
-        typer.Option(help="Over beta_atk: minimum of the accuracies, per-sample worst case, or a row for each."),
+        typer.Option(help="Reduce over beta_atk by the minimum of the accuracies or the per-sample worst case, or not (each)."),
     ] = "minimum",
     profile: NewestProfile = None,
     storage: Storage = STORAGE,
 ) -> None:
-    """Print a study's table from what is in the storage.
+    """Print the table of a study that was run, from the storage.
 
     Example: `advsweep table cifs/robustness --format latex --output table.tex`
     """
@@ -48,12 +48,14 @@ def table(
 
 def figure(
     name: Name,
-    output: Annotated[Path | None, typer.Option(help="Folder for a CSV file of each part; without it they are listed.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for a CSV file of each frame; by default they are listed.")
+    ] = None,
     checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial.")] = "last",
     profile: NewestProfile = None,
     storage: Storage = STORAGE,
 ) -> None:
-    """Give a figure's data: what a study shows by epoch, and its measures' arrays, a row for every value.
+    """Write the data of a study's figure as CSV: curves by epoch, steps and eps, and the arrays of its measures.
 
     Example: `advsweep figure cifs/figure-4 --output figures`
     """
@@ -61,7 +63,7 @@ def figure(
 
     for study, found in tables.figures(name, checkpoint=checkpoint, profile=profile, storage=storage).items():
         if not found:
-            out.print(f"{study}: all that it shows is in its table: `advsweep table {study}`")
+            out.print(f"{study}: no data for a figure, only for a table: `advsweep table {study}`")
         for title, frame in found.items():
             where = f"{study}, {title}: {len(frame):,} values"
             if output is not None:
@@ -76,7 +78,7 @@ def figure(
 
 
 def slug(text: str) -> str:
-    """A title as the name of a file."""
+    """Make the name of a file from a title."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 

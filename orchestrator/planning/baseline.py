@@ -1,4 +1,4 @@
-"""Attacks that come from a study's first row, its baseline."""
+"""Attacks that are transferred from a study's first row, its baseline."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +10,15 @@ from search_spaces.study import Study
 
 
 def from_baseline(made: Plan, studies: Sequence[Study], attack: Settings, checkpoint: str) -> Plan:
-    """``made``, the plan of these ``studies``, with ``attack`` on every other row, transferred from the first at the same seed.
+    """Add an attack to a plan, transferred from the first row of each study to every other row at the same seed.
 
-    Trials whose baseline is not trained, or on other data, do without.
+    Trials get none whose baseline is not trained or has another data set.
+
+    Args:
+        made: the plan of ``studies``.
+        studies: in the order of the plan's manifests.
+        attack: fields of the attack that is transferred.
+        checkpoint: ``last`` or ``best``, of both trials.
     """
     trials = {trial.key: trial for trial in made.trials}
     more: dict[str, dict[str, Evaluation]] = {}

@@ -1,4 +1,4 @@
-"""From studies to a plan: every arm a configuration, every column its attacks and measures, and each of them once. Pure."""
+"""Expansion of studies into a plan: arms into configurations, columns into attacks and measures, each once. Pure."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from orchestrator.planning.reading import Reader, Reading, manifest_column
 from orchestrator.planning.settings import configure, resolve, unknown_field
 from orchestrator.record.recorded import Recorded
 from search_spaces.column import AnyColumn, Column
-from search_spaces.settings import Settings, Source
+from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Picture, Profile, Study
 from trainables.config import (
     Attack,
@@ -46,11 +46,18 @@ def plan(
     train: bool = True,
     retry_failed: bool = False,
 ) -> Plan:
-    """Expand studies into trials and evaluations; a trial that several share is one.
+    """Expand studies into trials and evaluations; a trial that several studies share is one.
 
-    ``seeds``: how many, None for the profile's own. ``overrides``: fields that hold in every trial that has them.
-    ``added``: columns beside the studies' own, and ``measures`` of every arm that they mean something for: in tables and
-    figures if they are to be ``shown``, on these ``checkpoints``. ``train``: see :class:`~orchestrator.planning.plan.Plan`.
+    Args:
+        studies: each in this ``profile``.
+        profile: ``paper``, ``short`` or ``demo``.
+        seeds: number of seeds; None for the profile's.
+        overrides: fields to set in every trial that has them.
+        added: columns in addition to the studies' own.
+        shown: whether added columns and measures appear in tables and figures.
+        measures: measures in addition to the studies' own, of every arm that they apply to.
+        checkpoints: those that added columns and measures are evaluated on.
+        train, retry_failed: see :class:`~orchestrator.planning.plan.Plan`.
 
     Raises:
         BadInput: a field or value is not allowed.
@@ -69,7 +76,7 @@ def plan(
 
 
 class _More(NamedTuple):
-    """What is asked for beside the studies' own columns; see :func:`plan`."""
+    """Columns and measures in addition to the studies' own; see :func:`plan`."""
 
     columns: tuple[Column, ...]
     shown: bool
@@ -86,7 +93,7 @@ class _ArmConfigs(NamedTuple):
 
 
 class _Expanded(NamedTuple):
-    """A study in a profile, whose pins are those that hold: the overrides among them."""
+    """A study in a profile. ``profile``: its pins are resolved, and include the overrides. ``rows``: its arms, configured."""
 
     study: Study
     profile: Profile
@@ -107,19 +114,23 @@ class _Expanded(NamedTuple):
         return made
 
     def configure(self, *layers: Settings) -> tuple[TrialConfig, frozenset[str]]:
-        """What these settings make over the profile's, and the pins that hold."""
+        """Configure a trial by the profile's settings and further ones over them; also names the pins that hold."""
         resolved = [resolve(layer, self.profile.eps) for layer in (self.profile.settings, *layers)]
         return configure(resolved, self.profile.pins)
 
-    def source(self, source: Source, row: TrialConfig) -> TrialConfig:
-        """The network that an attack on ``row`` comes from."""
+    def source(self, source: SourceSettings, row: TrialConfig) -> TrialConfig:
+        """Configure the network from which attacks on ``row`` are transferred."""
         config, _ = self.configure({"data.dataset": row.data.dataset}, source.settings)
         return config.model_copy(update={"seed": SOURCE_SEED})
 
 
 @dataclass
 class _Wanted:
-    """What is asked of one trial. ``arms``: by study; ``attacks`` and ``measures``: by key and checkpoint."""
+    """Everything that studies need of one trial.
+
+    ``arms``: the arm's label by study. ``attacks``: by key and checkpoint, the attack, the label of the first column that needs
+    it, and whether it must be complete. ``measures``: by key and checkpoint.
+    """
 
     config: TrialConfig
     arms: dict[str, str] = field(default_factory=dict)
@@ -127,12 +138,12 @@ class _Wanted:
     measures: dict[tuple[str, str], Measure] = field(default_factory=dict)
 
     def ask(self, column: AnyColumn, reading: Reading, checkpoints: Iterable[str]) -> None:
-        """What a column reads, on these checkpoints; an attack is complete if any column wants it so."""
+        """Add what a column reads, on these checkpoints; an attack is complete if any column needs it complete."""
         for checkpoint in checkpoints:
             for read, attack in reading.attacks.items():
-                place = read.attack, checkpoint
-                _, label, complete = self.attacks.get(place, (attack, column.label, False))
-                self.attacks[place] = attack, label, complete or getattr(column, "complete", False)
+                key = read.attack, checkpoint
+                _, label, complete = self.attacks.get(key, (attack, column.label, False))
+                self.attacks[key] = attack, label, complete or getattr(column, "complete", False)
             if reading.measure is not None:
                 self.measure(reading.measure, checkpoint)
 
@@ -141,7 +152,7 @@ class _Wanted:
 
 
 class _Demand:
-    """What all studies ask for. ``requested``, ``evaluations_requested``: trials and evaluations, each study's on its own."""
+    """Everything that all studies need. ``requested``, ``evaluations_requested``: trials and evaluations before sharing."""
 
     def __init__(self) -> None:
         self._trials: dict[str, _Wanted] = {}
@@ -149,7 +160,7 @@ class _Demand:
         self.evaluations_requested = 0
 
     def train(self, config: TrialConfig, study: Study, label: str) -> str:
-        """The key of the trial."""
+        """Add the training of a configuration for a study, and return the trial's key."""
         key = trial_key(config)
         self._trials.setdefault(key, _Wanted(config)).arms.setdefault(study.name, label)
         return key
@@ -158,7 +169,7 @@ class _Demand:
         return self._trials[key]
 
     def trials(self) -> tuple[PlannedTrial, ...]:
-        """In running order."""
+        """Make the planned trials, in running order."""
         trials = [
             PlannedTrial(
                 key,
@@ -172,20 +183,20 @@ class _Demand:
             )
             for key, wanted in self._trials.items()
         ]
-        # What attacks come from, the first seed of every arm before the second of any, and what most studies wait for first:
-        # tables exist early.
+        # Sources of transferred attacks first, then the first seed of every arm before the second of any, and of these the
+        # trials that most studies share: tables exist early.
         return tuple(sorted(trials, key=lambda t: (t.config.seed != SOURCE_SEED, t.config.seed, -len(t.arms))))
 
 
 class _Asked(NamedTuple):
-    """What one study asks for: networks that attacks come from, labels by keys; attacks, with their trial and checkpoint."""
+    """What one study needs. ``sources``: labels of source networks, by key. ``attacks``: each with its trial and checkpoint."""
 
     sources: dict[str, str]
     attacks: set[tuple[str, str, Attack]]
 
 
 def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
-    """Ask for everything that a study needs, and say where it will be found."""
+    """Add everything that a study needs to ``demand``, and make its manifest."""
     study, profile = expanded.study, expanded.profile
     asked = _Asked({}, set())
     columns = {column.label: manifest_column(column) for column in study.columns}
@@ -218,12 +229,12 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
 def _arm(
     row: _ArmConfigs, expanded: _Expanded, demand: _Demand, more: _More, columns: Mapping[str, ManifestColumn], asked: _Asked
 ) -> ManifestArm:
-    """Ask for everything that a row needs; networks to transfer from, and attacks, are noted in ``asked``."""
+    """Add everything that a row needs to ``demand``, its sources and attacks also to ``asked``, and make the manifest's row."""
     study, profile = expanded.study, expanded.profile
     label = " ".join(row.arm.labels) or study.title
     keys = {str(config.seed): demand.train(config, study, label) for config in row.configs}
 
-    def source_key(source: Source) -> str:
+    def source_key(source: SourceSettings) -> str:
         config = expanded.source(source, row.configs[0])
         key = demand.train(config, study, _source_label(config))
         asked.sources[key] = _source_label(config)
@@ -259,7 +270,7 @@ def _arm(
 
 
 def _older(demand: _Demand, trials: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The keys that these trials and their attacks had under older numerics; without those that had no others."""
+    """Collect the keys that trials and their attacks had under older numerics, by present key; empty ones are left out."""
     found: dict[str, tuple[str, ...]] = {}
     for key in trials:
         wanted = demand[key]
@@ -269,13 +280,13 @@ def _older(demand: _Demand, trials: Iterable[str]) -> dict[str, tuple[str, ...]]
 
 
 def _source_label(config: TrialConfig) -> str:
-    """What sets the networks apart that attacks of several studies come from."""
+    """Describe a network that attacks come from; the description is the same in every study."""
     module = "" if isinstance(config.module, NoModule) else f", {config.module.name}"
     return f"source of attacks ({config.model.name}{module}, {config.objective.name}, {config.data.dataset})"
 
 
 def _variant(profile: str, overrides: Mapping[str, Any]) -> str:
-    """A profile and overrides as the name of a file; what such a name cannot hold is told apart by a hash."""
+    """Make the name of a file from profile and overrides, with a hash where characters must be replaced or cut."""
     text = "@".join([profile, *(f"{name}={value}" for name, value in sorted(overrides.items()))])
     name = re.sub(r"[^a-zA-Z0-9@=.,_-]", "_", text)[:150]
     return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

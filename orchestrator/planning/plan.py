@@ -1,4 +1,4 @@
-"""The plan as a value: trials, what is to be found out about them, what is there, and what has to run. Pure."""
+"""The plan as a value: trials, their evaluations and measurements, what the record holds, and what has to run. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ CHECKPOINTS = ("last", "best")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One attack on one checkpoint of a trial. ``label``: the column that first asked for it.
+    """One attack on one checkpoint of a trial.
 
-    ``complete``: whether every example is attacked to its end, for columns that look at more than final accuracy. ``instead``:
-    the key of the complete evaluation that answers an incomplete one too.
+    ``label``: the first column that needs it. ``complete``: whether every example is attacked to the end, for columns that show
+    more than final accuracy. ``instead``: for an incomplete evaluation, the key of the complete one, which serves as well.
     """
 
     key: str
@@ -32,14 +32,14 @@ class Evaluation:
 
     @classmethod
     def of(cls, trial: str, attack: Attack, checkpoint: str, label: str, complete: bool = False) -> Self:
-        """The evaluation of a trial by its key."""
+        """Make the evaluation of a trial, which is given by its key."""
         whole = evaluation_key(trial, checkpoint, attack, True)
         if complete:
             return cls(whole, checkpoint, attack, label, complete)
         return cls(evaluation_key(trial, checkpoint, attack), checkpoint, attack, label, complete, whole)
 
     def done(self, recorded: frozenset[str]) -> bool:
-        """Whether these keys answer it."""
+        """Whether the recorded keys contain this evaluation or the complete one."""
         return self.key in recorded or self.instead in recorded
 
 
@@ -54,7 +54,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A training, everything that the studies want to know of it, and what the record holds of it."""
+    """A trial, the evaluations and measurements that studies need of it, and what the record holds of it."""
 
     key: str
     config: TrialConfig
@@ -67,12 +67,12 @@ class PlannedTrial:
 
     @property
     def label(self) -> str:
-        """A name for people: the arm in the first study that asked for it, and the seed."""
+        """A readable name: the arm in the first study that needs it, and the seed."""
         return f"{next(iter(self.arms.values()))} seed {self.config.seed}"
 
     @property
     def trained(self) -> bool:
-        # A training that its patience ended is finished before its last epoch.
+        # Early stopping by patience finishes a training before its last epoch.
         return self.recorded.status == Status.FINISHED or self.recorded.epochs >= self.config.training.epochs
 
     @property
@@ -85,21 +85,23 @@ class PlannedTrial:
 
     @property
     def plugins(self) -> frozenset[Entry]:
-        """The plugins in what is left to do."""
+        """The plugins that the configuration, and what is left to evaluate and measure, use."""
         return used_plugins((self.config, *(e.attack for e in self.missing), *(m.measure for m in self.unmeasured)))
 
     @property
     def known(self) -> bool:
-        """Whether nothing is left to find out about it, once it is trained."""
+        """Whether nothing is left to evaluate or measure."""
         return not self.missing and not self.unmeasured
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``requested``: trials that the studies ask for, each on its own; ``trials``: what that comes to, in running order.
+    """What studies need, what the record holds of it, and what has to run.
 
-    ``train``: whether trials are trained, or only those attacked that are. ``evaluations_requested``: as ``requested``.
-    ``outdated``: how many untrained trials are recorded under an older numerics, by what was older then.
+    ``manifests``: one for each study. ``trials``: each once, in running order. ``requested``, ``evaluations_requested``:
+    numbers of trials and evaluations before sharing. ``retry_failed``: whether failed trials are run again. ``train``: whether
+    trials are trained; otherwise only trained ones are attacked. ``outdated``: how many untrained trials are recorded under an
+    older numerics, by the name of what has changed.
     """
 
     manifests: tuple[Manifest, ...]
@@ -111,7 +113,7 @@ class Plan:
     outdated: Mapping[str, int] = field(default_factory=dict)
 
     def against(self, recorded: Mapping[str, Recorded]) -> "Plan":
-        """The same plan, knowing what the record holds of its trials."""
+        """Mark what the record holds of the plan's trials, which are given by key."""
         trials = tuple(replace(t, recorded=recorded.get(t.key, Recorded())) for t in self.trials)
         outdated: Counter[str] = Counter()
         for trial in (trial for trial in trials if not trial.trained):
@@ -121,13 +123,13 @@ class Plan:
 
     @property
     def keys(self) -> Iterator[str]:
-        """Keys of the trials, and those that they had under older numerics: what :meth:`against` asks the record for."""
+        """Keys of the trials, those under older numerics included: what :meth:`against` needs from the record."""
         for trial in self.trials:
             yield from (trial.key, *trial.older)
 
     @property
     def to_run(self) -> tuple[PlannedTrial, ...]:
-        """Trials that have something left to do; failed ones only if they are to be tried again."""
+        """Trials that have something left to run; failed ones only with ``retry_failed``."""
         return tuple(
             t
             for t in self.trials
@@ -138,7 +140,7 @@ class Plan:
 
     @property
     def prefixes(self) -> Mapping[str, tuple[PlannedTrial, ...]]:
-        """Trials that are trained on the way, by the key of the longest training that passes through them."""
+        """Trials that are prefixes of a longer one and so trained on its way, by the key of the longest."""
         families: dict[str, list[PlannedTrial]] = {}
         for trial in self.to_run:
             if trial.family is not None and not trial.trained:
@@ -153,25 +155,25 @@ class Plan:
 
     @property
     def untrained(self) -> tuple[PlannedTrial, ...]:
-        """Trials that are left out because this plan trains nothing."""
+        """Untrained trials, which a plan that trains nothing leaves out."""
         return () if self.train else tuple(t for t in self.trials if not t.trained)
 
     @property
     def failed(self) -> tuple[PlannedTrial, ...]:
-        """Trials that failed before and are left alone. One that failed in another study's attack misses nothing here."""
+        """Failed trials that are not run again, but for those that failed in another study's attack and lack nothing here."""
         return () if self.retry_failed else tuple(t for t in self.trials if t.recorded.status == Status.FAILED and not t.known)
 
     @property
     def sources(self) -> frozenset[str]:
-        """Keys of the trials that attacks which are to run are transferred from."""
+        """Keys of the trials from which the attacks that are left to run are transferred."""
         attacks = (e.attack for t in self.to_run for e in t.missing)
         return frozenset(attack.source for attack in attacks if isinstance(attack, Transfer))
 
     def check_sources(self, recorded: Mapping[str, Recorded]) -> None:
-        """See that what attacks are transferred from is trained, unless this plan trains it.
+        """Check that every source of transferred attacks is a trained trial of the record, or one of this plan.
 
         Raises:
-            BadInput: it is not.
+            BadInput: a source is not.
         """
         own = {trial.key for trial in self.trials}
         for source in sorted(self.sources - own):
@@ -180,7 +182,7 @@ class Plan:
                 raise BadInput(f"attack.source = {source}: must be a finished trial of this storage, and it is {status}")
 
     def ready(self) -> "Plan":
-        """The same plan without what waits for its trainings: attacks that come from them, and what they pass through."""
+        """Leave out what must wait for trainings of this plan: attacks transferred from them, and their prefixes."""
         unfinished = {trial.key for trial in self.trials if trial.recorded.status != Status.FINISHED}
 
         def is_ready(evaluation: Evaluation) -> bool:
@@ -192,7 +194,10 @@ class Plan:
         return replace(self, trials=tuple(trials))
 
     def counts(self) -> dict[str, int]:
-        """The plan in numbers, as ``--json`` prints it. ``trials_begun``: of those to run, what others train on their way."""
+        """Count the plan's trials, evaluations and measurements, as ``--json`` prints them.
+
+        ``trials_begun``: prefixes, which longer trainings train on their way; they are not among ``trials_to_run``.
+        """
         begun = sum(map(len, self.prefixes.values()))
         return {
             "trials_requested": self.requested,

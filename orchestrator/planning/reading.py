@@ -1,4 +1,4 @@
-"""What a column reads of one trial: the attacks and measures that its settings mean there. Pure."""
+"""The attacks and measures that each column reads of one trial. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -9,18 +9,19 @@ from orchestrator.errors import BadInput
 from orchestrator.planning.settings import check_classes, configure_attack, configure_measure, resolve
 from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL
-from search_spaces.settings import Eps, Settings, Source
+from search_spaces.settings import Eps, Settings, SourceSettings
 from search_spaces.study import Profile
 from trainables.config import Attack, Measure, TrialConfig, attack_key, canonical_attack, canonical_measure, heads
 
-#: The key of the trial that a transferred attack comes from.
-SourceKey = Callable[[Source], str]
+#: A function that plans the training of a source network, and returns its trial's key.
+SourceKey = Callable[[SourceSettings], str]
 
 
 class Reading(NamedTuple):
-    """What one column reads; nothing at all where it means nothing here.
+    """What one column reads of a trial; empty where the column does not apply to it.
 
-    ``attacks``: by what the manifest has of them. ``measure``: one at most. ``training``: whether it shows what that cost.
+    ``attacks``: by their entries in the manifest. ``measure``: at most one. ``training``: whether the column shows the cost of
+    training.
     """
 
     attacks: Mapping[Read, Attack] = {}
@@ -29,11 +30,11 @@ class Reading(NamedTuple):
 
 
 class Reader:
-    """Columns as they act on one trial.
+    """Finds the attacks and measures that columns mean for one trial.
 
     Args:
-        config: of the trial.
-        profile: its eps, and the joint losses of columns without a list of their own.
+        config: the trial's configuration.
+        profile: gives eps, and the joint losses of columns that list none.
         source_key: see :data:`SourceKey`.
     """
 
@@ -41,7 +42,7 @@ class Reader:
         self.config, self.profile, self._source_key = config, profile, source_key
 
     def readings(self, columns: Iterable[AnyColumn]) -> list[tuple[AnyColumn, Reading]]:
-        """What each of a row's columns reads; an ensemble what the columns of its labels read."""
+        """Find what each column of a row reads; an ensemble reads what the columns that it names read."""
         columns = tuple(columns)
         plain = {column.label: self._reading(column) for column in columns if not isinstance(column, Ensemble)}
         return [(c, self._ensemble(c, plain) if isinstance(c, Ensemble) else plain[c.label]) for c in columns]
@@ -65,7 +66,7 @@ class Reader:
                 return Reading(self._reads([(None, self._attack(column.attack))]))
 
     def measure(self, settings: Settings) -> Measure | None:
-        """The measure as it acts here; None where it means nothing.
+        """Build a measure in its canonical form for the trial; None where it does not apply.
 
         Raises:
             BadInput: a field or value is not allowed.
@@ -77,7 +78,7 @@ class Reader:
             raise BadInput(f"measure {measure.name}: {error}") from error
 
     def _by_beta(self, column: Column) -> dict[Read, Attack]:
-        """One attack for each joint loss that the attacker tries, each once; the attack alone where it has none."""
+        """Build an attack for each joint loss that the attacker tries; a single one where it has no beta_atk."""
         attack = self._attack(column.attack)
         if not hasattr(attack, "beta_atk"):
             return self._reads([(None, attack)])
@@ -85,7 +86,7 @@ class Reader:
         return self._reads((None, attack.model_copy(update={"beta_atk": beta})) for beta in betas)
 
     def _by_eps(self, column: Area) -> dict[Read, Attack]:
-        """An attack for each eps of the grid, and natural accuracy at 0."""
+        """Build an attack for each eps of the grid, and natural accuracy at 0."""
         grid = [float(e.times * self.profile.eps if isinstance(e, Eps) else e) for e in column.grid]
         if column.smallest:
             largest = self._attack(column.attack, grid[-1])
@@ -98,7 +99,7 @@ class Reader:
         return attack
 
     def _reads(self, attacks: Iterable[tuple[float | None, Attack]]) -> dict[Read, Attack]:
-        """Attacks, each with its eps, that mean something for this trial, each once and in the form that is hashed."""
+        """Bring attacks, each with its eps, into canonical form; those that do not apply to the trial are left out."""
         canonical = ((eps, canonical_attack(attack, self.config.module)) for eps, attack in attacks)
         return {
             Read(attack_key(attack), getattr(attack, "beta_atk", None), eps): attack
@@ -107,10 +108,10 @@ class Reader:
         }
 
     def _resolved(self, settings: Settings, eps: float) -> dict[str, Any]:
-        """Without multiples of eps, and with trials' keys for sources."""
+        """Replace multiples of eps by numbers, and source networks by the keys of their trials."""
 
         def known(value: Any) -> Any:
-            if isinstance(value, Source):
+            if isinstance(value, SourceSettings):
                 return self._source_key(value)
             return {name: known(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
@@ -118,7 +119,7 @@ class Reader:
 
 
 def manifest_column(column: AnyColumn, *, added: bool = False) -> ManifestColumn:
-    """The column as tables know it."""
+    """Make the manifest's entry of a column."""
     match column:
         case Column():
             return ManifestColumn(column.label, column.adversarial, column.head, added, column.top_k, column.only)

@@ -1,4 +1,4 @@
-"""From dotted settings (``module.beta = 2``) to a trial's configuration, with errors that a user can act on."""
+"""Conversion of dotted settings (``module.beta = 2``) to configurations, with errors that name field and value."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def parse(assignments: Iterable[str]) -> dict[str, Any]:
-    """``FIELD=VALUE`` texts as settings; a value is JSON, or else the text itself (``module.imgf.name=softmax``).
+    """Parse ``FIELD=VALUE`` texts into settings; a value is JSON, or else a text (``module.imgf.name=softmax``).
 
     Raises:
         BadInput: a text has no ``=``, or a field is given twice.
@@ -41,7 +41,7 @@ def parse(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def resolve(settings: Settings, eps: float) -> dict[str, Any]:
-    """Settings with every multiple of eps as a number, in settings within them too."""
+    """Replace every multiple of eps by a number, in nested settings too."""
 
     def number(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -52,9 +52,9 @@ def resolve(settings: Settings, eps: float) -> dict[str, Any]:
 
 
 def configure(layers: Iterable[Mapping[str, Any]], pins: Mapping[str, Any]) -> tuple[TrialConfig, frozenset[str]]:
-    """The configuration that ``layers`` make, later ones over earlier ones, and ``pins`` over all.
+    """Build the configuration of settings in ``layers``, later ones over earlier ones, and ``pins`` over all.
 
-    A pin whose field the configuration does not have (``module.beta`` of a network without module) does nothing.
+    A pin whose field the configuration lacks (``module.beta`` of a network without a module) has no effect.
 
     Returns:
         the configuration, and the names of the pins that hold in it.
@@ -73,7 +73,7 @@ def configure(layers: Iterable[Mapping[str, Any]], pins: Mapping[str, Any]) -> t
             return TrialConfig.model_validate_json(json.dumps(tree)), frozenset(held)
         except ValidationError as error:
             unknown = [_path(e["loc"], tree) for e in error.errors() if e["type"] == "extra_forbidden"]
-            # Where module.imgf is unknown, so is the pin module.imgf.alpha that made it.
+            # The pin module.imgf.alpha creates module.imgf; where that is unknown, the pin has no effect.
             idle = {name for name in held for path in unknown if name == path or name.startswith(f"{path}.")}
             if not idle:
                 raise BadInput(explain(error, tree)) from error
@@ -81,14 +81,14 @@ def configure(layers: Iterable[Mapping[str, Any]], pins: Mapping[str, Any]) -> t
 
 
 def configure_attack(settings: Mapping[str, Any]) -> Attack:
-    """The attack of a column from its fields.
+    """Build the attack of a column from its fields.
 
     Raises:
         BadInput: a field or value is not allowed.
     """
     attack = _read("attack", ATTACK, settings)
     if attack.split is not None:
-        raise BadInput(f"attack {attack.name}: split = {attack.split}: must be null, for tables are of the test set")
+        raise BadInput(f"attack {attack.name}: split = {attack.split}: must be null, because tables show the test set")
     return attack
 
 
@@ -105,7 +105,7 @@ def check_classes(attack: Attack, data: Data) -> None:
 
 
 def configure_measure(settings: Mapping[str, Any]) -> Measure:
-    """A measure from its fields.
+    """Build a measure from its fields.
 
     Raises:
         BadInput: a field or value is not allowed.
@@ -121,16 +121,16 @@ def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
 
 
 def unknown_field(name: str, configs: Iterable[TrialConfig]) -> BadInput:
-    """The error for a pin that holds in none of these configurations."""
+    """Make the error for a field of ``--set`` that none of these configurations has."""
     fields = {field for config in configs for field in _fields(config.model_dump(mode="json"))} - {"seed"}
     return BadInput(f"--set {name}: there is no such field in these trials; {meant(name, fields)}")
 
 
 def check_fields(names: Iterable[str]) -> None:
-    """That some trial could have each of these fields.
+    """Check that each of these fields exists in some configuration of a trial.
 
     Raises:
-        BadInput: none has it.
+        BadInput: a field does not exist.
     """
     fields = every_field()
     for name in names:
@@ -148,8 +148,8 @@ def meant(name: str, fields: Collection[str]) -> str:
 
 
 def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
-    """The first mistake of a configuration in one line: field, value, and what is allowed."""
-    # A variant that does not exist explains the fields that are missing or unknown beside it.
+    """Describe the first error of a configuration in one line: field, value, and what is allowed."""
+    # An unknown variant causes the errors of its fields, so it is reported first.
     first = min(error.errors(include_url=False), key=lambda e: e["type"] not in {"literal_error", "union_tag_invalid"})
     path, context = _path(first["loc"], tree), first.get("ctx", {})
     match first["type"]:
@@ -172,12 +172,12 @@ def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
 
 
 def _names_first(layer: Mapping[str, Any]) -> list[str]:
-    """The fields in an order in which choosing a variant (``module.name``) comes before setting its fields."""
+    """Sort fields so that a variant (``module.name``) is chosen before its fields are set."""
     return sorted(layer, key=lambda name: (not name.endswith(".name"), name.count(".")))
 
 
 def _assign(tree: Tree, name: str, value: Any) -> bool:
-    """Set one dotted field; choosing another variant resets that part. False where the part is absent (None)."""
+    """Set one dotted field; choosing another variant resets its fields. Returns False where its parent is null."""
     *parts, last = name.split(".")
     for part in parts[:-1] if last == "name" else parts:
         child = tree.setdefault(part, {})
@@ -193,12 +193,12 @@ def _assign(tree: Tree, name: str, value: Any) -> bool:
 
 
 def _path(location: tuple[int | str, ...], tree: Mapping[str, Any]) -> str:
-    """Pydantic's location of an error as a dotted field: without the tags of variants, which are no fields."""
+    """Convert pydantic's location of an error to a dotted field: without the tags of variants, which are no fields."""
     parts: list[str] = []
     node: Any = tree
     tagged: Any = None
     for part in location:
-        # Once: a variant may have the name of a field.
+        # Skip one tag only: a variant may have the name of a field.
         if isinstance(node, Mapping) and node.get("name") == part and node is not tagged:
             tagged = node
             continue
@@ -208,7 +208,7 @@ def _path(location: tuple[int | str, ...], tree: Mapping[str, Any]) -> str:
 
 
 def _variant(path: str, tree: Mapping[str, Any]) -> str:
-    """The name of the part that ``path`` is in, which says what fields there are; nothing for a part that has none."""
+    """Name the variant in which ``path`` is looked up, such as `` with module.name=cas``; "" where there is none."""
     node: Any = tree
     *parts, _ = path.split(".")
     for part in parts:
@@ -217,7 +217,7 @@ def _variant(path: str, tree: Mapping[str, Any]) -> str:
 
 
 def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Every dotted field of a configuration."""
+    """List every dotted field of a configuration."""
     fields: list[str] = []
     for name, value in tree.items():
         fields.extend(_fields(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [f"{prefix}{name}"])

@@ -19,7 +19,18 @@ from filelock import FileLock, Timeout
 from pyarrow import fs
 
 from analysis.manifest import Manifest
-from analysis.schema import EPOCHS, EVALUATIONS, IDENTITY, MEASURES, STUDIES, TRIAL, TRIALS, Ending, Status, filesystem
+from analysis.schema import (
+    EPOCHS,
+    EVALUATIONS,
+    IDENTITY_FILE,
+    MEASURES,
+    STUDIES_FOLDER,
+    TRIAL,
+    TRIALS_FOLDER,
+    Ending,
+    Status,
+    filesystem,
+)
 from orchestrator.errors import Unavailable
 from orchestrator.record.columns import RecordRow, flatten
 from orchestrator.record.recorded import Recorded
@@ -94,9 +105,9 @@ class Store:
 
     def identity(self) -> str:
         """Return the storage's unique id, which is kept when it is moved; it is created at the first call."""
-        if not self._exists(IDENTITY):
-            self._write(IDENTITY, uuid.uuid4().hex.encode())
-        return self._read(IDENTITY).decode()
+        if not self._exists(IDENTITY_FILE):
+            self._write(IDENTITY_FILE, uuid.uuid4().hex.encode())
+        return self._read(IDENTITY_FILE).decode()
 
     @contextmanager
     def exclusively(self, purpose: str, timeout: float = 0, part: str = "") -> Iterator[None]:
@@ -135,11 +146,11 @@ class Store:
         for name, value in flatten(config).items():
             plain = value if isinstance(value, str | int | float | bool) else json.dumps(value)
             table = table.append_column(f"config.{name}", pa.array([plain]))
-        self._write_table(f"{TRIALS}/{row['trial']}/trial.parquet", table)
+        self._write_table(f"{TRIALS_FOLDER}/{row['trial']}/trial.parquet", table)
 
     def read_trial(self, trial: str) -> dict[str, Any] | None:
         """Read a trial's row; None if the record has no such trial."""
-        path = f"{TRIALS}/{trial}/trial.parquet"
+        path = f"{TRIALS_FOLDER}/{trial}/trial.parquet"
         if not self._exists(path):
             return None
         table = self._read_table(path)
@@ -148,12 +159,12 @@ class Store:
 
     def write_epochs(self, trial: str, rows: Iterable[RecordRow]) -> None:
         """Write every finished epoch of a trial; replaces the ones before."""
-        self._write_table(f"{TRIALS}/{trial}/epochs.parquet", pa.Table.from_pylist(list(map(dict, rows)), schema=EPOCHS))
+        self._write_table(f"{TRIALS_FOLDER}/{trial}/epochs.parquet", pa.Table.from_pylist(list(map(dict, rows)), schema=EPOCHS))
 
     def write_evaluations(self, trial: str, part: str, rows: Iterable[RecordRow]) -> None:
         """Write a file of a trial's evaluations; replaces the file of the same ``part`` and leaves the others."""
         table = pa.Table.from_pylist(list(map(dict, rows)), schema=EVALUATIONS)
-        self._write_table(f"{TRIALS}/{trial}/evaluations-{part}.parquet", table)
+        self._write_table(f"{TRIALS_FOLDER}/{trial}/evaluations-{part}.parquet", table)
 
     def write_measures(self, trial: str, part: str, rows: Iterable[RecordRow]) -> None:
         """Write a file of a trial's measurements, one row for each array: ``values`` is an array of any shape.
@@ -163,7 +174,7 @@ class Store:
         flat = [
             {**row, "shape": np.shape(row["values"]), "values": np.asarray(row["values"], np.float64).ravel()} for row in rows
         ]
-        self._write_table(f"{TRIALS}/{trial}/measures-{part}.parquet", pa.Table.from_pylist(flat, schema=MEASURES))
+        self._write_table(f"{TRIALS_FOLDER}/{trial}/measures-{part}.parquet", pa.Table.from_pylist(flat, schema=MEASURES))
 
     def write_weights(self, trial: str, epoch: int, data: bytes) -> None:
         """Write a trial's weights after an epoch, as safetensors."""
@@ -176,24 +187,24 @@ class Store:
     def keep_weights(self, trial: str, epochs: Iterable[int]) -> None:
         """Delete a trial's weights of all other epochs, and temporary files of writers that were killed."""
         kept = {self._path(_weights(trial, epoch)) for epoch in epochs}
-        for info in self._fs.get_file_info(fs.FileSelector(self._path(f"{TRIALS}/{trial}"))):
+        for info in self._fs.get_file_info(fs.FileSelector(self._path(f"{TRIALS_FOLDER}/{trial}"))):
             if info.extension == "tmp" or (info.extension == "safetensors" and info.path not in kept):
                 self._fs.delete_file(info.path)
 
     def write_state(self, trial: str, data: bytes) -> None:
         """Write the state from which a trial's training continues."""
-        self._write(f"{TRIALS}/{trial}/state.pt", data)
+        self._write(f"{TRIALS_FOLDER}/{trial}/state.pt", data)
 
     def read_state(self, trial: str) -> bytes | None:
         """Read the state from which a trial's training continues; None if there is none."""
-        path = f"{TRIALS}/{trial}/state.pt"
+        path = f"{TRIALS_FOLDER}/{trial}/state.pt"
         return self._read(path) if self._exists(path) else None
 
     # --- read by the driver -----------------------------------------------------------------------------------------
 
     def trials(self) -> list[str]:
         """Return the keys of all trials in the record."""
-        return sorted(i.base_name for i in self._list(TRIALS) if i.type == fs.FileType.Directory)
+        return sorted(i.base_name for i in self._list(TRIALS_FOLDER) if i.type == fs.FileType.Directory)
 
     def index(self, trials: Iterable[str]) -> dict[str, Recorded]:
         """Return what the record holds of these trials, by their keys; trials that it does not hold are left out."""
@@ -218,12 +229,12 @@ class Store:
 
     def _parts(self, trial: str, kind: str) -> list[str]:
         """Return the paths of a trial's files of ``evaluations`` or ``measures``."""
-        folder = f"{TRIALS}/{trial}"
+        folder = f"{TRIALS_FOLDER}/{trial}"
         return [f"{folder}/{i.base_name}" for i in self._list(folder) if i.base_name.startswith(f"{kind}-")]
 
     def read_epochs(self, trial: str) -> list[dict[str, Any]]:
         """Read every finished epoch of a trial."""
-        path = f"{TRIALS}/{trial}/epochs.parquet"
+        path = f"{TRIALS_FOLDER}/{trial}/epochs.parquet"
         if not self._exists(path):
             return []
         return list(self._read_table(path).to_pylist())
@@ -258,7 +269,7 @@ class Store:
 
     def manifests(self) -> list[Manifest]:
         """Read the manifests of all studies that were run here, in all variants."""
-        found = self._fs.get_file_info(fs.FileSelector(self._path(STUDIES), recursive=True, allow_not_found=True))
+        found = self._fs.get_file_info(fs.FileSelector(self._path(STUDIES_FOLDER), recursive=True, allow_not_found=True))
         paths = sorted(i.path for i in found if i.base_name.endswith(".json") and not i.base_name.startswith("."))
         return [Manifest.from_json(self._fs.open_input_stream(path).read().decode()) for path in paths]
 
@@ -297,4 +308,4 @@ class Store:
 
 
 def _weights(trial: str, epoch: int) -> str:
-    return f"{TRIALS}/{trial}/weights-{epoch:04d}.safetensors"
+    return f"{TRIALS_FOLDER}/{trial}/weights-{epoch:04d}.safetensors"

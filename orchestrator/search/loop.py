@@ -26,7 +26,7 @@ from orchestrator.search.goals import Goal
 from orchestrator.search.space import Parameters, SearchSpace
 from orchestrator.search.suggestion import suggest_from
 from orchestrator.tracking.optuna_view import REASON, TRIAL_KEY
-from search_spaces.settings import Source
+from search_spaces.settings import SourceSettings
 from trainables.config import TrialConfig, trial_key
 
 #: User attributes of Optuna's trials besides their key and the reason why they have no value: the parameters' label, the number
@@ -286,5 +286,5 @@ def _read(config: str) -> TrialConfig | None:
         return None
 
 
-def _no_source(source: Source) -> str:
+def _no_source(source: SourceSettings) -> str:
     raise BadInput("--objective: transferred attacks are not allowed in a search")

@@ -1,4 +1,4 @@
-"""What columns show that are no plain accuracies."""
+"""Columns other than plain accuracies: ensembles, areas, measures, classes and costs."""
 
 from dataclasses import replace
 from typing import Any
@@ -61,7 +61,7 @@ def test_an_area_of_smallest_changes(storage: Storage) -> None:
     assert only(table(storage, arm({"DDN": reads}), area)) == [pytest.approx(expected)]
 
 
-def test_a_measure_is_the_mean_of_what_is_a_number(storage: Storage) -> None:
+def test_a_measure_is_the_mean_of_values_that_are_not_nan(storage: Storage) -> None:
     storage.trial("c0")
     storage.measured("c0", "angle", (4,), [1.0, 2.0, np.nan, 6.0])
     storage.measured("c0", "units", (), [12.0])
@@ -94,13 +94,13 @@ def test_costs_are_seconds(storage: Storage) -> None:
     storage.table("trials/c0/epochs.parquet", EPOCHS, rows)
     storage.evaluation("c0", "PGD", share(5), seconds=7.5)
     columns = [ManifestColumn(label, False, kind="cost") for label in ("an epoch", "PGD-20")]
-    # Its row has the seconds of whatever longer attack answered it.
+    # The row of the incomplete evaluation may have the seconds of a longer attack.
     storage.evaluation("c0", "PGD", share(5), complete=False, seconds=30.0)
     assert only(table(storage, arm({"PGD-20": (Read("PGD"),)}, training=("an epoch",)), *columns)) == [2, 7.5]
 
 
 @pytest.mark.parametrize("kind", ["ensemble", "area", "measure", "cost"])
-def test_what_is_not_there_yet_is_a_note(storage: Storage, kind: str) -> None:
+def test_a_missing_result_is_a_note(storage: Storage, kind: str) -> None:
     storage.trial("c0")
     storage.evaluation("c0", "natural", share(9))
     column = ManifestColumn("new", False, kind=kind, array="units")

@@ -24,14 +24,14 @@ def storage(tmp_path):
 
 
 def evaluate(storage, trial, *attacks):
-    """Pairs of an attack and how many of 100 examples it leaves right."""
+    """Record evaluations, given as pairs of an attack and how many of 100 examples it leaves right."""
     storage.trial(trial)
     for i, (spec, right) in enumerate(attacks):
         storage.evaluation(trial, f"attack-{i}", share(int(right * 10), of=1000), spec=spec)
 
 
 def measure(storage, trial, right=100, checkpoint="last", **changed):
-    """``right`` of 100 examples are; all is well with them but for what is ``changed``, an array's values by its name."""
+    """Record a sound measurement with ``right`` of 100 examples right, but for the ``changed`` arrays, by name."""
     sound = {
         "right": [1] * right + [0] * (100 - right),
         "finite": [1] * 100,
@@ -120,7 +120,7 @@ def test_every_item_has_a_case():
     assert {name for name, _, _ in (*CASES, *MEASURED)} == set(ITEMS)
 
 
-def test_without_evaluations_nothing_is_said(storage):
+def test_without_evaluations_no_item_was_run(storage):
     storage.trial("a")
     assert statuses(storage, "a", "never-started") == {}
     evaluate(storage, "b", ({"name": "natural"}, 90))
@@ -139,7 +139,7 @@ def test_the_worst_seed_counts_and_is_named(storage):
 
 
 @pytest.mark.parametrize(("behind", "status"), [(0, "passed"), (1, "passed"), (2, "failed")])
-def test_a_point_is_allowed_for_chance(storage, behind, status):
+def test_a_point_is_allowed_for_random_starts(storage, behind, status):
     evaluate(storage, "a", (FGSM, 40), (PGD, 40 + behind))
     assert statuses(storage, "a")[ITERATIVE] == status
 

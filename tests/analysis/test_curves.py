@@ -1,4 +1,4 @@
-"""Accuracy against steps, restarts and eps: by hand, and against counting."""
+"""Accuracy by steps, restarts and eps, compared with values computed by hand and by counting."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def test_accuracy_falls_with_every_step_that_breaks() -> None:
     assert accuracy_by_iterations(BROKEN, 6) == pytest.approx([0.8, 0.8, 0.7, 0.6, 0.6, 0.5, 0.4])
 
 
-def test_less_of_an_attack_is_its_beginning() -> None:
+def test_a_shorter_attack_is_the_beginning_of_a_longer_one() -> None:
     broken = np.random.default_rng(0).integers(0, 40, 500).astype(np.uint16)
     broken[broken > 30] = NEVER
     found = accuracy_by_iterations(broken, 30)
@@ -22,7 +22,7 @@ def test_less_of_an_attack_is_its_beginning() -> None:
     assert accuracy_by_restarts(broken, 10, 3) == pytest.approx([np.mean(broken > k) for k in (10, 20, 30)])
 
 
-def test_what_nothing_breaks_stays() -> None:
+def test_accuracy_stays_where_nothing_is_broken() -> None:
     assert accuracy_by_iterations(np.full(3, NEVER, np.uint16), 2).tolist() == [1, 1, 1]
 
 
@@ -59,6 +59,6 @@ def test_the_area_is_a_share_of_the_largest_possible() -> None:
     ("eps", "accuracy", "message"),
     [([0], [1], "eps: must be two"), ([0, 0], [1, 1], "that rise"), ([0, 1], [1], "for each of the 2 eps")],
 )
-def test_a_curve_that_is_none_is_an_error(eps: list[float], accuracy: list[float], message: str) -> None:
+def test_an_invalid_curve_is_an_error(eps: list[float], accuracy: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         normalised_auc(eps, accuracy)

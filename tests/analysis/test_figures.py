@@ -1,4 +1,4 @@
-"""A figure's data: every value of every trial, beside the factors it belongs to."""
+"""A figure's data: every value of every trial, with the labels of its factors."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_arrays_of_every_trial_at_their_indices(storage: Storage) -> None:
         assert count["i"].isna().all()
 
 
-def test_what_is_not_there_yet_is_an_empty_frame(storage: Storage) -> None:
+def test_a_missing_result_is_an_empty_frame(storage: Storage) -> None:
     storage.trial("a0")
     study = replace(manifest(replace(arm("CAS", ["a0"]), pictures={"gradients": "k"})), by_epoch=("train_loss",))
     assert [len(frame) for frame in frames(storage.load(), study, "last").values()] == [5, 0]

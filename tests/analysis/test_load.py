@@ -69,7 +69,7 @@ def test_what_is_json_in_the_record_is_read_once(storage: Storage) -> None:
     assert record.trials["config"][0]["training"] == {"epochs": 5}
 
 
-def test_json_that_holds_no_fields_is_named(storage: Storage) -> None:
+def test_json_that_is_no_object_is_named(storage: Storage) -> None:
     storage.trial("a")
     storage.evaluation("a", "x", share(5), spec=["pgd"])
     with pytest.raises(BrokenRecordError, match=r'attack_spec: \["pgd"\]: must be a JSON object'):
@@ -97,7 +97,7 @@ def test_arrays_have_their_shape_again(storage: Storage) -> None:
         array(record, "a-m", "coordinates")
 
 
-def test_a_trial_may_have_left_little_or_nothing_yet(storage: Storage) -> None:
+def test_a_trial_may_have_recorded_little_or_nothing_yet(storage: Storage) -> None:
     storage.trial("a", "unfinished", epochs=0)
     (storage.root / "trials/b").mkdir()
     record = storage.load()
@@ -153,7 +153,7 @@ def test_a_missing_storage_is_named(tmp_path: Path) -> None:
             read(str(tmp_path / "nowhere"))
 
 
-def test_a_file_that_is_not_what_it_says_is_named(storage: Storage) -> None:
+def test_an_unreadable_file_is_named(storage: Storage) -> None:
     storage.trial("a")
     (storage.root / "trials/a/evaluations-1.parquet").write_bytes(b"not parquet, but long enough to be read as such")
     with pytest.raises(BrokenRecordError, match=r"a/evaluations-1\.parquet"):
@@ -177,7 +177,7 @@ def test_the_newest_variant_wins(storage: Storage) -> None:
     assert find_manifest(root, "cifs/table-1", profile="demo") == made
 
 
-def test_an_unknown_study_is_told_what_is_there(storage: Storage) -> None:
+def test_an_unknown_study_is_an_error_that_lists_the_known_ones(storage: Storage) -> None:
     root = str(storage.root)
     with pytest.raises(ManifestNotFoundError, match=r"no study 'cifs/modules' in .* no study yet"):
         find_manifest(root, "cifs/modules")

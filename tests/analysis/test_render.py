@@ -1,4 +1,4 @@
-"""Every format says the same, from one table that has it all."""
+"""Every output format, of one table that has every feature."""
 
 import io
 import re
@@ -169,7 +169,7 @@ def test_html(table: Table) -> None:
     assert (bold, underlined) == ({"row0_col4", "row0_col5", "row4_col3"}, {"row0_col5", "row4_col5"})
 
 
-def test_html_is_the_same_each_time_and_another_beside_another_table(table: Table) -> None:
+def test_html_of_a_table_is_reproducible_and_has_its_own_identifiers(table: Table) -> None:
     assert to_html(table) == to_html(table)
     best = replace(table, blocks=(replace(table.blocks[0], checkpoint="best"),))
     names = [re.findall(r'<table id="([\w-]+)"', to_html(each)) for each in (table, best)]
@@ -206,7 +206,7 @@ def test_csv_holds_the_numbers(table: Table) -> None:
     ]
 
 
-def test_csv_has_no_line_for_what_means_nothing(storage: Storage) -> None:
+def test_csv_has_no_line_for_a_column_that_does_not_apply(storage: Storage) -> None:
     storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2, FGSMinf=5, PGDinf=4)
     study = manifest(arm("CAS", ["a0"], ["0", "inf"]), rows_by_beta=True)
     frame = pd.read_csv(io.StringIO(to_csv(build(storage.load(), study, checkpoint="last", over_beta="each"))), dtype=str)

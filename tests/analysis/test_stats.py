@@ -1,4 +1,4 @@
-"""The numbers, against numbers made by hand."""
+"""Statistics over beta_atk, classes and seeds, compared with numbers computed by hand."""
 
 import math
 
@@ -46,7 +46,7 @@ def test_without_attacks_the_first_column_judges() -> None:
     assert (got.best, got.worst) == (1, 0)
 
 
-def test_seeds_with_the_same_strongest_attack_are_told_apart_by_the_other_columns() -> None:
+def test_seeds_with_the_same_strongest_attack_are_ranked_by_the_other_columns() -> None:
     got = over_seeds(np.array([[0.9, 0.5, 0.4], [0.9, 0.4, 0.6]]), np.array([0, 1]), np.array([False, True, True]))
     assert (got.best, got.worst) == (1, 0)
 

@@ -1,4 +1,4 @@
-"""A table's numbers, from a record whose means can be made in the head: ten test examples, ten percent each."""
+"""A table's numbers, from a record with simple means: ten test examples, ten percent each."""
 
 import io
 from dataclasses import replace
@@ -97,7 +97,7 @@ def test_each_beta_in_a_row(storage: Storage, cas: ManifestArm, vanilla: Manifes
     assert means(found["CAS", "inf"])[1:] == pytest.approx([40, 40])
 
 
-def test_rows_by_beta_whatever_is_asked(storage: Storage, cas: ManifestArm) -> None:
+def test_a_study_with_rows_by_beta_ignores_over_beta(storage: Storage, cas: ManifestArm) -> None:
     printed = (number("CAS|0", "Natural", 86.73), number("CAS|inf", "PGD-20", 47.06))
     made = table(storage, manifest(cas, rows_by_beta=True, profile="paper", printed=printed))
     assert made.over_beta == "each"
@@ -108,7 +108,7 @@ def test_rows_by_beta_whatever_is_asked(storage: Storage, cas: ManifestArm) -> N
     assert papers == {("CAS", "0"): [86.73, None, None], ("CAS", "inf"): [None, None, 47.06]}
 
 
-def test_a_beta_that_one_column_lacks_means_nothing_there(storage: Storage, cas: ManifestArm) -> None:
+def test_a_beta_that_a_column_lacks_leaves_its_cell_empty(storage: Storage, cas: ManifestArm) -> None:
     attacks = {**cas.reads, "FGSM": (Read("FGSM0", "0"),)}
     study = manifest(ManifestArm(cas.labels, cas.trials, attacks), rows_by_beta=True)
     assert means(rows(table(storage, study))["CAS", "inf"]) == [None, None, pytest.approx(40)]
@@ -132,7 +132,7 @@ def test_a_complete_evaluation_shows_accuracy_too(storage: Storage) -> None:
     assert means(rows(table(storage, manifest(arm("Vanilla", ["v0"]))))["Vanilla",]) == pytest.approx([40, 40, 40])
 
 
-def test_a_column_of_a_module_that_is_not_there_means_nothing(storage: Storage, vanilla: ManifestArm) -> None:
+def test_a_column_of_a_module_that_the_network_lacks_is_empty(storage: Storage, vanilla: ManifestArm) -> None:
     head = ManifestColumn("PGD-20, module 1", True, "1")
     storage.evaluated("c0", natural=9, PGDinf=5)
     storage.evaluation("c0", "PGDinf", share(1), head="1")
@@ -147,7 +147,7 @@ def test_a_column_of_a_module_that_is_not_there_means_nothing(storage: Storage, 
     assert found["CAS",].cells[2].underline
 
 
-def test_a_failed_seed_is_left_out_aloud(storage: Storage) -> None:
+def test_a_failed_seed_is_left_out_with_a_note(storage: Storage) -> None:
     storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2)
     storage.evaluated("a1", natural=1, FGSM0=1, PGD0=1)
     storage.trial("a1", "failed", "diverged at epoch 5 (loss is nan)", 4)
@@ -175,7 +175,7 @@ def test_every_seed_that_is_missing_says_why(storage: Storage) -> None:
     assert made.examples == (10,)
 
 
-def test_a_seed_that_a_search_stopped_is_left_out_whatever_was_found_of_it(storage: Storage) -> None:
+def test_an_early_stopped_seed_is_left_out_with_all_its_results(storage: Storage) -> None:
     storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2)
     storage.evaluated("a1", natural=5, FGSM0=3, PGD0=1)
     storage.trial("a1", "early-stopped", "stopped early after epoch 3 of 5", epochs=3)
@@ -218,7 +218,7 @@ def test_equal_means_share_their_style(storage: Storage) -> None:
     assert all(isinstance(cell, Cell) and cell.bold and cell.underline for cell in cells)
 
 
-def test_printed_numbers_only_beside_the_papers_own_profile(storage: Storage, vanilla: ManifestArm) -> None:
+def test_printed_numbers_are_shown_only_in_the_paper_profile(storage: Storage, vanilla: ManifestArm) -> None:
     printed = (number("Vanilla", "FGSM", 55.11, std=0.2), number("Vanilla", "FGSM", 60.0, checkpoint="best"))
 
     def papers(profile: str) -> list[float | None]:
@@ -229,7 +229,7 @@ def test_printed_numbers_only_beside_the_papers_own_profile(storage: Storage, va
     assert papers("demo") == [None, None, None]
 
 
-def test_an_accuracy_that_its_ranks_deny_is_refused(storage: Storage) -> None:
+def test_an_accuracy_that_contradicts_its_ranks_is_refused(storage: Storage) -> None:
     storage.trial("a0")
     storage.evaluation("a0", "natural", share(9), accuracy=0.95)
     with pytest.raises(BrokenRecordError, match=r"trial a0, last checkpoint, attack natural, head final: accuracy 0\.95"):
@@ -256,7 +256,7 @@ def test_a_row_may_show_another_head_than_its_column(storage: Storage) -> None:
     }
 
 
-def test_the_papers_best_and_worst_training_stand_beside_ours(storage: Storage, vanilla: ManifestArm) -> None:
+def test_the_papers_best_and_worst_training_are_shown_with_ours(storage: Storage, vanilla: ManifestArm) -> None:
     printed = (
         number("Vanilla", "Natural", 88.0),
         replace(number("Vanilla", "Natural", 90.6), seed="best"),

@@ -1,4 +1,4 @@
-"""Print how large folders, files and functions of the product are: ``python -m tests.architecture.sizes``."""
+"""Print the sizes of the product's folders, files and functions: ``python -m tests.architecture.sizes``."""
 
 import ast
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ PACKAGES = ("advsweep", "orchestrator", "trainables", "search_spaces", "analysis
 
 
 def folders() -> dict[str, int]:
-    """Files in each folder, without ``__init__``."""
+    """Count the files in each folder, without ``__init__``."""
     found: dict[str, int] = {}
     for file in files():
         if file.name != "__init__.py":
@@ -19,18 +19,18 @@ def folders() -> dict[str, int]:
 
 
 def files() -> Iterator[Path]:
-    """Every Python file of the product."""
+    """List every Python file of the product."""
     for package in PACKAGES:
         yield from sorted((ROOT / package).rglob("*.py"))
 
 
 def lines() -> dict[str, int]:
-    """Lines of each file."""
+    """Count the lines of each file."""
     return {file.relative_to(ROOT).as_posix(): len(file.read_text(encoding="utf-8").splitlines()) for file in files()}
 
 
 def functions() -> dict[str, int]:
-    """Lines of each function. Of a command, which Typer needs whole, its signature and its help do not count."""
+    """Count the lines of each function; the signature and the docstring of a command do not count, for Typer needs both."""
     found: dict[str, int] = {}
     for file in files():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

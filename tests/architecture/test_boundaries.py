@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts of pyproject.toml hold, and each of them can be broken."""
+"""The import contracts of pyproject.toml: all are kept, and a forbidden import breaks each of them."""
 
 import shutil
 import subprocess
@@ -48,7 +48,7 @@ def test_the_contracts_hold() -> None:
         ("trainables/attacks/building_blocks/ball.py", "import trainables.attacks.building_blocks.ascent"),
     ],
 )
-def test_a_forbidden_import_is_seen(tmp_path: Path, file: str, line: str) -> None:
+def test_a_forbidden_import_breaks_its_contract(tmp_path: Path, file: str, line: str) -> None:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -73,7 +73,7 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, file: str, line: str) -> Non
     ],
 )
 def test_importing_loads_no_more_than_it_needs(modules: tuple[str, ...], absent: tuple[str, ...]) -> None:
-    """Planning is instant, tables are made where only the storage is, and trials train without the rest."""
+    """Planning loads no torch, tables need only the storage, and trials train without Ray, MLflow or Optuna."""
     program = f"import sys, {', '.join(modules)}; print([m for m in {absent!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

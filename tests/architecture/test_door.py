@@ -1,4 +1,4 @@
-"""The Python door: what it names is there, documented, and loaded only when it is asked for."""
+"""The Python API ``advsweep``: its names exist, are documented, and are loaded only when they are used."""
 
 import inspect
 import subprocess
@@ -12,13 +12,13 @@ import advsweep
 FUNCTIONS = sorted(name for name in advsweep.__all__ if inspect.isfunction(getattr(advsweep, name)))
 
 
-def test_every_name_is_there_and_listed():
+def test_every_name_exists_and_is_listed():
     assert {name for name in advsweep.__all__ if not hasattr(advsweep, name)} == set()
     assert set(advsweep.__all__) <= set(dir(advsweep))
     assert {"load", "table", "plan", "run", "search", "evaluate", "load_model"} <= set(FUNCTIONS)
 
 
-def test_a_name_that_is_none_is_refused():
+def test_an_unknown_name_is_refused():
     with pytest.raises(AttributeError, match="no attribute 'tabel'"):
         advsweep.tabel  # noqa: B018
 
@@ -26,14 +26,14 @@ def test_a_name_that_is_none_is_refused():
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_has_a_documented_signature(name):
     function = getattr(advsweep, name)
-    told = inspect.getdoc(function)
-    assert told
+    docstring = inspect.getdoc(function)
+    assert docstring
     parameters = inspect.signature(function).parameters.values()
     assert all(p.annotation is not p.empty for p in parameters)
     assert inspect.signature(function).return_annotation is not inspect.Signature.empty
     if name not in {"tables", "figures"}:  # of their singulars
-        assert ">>> import advsweep" in told
-        assert "Raises:" in told
+        assert ">>> import advsweep" in docstring
+        assert "Raises:" in docstring
 
 
 def test_a_plan_loads_neither_torch_nor_ray():

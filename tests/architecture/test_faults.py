@@ -1,4 +1,4 @@
-"""The list of seeded faults holds together: each can be seeded and is looked for by a test; tests/faults/run.py tries them."""
+"""The list of seeded faults is consistent: each can be seeded, and names existing tests; tests/faults/run.py tries them."""
 
 import ast
 from pathlib import Path
@@ -32,6 +32,6 @@ def test_a_fault_can_be_seeded(fault: Fault, files: dict[Path, str]) -> None:
 
 
 @every_fault
-def test_its_tests_are_there(fault: Fault) -> None:
+def test_the_tests_of_a_fault_exist(fault: Fault) -> None:
     assert fault.tests
     assert files_of(fault, ROOT)

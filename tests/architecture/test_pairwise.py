@@ -1,11 +1,11 @@
-"""The cover that stands for a product: every two values meet in it, and it is far smaller."""
+"""The pairwise cover of a product: every pair of values occurs in it, and it is far smaller than the product."""
 
 from itertools import combinations, product
 
 from tests.support.pairwise import cover
 
 
-def test_every_two_values_meet_in_a_cover() -> None:
+def test_every_pair_of_values_occurs_in_a_cover() -> None:
     cases = [case for case in product("abcdef", range(8), "xyz", (True, False)) if case[:2] != ("a", 0)]
     chosen = cover(cases)
     assert set(chosen) <= set(cases)

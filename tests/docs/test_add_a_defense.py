@@ -17,7 +17,7 @@ BLOCK = re.compile(r"^```(\w+)(?: title=\"([\w.]+)\")?\n(.*?)^```$", re.MULTILIN
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
-    """Title and text of the page's blocks in a language."""
+    """Read the page's code blocks in a language: title and text of each."""
     return [(title, text) for found, title, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if found == language]
 
 

@@ -1,4 +1,4 @@
-"""The examples: the notebook's cells run in turn, the studies can be planned, the packages of plugins and scripts are whole."""
+"""The examples: the notebook runs, the studies can be planned, the package of plugins passes its tests, the script runs."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the documentation says is there: the files and anchors that it links to, and the options that it names."""
+"""The documentation's references: the files and anchors that it links to, and the options that it names, exist."""
 
 import re
 import shlex
@@ -28,7 +28,7 @@ OPTIONS = {
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as MkDocs and most viewers make them."""
+    """List the anchors of a page's headings, as MkDocs and most viewers make them."""
     headings = re.findall(r"^#+ +(.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
@@ -38,7 +38,7 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_somewhere(page):
+def test_targets_of_links_exist(page):
     for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", link):
             continue
@@ -50,7 +50,7 @@ def test_links_lead_somewhere(page):
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words of every command line in the code of a page."""
+    """List the command lines in the code of a page, each split into words."""
     for block, line in CODE.findall(text):
         for each in (block or " ".join(line.split())).replace("\\\n", " ").splitlines():
             if match := re.match(r"(?:\$ )?(advsweep [a-z].*)", each.strip()):
@@ -80,7 +80,7 @@ def test_options_named_in_passing_exist(page):
     assert named <= every, f"no command has {', '.join(sorted(named - every))}"
 
 
-def test_the_pages_of_the_menu_are_the_pages_that_are_there():
+def test_the_menu_lists_every_page():
     menu = set(re.findall(r": ([\w/]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
     there = {page.relative_to(ROOT / "docs").as_posix() for page in [*(ROOT / "docs").rglob("*.md"), *GENERATED]}
     assert menu == there

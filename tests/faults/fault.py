@@ -1,4 +1,4 @@
-"""Seeded faults, from the TOML files beside this one: what is done to a copy of the product, and which tests must notice it."""
+"""Seeded faults, from the TOML files in this folder: a change of the product's code, and the tests that must fail for it."""
 
 import tomllib
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ SLOW = "integration"
 
 
 class Fault(NamedTuple):
-    """One wrong piece of code.
+    """One fault in the product's code.
 
-    ``meaning``: what it stands for. ``was``: a piece of the product's code, which says where the fault is seeded because it
-    occurs there once and nowhere else: files may be moved and renamed. ``now``: what takes its place. ``tests``: names of the
-    test files that kill it, without folder and ending; ``select``: which of their tests, as ``pytest -k`` has it.
+    ``meaning``: a description. ``was``: a piece of code that occurs exactly once in the product, so that files may be moved and
+    renamed. ``now``: its replacement. ``tests``: names of the test files that kill the fault, without folder and ending.
+    ``select``: which of their tests, as ``pytest -k`` takes it.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Fault(NamedTuple):
 
 
 def faults() -> list[Fault]:
-    """Every seeded fault, in the order of the files' names and of the faults in them."""
+    """Read every fault, in the order of the files' names and of the faults in them."""
     return [fault for file in sorted(Path(__file__).parent.glob("*.toml")) for fault in _read(file)]
 
 
@@ -41,16 +41,16 @@ def _read(file: Path) -> Iterator[Fault]:
 
 
 def product_files(root: Path) -> dict[Path, str]:
-    """The texts of the product's Python files under ``root``."""
+    """Read the texts of the product's Python files under ``root``."""
     files = (file for package in PACKAGES for file in sorted((root / package).rglob("*.py")))
     return {file: file.read_text(encoding="utf-8") for file in files}
 
 
 def place(fault: Fault, files: dict[Path, str]) -> Path:
-    """The file that the fault is seeded in.
+    """Find the file in which a fault is seeded.
 
     Raises:
-        ValueError: its code does not occur exactly once.
+        ValueError: the fault's code does not occur exactly once.
     """
     found = [file for file, text in files.items() for _ in range(text.count(fault.was))]
     if len(found) != 1:
@@ -59,10 +59,10 @@ def place(fault: Fault, files: dict[Path, str]) -> Path:
 
 
 def files_of(fault: Fault, root: Path) -> list[Path]:
-    """The files of the fault's tests under ``root``, in whichever folder of tests that starts no cluster.
+    """Find the files of a fault's tests under ``root``, in any folder of tests that start no cluster.
 
     Raises:
-        ValueError: there is none of such a name.
+        ValueError: there is no test file of a name.
     """
     files: list[Path] = []
     for stem in fault.tests:

@@ -1,8 +1,8 @@
-"""Seed faults in a copy of the product, one at a time, and see that the tests kill each.
+"""Seed faults in a copy of the product, one at a time, and check that the tests kill each.
 
-``python -m tests.faults.run [NAME ...]``, where NAME is a fault's, or a pattern such as ``'apgd-*'``; all by default. It ends
-with 1 where a fault survives or cannot be seeded, or where the tests fail without any. A fault is killed by a test that fails;
-a test file that cannot even be collected proves nothing, and counts as an error.
+``python -m tests.faults.run [NAME ...]``, where NAME is a fault's name or a pattern such as ``'apgd-*'``; all by default. The
+exit code is 1 if a fault survives or cannot be seeded, or if the tests fail without a fault. A fault is killed by a test that
+fails; a test file that cannot be collected proves nothing, and counts as an error.
 """
 
 import compileall
@@ -24,7 +24,7 @@ FAILED = 1
 
 
 def main(patterns: Sequence[str]) -> int:
-    """Try the faults of these names; the exit code."""
+    """Try the faults that match the patterns; returns the exit code."""
     chosen = [fault for fault in faults() if not patterns or any(fnmatchcase(fault.name, pattern) for pattern in patterns)]
     if not chosen:
         print(f"there is no fault of the name {' or '.join(patterns)}")
@@ -42,7 +42,7 @@ def main(patterns: Sequence[str]) -> int:
 
 
 def _copy(copy: Path) -> None:
-    """Everything that git tracks, or would track, compiled: a compiled file holds while the text behind it is the same."""
+    """Copy all files that git tracks, or would track, and compile them: only changed files are compiled again."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
@@ -53,7 +53,7 @@ def _copy(copy: Path) -> None:
 
 
 def _sound(chosen: Iterable[Fault], copy: Path) -> bool:
-    """Whether the faults' tests pass where there is no fault."""
+    """Whether the faults' tests pass without a fault."""
     whole = sorted({file for fault in chosen if not fault.select for file in files_of(fault, copy)})
     parts = sorted({(tuple(files_of(fault, copy)), fault.select) for fault in chosen if fault.select})
     for files, select in [(whole, ""), *parts] if whole else parts:

@@ -1,1 +1,1 @@
-"""Golden values: what plans, methods and the demo came to before anything moved, and must come to still."""
+"""Golden values of plans, methods and the demo, which a refactoring must not change."""

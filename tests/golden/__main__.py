@@ -17,14 +17,14 @@ HERE = Path(__file__).parent
 
 
 def collect(kind: str, storage: str = "") -> dict[str, Any]:
-    """The values of one kind as they are now."""
+    """Compute the present values of one kind."""
     module = import_module(f"tests.golden.{kind}")
     found: dict[str, Any] = dict(module.values(storage) if kind == "demo" else module.values())
     return found
 
 
 def main(action: str, kind: str, *rest: str) -> int:
-    """Write the values, or say which differ."""
+    """Write the values, or print those that differ; returns the exit code."""
     now = json.loads(json.dumps(collect(kind, *rest)))
     file = HERE / f"{kind}.json"
     if action == "write":

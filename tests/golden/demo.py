@@ -1,4 +1,4 @@
-"""What a demo run left in its storage: epochs, ranks of every evaluation, and tables."""
+"""The results of a demo run in its storage: epochs, ranks of every evaluation, and tables."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ EPOCH = ("epoch", "lr", "train_loss", "train_accuracy", "natural_accuracy", "rob
 
 
 def values(storage: str) -> dict[str, Any]:
-    """By row and seed: every epoch's numbers; by attack and head too: a digest of the ranks; and every table."""
+    """Collect by row and seed every epoch's numbers and digests of the ranks by attack and head, and every table."""
     manifest = find_manifest(storage, "cifs/robustness", "demo")
     record = load(storage, manifest.trials)
     names = {key: f"{' '.join(arm.labels)} seed {seed}" for arm in manifest.arms for seed, key in arm.trials.items()}

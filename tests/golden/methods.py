@@ -1,4 +1,4 @@
-"""What every attack, training and measure comes to on handwritten digits.
+"""The results of every attack, training and measure on handwritten digits.
 
 ``figures`` are the same on every machine; ``exact`` digests are those of AVX2 and of the libraries in constraints.txt.
 """
@@ -58,7 +58,7 @@ RUNTIME = config.Runtime(device="cpu", threads=1)
 
 
 def values() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every method by name: ``figures`` and ``exact``."""
+    """Compute the results of every method by name: ``figures`` and ``exact``."""
     torch.set_num_threads(1)
     yield from _attacks()
     yield from _trainings()

@@ -1,4 +1,4 @@
-"""What every study expands to in every profile, without keys: a digest of each part, and the text behind it."""
+"""The expansion of every study in every profile, without keys: a text of each part, and its digest."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ PROFILES = ("paper", "short", "demo")
 
 
 def digest(text: str) -> str:
-    """16 hex digits of a text."""
+    """Compute 16 hex digits from a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def text(spec: Any, sources: dict[str, str]) -> str:
-    """A specification as JSON in the order of its fields' names, sources named by what they are and not by their keys."""
+    """Write a specification as JSON, sorted by fields; sources are named by their content and not by their keys."""
 
     def named(tree: Any) -> Any:
         if not isinstance(tree, dict):
@@ -31,7 +31,7 @@ def text(spec: Any, sources: dict[str, str]) -> str:
 
 
 def expanded(study: Study, profile: str) -> dict[str, list[str]]:
-    """Lines that say what a study comes to: its trials, attacks, measures and manifest."""
+    """Describe the expansion of a study in lines: its trials, attacks, measures and manifest."""
     made = plan([study], profile)
     (manifest,) = made.manifests
     configs = {trial.key: text(trial.config, {}) for trial in made.trials}
@@ -74,7 +74,7 @@ def expanded(study: Study, profile: str) -> dict[str, list[str]]:
 
 
 def values() -> Iterator[tuple[str, dict[str, str]]]:
-    """Of every study in every profile, the number of lines of each part and their digest."""
+    """Compute for every study in every profile the number of lines of each part, and their digest."""
     for study in STUDIES.values():
         for profile in PROFILES:
             parts = expanded(study, profile)

@@ -43,7 +43,7 @@ def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
     [line] = done.err.splitlines()
     assert line.startswith("advsweep: 1 of 4 trials failed (top-1 seed 0: ")
     assert REASON in line
-    assert line.endswith("take them up again with --retry-failed")
+    assert line.endswith("resume them with --retry-failed")
     assert "Traceback" not in done.out
     assert "1 of 2 trials done, 1 failed" in done.out
     assert trials(copied) == {key: "failed" if key == broken else "finished" for key in trials(undisturbed[0])}
@@ -66,9 +66,7 @@ def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
     # It is left alone until it is asked for.
     again = here(*sweep(copied))
     assert again.code == 1
-    assert again.out.splitlines()[0].endswith(
-        "0 to train; 0 evaluations to run; 1 failed before (--retry-failed takes them up again)"
-    )
+    assert again.out.splitlines()[0].endswith("0 to train; 0 evaluations to run; 1 failed before (--retry-failed resumes them)")
     assert again.err == done.err
 
     (folder / "state.pt").write_bytes(good)

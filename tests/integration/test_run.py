@@ -76,14 +76,14 @@ def test_optuna_is_told_elsewhere_and_later(copied):
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines() == [
         f"sqlite:///{copied}/mlflow.db: 0 runs brought up to date",
-        f"{place}: {TRIALS} trials told to Optuna",
+        f"{place}: {TRIALS} trials reported to Optuna",
     ]
     assert optuna_trials(copied, place).keys() == trials(copied).keys()
     again = here("sync", "--storage", copied, ADVSWEEP_OPTUNA=place)
-    assert again.out.splitlines()[1] == f"{place}: 0 trials told to Optuna"
+    assert again.out.splitlines()[1] == f"{place}: 0 trials reported to Optuna"
     own = here("sync", "--storage", copied, MLFLOW_TRACKING_URI="foo://bar")
     assert own.code == 2
-    assert own.out.splitlines() == [f"{copied}/optuna.journal: 0 trials told to Optuna"], "one does not wait for the other"
+    assert own.out.splitlines() == [f"{copied}/optuna.journal: 0 trials reported to Optuna"], "one does not wait for the other"
     assert "MLFLOW_TRACKING_URI='foo://bar' cannot be reached" in own.err
 
 

@@ -107,7 +107,7 @@ def test_a_killed_search_goes_on_and_trains_every_cell_once(tmp_path):
         "early-stopped": list(statuses.values()).count("early-stopped"),
         "failed": 0,
     }
-    assert "what PGD-20 depends on (PED-ANOVA): " in done.out
+    assert "importance of factors for PGD-20 (PED-ANOVA): " in done.out
     # MLflow shows every one of them.
     assert runs(storage) == sorted((key, "FINISHED" if s == "finished" else "KILLED") for key, s in statuses.items())
 

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 from orchestrator.planning.settings import configure, resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.column import AnyColumn, Area, Column
-from search_spaces.settings import Settings, Source
+from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Profile, Study
 from trainables.config import CWL2, DDN, FGSM, MIM, PGD, AutoAttack, Boundary, BrendelBethge, DeepFool, TrialConfig
 
@@ -149,7 +149,7 @@ def test_what_is_transferred_from_is_trained_as_its_row(
     labels = () if profile == "demo" else (dataset,)
     transfer = attack(slug, column, *labels, "AFD", profile=profile)
     source = transfer["source"]
-    assert isinstance(source, Source)
+    assert isinstance(source, SourceSettings)
     there = study(slug).profiles[profile]
     own = trial(slug, *labels, method, profile=profile)
     # A source is on the row's own data set.

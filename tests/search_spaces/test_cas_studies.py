@@ -11,7 +11,7 @@ from search_spaces.column import Column
 from search_spaces.papers import cas
 from search_spaces.papers.cas.space import PROFILES as PROFILES_OF_CAS
 from search_spaces.profiles import ATTACKS, activations
-from search_spaces.settings import Source
+from search_spaces.settings import SourceSettings
 from tests.support.expanded_studies import configured, named
 from trainables.config import trial_key
 
@@ -147,7 +147,7 @@ def test_black_box_attacks_come_from_a_natural_resnet_50() -> None:
     *transferred, nattack, _ = STUDIES["cas/table-6"].columns
     for column in transferred:
         assert isinstance(column, Column)
-        assert isinstance(source := column.attack["source"], Source)
+        assert isinstance(source := column.attack["source"], SourceSettings)
         assert source.settings == {"objective.name": "standard", "attack": None, "model.name": "resnet-50"}
     assert isinstance(nattack, Column)
     assert (nattack.attack["queries"], nattack.attack["examples"]) == (20_000, 1000)

@@ -1,4 +1,4 @@
-"""Studies are found by name, alias and pattern, and a slip of the keyboard is answered with what was meant."""
+"""Studies are found by name, alias and pattern, and a misspelt name is an error that suggests the right one."""
 
 import pytest
 

@@ -4,18 +4,18 @@ import pytest
 
 from search_spaces.column import Column, Measured
 from search_spaces.papers import infofeature
-from search_spaces.settings import Source
+from search_spaces.settings import SourceSettings
 from tests.support.expanded_studies import configured, every_attack, measure, named, trials
 from trainables.config import Natural, TrialConfig, is_prefix, trial_key
 
 PROFILES = ("paper", "short", "demo")
-STUDIES = {study.name.split("/")[1]: study for study in infofeature.STUDIES}
+BY_SLUG = {study.name.split("/")[1]: study for study in infofeature.STUDIES}
 ON_RESNET = ("table-1", "table-2", "table-5", "figure-3", "figure-4", "lambda", "iterations")
 ON_WRN = ("table-3", "table-4", "table-6")
 
 
 def rows(slug: str, profile: str = "paper") -> dict[str, TrialConfig]:
-    return {labels[0]: c for labels, c in trials(STUDIES[slug], STUDIES[slug].profiles[profile]).items()}
+    return {labels[0]: c for labels, c in trials(BY_SLUG[slug], BY_SLUG[slug].profiles[profile]).items()}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -34,9 +34,9 @@ def test_iterations_vary_in_the_demo_too() -> None:
     assert rows("table-1", "demo")["InfoFeature"].attack.iterations == rows("table-1", "demo")["Madry"].attack.iterations == 2
 
 
-@pytest.mark.parametrize("slug", STUDIES)
+@pytest.mark.parametrize("slug", BY_SLUG)
 def test_training_is_that_of_section_4(slug: str) -> None:
-    assert STUDIES[slug].checkpoint == "best"
+    assert BY_SLUG[slug].checkpoint == "best"
     wide = slug in ON_WRN
     for config in rows(slug).values():
         assert config.model.normalise
@@ -92,7 +92,7 @@ def test_a_standard_network_is_chosen_by_its_natural_accuracy(profile: str) -> N
 
 
 def test_attacks_of_the_tables() -> None:
-    study = STUDIES["table-1"]
+    study = BY_SLUG["table-1"]
     found = {c.label: every_attack(c, study.profiles["paper"]) for c in study.columns if isinstance(c, Column)}
     (short,), (long,), (margin,) = found["PGD-7"], found["PGD-20"], found["CW-20"]
     assert (short.iterations, short.step, short.start, short.restarts) == (7, 2 / 255, "uniform", 1)
@@ -102,7 +102,7 @@ def test_attacks_of_the_tables() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_table_2_is_against_pgd_of_as_many_iterations(profile: str) -> None:
-    study = STUDIES["table-2"]
+    study = BY_SLUG["table-2"]
     for column in study.columns:
         assert isinstance(column, Measured)
         spec = measure(column.measure, study.profiles[profile])
@@ -115,12 +115,12 @@ def test_table_2_is_against_pgd_of_as_many_iterations(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_table_6_transfers_from_the_networks_of_table_1(profile: str) -> None:
-    study = STUDIES["table-6"]
+    study = BY_SLUG["table-6"]
     transferred = [c.attack for c in study.columns if isinstance(c, Column) and c.attack["name"] == "transfer"]
     assert len(transferred) == 4
     for attack, label in zip(transferred, ("Standard", "Standard", "Madry", "Madry"), strict=True):
         source = attack["source"]
-        assert isinstance(source, Source)
+        assert isinstance(source, SourceSettings)
         config = configured(study.profiles[profile], source.settings)
         assert trial_key(config) == trial_key(named("infofeature/table-1", label, profile=profile))
         assert attack["checkpoint"] == "best"

@@ -1,4 +1,4 @@
-"""The papers' printed numbers stand beside the studies' own: under labels that they have, and as printed."""
+"""The papers' printed numbers have labels of the studies' rows and columns, and the values that are printed."""
 
 from importlib.resources import files
 

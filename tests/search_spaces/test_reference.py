@@ -1,4 +1,4 @@
-"""Every file of printed numbers: its shape, and cells read a second time in the papers, from the bottom of each table up."""
+"""Every file of printed numbers: its shape, and numbers read again from the papers, from the bottom of each table up."""
 
 from importlib.resources import files
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from search_spaces.printed import Number, printed
 
 
 class Shape(NamedTuple):
-    """What a table looks like on paper: factors, rows, columns from left to right, and how many of its cells hold a number."""
+    """The shape of a table in its paper: factors, rows, columns from left to right, and its number of printed numbers."""
 
     factors: str
     rows: int
@@ -95,10 +95,10 @@ SHAPES = {
 #: Not accuracies: seconds, dimensions, distances. An area under a curve is at most 1.
 NOT_PERCENT = {"cifs-cost", "afd-table-a5", "infofeature-table-2"}
 
-Cell = float | tuple[float, float] | None
+PrintedCell = float | tuple[float, float] | None
 
 #: Rows read again, from left to right: (labels, checkpoint) -> cells; a pair is mean and std, None an empty cell.
-READ_AGAIN: dict[str, dict[tuple[str, ...], tuple[Cell, ...]]] = {
+READ_AGAIN: dict[str, dict[tuple[str, ...], tuple[PrintedCell, ...]]] = {
     "infofeature-table-6": {
         ("InfoFeature", "best"): (89.8, 89.8, 88.3, 76.6, 75.2),
         ("Madry", "best"): (88.7, 88.6, 88.4, 75.3, 74.6),
@@ -471,7 +471,7 @@ def test_standard_deviations_are_where_three_runs_were_made() -> None:
 
 @pytest.mark.parametrize("name", READ_AGAIN)
 def test_a_second_reading_agrees(name: str) -> None:
-    def cell(number: Number | None) -> Cell:
+    def cell(number: Number | None) -> PrintedCell:
         if number is None:
             return None
         return number.value if number.std is None else (number.value, number.std)

@@ -1,4 +1,4 @@
-"""The spaces that a search draws from."""
+"""The spaces that a search samples."""
 
 from typing import Any
 
@@ -39,14 +39,14 @@ def test_every_factor_has_a_range_that_holds_its_levels(space: Space) -> None:
             assert list(factor.distribution.choices) == [level.label for level in factor.levels]
             continue
         distribution: Any = factor.distribution
-        (field,) = factor.fields  # what is drawn can only mean the one field
+        (field,) = factor.fields  # a sampled number sets a single field
         for level in factor.levels:
             value = level.settings[field]
-            drawn = value.times if isinstance(value, Eps) else value
+            sampled = value.times if isinstance(value, Eps) else value
             assert isinstance(value, Eps) == factor.of_eps
-            assert distribution.low <= drawn <= distribution.high
-            # What is drawn at a level is that level.
-            assert factor.level(drawn) == level
+            assert distribution.low <= sampled <= distribution.high
+            # A number sampled at a level gives that level.
+            assert factor.level(sampled) == level
 
 
 @every_space

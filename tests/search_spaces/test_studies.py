@@ -76,7 +76,7 @@ def test_epochs_are_shown_by_what_is_recorded_of_them(study: Study) -> None:
     assert set(study.by_epoch) <= BY_EPOCH
 
 
-# AFD's data sets have an eps each: its own tests look at them.
+# AFD's data sets have an eps each, which test_afd_studies.py tests.
 @pytest.mark.parametrize(("study", "profile"), [case for case in CASES if case.values[0].paper != "afd"])
 def test_every_attack_has_the_eps_of_the_profile(study: Study, profile: Profile) -> None:
     for config in trials(study, profile).values():
@@ -97,16 +97,16 @@ def test_the_space_can_be_searched(paper: Any) -> None:
         if isinstance(factor.distribution, CategoricalDistribution):
             assert list(factor.distribution.choices) == [level.label for level in factor.levels]
         else:
-            (field,) = factor.fields  # what is drawn can only mean the one field
+            (field,) = factor.fields  # a sampled number sets a single field
             values = [level.settings[field] for level in factor.levels]
             assert factor.distribution.low <= min(values) <= max(values) <= factor.distribution.high
 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_studies_vary_the_factors_of_the_space(paper: Any) -> None:
-    beside = {"network", "dataset", "stage", "defense", "objective", "module"}
+    others = {"network", "dataset", "stage", "defense", "objective", "module"}
     for study in paper.STUDIES:
-        assert all(factor in paper.SPACE for factor in study.factors if factor.name not in beside)
+        assert all(factor in paper.SPACE for factor in study.factors if factor.name not in others)
 
 
 @pytest.mark.parametrize(

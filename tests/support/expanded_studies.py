@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from orchestrator.planning.settings import configure, resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.column import AnyColumn, Area, Column, Cost, Measured
-from search_spaces.settings import Settings, Source
+from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Profile, Study
 from trainables.config import Attack, Measure, Natural, TrialConfig, trial_key
 
@@ -71,7 +71,7 @@ def _plain(settings: Settings, profile: Profile) -> dict[str, Any]:
     """Settings with numbers for multiples of eps, and keys for networks to transfer from."""
 
     def value(setting: Any) -> Any:
-        if isinstance(setting, Source):
+        if isinstance(setting, SourceSettings):
             return trial_key(configured(profile, setting.settings))
         return {k: value(v) for k, v in setting.items()} if isinstance(setting, Mapping) else setting
 

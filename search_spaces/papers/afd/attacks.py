@@ -1,4 +1,4 @@
-"""What AFD is attacked with (Bashivan et al., Table A2), as columns and pictures.
+"""The attacks of AFD's evaluations (Bashivan et al., Table A2), as columns and panels of figures.
 
 Each data set has eps, and numbers of steps, of its own. The demo's handwritten digits have multiples of the profile's eps, in
 place of the CIFAR ones, and fewer steps.
@@ -13,14 +13,17 @@ from search_spaces.column import Area, Column, Measured, Shown
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Picture
 
-#: Exactly as it is printed, or a multiple of the profile's.
+#: An eps: exactly as the paper prints it, or a multiple of the profile's.
 Budget = float | Fraction | Eps
 
 Some = TypeVar("Some", bound=Shown)
 
 
 class Curve(NamedTuple):
-    """An attack for each eps of a ``grid``. ``attack``: fields in multiples of that eps. ``smallest``: as in ``Area``."""
+    """An attack at each eps of a ``grid``; ``smallest``: as in ``Area``.
+
+    ``attack``: its fields, in which an ``Eps`` is a multiple of the grid's eps.
+    """
 
     attack: Settings
     grid: tuple[Budget, ...]
@@ -28,15 +31,15 @@ class Curve(NamedTuple):
 
     @property
     def points(self) -> tuple[tuple[str, Settings], ...]:
-        """For each eps its name and the attack."""
+        """The label and the attack's fields at each eps of the grid."""
         return tuple((_name(eps), at(self.attack, eps)) for eps in self.grid)
 
 
 class Scale(NamedTuple):
-    """How strongly a data set is attacked.
+    """The budgets and attacks of one data set.
 
-    ``eps``: that of Table 1. ``curves``: Table A2, in the order of Table 2. ``rows``, ``profiles``: those of the data set, as
-    a column has them.
+    ``eps``: that of Table 1. ``curves``: Table A2, in the order of Table 2. ``rows``, ``profiles``: where its columns are
+    shown, as a column has them.
     """
 
     eps: Budget
@@ -46,21 +49,21 @@ class Scale(NamedTuple):
 
     @property
     def pgd(self) -> Settings:
-        """Table 1's, of section 3.2 "with similar setting as was used during training"."""
+        """Table 1's PGD-L∞, of section 3.2 "with similar setting as was used during training"."""
         return at(self.curves["PGD-L∞"].attack, self.eps)
 
     @property
     def fgsm(self) -> Settings:
-        """Table 1's."""
+        """Table 1's FGSM."""
         return at(self.curves["FGSM"].attack, self.eps)
 
     def only(self, *shown: Some) -> tuple[Some, ...]:
-        """Columns or pictures, for the rows and profiles of this data set alone."""
+        """Show columns or panels only in the rows and profiles of this data set."""
         return tuple(replace(one, rows=self.rows, profiles=self.profiles) for one in shown)
 
 
 def at(attack: Settings, eps: Budget) -> Settings:
-    """``attack`` with its multiples of eps made multiples of this one."""
+    """Replace each ``Eps`` in an attack's fields by that multiple of the given eps."""
 
     def times(value: Eps) -> float | Eps:
         return Eps(value.times * eps.times) if isinstance(eps, Eps) else value.times * float(eps)
@@ -69,21 +72,21 @@ def at(attack: Settings, eps: Budget) -> Settings:
 
 
 def _name(eps: Budget) -> str:
-    """In words: ``ε = 8/255``, ``ε = 0.3``; ``0.5 ε`` for a multiple of the profile's."""
+    """Write an eps as a label: ``ε = 8/255``, ``ε = 0.3``; ``0.5 ε`` for a multiple of the profile's."""
     if isinstance(eps, Eps):
         return f"{eps.times:g} ε" if eps.times != 1 else "ε"
     return f"ε = {eps}" if isinstance(eps, Fraction) else f"ε = {eps:g}"
 
 
 def ladder(scale: Scale, *attacks: str) -> tuple[Column, ...]:
-    """Accuracy at every eps of the grids of ``attacks``, by default all: the points of a figure."""
+    """Make the points of a figure: a column for every eps of the grids of ``attacks``, by default of all."""
     return scale.only(
         *(Column(f"{name} {eps}", attack) for name in attacks or scale.curves for eps, attack in scale.curves[name].points)
     )
 
 
 def areas(scale: Scale) -> tuple[Area, ...]:
-    """The area under every curve."""
+    """Make a column for the area under every curve."""
     return scale.only(
         *(
             Area(name, attack, tuple(e if isinstance(e, Eps) else float(e) for e in grid), smallest)
@@ -93,9 +96,9 @@ def areas(scale: Scale) -> tuple[Area, ...]:
 
 
 def on_few(scale: Scale) -> tuple[Column, ...]:
-    """Table A3: on 100 images.
+    """Make the columns of Table A3: attacks on 100 images.
 
-    The paper gives an eps for the second alone; the accuracies that it has under the others fit Table 1's, in L∞.
+    The paper gives an eps only for the Boundary Attack; its accuracies under the others fit Table 1's eps, in L∞.
     """
     demo = isinstance(scale.eps, Eps)
     attacks: Mapping[str, Settings] = {
@@ -107,9 +110,9 @@ def on_few(scale: Scale) -> tuple[Column, ...]:
 
 
 def angles(scale: Scale) -> tuple[Measured, ...]:
-    """Table A7: angles to what PGD-L∞ does to the features.
+    """Make the columns of Table A7: angles between the changes of features by each attack and by PGD-L∞.
 
-    The paper gives no eps. In L∞ it is Table 1's, but for DeepFool, which like the others has the largest of its curve.
+    The paper gives no eps. FGSM and MIM have Table 1's; the other attacks have the largest of their curves.
     """
     linf = {"FGSM", "MIM"}
     attacks = {
@@ -126,7 +129,7 @@ def angles(scale: Scale) -> tuple[Measured, ...]:
 
 
 def sensitivity(scale: Scale) -> tuple[Measured, ...]:
-    """Figure 4, left; of the features to PGD-L∞."""
+    """Make the columns of Figure 4, left: sensitivity of the features to PGD-L∞."""
     return scale.only(
         *(
             Measured(eps, {"name": "sensitivity", "attack": attack}, "sensitivity", statistic="median")
@@ -136,7 +139,7 @@ def sensitivity(scale: Scale) -> tuple[Measured, ...]:
 
 
 def planes(scale: Scale) -> tuple[Picture, ...]:
-    """Figures A8 to A10. The paper shows the whole test set, which buries its clusters; here are the measure's 1,000 images."""
+    """Make the panels of Figures A8 to A10, of the measure's 1,000 images: the paper's whole test set hides the clusters."""
     return scale.only(*(Picture(eps, {"name": "t-sne", "attack": attack}) for eps, attack in scale.curves["PGD-L∞"].points))
 
 
@@ -154,7 +157,7 @@ _DDN = _steps("ddn", 100)
 _DEEPFOOL = _steps("deepfool", 50)  # its eps are those of pixels, so it is the one for L∞
 _CW = _steps("cw-l2", 100, 0.05)
 
-# 0 is natural accuracy, and left out. L1's row begins with 10 twice, a slip for 0.
+# 0 is natural accuracy, and left out. The paper's L1 row begins with 10 twice, the first a misprint of 0.
 _L1 = (10.0, 50.0, 100.0, 200.0)
 _L2 = (2.0, 5.0, 10.0)
 _CW_GRID = (0.5, 1.0, 1.5, 2.0)

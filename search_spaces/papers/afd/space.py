@@ -1,4 +1,4 @@
-"""The method, its factors, and what its studies share."""
+"""AFD's settings and factors, and the profiles that its studies share."""
 
 from dataclasses import replace
 from types import MappingProxyType
@@ -127,16 +127,16 @@ DATASET = choice(
     ),
     default="CIFAR-10",
 )
-#: For the matching of representations (section 3.2, "Adversarial vs. L2 optimization") the paper has no weight.
+#: The paper gives no weight for the matching of representations (section 3.2, "Adversarial vs. L2 optimization").
 METHOD = choice(
     "objective",
     "objective",
     levels=(
         Level("NT", baselines.STANDARD),
-        Level("AT", baselines.AT, beside={"MNIST": MNIST_ATTACK}),
-        Level("TRADES", TRADES, beside={"MNIST": MNIST_TRADES}),
-        Level("AFD", AFD, beside={"MNIST": MNIST_AFD}),
-        Level("L2 matching", {"objective.name": "l2-matching", "objective.weight": 1.0}, beside={"MNIST": MNIST_ATTACK}),
+        Level("AT", baselines.AT, conditional={"MNIST": MNIST_ATTACK}),
+        Level("TRADES", TRADES, conditional={"MNIST": MNIST_TRADES}),
+        Level("AFD", AFD, conditional={"MNIST": MNIST_AFD}),
+        Level("L2 matching", {"objective.name": "l2-matching", "objective.weight": 1.0}, conditional={"MNIST": MNIST_ATTACK}),
     ),
     default="AFD",
 )
@@ -153,8 +153,8 @@ STAGE = scalar(
     distribution=IntDistribution(1, 900),
 )
 
-#: What differs between data sets, besides the demo's own; a discriminator for its 64 features, and rates and a weight that its
-#: learning rate leaves stable.
+#: Fields that the demo pins in addition: those that differ between data sets, a discriminator for its 64 features, and rates
+#: and a weight that are stable at its learning rate.
 _DEMO: Settings = {
     "training.schedule.milestones": (),
     "objective.hidden": 64,

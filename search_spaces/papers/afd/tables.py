@@ -18,13 +18,13 @@ from search_spaces.papers.afd.space import (
     TRAINING_ATTACK,
 )
 from search_spaces.profiles import NATURAL
-from search_spaces.settings import Settings, Source
+from search_spaces.settings import Settings, SourceSettings
 
 
 def _transferred(label: str, scale: Scale, attack: Settings, source: Settings, mnist: Settings) -> Column:
     """``attack`` made on a network that was trained with ``source``, and ``mnist`` besides on MNIST."""
     settings = {**ON_MNIST, **source, **mnist} if scale is MNIST else source
-    return Column(label, {"name": "transfer", "source": Source(settings), "attack": attack})
+    return Column(label, {"name": "transfer", "source": SourceSettings(settings), "attack": attack})
 
 
 def _table_1(scale: Scale) -> tuple[Column, ...]:

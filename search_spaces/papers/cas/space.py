@@ -1,4 +1,4 @@
-"""The method and its factors."""
+"""CAS's settings and factors, and the profiles that its studies share."""
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
@@ -55,7 +55,7 @@ EPS = Factor(
     default="ε = 8/255",
     distribution=FloatDistribution(1 / 255, 32 / 255),
 )
-# Of the attack that tells how robust a training is after each epoch.
+# Iterations of the selection attack, which measures robust accuracy after each epoch.
 ITERATIONS = Factor(
     "iterations",
     "PGD",

@@ -18,7 +18,7 @@ from search_spaces.papers.cas.space import (
     module,
 )
 from search_spaces.profiles import ATTACKS
-from search_spaces.settings import Eps, Settings, Source
+from search_spaces.settings import Eps, Settings, SourceSettings
 from search_spaces.study import Arm
 
 # The paper gives the steps alone: their size is PGD-20's, and EOT is PGD-20 with the draws that AutoAttack has. The demo
@@ -33,7 +33,7 @@ _MD: Settings = {"name": "md", "eps": Eps()}
 
 def _transferred(attack: str) -> Column:
     """An attack on a naturally trained ResNet-50 (section 5.2)."""
-    source = Source({**STANDARD, "model.name": "resnet-50"})
+    source = SourceSettings({**STANDARD, "model.name": "resnet-50"})
     return Column(f"{attack} (BB)", {"name": "transfer", "source": source, "attack": ATTACKS[attack]})
 
 

@@ -1,4 +1,4 @@
-"""The method, its rival and its factors."""
+"""CIFS's settings, those of CAS that it is compared with, its factors, and the profiles that its studies share."""
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
@@ -19,7 +19,8 @@ CIFS: Settings = {
     "module.imgf.T": 1.0,
     "module.beta": 2.0,
 }
-#: Its rival. Table B.3 attacks two CAS modules; they stand where those of CIFS do, which on ResNet-18 is CAS's own Block4.
+#: CAS as CIFS compares with it. Table B.3 attacks two CAS modules; they are at the positions of CIFS's, on ResNet-18 CAS's
+#: Block4.
 CAS: Settings = {"module.name": "cas", "module.positions": ("P2", "P1"), "module.beta": 2.0}
 
 #: Appendix C. Augmented as CIFAR-10 is (public code).
@@ -96,7 +97,7 @@ PROBES = choice(
     levels_of("module.probes", {"Linear-Linear": ("linear", "linear"), "MLP-Linear": ("mlp", "linear")}),
     default="MLP-Linear",
 )
-# Of the training's attack: the paper takes PGD-10, and PGD-20 on Fashion-MNIST.
+# Iterations of the training attack: the paper takes PGD-10, and PGD-20 on Fashion-MNIST.
 ITERATIONS = Factor(
     "iterations",
     "PGD",

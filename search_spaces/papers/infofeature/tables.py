@@ -14,7 +14,7 @@ from search_spaces.papers.infofeature.space import (
     infofeature,
     study,
 )
-from search_spaces.settings import Eps, Settings, Source
+from search_spaces.settings import Eps, Settings, SourceSettings
 
 
 def _unlike(iterations: int, label: str, attack: Settings) -> Measured:
@@ -41,7 +41,7 @@ def _distances() -> tuple[Measured, ...]:
 
 def _from(label: str) -> tuple[Column, ...]:
     """Attacks of 10 iterations, made on one of Table 1's networks."""
-    source = Source({**RESNET, **DEFENSES[label]})
+    source = SourceSettings({**RESNET, **DEFENSES[label]})
     return tuple(
         Column(f"{name}-10 ({label})", {"name": "transfer", "source": source, "checkpoint": "best", "attack": attack})
         for name, attack in (("PGD", {**RANDOM_PGD, "iterations": 10}), ("CW", {**CW, "iterations": 10}))

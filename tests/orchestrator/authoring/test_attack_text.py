@@ -1,4 +1,4 @@
-"""Attacks as one types them."""
+"""The text syntax of attacks and measures."""
 
 import pytest
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_read_is_refused_with_an_example(text):
         ),
     ],
 )
-def test_a_measure_as_one_types_it(text, fields):
+def test_a_measure_has_the_fields_of_its_text(text, fields):
     found = picture(text)
     assert found.label == " ".join(text.split())
     assert found.measure == {"name": text.partition("(")[0], **fields}

@@ -1,4 +1,4 @@
-"""One's own studies: from Python and TOML alike, beside the catalogue's, and every mistake in them one line."""
+"""User-defined studies: Python and TOML files are read alike, and every mistake in them is one line."""
 
 import re
 import sys
@@ -29,7 +29,7 @@ CIFS = '[fixed]\nmodule.name = "cifs"\n'
 
 @pytest.fixture
 def own(tmp_path):
-    """Write a file, and load it."""
+    """Return a function that writes a study file and loads it."""
 
     def write(name: str, text: str) -> tuple[Study, ...]:
         file = tmp_path / name
@@ -41,7 +41,7 @@ def own(tmp_path):
 
 @pytest.fixture
 def refused(own, tmp_path):
-    """Load a file, which is refused in one line; that line, with the file's name alone for its path."""
+    """Return a function that loads an invalid file and returns its error, one line in which the path is the file's name."""
 
     def check(name: str, text: str) -> str:
         with pytest.raises(BadInput) as error:
@@ -61,9 +61,9 @@ def test_python_and_toml_say_the_same(own):
     assert python.factors[0].distribution == toml.factors[0].distribution == FloatDistribution(0.1, 100, log=True)
 
 
-def test_what_they_say(own):
+def test_every_field_is_read(own):
     (study,) = own("beta.toml", TOML)
-    assert (study.name, study.aliases, study.reference, study.checkpoint) == ("mine/beta", (), "one's own", "last")
+    assert (study.name, study.aliases, study.reference, study.checkpoint) == ("mine/beta", (), "own study", "last")
     assert [level.label for level in study.factors[0].levels] == ["β = 0.1", "β = 1", "β = 10"]
     assert study.columns == (NATURAL, *(Column(name, ATTACKS[name], None) for name in ("FGSM", "PGD-20")))
     assert study.profiles == profiles(epochs=100)
@@ -88,14 +88,14 @@ def test_a_python_file_may_import_its_neighbours(own, tmp_path):
     assert sys.path == path
 
 
-def test_what_a_python_file_prints_is_not_in_the_way(own, capsys):
+def test_output_of_a_python_file_does_not_appear_on_stdout(own, capsys):
     own("loud.py", f"print('here I am')\n{PYTHON}")
     assert capsys.readouterr() == ("", "here I am\n")
 
 
-def test_the_least(own):
+def test_the_smallest_study(own):
     (study,) = own("least.toml", LEAST)
-    assert study == Study("mine/least", (), "one's own", "A title", (), (NATURAL,), profiles(epochs=100))
+    assert study == Study("mine/least", (), "own study", "A title", (), (NATURAL,), profiles(epochs=100))
 
 
 def test_profiles_and_seeds(own):
@@ -107,7 +107,7 @@ def test_profiles_and_seeds(own):
     assert study.profiles["demo"].seeds == 5
 
 
-def test_values_that_toml_has_not(own):
+def test_values_that_toml_lacks(own):
     fixed = '[fixed]\nattack.step = "eps/4"\nattack.eps = "8/255"\nselection.attack.eps = "2 * eps"\nobjective.name = "at"\n'
     (study,) = own("values.toml", LEAST + fixed)
     assert study.fixed == {
@@ -145,7 +145,7 @@ def test_factors_of_every_kind(own):
     assert len(plan([study], "paper", seeds=1).trials) == 16
 
 
-def test_columns_by_name_and_as_one_types_them(own):
+def test_columns_by_name_and_as_attacks(own):
     columns = 'columns = ["CW∞", "pgd(iterations=50, restarts=5)", "autoattack"]'
     (study,) = own("columns.toml", LEAST.replace('columns = ["Natural"]', columns))
     assert [column.label for column in study.columns] == ["CW∞", "pgd(iterations=50, restarts=5)", "autoattack"]
@@ -207,7 +207,7 @@ NAMES = "Natural, FGSM, PGD-20, PGD-100, C&W, CW∞"
         # keys
         (f"titel = 'x'\n{LEAST}", f"titel: there is no such key; allowed: {ALLOWED}"),
         (LEAST.replace("title =", "titel ="), f"titel: there is no such key; allowed: {ALLOWED}"),
-        (LEAST.replace('title = "A title"', ""), "title: must be there"),
+        (LEAST.replace('title = "A title"', ""), "title: is missing"),
         (f"{LEAST}profiles.epoch = 3\n", "profiles.epoch: there is no such key; allowed: epochs, eps, free, demo"),
         (
             f"{LEAST}{FACTOR}range = 3\n",
@@ -265,7 +265,7 @@ NAMES = "Natural, FGSM, PGD-20, PGD-100, C&W, CW∞"
         ),
         (
             f"{LEAST}[[factors]]\nname = 'b'\nsymbol = 'b'\ndefault = 'x'\nlevels = [{{label = 'x'}}]\n",
-            "factors.0.levels.0.settings: must be there",
+            "factors.0.levels.0.settings: is missing",
         ),
         (
             f"{LEAST}[[factors]]\nname = 'b'\nsymbol = 'b'\ndefault = 'x'\nlevels = [{{label = 'x', settings = {{}}}}]\n",
@@ -303,7 +303,7 @@ def test_mistakes_in_toml_name_key_and_what_is_allowed(refused, text, message):
     assert refused("a.toml", text).startswith(f"a.toml: {message}")
 
 
-def test_files_that_are_none(refused, tmp_path):
+def test_files_that_cannot_be_read(refused, tmp_path):
     assert refused("a.yaml", "") == "--study-file 'a.yaml': must be a .py or a .toml file"
     with pytest.raises(BadInput, match=r"^--study-file '.*none\.py' cannot be read: No such file or directory$"):
         load([tmp_path / "none.py"])
@@ -338,7 +338,7 @@ def test_a_name_of_another_file(own, tmp_path):
     assert len(load([a, a])) == 1
 
 
-def test_they_are_found_as_the_catalogues_are(own, tmp_path):
+def test_user_defined_studies_are_found_as_the_catalogues_are(own, tmp_path):
     own("a.toml", f'aliases = ["small"]\n{LEAST}')
     files = [tmp_path / "a.toml"]
     for pattern in ("mine/least", "mine/small", "mine/*", "*/least"):
@@ -373,7 +373,7 @@ def test_what_was_run_is_found_without_the_file(own, tmp_path):
 
 
 def advsweep(*arguments: object) -> str:
-    """What a command prints."""
+    """Run a command, and return what it prints."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output

@@ -1,4 +1,4 @@
-"""Groups of options: written once, and one value for every command that has them."""
+"""Groups of options: defined once, and passed as one value to every command that has them."""
 
 from dataclasses import fields
 from inspect import signature
@@ -21,7 +21,7 @@ DATA = str(Path("data").resolve())
 
 
 def given(*arguments):
-    """What a command gets that has a parameter before the options and one after them."""
+    """Run a command with parameters before and after the groups of options, and return what it is passed."""
     app, got = typer.Typer(), []
 
     @app.command()
@@ -39,7 +39,7 @@ def test_nothing_given_is_the_defaults():
     assert given("a") == ("a", study, Options(runtime=Runtime(data_dir=DATA)), False)
 
 
-def test_what_is_given_arrives():
+def test_options_are_passed_on():
     what = ("--profile", "demo", "--seeds", "2", "--set", "training.lr=0.1", "--study-file", "mine.py", "--retry-failed")
     where = ("--storage", "there", "--cpus-per-trial", "2", "--gpus-per-trial", "0.5", "--max-concurrent", "3")
     how = ("--address", "auto", "--data-dir", "~/sets", "--download", "--layout", "contiguous", "--compile", "graphs")

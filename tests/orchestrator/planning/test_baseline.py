@@ -16,12 +16,12 @@ OTHER = replace(STUDY, name="tiny/other", factors=(replace(DEFENSE, levels=DEFEN
 
 
 def trained(made, *labels):
-    """The plan, where the record holds the trainings of these trials."""
+    """Mark the trials of these labels as trained in a plan."""
     return made.against({t.key: Recorded(Status.FINISHED, "", EPOCHS) for t in made.trials if t.label in labels})
 
 
 def added(made, studies=(STUDY,), checkpoint="last"):
-    """What each trial gets, by its label."""
+    """List the attacks that are added to each trial, by its label."""
     more = from_baseline(made, studies, ATTACK, checkpoint)
     return {new.label: new.evaluations[len(old.evaluations) :] for old, new in zip(made.trials, more.trials, strict=True)}
 
@@ -42,7 +42,7 @@ def test_every_other_row_is_attacked_from_the_first_at_its_own_seed(checkpoint):
             assert evaluation.label == "fgsm from Vanilla"
 
 
-def test_where_the_first_is_not_trained_the_others_do_without():
+def test_rows_get_no_attack_from_an_untrained_baseline():
     found = added(trained(tiny_plan(seeds=2), "Vanilla seed 1", "CAS seed 0"))
     assert {label for label, evaluations in found.items() if evaluations} == {"CAS seed 1", "CIFS seed 1"}
 
@@ -70,7 +70,7 @@ def test_nothing_is_transferred_between_data_sets():
     assert {label for label, evaluations in added(made).items() if evaluations} == {"CIFS seed 0"}
 
 
-def test_what_is_there_is_not_run_again(store):
+def test_recorded_transfers_are_not_run_again(store):
     made = trained(tiny_plan(), "Vanilla seed 0")
     more = from_baseline(made, (STUDY,), ATTACK, "last")
     done = more.against(

@@ -1,4 +1,4 @@
-"""When a built-in's numbers change, its version is raised: what is recorded stays, is shown, and says that it is older."""
+"""After a built-in's numerics is raised, results under the older one stay in the record, and are shown and marked."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from trainables.config.terms.registry import ATTACK, MODULE
 
 @pytest.fixture
 def raised():
-    """Raises versions, and takes it back."""
+    """Return a function that raises a built-in's numerics until the end of the test."""
     restore = registry.restorable()
 
     def raise_(kind, name):

@@ -246,10 +246,10 @@ def test_heads(module, names):
 
 def test_a_factor_that_sets_only_overridden_fields_disappears():
     study = STUDIES["cifs/table-e1"]
-    beside = plan([study], "demo", seeds=1)
+    default = plan([study], "demo", seeds=1)
     made = plan([study], "demo", seeds=1, overrides={"module.beta": 3.0})
     assert [t.config.module.beta for t in made.trials] == [3.0]
-    assert [a.labels for a in beside.manifests[0].arms] == [("Vanilla",), *((f"β = {b:g}",) for b in (0.1, 1, 2, 10, 100))]
+    assert [a.labels for a in default.manifests[0].arms] == [("Vanilla",), *((f"β = {b:g}",) for b in (0.1, 1, 2, 10, 100))]
     assert (made.manifests[0].factors, [a.labels for a in made.manifests[0].arms]) == ((), [()])
     assert [t.arms for t in made.trials] == [{study.name: study.title}]
     assert made.manifests[0].overrides == {"module.beta": 3.0}
@@ -462,7 +462,7 @@ def changed(tree, path):
 
 
 def built(model, tree):
-    """A configuration from a tree without looking at its values."""
+    """Build a configuration from a tree without validating its values."""
     fields = {}
     for name, value in tree.items():
         current = getattr(model, name)
@@ -639,7 +639,7 @@ def test_a_complete_evaluation_serves_every_column(column, first):
     assert labels["PGD"] == ("final", 1, False)
 
 
-def test_a_study_beside_one_that_wants_completeness_gets_it_too():
+def test_a_study_planned_with_one_that_needs_completeness_gets_it_too():
     other = replace(STUDY, name="tiny/other", columns=(TOP_2,))
     for studies in ([STUDY, other], [other, STUDY]):
         found = evaluations_of(plan(studies, "demo", seeds=1), CAS)
@@ -699,7 +699,7 @@ def test_what_is_measured_is_not_measured_again():
     part = record(made, CAS, **{**vars(finished(made.trials[CAS])), "measurements": {made.trials[CAS].measurements[0].key}})
     assert part.trials[CAS].unmeasured == made.trials[CAS].measurements[1:]
     assert part.trials[CAS] in part.to_run
-    # One that failed is left alone, and told.
+    # A failed trial is left alone, and reported.
     failed = record(made, CAS, **{**vars(finished(made.trials[CAS])), "status": Status.FAILED, "measurements": frozenset()})
     assert failed.failed == (failed.trials[CAS],)
 

@@ -11,7 +11,7 @@ from orchestrator.planning.expansion import SOURCE_SEED
 from orchestrator.record.recorded import Recorded
 from search_spaces.column import Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL, pgd
-from search_spaces.settings import Eps, Source
+from search_spaces.settings import Eps, SourceSettings
 from search_spaces.study import Picture
 from tests.support.tiny_study import DEFENSE, STUDY, tiny_plan
 from trainables.config import DatasetInfo, Dimensions, Natural, NoModule, Perturbations, Transfer, attack_key, measure_key
@@ -80,7 +80,7 @@ def test_the_trainings_cost_needs_nothing_but_the_training():
 
 # --- transferred --------------------------------------------------------------------------------------------------------
 
-SOURCE = Source({"module.name": "none", "training.epochs": 1})
+SOURCE = SourceSettings({"module.name": "none", "training.epochs": 1})
 TRANSFERRED = Column("PGD (BB)", {"name": "transfer", "source": SOURCE, "attack": PGD.attack})
 
 

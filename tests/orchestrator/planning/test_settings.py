@@ -256,7 +256,7 @@ def test_a_bad_evaluation_attack_names_itself():
 
 
 def test_a_columns_attack_is_on_the_test_set():
-    with pytest.raises(BadInput, match=r"^attack fgsm: split = validation: must be null, for tables are of the test set$"):
+    with pytest.raises(BadInput, match=r"^attack fgsm: split = validation: must be null, because tables show the test set$"):
         configure_attack({"name": "fgsm", "eps": 0.1, "split": "validation"})
     with pytest.raises(BadInput, match=r"^attack pgd: step: must be set too$"):
         configure_attack({"name": "pgd", "eps": 0.1, "iterations": 3})
