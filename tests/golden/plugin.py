@@ -15,7 +15,7 @@ from trainables import config
 from trainables.config.identity import attack_versions, training_versions
 from trainables.trial import Trial
 
-#: The plugins of the trial, as ``PARTS`` of :mod:`tests.support.sample_plugins` names them.
+#: The plugins of the trial, as ``PLUGINS`` of :mod:`tests.support.sample_plugins` names them.
 KINDS = ("module", "objective", "training-attack", "attack")
 
 
@@ -27,14 +27,14 @@ def values() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "numbers", numbers(trial)
 
 
-def registered(parts: ModuleType) -> config.TrialConfig:
-    """A trial with a module, an objective, a training attack and an attack of ``parts``, which are registered."""
+def registered(plugins: ModuleType) -> config.TrialConfig:
+    """A trial with a module, an objective, a training attack and an attack of ``plugins``, which are registered."""
     settings: dict[str, Any] = {}
     for kind in KINDS:
-        register, made, fields = parts.PARTS[kind]
+        register, made, fields = plugins.PLUGINS[kind]
         register(made)
         settings |= fields
-    found: config.TrialConfig = parts.tiny(settings)
+    found: config.TrialConfig = plugins.tiny(settings)
     return found
 
 
