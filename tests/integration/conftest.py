@@ -11,7 +11,7 @@ from tests.support.shared import once
 
 @pytest.fixture(scope="session")
 def undisturbed() -> tuple[Path, Ended]:
-    """A sweep that nothing disturbed: its storage, which no test may change, and how it ended."""
+    """A sweep that was not interrupted: its storage, which no test may change, and its exit."""
 
     def run(folder: Path) -> None:
         (folder / "ended.json").write_text(json.dumps(asdict(advsweep(*sweep(folder / "storage")))))

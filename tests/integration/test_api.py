@@ -1,4 +1,4 @@
-"""The Python door: the example of every function is run, in an empty folder, in the order in which one would type them."""
+"""The Python API: the example of every function is run, in an empty folder and in the order of a session."""
 
 import doctest
 import subprocess
@@ -11,7 +11,7 @@ import advsweep
 # In one process, in order: they share a folder.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.ray, pytest.mark.xdist_group("api")]
 
-#: Each needs what those before it have made.
+#: Each function needs the results of those before it.
 ORDER = (
     *("plan", "estimate", "run", "table", "render", "figure", "load", "status", "load_model"),
     *("evaluate", "evaluate_checkpoint", "check", "sync", "search"),
@@ -41,7 +41,7 @@ def test_every_example_is_run():
     assert examples == set(ORDER)
 
 
-def test_what_failed_is_said_and_raises_when_it_is_asked_for(folder, monkeypatch):
+def test_failures_are_returned_and_raised_on_request(folder, monkeypatch):
     monkeypatch.chdir(folder)
     settings = {"data.examples": 64, "model.width": 4, "training.epochs": 2, "training.lr": 1e9}
     done = advsweep.run("cifs/table-5", profile="demo", seeds=1, settings=settings, storage="diverged")
@@ -85,7 +85,7 @@ def test_a_loaded_network_has_the_recorded_accuracy(folder, monkeypatch):
         assert right.double().mean().item() == pytest.approx(row.accuracy)
 
 
-def test_importing_the_door_loads_nothing_heavy():
+def test_importing_the_api_loads_neither_torch_nor_ray():
     program = "import advsweep, sys; print({'torch', 'ray', 'mlflow', 'optuna'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -1,6 +1,6 @@
-"""What a user gets wrong: one line on stderr that names it and what is allowed, exit code 2, and nothing made or started.
+"""Mistakes of a user: one line on stderr names the value and the allowed ones, exit code 2, and nothing is created or started.
 
-Most commands are run in the test's own process; those that reach Ray, or meet another process, as processes of their own.
+Most commands are run in the test's process; those that reach Ray, or need a second process, as a process.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from tests.support.command_line import NO_RAY, STUDY, TINY, Ended, advsweep, her
 
 
 def refused(done: Ended, *parts: str) -> None:
-    """It ends with 2, and its only line on stderr holds these parts."""
+    """Check that a command ended with 2, and that its only line on stderr holds these parts."""
     assert done.code == 2, done
     assert "Traceback" not in done.out
     [line] = done.err.splitlines()
@@ -24,7 +24,7 @@ def refused(done: Ended, *parts: str) -> None:
 
 @pytest.fixture
 def refuses(tmp_path):
-    """Run a tiny sweep in an empty folder, which is refused with these parts in its error and leaves the folder empty."""
+    """Runs a command in an empty folder, and checks that it is refused with these parts in its error and creates nothing."""
     folder = tmp_path / "work"
     folder.mkdir()
 
@@ -35,7 +35,7 @@ def refuses(tmp_path):
     return check
 
 
-def test_a_study_that_is_none(refuses):
+def test_an_unknown_study(refuses):
     refuses(("run", "nobody/*", "--profile", "demo"), "unknown study 'nobody/*'", "cas, cifs", command=advsweep, **NO_RAY)
 
 
@@ -93,7 +93,7 @@ def test_options(tmp_path, options, parts):
 
 
 @pytest.mark.ray
-def test_more_gpus_than_there_are(refuses):
+def test_more_gpus_than_a_node_has(refuses):
     arguments = ("run", STUDY, *TINY, "--gpus-per-trial", "1000")
     refuses(arguments, "--gpus-per-trial 1000", "no node of the cluster has more than", command=advsweep)
 
@@ -116,17 +116,17 @@ def test_missing_data(refuses, tmp_path):
 @pytest.mark.parametrize(
     ("address", "part"), [("127.0.0.1:1", "no Ray cluster answers there"), ("nonsense", "no Ray cluster there")]
 )
-def test_a_cluster_that_is_not_there(refuses, address, part):
+def test_a_cluster_that_does_not_answer(refuses, address, part):
     refuses(("run", STUDY, *TINY, "--address", address), f"--address '{address}'", part, command=advsweep)
 
 
-def test_a_tracking_server_that_is_not_there(refuses):
+def test_a_tracking_server_that_does_not_answer(refuses):
     uri = "http://127.0.0.1:1"
     settings = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     refuses(("run", STUDY, *TINY), f"MLFLOW_TRACKING_URI='{uri}'", "--no-tracking", **settings)
 
 
-def test_a_tracking_uri_of_no_known_kind(refuses):
+def test_an_unsupported_tracking_uri(refuses):
     uri = "foo://bar"
     refuses(("run", STUDY, *TINY), f"MLFLOW_TRACKING_URI='{uri}'", "Supported URI schemes", MLFLOW_TRACKING_URI=uri)
 
@@ -139,7 +139,7 @@ def test_a_tracking_uri_of_no_known_kind(refuses):
         ("sqlite:////nowhere/at/all.db", "cannot be reached"),
     ],
 )
-def test_a_place_for_optuna_that_is_not_there(refuses, place, part):
+def test_a_storage_of_optuna_that_cannot_be_opened(refuses, place, part):
     refuses(("run", STUDY, *TINY, "--optuna", place), f"--optuna '{place}'", part)
 
 
@@ -151,7 +151,7 @@ def test_a_storage_that_cannot_be_written(refuses, tmp_path):
 
 
 @pytest.mark.parametrize("command", [("run", STUDY, *TINY), ("table", STUDY), ("sync",)])
-def test_a_storage_of_no_known_kind(refuses, command):
+def test_an_unsupported_storage(refuses, command):
     refuses((*command, "--storage", "foo://bar"), "--storage 'foo://bar'", "s3://")
 
 
@@ -165,7 +165,7 @@ def test_a_storage_of_no_known_kind(refuses, command):
         (("--attack", "fgsm", "--eps", "8"), ("--eps 8", "must be in [0, 1]")),
     ],
 )
-def test_attacks_on_weights_that_are_not_there(refuses, options, parts):
+def test_a_checkpoint_that_cannot_be_read(refuses, options, parts):
     refuses(("evaluate", "--checkpoint", "none.pt", "--model", "resnet18", *options), *parts)
 
 
@@ -185,7 +185,7 @@ def test_nothing_to_show(refuses, tmp_path, command):
         (STUDY, ("--profile", "paper"), "which holds: cifs/table-5 (demo)"),
     ],
 )
-def test_the_table_of_a_study_that_was_not_run(undisturbed, refuses, study, options, part):
+def test_the_table_of_a_study_without_a_run(undisturbed, refuses, study, options, part):
     refuses(("table", study, *options, "--storage", undisturbed[0]), study.partition("*")[0], part)
 
 

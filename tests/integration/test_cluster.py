@@ -40,20 +40,20 @@ def cluster() -> Iterator[Cluster]:
 
 
 def at_work(node: Node) -> bool:
-    """Whether an actor trains on this node."""
+    """Check whether an actor trains on this node."""
     raylet = node.all_processes["raylet"][0].process.pid
     return any(process.trains and process.parent == raylet for process in processes())
 
 
-def test_what_no_single_node_has_is_refused(cluster, tmp_path):
+def test_resources_that_no_single_node_has_are_refused(cluster, tmp_path):
     done = advsweep("run", STUDY, *TINY, "--address", cluster.address, "--cpus-per-trial", "2", cwd=tmp_path)
     assert done.code == 2
     assert done.err == "advsweep: --cpus-per-trial 2: no node of the cluster has more than 1 CPUs\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_parts_of_ones_own_go_where_their_file_is_not(cluster, tmp_path):
-    """A study file with a new module and a new attack, and what it imports, both gone before the nodes begin."""
+def test_plugins_are_shipped_to_nodes_without_their_file(cluster, tmp_path):
+    """The study file of a module and an attack, and the file that it imports, are deleted before the nodes begin."""
     folder, storage = tmp_path / "mine", tmp_path / "storage"
     folder.mkdir()
     text = PLUGINS.replace("from typing", "from near import HALF\nfrom typing", 1)
@@ -77,7 +77,7 @@ def test_parts_of_ones_own_go_where_their_file_is_not(cluster, tmp_path):
 
 
 def test_a_sweep_uses_every_node_and_survives_the_loss_of_one(undisturbed, cluster, tmp_path):
-    """The last test of this file: the cluster has a node less after it."""
+    """Must be the last test of this file: the cluster has one node less after it."""
     storage = tmp_path / "storage"
     with started(*sweep(storage, "--address", cluster.address), folder=tmp_path) as command:
         command.until(

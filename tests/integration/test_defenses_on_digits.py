@@ -1,4 +1,4 @@
-"""Every defense learns real digits and withstands PGD-20; where that is gradient masking, other attacks show it."""
+"""Every defense learns digits and withstands PGD-20; where that is gradient masking, other attacks are stronger."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ pytestmark = pytest.mark.timeout(600)
 
 ADVERSARIAL = [name for name in DEFENSES if name != "standard"]
 
-#: How far the accuracy under PGD-20 at the final prediction falls at least, in points, under the strong attack. CAS fell by
-#: 21.6, and half of that is asked for; adversarial training itself falls by 3.
+#: By how many points, at least, the strong attack lowers the accuracy under PGD-20 at the final prediction. CAS lost 21.6, of
+#: which half is required; adversarial training loses 3.
 MASKED = {"CAS": 10.0}
 
 
@@ -21,7 +21,7 @@ def test_digits_are_learnt(name: str) -> None:
     assert trained(name).accuracy["Natural"] > 85
 
 
-def test_standard_training_falls() -> None:
+def test_standard_training_is_not_robust() -> None:
     assert trained("standard").accuracy["PGD-20"] < 10
 
 
@@ -42,16 +42,16 @@ def test_more_iterations_are_stronger(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MASKED)
-def test_masked_gradients_are_seen_through(name: str) -> None:
+def test_a_strong_attack_reveals_masked_gradients(name: str) -> None:
     assert trained(name).accuracy["PGD-20"] - strong(trained(name), trained("AT"))["worst"] > MASKED[name]
 
 
 def names(part: str) -> set[Any]:
-    """The names in one part of the defenses' configurations."""
+    """Return the names that the defenses have in one part of their configurations."""
     return {getattr(getattr(configuration(defense), part), "name", None) for defense in DEFENSES}
 
 
-def test_no_defense_is_left_out() -> None:
+def test_all_defenses_are_tested() -> None:
     assert names("module") == {*MODULE.entries}
     assert names("objective") == {*OBJECTIVE.entries}
     assert names("attack") == {None, *TRAINING_ATTACK.entries}

@@ -1,4 +1,4 @@
-"""Further attacks on trained trials, and the checklist: what is run, what stays, what is refused."""
+"""Further attacks on trained trials, the checklist, and external checkpoints."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def test_an_attack_becomes_a_column_that_stays(copied):
     after = evaluations(copied)
     assert all(len(after[key]) > len(rows) for key, rows in before.items())
 
-    # It is there already, and a run of the study itself does not take it away.
+    # It is recorded already, and a run of the study itself does not remove the column.
     again = attacked(copied, ATTACK, command=here)
     assert (again.code, again.err) == (0, "")
     assert evaluations(copied) == after
@@ -64,17 +64,17 @@ def test_the_checklist_is_run_and_shown(copied):
     assert vanilla["the loss is finite and has a gradient"] == vanilla["two forward passes agree"] == "passed"
     transferred = [[row["attack_name"] for row in rows].count("transfer") for rows in evaluations(copied).values()]
     assert sorted(transferred) == [0, *[1] * (TRIALS - 1)]
-    # All of it is there already.
+    # Everything is recorded already.
     again = here(*command)
     assert (again.code, again.out) == (checked.code, checked.out)
-    # What was run for it is no column of the table, but a failure is a mark in it, at the checkpoint that was checked.
+    # The checklist's attacks are no columns of the table, but a failure marks the row, at the checkpoint that was checked.
     text = here("table", STUDY, "--checkpoint", "last", "--storage", copied).out
     assert "AutoAttack" not in text.split("Profile")[0]
     assert ("†" in text) == bool(failed)
 
 
 @MINUTES
-def test_nothing_trained_is_nothing_attacked(tmp_path):
+def test_without_trained_trials_nothing_is_attacked(tmp_path):
     for command in (("evaluate", "--attack", "autoattack"), ("check",)):
         done = here(command[0], STUDY, *command[1:], *TINY, "--storage", tmp_path / "none")
         assert done.code == 2
@@ -93,19 +93,19 @@ def test_nothing_trained_is_nothing_attacked(tmp_path):
         ("pgd(iterations", "write a name, or a name and fields"),
     ],
 )
-def test_an_attack_that_is_none_is_refused(copied, attack, words):
+def test_an_invalid_attack_is_refused(copied, attack, words):
     done = attacked(copied, attack, command=here)
     assert done.code == 2
     assert words in done.err
     assert len(done.err.splitlines()) == 1
 
 
-# --- weights from elsewhere ---------------------------------------------------------------------------------------------
+# --- external checkpoints -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def weights(undisturbed, tmp_path):
-    """A trained network of the sweep as a file of its own, and the accuracy that the sweep recorded for it."""
+    """A file with the weights of a trained network of the sweep, and the network's recorded accuracy."""
     storage, _ = undisturbed
     key, rows = next((k, rows) for k, rows in evaluations(storage).items() if {row["head"] for row in rows} == {"final"})
     natural = next(row for row in rows if row["attack_name"] == "natural" and row["checkpoint"] == "last")
@@ -113,15 +113,15 @@ def weights(undisturbed, tmp_path):
     return shutil.copy(source, tmp_path / "mine.safetensors"), 100 * natural["accuracy"]
 
 
-def brought(*arguments):
+def attack_checkpoint(*arguments):
     demo = ("--set", "model.width=4", "--set", "model.normalise=true", "--set", "data.examples=64")
     return here("evaluate", "--dataset", "digits", "--eps", "1/8", *demo, *arguments)
 
 
 @MINUTES
-def test_any_weights_are_attacked(weights):
+def test_an_external_checkpoint_is_attacked(weights):
     file, natural = weights
-    done = brought("--checkpoint", file, "--model", "resnet10", "--attack", ATTACK, "--attack", "apgd(iterations=3)")
+    done = attack_checkpoint("--checkpoint", file, "--model", "resnet10", "--attack", ATTACK, "--attack", "apgd(iterations=3)")
     assert (done.code, done.err) == (0, "")
     first, *rows = done.out.splitlines()
     assert first.endswith("resnet-10 of width 4, module none, on digits's test set")
@@ -143,7 +143,7 @@ def test_any_weights_are_attacked(weights):
     ],
 )
 def test_weights_that_do_not_fit_are_refused(weights, arguments, words):
-    done = brought(*(str(weights[0]) if a == "FILE" else a for a in arguments), "--attack", ATTACK)
+    done = attack_checkpoint(*(str(weights[0]) if a == "FILE" else a for a in arguments), "--attack", ATTACK)
     assert done.code == 2
     assert words in done.err
     assert len(done.err.splitlines()) == 1

@@ -1,6 +1,6 @@
 """Studies of the catalogue, run through the command line on Ray at the smallest budget, and shown in every way.
 
-`make test` runs a selection that has everything that any study has, `make test-all` every one.
+`make test` runs a selection with every part that any study has, `make test-all` all studies.
 """
 
 import html
@@ -25,15 +25,15 @@ from search_spaces.column import AnyColumn, Column
 from search_spaces.study import Study
 from tests.support.command_line import Ended, advsweep, trials
 
-#: A training of two batches, and three test images of each class. PCL's loss, too, is there from the first epoch on.
+#: A training of two batches, and three test images of each class. PCL's loss begins in the first epoch.
 SMALLEST = (
     *("--profile", "demo", "--seeds", "1", "--set", "data.examples=32", "--set", "training.batch_size=16"),
     *("--set", "model.width=4", "--set", "training.epochs=1", "--set", "objective.warmup=0"),
 )
-#: Of the whole sweep; two idle cores take less than a third of it.
+#: The limit for the whole sweep, in seconds; two idle cores need less than a third.
 SECONDS = 1500.0
 
-#: Half the evaluations of the catalogue, and everything that is in it.
+#: Studies with half the evaluations of the catalogue, and every part that any study has.
 SELECTED = {
     *("afd/figure-4", "afd/figure-a3", "afd/figure-a5", "afd/figure-a6", "afd/loss", "afd/table-2", "afd/table-a3"),
     *("afd/table-a5", "cas/figure-4", "cas/figure-8", "cas/figure-9", "cas/table-1", "cas/table-12", "cas/table-4"),
@@ -49,12 +49,12 @@ EVERY = pytest.mark.parametrize(
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.xdist_group("every study"),
-    pytest.mark.timeout(SECONDS + 300),  # of whichever test comes first, for it waits for the sweep
+    pytest.mark.timeout(SECONDS + 300),  # of the test that comes first, because it waits for the sweep
 ]
 
 
 class Swept(NamedTuple):
-    """A storage that holds ``studies`` in the catalogue's order, what analysis reads of it, and how its sweep ended."""
+    """A storage that holds ``studies`` in the catalogue's order, its record as analysis reads it, and the sweep's exit."""
 
     studies: list[Study]
     storage: Path
@@ -65,20 +65,20 @@ class Swept(NamedTuple):
 
 @pytest.fixture(scope="module")
 def swept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    """Of the studies that the tests of this run ask for."""
+    """The sweep of all studies that the selected tests need."""
     cases = [item.callspec.params for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
     asked = {case["study"].name for case in cases}
     studies = [study for name, study in STUDIES.items() if name in asked]
     storage = tmp_path_factory.mktemp("every") / "storage"
     names = [study.name for study in studies]
-    # Brendel & Bethge's attack is compiled for long, and a third less without optimising what runs for a moment.
+    # Compiling Brendel & Bethge's attack takes long, a third less without optimisation, and it runs only for a moment.
     arguments = ("run", *names, *SMALLEST, "--cpus-per-trial", "1", "--storage", storage)
     ended = advsweep(*arguments, seconds=SECONDS, NUMBA_OPT="0")
     return Swept(studies, storage, load(str(storage)), {m.study: m for m in manifests(str(storage))}, ended)
 
 
 def has(study: Study) -> set[tuple[str, object]]:
-    """What a study is made of: parts of its trials, attacks, measures, kinds of columns and of figures."""
+    """Return the parts of a study: those of its trials, attacks, measures, kinds of columns and of figures."""
     found: set[tuple[str, object]] = {("by epoch", bool(study.by_epoch)), ("rows by beta", study.rows_by_beta)}
     for trial in plan([study], "demo", seeds=1).trials:
         config = trial.config
@@ -95,18 +95,18 @@ def has(study: Study) -> set[tuple[str, object]]:
     return found | {("factor", type(factor).__name__) for factor in study.factors}
 
 
-def test_the_selection_has_everything():
+def test_the_selection_has_every_part():
     everything = set().union(*map(has, STUDIES.values()))
     assert everything - set().union(*(has(STUDIES[name]) for name in SELECTED)) == set()
 
 
-def means_nothing(column: AnyColumn) -> bool:
-    """Whether a column is empty where no module predicts, for it reads one or attacks one alone."""
+def needs_a_module(column: AnyColumn) -> bool:
+    """Check whether a column is empty without inserted modules, because it reads or attacks one of them alone."""
     aims = isinstance(column, Column) and column.beta_atk is not None and all(b.startswith("inf") for b in column.beta_atk)
     return aims or (isinstance(column, Column) and column.head != "final")
 
 
-def test_the_sweep_ends_well_and_shows_every_table(swept):
+def test_the_sweep_succeeds_and_prints_every_table(swept):
     assert (swept.ended.code, swept.ended.err) == (0, "")
     assert set(trials(swept.storage).values()) == {"finished"}
     starts = [swept.ended.out.find(f"\n{study.name} (") for study in swept.studies]
@@ -126,7 +126,7 @@ def test_a_table_has_every_row_with_a_number_in_every_cell(swept, study):
     for labels, columns in arms.items():
         assert filled[labels] <= {column.label for column in columns}
         empty = [column for column in columns if column.label not in filled[labels]]
-        assert not empty or (labels not in predicting and all(map(means_nothing, empty)))
+        assert not empty or (labels not in predicting and all(map(needs_a_module, empty)))
     for block in table.blocks:
         assert {row.labels[: len(manifest.factors)] for row in block.rows} == arms.keys()
         for row in block.rows:

@@ -1,4 +1,4 @@
-"""A trial that fails for good: a row of the record and a mark in the table, never the end of the sweep."""
+"""A trial that fails for good is recorded and marked in the table, and does not end the sweep."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ REASON = "no readable checkpoint to go on from"
 
 @pytest.mark.ray
 @pytest.mark.timeout(600)
-def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
+def test_a_trial_that_always_fails_does_not_affect_the_others(undisturbed, copied):
     plan = json.loads(here("plan", STUDY, *TINY, "--storage", copied, "--json").out)
     keys = {t["arms"][STUDY]: t["trial"] for t in plan["trials"]}
     broken, lost = keys["top-1"], keys["top-2"]
@@ -50,7 +50,7 @@ def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
     assert numbers(copied)[lost] == numbers(undisturbed[0])[lost]
     assert runs(copied) == sorted((key, "FAILED" if key == broken else "FINISHED") for key in keys.values())
 
-    # Its reason, wherever a user looks.
+    # Its reason is in everything that a user reads.
     status = json.loads(here("status", "--storage", copied, "--json").out)
     [failed] = status["failed"]
     assert (failed["trial"], failed["arm"]) == (broken, "top-1 seed 0")
@@ -63,15 +63,15 @@ def test_a_trial_that_always_fails_leaves_the_others_alone(undisturbed, copied):
     assert [line.rstrip().endswith("0/1 [1]") for line in printed if " top-1 " in line and "–" in line] == [True, True]
     assert any(line.startswith("[1] seed 0: ") and REASON in line for line in printed)
 
-    # It is left alone until it is asked for.
+    # It is not run again unless --retry-failed is given.
     again = here(*sweep(copied))
     assert again.code == 1
     assert again.out.splitlines()[0].endswith("0 to train; 0 evaluations to run; 1 failed before (--retry-failed resumes them)")
     assert again.err == done.err
 
     (folder / "state.pt").write_bytes(good)
-    mended = advsweep(*sweep(copied), "--retry-failed")
-    assert (mended.code, mended.err) == (0, "")
+    retried = advsweep(*sweep(copied), "--retry-failed")
+    assert (retried.code, retried.err) == (0, "")
     assert epochs(copied)[broken] == trained
     assert numbers(copied) == numbers(undisturbed[0])
     assert table(copied) == table(undisturbed[0])

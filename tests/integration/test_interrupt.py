@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a clean stop, a word on how to go on, and nothing lost."""
+"""Ctrl-C and SIGTERM: the sweep stops cleanly, says how to continue, and loses nothing."""
 
 import signal
 
@@ -25,18 +25,18 @@ SAID = "advsweep: stopped; finished work is kept. To go on, run the same command
 
 
 def stopped(done):
-    """It says so in one line, and nothing else."""
+    """Check that a command says in its only line of errors that it was stopped."""
     assert (done.code, done.err) == (130, SAID)
     assert "Traceback" not in done.out
 
 
 def shown(storage):
-    """MLflow shows what was in training as killed, and nothing as running."""
+    """Check that MLflow shows trials that were running as killed, and none as running."""
     statuses = trials(storage)
     assert runs(storage) == [(key, {"unfinished": "KILLED", "finished": "FINISHED"}[statuses[key]]) for key in statuses]
 
 
-def test_a_stopped_sweep_goes_on(undisturbed, tmp_path):
+def test_a_stopped_sweep_is_resumed(undisturbed, tmp_path):
     storage = tmp_path / "storage"
 
     with started(*sweep(storage), folder=tmp_path) as command:
@@ -56,7 +56,7 @@ def test_a_stopped_sweep_goes_on(undisturbed, tmp_path):
     shown(storage)
     before = epochs(storage), evaluations(storage)
 
-    # What a scheduler or a container's end sends, to the driver alone.
+    # A scheduler or a container sends SIGTERM, to the driver alone.
     with started(*sweep(storage), folder=tmp_path) as command:
         command.until(lambda: any(evaluations(storage).values()))
         command.send(signal.SIGTERM)

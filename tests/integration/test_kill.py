@@ -1,4 +1,4 @@
-"""What survives SIGKILL: of the driver at several moments, and of a process that trains."""
+"""Sweeps survive SIGKILL: of the driver at several moments, and of a process that trains."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def _done(storage: Path, command: Started) -> bool:
     return " trials done, in" in command.out
 
 
-#: In a sweep's order: each is reached by the run that goes on after the kill before it.
+#: Moments in a sweep's order: the run that resumes after one kill reaches the next moment.
 MOMENTS: Mapping[str, Callable[[Path, Started], bool]] = {
     "MLflow's tables are half made": _half_a_database,
     "training": _training,
@@ -52,13 +52,13 @@ MOMENTS: Mapping[str, Callable[[Path, Started], bool]] = {
 }
 
 
-def test_a_driver_killed_at_several_moments_goes_on(undisturbed, tmp_path):
+def test_a_sweep_whose_driver_is_killed_at_several_moments_is_resumed(undisturbed, tmp_path):
     storage = tmp_path / "storage"
     for moment, reached in MOMENTS.items():
         before = epochs(storage), evaluations(storage)
         with started(*sweep(storage), folder=tmp_path) as command:
             if reached is _done:
-                # A process that trains may die too: its trial is taken up again in the same run.
+                # A process that trains may die too: its trial is retried in the same run.
                 command.until(lambda: "[0/" in command.out)
                 os.kill(next(p.pid for p in command.processes() if p.trains), signal.SIGKILL)
             command.until(lambda: reached(storage, command))  # noqa: B023

@@ -1,4 +1,4 @@
-"""The checklist on networks whose gradients are masked by hand; on one without a mask, and on an adversarially trained one."""
+"""The checklist on networks with masked gradients, on one without a mask, and on an adversarially trained one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -32,7 +32,7 @@ from trainables.trial import Trial
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("masked gradients")]
 
-#: Of the test set; and what is cheaper than in the checklist itself.
+#: How many examples of the test set are attacked, and fields that make attacks cheaper than the checklist's.
 EXAMPLES = 150
 CHEAPER: dict[str, dict[str, Any]] = {
     "square": {"queries": 300},
@@ -42,7 +42,7 @@ CHEAPER: dict[str, dict[str, Any]] = {
 NAMES = tuple(ITEMS)
 GRADIENT, STEADY, WHITE, NOTHING, GRADIENTS = (NAMES[i] for i in (0, 1, 3, 6, 7))
 
-#: What must fail, of the checklist.
+#: The checklist's items that must fail, by mask.
 FAILS = {
     "saturated": {GRADIENT, WHITE, NOTHING, GRADIENTS},
     "quantised": {GRADIENT, WHITE, NOTHING, GRADIENTS},
@@ -59,7 +59,7 @@ PLAN = plan(
     checkpoints=("last",),
     overrides={"training.epochs": 10},
 )
-#: Adversarial training, and the checklist's attacks on it.
+#: An adversarially trained trial, with the checklist's attacks.
 AT = PLAN.trials[0]
 CPU = Runtime(device="cpu", threads=1)
 
@@ -68,25 +68,25 @@ Forward = Callable[..., Outputs]
 
 
 def saturated(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
-    """In float32 a softmax of logits so far apart is exactly 0 or 1."""
+    """Return large logits, of which a softmax in float32 is exactly 0 or 1."""
     outputs = forward(x)
     return outputs._replace(logits=1e4 * outputs.logits)
 
 
 def quantised(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
-    """Pixels of five levels; rounding has a derivative of 0."""
+    """Round pixels to five levels; rounding has a derivative of 0."""
     return forward((4 * x).round() / 4)
 
 
 def noisy(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
-    """Other logits at every look."""
+    """Add noise to the logits, different in every forward pass."""
     outputs = forward(x)
     assert network._generator is not None
     return outputs._replace(logits=outputs.logits + torch.randn(outputs.logits.shape, generator=network._generator))
 
 
 def trained(config: TrialConfig) -> Callable[[], Network]:
-    """Makes copies of the network after its last epoch."""
+    """Return a function that copies the network after its last epoch."""
     trial = Trial(config, CPU)
     while not trial.finished:
         trial.step()
@@ -101,14 +101,14 @@ def trained(config: TrialConfig) -> Callable[[], Network]:
 
 
 def masked(network: Network, mask: Forward) -> Network:
-    """The network behind a mask."""
+    """Put a mask around the network's forward pass."""
     network.forward = partial(mask, network, network.forward)
     network.draws = mask is noisy  # type: ignore[assignment]
     return network
 
 
 def attacks() -> Iterator[Attack]:
-    """The checklist's, and PGD on another network."""
+    """Yield the checklist's attacks, and PGD transferred from another network."""
     for evaluation in AT.evaluations:
         yield evaluation.attack.model_copy(update=CHEAPER.get(evaluation.attack.name, {}))
     fields = resolve(checklist.TRANSFERRED, STUDY.profiles["demo"].eps)
@@ -116,7 +116,7 @@ def attacks() -> Iterator[Attack]:
 
 
 def recorded(name: str, network: Network, source: Network, examples: Examples) -> tuple[list[Any], list[Any]]:
-    """The rows of the record that the checklist looks at: of evaluations, and of measures."""
+    """Return the rows of evaluations and of measures that the checklist reads."""
     place = {"trial": name, "checkpoint": "last"}
     rows = []
     for attack in attacks():
@@ -143,7 +143,7 @@ def recorded(name: str, network: Network, source: Network, examples: Examples) -
 
 @pytest.fixture(scope="module")
 def checked() -> dict[str, dict[str, Item]]:
-    """Each network's items by their names."""
+    """The checklist's items of each network, by their names."""
     torch.set_num_threads(1)
     fast = AT.config.training.model_copy(update={"epochs": 6})
     plain = AT.config.model_copy(update={"objective": Standard(), "attack": None, "training": fast})
@@ -177,7 +177,7 @@ def test_a_masked_network_fails(checked: dict[str, dict[str, Item]], mask: str) 
 
 @pytest.mark.parametrize("name", ["standard", "AT"])
 def test_a_network_without_a_mask_fails_nothing(checked: dict[str, dict[str, Item]], name: str) -> None:
-    """Robust or not: what is told is whether its accuracies can be believed."""
+    """The checklist judges whether accuracies can be trusted, not whether they are high."""
     assert failed(checked[name]) == set(), checked[name]
     run = {name for name, item in checked[name].items() if item.status != "not run"}
     # Without modules there is nothing to adapt to.

@@ -1,4 +1,4 @@
-"""A sweep from its command to its table, what it shares with others, and what programs read of it."""
+"""A sweep from its command to its table, trials that studies share, and JSON for programs."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ MINUTES = pytest.mark.timeout(600)
 
 
 def lines_of_tables(out: str) -> list[str]:
-    """What a run prints behind its progress."""
+    """Return the lines that a run prints after its progress."""
     lines = out.splitlines()
     return lines[next(i for i, line in enumerate(lines) if line.startswith(("cifs/", "cas/"))) :]
 
@@ -56,7 +56,7 @@ def test_a_run_ends_with_its_table(undisturbed):
     assert runs(storage) == [(key, "FINISHED") for key in trials(storage)]
 
 
-def test_optuna_has_every_cell_with_the_numbers_of_the_table(undisturbed):
+def test_optuna_has_every_arm_and_seed_with_the_numbers_of_the_table(undisturbed):
     storage, _ = undisturbed
     assert optuna_trials(storage).keys() == trials(storage).keys()
     study = optuna_study(storage)
@@ -70,7 +70,7 @@ def test_optuna_has_every_cell_with_the_numbers_of_the_table(undisturbed):
 
 
 @MINUTES
-def test_optuna_is_told_elsewhere_and_later(copied):
+def test_optuna_is_updated_in_another_storage_and_later(copied):
     place = f"sqlite:///{copied}/studies.db"
     done = here("sync", "--optuna", place, "--storage", copied)
     assert (done.code, done.err) == (0, "")
@@ -102,7 +102,7 @@ def test_a_second_run_trains_nothing_and_starts_no_ray(undisturbed, copied):
 @MINUTES
 @pytest.mark.ray
 def test_studies_share_trials_and_a_new_attack_trains_nothing(copied):
-    """Table 1 has two of Table 5's trials, under more attacks, and CAS; Table B.3 shows all of that by beta_atk."""
+    """Table 1 shares two trials with Table 5, under more attacks, and adds CAS; Table B.3 shows the same by beta_atk."""
     trained, attacked = epochs(copied), evaluations(copied)
     both = json.loads(here("plan", STUDY, "cifs/table-1", *TINY, "--storage", copied, "--json").out)
     assert [both[f"trials_{name}"] for name in ("requested", "unique", "cached", "to_run")] == [7, 5, 4, 1]
@@ -192,7 +192,7 @@ def test_a_table_in_every_format_and_in_a_file(undisturbed, tmp_path, form, star
     assert "top-3" in file.read_text()
     to_terminal = here(*arguments)
     assert (to_terminal.code, to_terminal.err) == (0, "")
-    if form != "text":  # which goes by the terminal's width
+    if form != "text":  # rendered for the terminal's width
         assert to_terminal.out.rstrip("\n") == file.read_text().rstrip("\n")
 
 
@@ -221,7 +221,7 @@ default = 4
 
 @MINUTES
 @pytest.mark.ray
-def test_a_training_that_another_passes_through_is_evaluated_and_not_run(tmp_path):
+def test_prefixes_are_evaluated_and_not_trained(tmp_path):
     file, storage = tmp_path / "stages.toml", tmp_path / "storage"
     file.write_text(STAGES, encoding="utf-8")
     arguments = ("mine/stages", "--study-file", file, "--profile", "demo", "--seeds", 1, "--set", "data.examples=64")

@@ -15,6 +15,7 @@ from orchestrator.cli.options import StudyOptions, study_options, sweep_options,
 from orchestrator.cli.search import search
 from orchestrator.cli.sweeps import plan, run
 from orchestrator.execution.options import Options
+from orchestrator.search.options import SearchOptions
 from trainables.config import Runtime
 
 DATA = str(Path("data").resolve())
@@ -69,7 +70,7 @@ def test_they_follow_what_is_asked_for(command):
         (run, plans.run, {}),
         (evaluate, attacks.evaluate, {"attack": "attacks", "measure": "measures"}),
         (check, attacks.check, {}),
-        (search, searches.search, {"objective": "objectives", "constraint": "constraints"}),
+        (search, searches.search, {}),
     ],
 )
 def test_a_function_has_the_defaults_of_its_command(command, function, renamed):
@@ -77,11 +78,19 @@ def test_a_function_has_the_defaults_of_its_command(command, function, renamed):
     mine = {renamed.get(name, name): p.default for name, p in signature(command).parameters.items()}
     its = {name: p.default for name, p in signature(function).parameters.items() if p.default is not p.empty}
     assert {field.name for field in fields(StudyOptions)} <= its.keys()
-    for name in its.keys() & mine.keys() - {"objectives"}:
+    for name in its.keys() & mine.keys():
         assert (mine[name] or None) == (its[name] or None), name
     # A name that either has alone is a group's, or how a result is shown.
-    own = {"observer", "options", "checkpoint"}
-    assert its.keys() - mine.keys() <= own
+    assert its.keys() - mine.keys() <= {"observer", "options", "checkpoint", "search_options"}
+
+
+def test_a_searchs_options_have_the_defaults_of_its_command():
+    renamed = {"objective": "objectives", "constraint": "constraints"}
+    mine = {renamed.get(name, name): p.default for name, p in signature(search).parameters.items()}
+    its = {field.name: field.default for field in fields(SearchOptions)}
+    assert its.keys() <= mine.keys()
+    assert its.pop("objectives") == ("pgd20",), "which the command takes where none is given"
+    assert all((mine[name] or None) == (default or None) for name, default in its.items())
 
 
 def test_the_version():

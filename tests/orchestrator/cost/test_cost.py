@@ -1,4 +1,4 @@
-"""Passes of a training, beside what torch counts while it runs."""
+"""Passes of a training, compared with what torch counts while it runs."""
 
 import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,7 +14,7 @@ from trainables.trial import Trial
 
 OBJECTIVES, ATTACKS = list(OBJECTIVE.entries), list(TRAINING_ATTACK.entries)
 
-#: What must be said of an attack beside its name.
+#: Fields that attacks need in addition to their name.
 FIELDS = {
     "pgd": {"step": 0.05, "iterations": 3},
     "infofeature": {"step": 0.05, "iterations": 3},
@@ -22,12 +22,12 @@ FIELDS = {
     "friendly": {"step": 0.05, "iterations": 3},
 }
 
-#: The stem's gradient of the pixels is not needed by the weights, and losses multiply too: so far is a count from the passes.
+#: How far a count may be from the passes: weights do not need the stem's gradient of the pixels, and losses multiply too.
 TOLERANCE = 0.05
 
 
 def configuration(objective="at", attack="pgd", **fields):
-    """The tiny study's configuration of a defense, on a network that is wide enough for its convolutions to be what counts."""
+    """Return a configuration of a defense, with a network wide enough for convolutions to dominate the count."""
     chosen = {"name": attack, "eps": 0.1, **FIELDS.get(attack, {}), **fields} if attack else None
     attack_fields = {f"attack.{name}": value for name, value in chosen.items()} if chosen else {"attack": None}
     more = {"objective.name": objective, "model.width": 16, **attack_fields}
@@ -40,7 +40,7 @@ def configuration(objective="at", attack="pgd", **fields):
 
 
 class Operations(TorchDispatchMode):
-    """Counts by torch's own formulas. (Its FlopCounterMode also follows modules, which gradients of pixels break.)"""
+    """Counts operations by torch's formulas. (Its FlopCounterMode also tracks modules, which pixel gradients break.)"""
 
     total = 0
 
@@ -52,7 +52,7 @@ class Operations(TorchDispatchMode):
 
 
 def counted(config):
-    """Passes of an epoch by torch's count: a pass is two forward passes, and a multiply-add two operations."""
+    """Return the passes of an epoch by torch's count: a pass is two forward passes, and a multiply-add two operations."""
     trial = Trial(config, RUNTIME)
     with Operations() as counter:
         trial._train()
@@ -60,13 +60,13 @@ def counted(config):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_an_epoch_of_every_objective_computes_what_it_is_said_to(objective):
+def test_the_passes_of_every_objective_are_what_torch_counts(objective):
     config = configuration(objective, attack=None if objective == "standard" else "pgd")
     assert counted(config) == pytest.approx(training_passes(config), rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_epoch_with_every_attack_computes_what_it_is_said_to(attack):
+def test_the_passes_of_every_training_attack_are_what_torch_counts(attack):
     config = configuration(attack=attack)
     assert counted(config) == pytest.approx(training_passes(config), rel=TOLERANCE)
 
@@ -75,12 +75,12 @@ def test_an_epoch_with_every_attack_computes_what_it_is_said_to(attack):
     ("objective", "attack", "fields"),
     [("trades", "pgd", {"loss": "kl"}), ("trades", "friendly", {"loss": "kl", "start": "gaussian"}), ("pcl", None, {})],
 )
-def test_so_does_an_epoch_of_their_variants(objective, attack, fields):
+def test_the_passes_of_variants_are_what_torch_counts(objective, attack, fields):
     config = configuration(objective, attack, **fields)
     assert counted(config) == pytest.approx(training_passes(config), rel=TOLERANCE)
 
 
-def test_what_a_step_costs():
+def test_the_passes_of_a_step():
     by_objective = {name: configuration(name, None).objective.passes(True) for name in ("standard",)}
     by_objective |= {name: configuration(name).objective.passes(True) for name in OBJECTIVES if name != "standard"}
     assert by_objective == {

@@ -1,4 +1,4 @@
-"""How long a plan takes: what the record teaches, and what a plan makes of it."""
+"""Estimates of a plan's duration: throughput from the record, and hours from throughput."""
 
 from dataclasses import replace
 
@@ -59,11 +59,11 @@ def test_a_pass_of_another_network_goes_by_its_multiply_adds(vanilla):
     assert known(timed(vanilla, 2.0)).seconds(wide, FP32) == pytest.approx(2 * ratio)
 
 
-def test_small_networks_say_nothing_of_much_larger_ones(vanilla):
+def test_timings_of_small_networks_do_not_apply_to_much_larger_ones(vanilla):
     small, large = vanilla, TrialConfig()
     assert known(timed(small, 2.0)).seconds(large, FP32) is None
     assert known(timed(large, 2.0)).seconds(small, FP32) < 0.01
-    # Nor do they say anything beside one that is comparable.
+    # Nor do they change the estimate of a comparable one.
     wide = large.model_copy(update={"model": large.model.model_copy(update={"width": 32})})
     assert known(timed(small, 2.0, 2.0), timed(wide, 2.0)).seconds(large, FP32) == pytest.approx(8.0, rel=0.02)
 
@@ -76,11 +76,11 @@ def test_precisions_and_attacks_are_different_work(vanilla):
     assert there.seconds(vanilla, evaluating("pgd", complete=True), FP32) == 2.0
 
 
-# --- what the record teaches --------------------------------------------------------------------------------------------
+# --- throughput from the record -----------------------------------------------------------------------------------------
 
 
 def write(store, trial, seconds, device="cpu", evaluations=()):
-    """A trial's record: epochs of so many seconds, and evaluations as (attack, checkpoint, seconds)."""
+    """Record a trial with epochs of so many ``seconds``, and ``evaluations`` as (attack, checkpoint, seconds)."""
     row = {
         "trial": trial.key,
         "status": Status.FINISHED,
@@ -115,7 +115,7 @@ def write(store, trial, seconds, device="cpu", evaluations=()):
     )
 
 
-def test_the_record_teaches_an_epochs_median(store):
+def test_the_throughput_is_the_median_of_recorded_epochs(store):
     trial = tiny_plan().trials[VANILLA]
     write(store, trial, [50.0, 3.0, 3.5])
     found = recorded(store)
@@ -123,7 +123,7 @@ def test_the_record_teaches_an_epochs_median(store):
     assert found.seconds(trial.config, FP32) == pytest.approx(3.5 / training_passes(trial.config))
 
 
-def test_of_several_devices_the_one_of_most_trials_counts(store):
+def test_of_several_devices_that_of_most_trials_counts(store):
     one, two, three = tiny_plan().trials
     write(store, one, [1.0], device="NVIDIA A100")
     write(store, two, [100.0])
@@ -133,7 +133,7 @@ def test_of_several_devices_the_one_of_most_trials_counts(store):
     assert {one.device for one in found.timed} == {"NVIDIA A100"}
 
 
-def test_a_run_that_answered_several_evaluations_is_one_of_its_longest(store):
+def test_a_run_that_covered_several_evaluations_has_the_passes_of_the_longest(store):
     trial = tiny_plan().trials[VANILLA]
     pgd_2 = next(e.attack for e in trial.evaluations if e.attack.name == "pgd")
     short = pgd_2.model_copy(update={"iterations": 1})
@@ -143,7 +143,7 @@ def test_a_run_that_answered_several_evaluations_is_one_of_its_longest(store):
     assert run.seconds == pytest.approx(6.25 / evaluation_passes(trial.config, pgd_2))
 
 
-def test_trials_without_epochs_or_of_another_version_teach_nothing(store):
+def test_trials_without_epochs_or_of_another_version_are_ignored(store):
     one, two, _ = tiny_plan().trials
     write(store, one, [])
     assert recorded(store) == Throughput()
@@ -152,7 +152,7 @@ def test_trials_without_epochs_or_of_another_version_teach_nothing(store):
     assert recorded(store) == Throughput()
 
 
-# --- what a plan makes of it --------------------------------------------------------------------------------------------
+# --- estimates of a plan ------------------------------------------------------------------------------------------------
 
 
 def test_trainings_cost_their_epochs_and_their_selections(vanilla):
@@ -177,7 +177,7 @@ def test_swa_sees_every_training_image_once_more(vanilla):
     assert more - plain == pytest.approx(2 * 64 * FORWARD)
 
 
-def test_evaluations_cost_what_such_attacks_took_or_at_most_their_passes(vanilla):
+def test_evaluations_cost_what_the_same_attack_took_or_otherwise_their_passes(vanilla):
     made = tiny_plan()
     trained = replace(made, trials=made.trials[:1]).against({made.trials[0].key: Recorded(Status.FINISHED, epochs=EPOCHS)})
     there = known(timed(vanilla, 1.0), timed(vanilla, 0.125, work=evaluating("pgd")))
@@ -189,7 +189,7 @@ def test_evaluations_cost_what_such_attacks_took_or_at_most_their_passes(vanilla
     assert estimate(trained, there) == Estimate(0.0, pytest.approx(cost / 3600), 0.0, "cpu", there.source)
 
 
-def test_what_is_read_out_of_a_longer_attack_costs_nothing():
+def test_the_beginning_of_a_longer_attack_costs_nothing():
     longer = Column("PGD-5", {**pgd(5, step=Eps(1 / 2))}, beta_atk=None)
     made = plan([STUDY], "demo", seeds=1, added=(longer,))
     trial = made.trials[VANILLA]
@@ -198,14 +198,14 @@ def test_what_is_read_out_of_a_longer_attack_costs_nothing():
     alone = replace(STUDY, columns=(*STUDY.columns[:2], longer))
     whole = estimate(replace(made, trials=(trial,)), there).evaluate
     assert whole == estimate(replace(made, trials=plan([alone], "demo", seeds=1).trials[:1]), there).evaluate
-    # With the longer one done, the shorter one would be asked for by itself only if it was not found with it.
+    # If the longer one is recorded, the shorter one is missing only if it was not recorded with it.
     long_done = frozenset(e.key for e in trial.evaluations if e.label == "PGD-5")
     rest = replace(trial, recorded=Recorded(evaluations=long_done))
     assert [e.label for e in to_be_run(rest)].count("PGD") == 2
 
 
 @pytest.mark.parametrize(("module", "free"), [("sap", 0), ("fsr", 2)])
-def test_nothing_is_read_out_of_attacks_on_networks_of_chance(module, free):
+def test_with_random_predictions_every_attack_is_run(module, free):
     longer = Column("PGD-5", {**pgd(5, step=Eps(1 / 2))}, beta_atk="0")
     trial = plan([STUDY], "demo", seeds=1, added=(longer,)).trials[VANILLA]
     modules = plan([STUDY], "demo", seeds=1, overrides={"module.name": module}).trials[0].config.module
@@ -213,7 +213,7 @@ def test_nothing_is_read_out_of_attacks_on_networks_of_chance(module, free):
     assert len(trial.missing) - len(to_be_run(trial)) == free
 
 
-def test_complete_evaluations_are_not_read_out_of_others():
+def test_every_complete_evaluation_is_run():
     columns = (
         Column("PGD-5", pgd(5, step=Eps(1 / 2)), beta_atk="0"),
         Column("top 2", pgd(2, step=Eps(1 / 2)), beta_atk="0", top_k=2),
@@ -231,7 +231,7 @@ def test_measurements_cost_their_passes(vanilla):
     assert estimate(one, faster).measure == pytest.approx(64 * 1.5 / 3600)
 
 
-def test_what_is_not_known_is_said():
+def test_an_estimate_as_text():
     found = estimate(tiny_plan(), Throughput())
     assert found.as_json() == {
         "device_hours": {"train": None, "evaluate": None, "measure": 0.0, "total": None},
@@ -245,7 +245,7 @@ def test_what_is_not_known_is_said():
     assert str(Estimate(0.0, 0.0, 0.0, None, None)) == "about 0 device-hours"
 
 
-def test_trainings_in_bf16_say_nothing_of_evaluations(vanilla):
+def test_timings_in_bf16_do_not_apply_to_evaluations(vanilla):
     found = estimate(tiny_plan(training__precision="bf16"), known(timed(vanilla, 1.0, work=training("bf16"))))
     assert (found.train, found.evaluate, found.total) == (None, None, None)
 
@@ -253,20 +253,20 @@ def test_trainings_in_bf16_say_nothing_of_evaluations(vanilla):
 # --- real trials --------------------------------------------------------------------------------------------------------
 
 
-def test_real_trials_teach_what_the_same_again_would_take(store):
+def test_the_estimate_from_real_trials_is_what_they_took(store):
     for job in jobs(tiny_plan(), store):
         finish(job)
     found = recorded(store)
     assert found.source == "3 trials of this storage on cpu"
     again = estimate(tiny_plan(), found)
     took = sum(store.read_trial(trial.key)["seconds"] for trial in tiny_plan().trials) / 3600
-    # Generous: epochs of hundredths of a second, of which the first chooses kernels, on a machine that is busy.
+    # A wide margin: epochs take hundredths of a second, kernels are chosen in the first, and the machine is busy.
     assert took / 10 < again.train < took * 10
     assert again.evaluate > 0
     assert estimate(tiny_plan().against(store.index(store.trials())), found).total == 0
 
 
-def test_evaluating_elsewhere_does_not_change_what_a_trial_was_trained_on(store, job):
+def test_evaluating_on_another_device_keeps_the_device_of_the_training(store, job):
     from orchestrator.execution.work import Work
 
     finish(replace(job, evaluations=()))
@@ -291,13 +291,13 @@ def test_a_calibration_times_the_commonest_training():
     assert commonest(replace(made, trials=())) is None
 
 
-def test_a_calibration_without_its_data_says_so(tmp_path):
+def test_a_calibration_without_its_data_is_unavailable(tmp_path):
     config = TrialConfig(data=Data(dataset="cifar10"))
     with pytest.raises(Unavailable, match=r"^--calibrate trains on cifar10: "):
         calibrate(config, Runtime(device="cpu", threads=1, data_dir=str(tmp_path)))
 
 
-def test_what_is_trained_on_the_way_takes_no_time_of_its_own(vanilla):
+def test_prefixes_take_no_training_time(vanilla):
     stages = choice("stage", "epoch", tuple(Level(str(n), {"training.epochs": n}) for n in (1, 2, EPOCHS)), str(EPOCHS))
     study = replace(STUDY, factors=(stages,))
     there = known(timed(vanilla, 1.0))

@@ -1,4 +1,4 @@
-"""Multiply-adds from a configuration, beside torch's own count of the network."""
+"""Multiply-adds from a configuration, compared with torch's count of the network."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ WIDTHS = {"lenet": 6}
 
 
 def counted(model, module, dataset):
-    """What torch counts: two operations for each multiply-add."""
+    """Return torch's count of multiply-adds: half of its operations."""
     info = DATASETS[dataset]
     network = build_model(model, module, info, seed=0).eval()
     network.draw_from(generator(0, "module"))
@@ -25,7 +25,7 @@ def counted(model, module, dataset):
 
 @pytest.mark.parametrize("dataset", ["digits", "mnist", "cifar100", "tiny-imagenet"])
 @pytest.mark.parametrize("name", MODEL.entries)
-def test_a_network_computes_what_torch_counts(name, dataset):
+def test_the_multiply_adds_of_a_network_are_what_torch_counts(name, dataset):
     model = Model(name=name, width=WIDTHS.get(name, 8))
     assert multiply_adds(model, NoModule(), DATASETS[dataset]) == counted(model, NoModule(), dataset)
 

@@ -1,4 +1,4 @@
-"""Attacks on weights from elsewhere: read, and refused, before there is a file or a data set."""
+"""Attacks on external checkpoints: parsed, and refused, before the file and the data set are read."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ CAS = {"module.name": "cas", "module.positions": ["P1"]}
 TRANSFER = "transfer(source=0123456789abcdef, attack=pgd(iterations=2))"
 
 
-def brought(folder, *attacks, eps=0.1, settings=None, dataset="cifar10", **where):
+def external(folder, *attacks, eps=0.1, settings=None, dataset="cifar10", **where):
     runtime = Runtime(device="cpu", data_dir=str(folder), **where)
     columns = [column(text) for text in attacks]
     return ExternalCheckpoint(folder / "weights.pt", "resnet10", dataset, columns, eps, SETTINGS | (settings or {}), runtime)
@@ -31,42 +31,42 @@ def brought(folder, *attacks, eps=0.1, settings=None, dataset="cifar10", **where
         ("fgsm(beta_atk=inf)", r"--attack 'fgsm\(beta_atk=inf\)': beta_atk = inf: .* no such module \(module.name = none\)"),
     ],
 )
-def test_an_attack_is_refused_before_the_file_is_looked_for(tmp_path, attack, words):
+def test_an_invalid_attack_is_refused_before_the_file_is_read(tmp_path, attack, words):
     with pytest.raises(BadInput, match=words):
-        brought(tmp_path, "fgsm", attack)
+        external(tmp_path, "fgsm", attack)
 
 
 @pytest.mark.parametrize("eps", [-0.1, 1.5, float("nan")])
-def test_an_eps_that_is_none_is_refused_before_the_file_is_looked_for(tmp_path, eps):
+def test_an_invalid_eps_is_refused_before_the_file_is_read(tmp_path, eps):
     with pytest.raises(BadInput, match=r"--eps .*: must be in \[0, 1\]"):
-        brought(tmp_path, "fgsm(eps=0.1)", eps=eps)
+        external(tmp_path, "fgsm(eps=0.1)", eps=eps)
 
 
 @pytest.mark.parametrize("attack", [TRANSFER, "transfer"])
-def test_an_attack_from_another_trial_is_refused_with_what_to_do(tmp_path, attack):
+def test_a_transferred_attack_is_refused_with_the_alternative(tmp_path, attack):
     with pytest.raises(BadInput, match=r"--attack 'transfer.*a source trial.*no storage.*advsweep evaluate NAME"):
-        brought(tmp_path, attack)
+        external(tmp_path, attack)
 
 
-def test_an_attack_on_a_module_that_is_not_there_is_refused(tmp_path):
+def test_an_attack_on_a_missing_module_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"beta_atk = inf-2: the network has no such module \(module.name = cas\)"):
-        brought(tmp_path, "fgsm(beta_atk=inf-2)", settings=CAS)
+        external(tmp_path, "fgsm(beta_atk=inf-2)", settings=CAS)
 
 
-def test_what_is_right_goes_on_to_the_file_and_then_to_the_data(tmp_path):
+def test_valid_attacks_read_the_file_and_then_the_data(tmp_path):
     with pytest.raises(Unavailable, match=r"--checkpoint .* cannot be read"):
-        brought(tmp_path, "fgsm")
+        external(tmp_path, "fgsm")
     torch.save(
         build_model(Model(name="resnet-10", width=4), NoModule(), DATASETS["cifar10"], 0).state_dict(), tmp_path / "weights.pt"
     )
     with pytest.raises(Unavailable, match="cifar10"):
-        brought(tmp_path, "fgsm")
+        external(tmp_path, "fgsm")
 
 
-def test_each_attack_is_made_once_and_natural_first(tmp_path):
+def test_each_attack_is_run_once_and_natural_first(tmp_path):
     network = build_model(Model(name="resnet-10", width=4), NoModule(), DATASETS["digits"], 0)
     torch.save(network.state_dict(), tmp_path / "weights.pt")
-    found = list(brought(tmp_path, "fgsm", "natural", dataset="digits").accuracies())
+    found = list(external(tmp_path, "fgsm", "natural", dataset="digits").accuracies())
     assert [accuracy.label for accuracy in found] == ["natural", "fgsm"]
     assert found[1].accuracy <= found[0].accuracy
 
@@ -76,7 +76,7 @@ def test_a_layout_that_the_network_cannot_have_is_refused(tmp_path):
         build_model(Model(name="resnet-10", width=4), NoModule(), DATASETS["digits"], 0).state_dict(), tmp_path / "weights.pt"
     )
     with pytest.raises(BadInput, match=r"layout = 'channels-last': resnet-10 with model.width = 4"):
-        brought(tmp_path, "fgsm", dataset="digits", layout="channels-last")
+        external(tmp_path, "fgsm", dataset="digits", layout="channels-last")
 
 
 def test_an_attack_that_needs_more_classes_than_there_are_is_refused(tmp_path, monkeypatch):
@@ -84,4 +84,4 @@ def test_an_attack_that_needs_more_classes_than_there_are_is_refused(tmp_path, m
     with pytest.raises(
         BadInput, match=r"attack.name = 'apgd': needs data of 3 or more classes .* data.dataset = 'digits' has 2"
     ):
-        brought(tmp_path, "fgsm", "apgd(loss=dlr)", dataset="digits")
+        external(tmp_path, "fgsm", "apgd(loss=dlr)", dataset="digits")

@@ -1,4 +1,4 @@
-"""What a user sees of a sweep: plain lines, or one live view."""
+"""The progress of a sweep: plain lines, or one live view."""
 
 import re
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.support.tiny_study import EPOCHS, STUDY, tiny_plan
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that moves when it is told to."""
+    """A clock that a test sets."""
 
     class Clock:
         now = 100.0
@@ -35,7 +35,7 @@ def console(terminal=False, width=160):
 
 
 def result(trial, epoch, left=None, natural=None, robust=None, failed="", passes=None, unmeasured=None, not_run=None):
-    """What a worker reports."""
+    """Return a worker's report."""
     left = len(trial.missing) if left is None else left
     unmeasured = len(trial.unmeasured) if unmeasured is None else unmeasured
     passes = training_passes(trial.config) if passes is None else passes
@@ -57,7 +57,7 @@ def lines(shown):
 
 
 def view(shown):
-    """The live view as text."""
+    """Return the live view as text."""
     screen = console(terminal=True)
     screen.print(shown._view())
     return screen.file.getvalue()
@@ -66,7 +66,7 @@ def view(shown):
 # --- plain lines --------------------------------------------------------------------------------------------------------
 
 
-def test_a_line_for_everything_that_happens(clock):
+def test_every_event_is_a_line(clock):
     one, two, three = tiny_plan().trials
     with Progress([one, two, three], console()) as shown:
         shown.started(one.key)
@@ -94,7 +94,7 @@ def test_a_line_for_everything_that_happens(clock):
     assert shown.failures == {two.key: diverged, three.key: lost("out of memory: 3 GiB")}
 
 
-def test_what_could_not_be_run_is_told_and_does_not_fail_the_trial():
+def test_evaluations_that_could_not_be_run_are_printed_and_do_not_fail_the_trial():
     (trial, *_) = tiny_plan().trials
     with Progress([trial], console()) as shown:
         shown.started(trial.key)
@@ -112,7 +112,7 @@ def test_what_could_not_be_run_is_told_and_does_not_fail_the_trial():
     assert shown.not_run == {trial.key: {"transfer (last)": "there is no such trial", "transfer (best)": "nor here"}}
 
 
-def test_measurements_come_behind_the_evaluations(clock):
+def test_measurements_follow_the_evaluations(clock):
     measures = [Picture(name, {"name": name}) for name in ("soundness", "dimensions")]
     (trial, *_) = plan([STUDY], "demo", seeds=1, measures=measures).trials
     with Progress([trial], console()) as shown:
@@ -138,7 +138,7 @@ def test_a_reason_is_printed_as_it_is():
     assert reason in view(shown)
 
 
-def test_no_line_carries_the_codes_of_a_terminal():
+def test_plain_lines_have_no_terminal_codes():
     (trial, *_) = tiny_plan().trials
     with Progress([trial], console()) as shown:
         shown.started(trial.key)
@@ -156,7 +156,7 @@ def test_a_sweep_with_nothing_to_do():
 # --- the live view ------------------------------------------------------------------------------------------------------
 
 
-def test_the_view_counts_and_shows_what_runs(clock):
+def test_the_view_counts_trials_and_lists_those_that_run(clock):
     made = tiny_plan(seeds=2).trials
     shown = Progress(made, console(terminal=True))
     for trial in made[:4]:
@@ -187,7 +187,7 @@ def test_a_terminal_gets_the_view_while_it_runs_and_the_summary_at_its_end():
     assert text.rstrip().splitlines()[-1].endswith("0 of 1 trials done, in 0 s")
 
 
-def test_a_screen_is_enough_for_any_number_of_trials():
+def test_the_view_fits_a_screen_with_any_number_of_trials():
     made = tiny_plan(seeds=20).trials
     shown = Progress(made, console())
     for trial in made:
@@ -218,11 +218,11 @@ def test_the_view_fits_any_width(width):
 # --- time left ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_time_left_is_foretold_from_the_cost_of_what_was_done(clock):
+def test_the_time_left_is_estimated_from_the_cost_of_finished_work(clock):
     (trial, *_) = tiny_plan().trials
     shown = Progress([trial], console())
     assert "time left: not known yet" in view(shown)
-    clock.now += 1000  # waiting for the cluster tells nothing of the trials' pace
+    clock.now += 1000  # waiting for the cluster does not count
     shown.started(trial.key)
     assert "time left: not known yet" in view(shown)
     clock.now += 10
@@ -236,7 +236,7 @@ def test_the_time_left_is_foretold_from_the_cost_of_what_was_done(clock):
 
 @pytest.mark.parametrize("passes", [0.0, 1e9])
 def test_the_time_left_is_never_negative(clock, passes):
-    """A trial that was taken up again does some of its work twice."""
+    """A trial that is retried does some of its work twice."""
     made = tiny_plan().trials
     shown = Progress(made, console())
     for trial in made:
@@ -251,7 +251,7 @@ def test_the_time_left_is_never_negative(clock, passes):
     assert "about 0 s left" in view(shown)
 
 
-def test_what_trials_took_is_added_up(clock):
+def test_the_hours_of_trials_are_summed(clock):
     one, two = tiny_plan().trials[:2]
     shown = Progress([one, two], console())
     for trial in (one, two):
@@ -261,7 +261,7 @@ def test_what_trials_took_is_added_up(clock):
     assert shown.hours == 2 * 1.5 / 3600
 
 
-def test_what_was_done_before_costs_nothing(clock):
+def test_recorded_work_costs_nothing(clock):
     trial = tiny_plan().trials[0]
     keys = [e.key for e in trial.evaluations]
     resumed = replace(trial, recorded=Recorded(epochs=2))

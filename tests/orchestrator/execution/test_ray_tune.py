@@ -1,4 +1,4 @@
-"""The driver's own parts: reasons of failures, and the searcher that serves a plan. Sweeps are run in tests/integration."""
+"""The driver without Ray: reasons of failures, searcher and callbacks. Whole sweeps are run in tests/integration."""
 
 import pickle
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from tests.support.tiny_study import jobs, tiny_plan
 
 
 def as_task_error(cause):
-    """The error as Ray hands it to the driver."""
+    """Wrap an error as Ray does when it passes it to the driver."""
     return ray.exceptions.RayTaskError("step", "Traceback ...", cause).as_instanceof_cause()
 
 
@@ -47,7 +47,7 @@ def test_an_error_of_a_trial_is_a_reason_in_one_line(wrap, error, reason):
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError(""), RuntimeError("\n")])
-def test_an_error_without_words_is_named(error):
+def test_an_error_without_a_message_has_its_name_as_reason(error):
     explained = explain(error, 5)
     assert explained.reason in {"out of memory", "ValueError", "RuntimeError"}
 
@@ -61,7 +61,7 @@ def test_an_error_without_words_is_named(error):
         ray.exceptions.NodeDiedError("Task failed due to the node dying"),
     ],
 )
-def test_a_process_or_node_that_died_is_said_to_have_died_as_often_as_it_was_tried(error):
+def test_the_reason_of_a_dead_process_says_how_often_it_was_tried(error):
     explained = explain(error, 5)
     assert explained.ending is Ending.PROCESS_DIED
     assert explained.reason.startswith("its process or node died 5 times: ")
@@ -79,7 +79,7 @@ def test_a_long_reason_is_cut():
 
 
 class Driver:
-    """What Tune does with a searcher and callbacks, by hand: a served job ends as it is told to."""
+    """Stands for Tune: asks the searcher for jobs, and lets a job end as the test says."""
 
     def __init__(self, source, store, folder):
         self.listener, self.nodes, self.now = Listener(), {"here", "there"}, 0.0
@@ -117,13 +117,13 @@ def driver(store, tmp_path):
 UNAVAILABLE = ray.exceptions.ActorUnavailableError("RpcError: Connection reset by peer", None)
 
 
-def test_the_searcher_serves_the_jobs_in_their_order_and_is_finished_when_all_have_ended(driver, store):
+def test_the_searcher_gives_the_jobs_in_order_and_finishes_when_all_have_ended(driver, store):
     some = jobs(tiny_plan(), store)
     served = [driver.suggest() for _ in some]
     assert [config["job"] for config in served] == some
     assert [config["key"] for config in served] == [job.key for job in some]
     for config in served:
-        assert driver.suggest() is None  # one of those that run may have to be tried again
+        assert driver.suggest() is None  # one of those that run may have to be retried
         driver.complete(config)
     assert [driver.suggest() for _ in range(3)] == [Searcher.FINISHED] * 3
 
@@ -132,7 +132,7 @@ def test_a_plan_with_nothing_to_do_is_finished_at_once():
     assert JobSearcher(Queue([]), Retries(frozenset)).suggest("x") == Searcher.FINISHED
 
 
-def test_a_job_whose_process_died_waits_longer_each_time_and_holds_up_no_other(driver):
+def test_a_job_whose_process_died_waits_longer_each_time_and_delays_no_other(driver):
     first = driver.suggest()
     for pause in (2, 4, 8, 16):
         driver.fail(first, UNAVAILABLE)
@@ -146,7 +146,7 @@ def test_a_job_whose_process_died_waits_longer_each_time_and_holds_up_no_other(d
     assert driver.suggest() is None
 
 
-def test_a_job_that_raised_an_error_is_tried_again_at_once_and_five_times_in_all(driver, store):
+def test_a_job_that_raised_an_error_is_retried_at_once_and_tried_five_times_in_all(driver, store):
     first = driver.suggest()
     for _ in range(4):
         driver.fail(first, ValueError("its own"))
@@ -157,7 +157,7 @@ def test_a_job_that_raised_an_error_is_tried_again_at_once_and_five_times_in_all
     assert driver.suggest() != first
 
 
-def test_what_died_with_a_node_costs_no_try(driver):
+def test_a_death_with_its_node_costs_no_try(driver):
     first = driver.suggest()
     for _ in range(2):
         driver.fail(first, ValueError("its own"))
@@ -170,7 +170,7 @@ def test_what_died_with_a_node_costs_no_try(driver):
     driver.fail(first, UNAVAILABLE)
     driver.now += 2  # no longer than after a first death
     assert driver.suggest() == first
-    for _ in range(2):  # three tries are left, and not one more: a second node would have to go
+    for _ in range(2):  # three tries are left, unless a second node is lost
         driver.fail(first, UNAVAILABLE)
         driver.now += 60
         assert driver.suggest() == first
@@ -179,11 +179,11 @@ def test_what_died_with_a_node_costs_no_try(driver):
 
 
 def reported(epoch):
-    """A result as Tune hands it on."""
+    """Return a report as a result of Tune."""
     return Report(epoch, 0.9, 0.5, 3, 0, passes=1.0, seconds=1.0, done=False).as_result()
 
 
-def test_a_job_that_its_source_ends_is_stopped_and_recorded(store):
+def test_a_job_that_its_source_stops_is_recorded(store):
     (job, *_) = jobs(tiny_plan(), store)
     early = _EarlyStopping(Impatient(), store)
     trial = SimpleNamespace(config={"job": job, "key": job.key})
@@ -197,7 +197,7 @@ def test_a_job_that_its_source_ends_is_stopped_and_recorded(store):
 
 
 class Impatient(Queue):
-    """Ends every job behind its second epoch."""
+    """Stops every job after its second epoch."""
 
     def __init__(self):
         super().__init__([])
@@ -206,7 +206,7 @@ class Impatient(Queue):
         return f"enough after {report.epoch}" if report.epoch >= 2 else None
 
 
-def test_whatever_holds_a_terminal_or_a_database_can_be_pickled(store):
+def test_searcher_scheduler_and_callback_can_be_pickled_with_any_source_and_listener(store):
     class Terminal(Queue):
         def __init__(self):
             super().__init__([])

@@ -1,4 +1,4 @@
-"""One trial from its job to its record, stopped anywhere and gone on with. Without Ray: the actor only passes calls on."""
+"""One trial from its job to its record, stopped anywhere and resumed. Without Ray: the actor only passes calls on."""
 
 import json
 import os
@@ -47,7 +47,7 @@ from trainables.config import (
 )
 from trainables.trial import Diverged, Trial, build_source
 
-#: Columns that tell the time.
+#: Columns of times and durations.
 TIMES = {"created", "updated", "finished", "seconds", "images_per_second"}
 
 
@@ -56,13 +56,13 @@ def timeless(row):
 
 
 def evaluations(store, key):
-    """Every row of every part, ranks and all."""
+    """Read every row of a trial's evaluations, with ranks."""
     folder = Path(store.root) / "trials" / key
     return [row for path in folder.glob("evaluations-*") for row in pq.read_table(path, partitioning=None).to_pylist()]
 
 
 def record(job):
-    """Everything that the record holds of a job's trial, but for the time it took."""
+    """Return everything that the record holds of a job's trial, without times."""
     store = Store(job.storage)
     folder = Path(store.root) / "trials" / job.key
     rows = sorted(evaluations(store, job.key), key=lambda row: (row["evaluation"], row["head"]))
@@ -78,9 +78,9 @@ def record(job):
 
 
 @pytest.fixture
-def elsewhere(tmp_path):
-    """The same job in a storage of its own, any number of times."""
-    return lambda job, name="elsewhere": replace(job, storage=str(tmp_path / name))
+def copy_of(tmp_path):
+    """Makes copies of a job, each with a new storage."""
+    return lambda job, name="copy_of": replace(job, storage=str(tmp_path / name))
 
 
 @pytest.fixture(params=["Vanilla", "CAS", "CIFS"])
@@ -92,24 +92,24 @@ def any_job(request, store):
 
 
 def completely(job):
-    """The job with every evaluation a complete one."""
+    """Return the job with complete evaluations."""
     every = [Evaluation.of(job.key, e.attack, e.checkpoint, e.label, complete=True) for e in job.evaluations]
     return replace(job, evaluations=tuple(every))
 
 
 def at(job, **changed):
-    """The job with other settings of its training."""
+    """Return the job with other settings of its training."""
     config = job.config.model_copy(update={"training": job.config.training.model_copy(update=changed)})
     return replace(job, config=config)
 
 
 @pytest.fixture
 def first_is_best(monkeypatch):
-    """Networks that only get worse."""
+    """Let every network become worse with each epoch."""
     monkeypatch.setattr(Trial, "_select", lambda self: (0.5, 1 / self.epoch))
 
 
-# --- to the end ---------------------------------------------------------------------------------------------------------
+# --- training and evaluation --------------------------------------------------------------------------------------------
 
 
 def test_a_job_is_trained_and_evaluated_to_the_end(any_job):
@@ -133,7 +133,7 @@ def test_a_job_is_trained_and_evaluated_to_the_end(any_job):
     assert [row["lr"] for row in epochs] == pytest.approx([0.05, 0.05, 0.005])
 
 
-def test_the_trials_row_says_what_was_done(job):
+def test_the_trials_row_describes_the_training(job):
     before = datetime.now(UTC)
     work = finish(job)
     row = work.store.read_trial(job.key)
@@ -151,7 +151,7 @@ def test_the_trials_row_says_what_was_done(job):
     assert before.timestamp() - 1 <= row["created"].timestamp() <= row["updated"].timestamp()
 
 
-def test_an_objectives_own_figures_are_recorded(job):
+def test_metrics_of_an_objective_are_recorded(job):
     afd = replace(job, config=job.config.model_copy(update={"objective": AFD()}))
     accuracies = [row["discriminator_accuracy"] for row in finish(afd).store.read_epochs(job.key)]
     assert len(accuracies) == EPOCHS
@@ -185,9 +185,9 @@ def test_every_evaluation_is_recorded_once_for_each_head(any_job, complete):
         assert row["class_accuracy"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_what_is_cheap_is_the_same(any_job, elsewhere):
+def test_incomplete_evaluations_have_the_accuracies_of_complete_ones(any_job, copy_of):
     finish(any_job)
-    whole = completely(elsewhere(any_job))
+    whole = completely(copy_of(any_job))
     finish(whole)
 
     def known(job):
@@ -197,7 +197,7 @@ def test_what_is_cheap_is_the_same(any_job, elsewhere):
     assert known(any_job) == known(whole)
 
 
-def test_a_complete_evaluation_answers_an_incomplete_one(job):
+def test_a_complete_evaluation_covers_an_incomplete_one(job):
     work = finish(completely(job))
     before = evaluations(work.store, job.key)
     again = Work(job)
@@ -206,8 +206,8 @@ def test_a_complete_evaluation_answers_an_incomplete_one(job):
 
 
 @pytest.mark.parametrize("attack", ["pgd", "cw", "mim"])
-def test_a_longer_attack_answers_those_that_are_its_beginning(job, elsewhere, monkeypatch, attack):
-    """One run of the longest, and every row as if each had been run alone."""
+def test_a_longer_attack_covers_those_that_are_its_beginning(job, copy_of, monkeypatch, attack):
+    """The longest attack is run once, and every row is as if each attack had been run alone."""
     finish(job)
     sizes = [{"iterations": 4}, {"iterations": 9}, {"iterations": 6}]
     if attack != "mim":
@@ -220,7 +220,7 @@ def test_a_longer_attack_answers_those_that_are_its_beginning(job, elsewhere, mo
     ]
     alone = []
     for i, evaluation in enumerate(wanted):
-        there = elsewhere(replace(job, evaluations=(evaluation,)), f"alone{i}")
+        there = copy_of(replace(job, evaluations=(evaluation,)), f"alone{i}")
         alone += evaluations(finish(there).store, job.key)
 
     attacked = []
@@ -240,7 +240,7 @@ def test_a_longer_attack_answers_those_that_are_its_beginning(job, elsewhere, mo
         assert curve == pytest.approx([by_size[4, r]["accuracy"] for r in (1, 2, 3)])
 
 
-def test_an_attack_may_be_on_a_sample_of_the_test_set(job):
+def test_an_attack_can_be_run_on_a_sample_of_the_test_set(job):
     finish(job)
     attack = PGD(eps=0.1, step=0.05, iterations=2, beta_atk="2")
     few = attack.model_copy(update={"examples": 20})
@@ -290,7 +290,7 @@ def test_an_attack_is_transferred_from_another_trial(store, first_is_best):
     assert found["best"] != found["last"]
 
 
-def test_a_source_that_is_not_there_leaves_the_evaluation_and_nothing_else(store):
+def test_a_missing_source_leaves_out_its_evaluation_alone(store):
     source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
     finish(job)
     before = record(job)
@@ -307,13 +307,13 @@ def test_a_source_that_is_not_there_leaves_the_evaluation_and_nothing_else(store
     Work(source).advance()
     (reason,) = Work(transferred(job, source.key)).advance().not_run.values()
     assert reason == f"attack.source = {source.key}: that trial is unfinished (epoch 1 of {EPOCHS})"
-    # Once it is there, the same job is done.
+    # As soon as the source is there, the same job is done.
     finish(source)
     assert Work(transferred(job, source.key)).advance().not_run == {}
     assert transferred(job, source.key).evaluations[0].key in store.recorded(job.key).evaluations
 
 
-def test_a_source_that_failed_or_lost_its_weights_is_a_reason(store):
+def test_a_source_that_failed_or_lost_its_weights_is_reported(store):
     source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
     finish(source)
     finish(job)
@@ -328,7 +328,7 @@ def test_a_source_that_failed_or_lost_its_weights_is_a_reason(store):
     assert reason == f"the last checkpoint of attack.source = {source.key}, epoch {EPOCHS}, is not in the storage"
 
 
-def test_a_source_on_other_data_is_a_reason(store):
+def test_a_source_on_other_data_is_reported(store):
     source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
     finish(job)
     other = source.config.model_copy(update={"data": source.config.data.model_copy(update={"dataset": "mnist"})})
@@ -337,7 +337,7 @@ def test_a_source_on_other_data_is_a_reason(store):
     assert reason == f"attack.source = {source.key}: that trial is on mnist, not on digits"
 
 
-def test_an_evaluation_is_of_its_own_checkpoint(job, first_is_best):
+def test_an_evaluation_uses_its_own_checkpoint(job, first_is_best):
     work = finish(job)
     assert work.trial.best_epoch == 1
     rows = {(r["evaluation"], r["head"]): r["ranks"] for r in evaluations(work.store, job.key)}
@@ -353,7 +353,7 @@ def test_an_evaluation_is_of_its_own_checkpoint(job, first_is_best):
 
 
 @pytest.mark.parametrize(("epochs", "runs"), [(1, 1), (EPOCHS, 2)])
-def test_where_the_best_checkpoint_is_the_last_one_a_single_run_serves_both(job, first_is_best, monkeypatch, epochs, runs):
+def test_if_the_best_checkpoint_is_the_last_one_a_single_run_covers_both(job, first_is_best, monkeypatch, epochs, runs):
     job = at(job, epochs=epochs)
     attacked = []
     evaluate = Trial.evaluate
@@ -372,7 +372,7 @@ def test_only_the_weights_of_the_best_and_the_last_epoch_are_kept(job, first_is_
         assert names == {"weights-0001.safetensors", f"weights-{epoch:04d}.safetensors"}
 
 
-def test_evaluations_are_reported_every_few_seconds_and_safe_at_once(job, monkeypatch):
+def test_evaluations_are_recorded_at_once_and_reported_every_few_seconds(job, monkeypatch):
     monkeypatch.setattr("orchestrator.execution.work.REPORT_SECONDS", 1e-3)
     work = Work(job)
     for _ in range(EPOCHS):
@@ -390,7 +390,7 @@ def test_evaluations_are_reported_every_few_seconds_and_safe_at_once(job, monkey
 
 
 def measuring(job, *measures, checkpoints=("last", "best")):
-    """The job with these measurements and no evaluations."""
+    """Return the job with these measurements and no evaluations."""
     found = (Measurement(measurement_key(job.key, c, m), c, m) for m in measures for c in checkpoints)
     return replace(job, evaluations=(), measurements=tuple(found))
 
@@ -415,7 +415,7 @@ def test_every_measurement_is_recorded_with_its_arrays(job, first_is_best):
     assert (found.status, found.measurements) == (Status.FINISHED, {m.key for m in asked.measurements})
 
 
-def test_where_the_best_checkpoint_is_the_last_one_it_is_measured_once(job, monkeypatch):
+def test_if_the_best_checkpoint_is_the_last_one_it_is_measured_once(job, monkeypatch):
     measured, measure = [], Trial.measure
     monkeypatch.setattr(Trial, "measure", lambda self, spec, *a: measured.append(spec) or measure(self, spec, *a))
     work = finish(measuring(at(job, epochs=1), Soundness()))
@@ -433,7 +433,7 @@ def test_measurements_come_last_and_are_counted(job, monkeypatch):
     assert results[-1].passes == measurement_passes(job.config, Soundness())
 
 
-def test_a_measurement_that_is_there_is_not_made_again(job, monkeypatch):
+def test_a_recorded_measurement_is_not_made_again(job, monkeypatch):
     asked = measuring(job, Soundness(), checkpoints=("last",))
     finish(asked)
     more = measuring(job, Soundness(), Dimensions(), checkpoints=("last",))
@@ -445,12 +445,12 @@ def test_a_measurement_that_is_there_is_not_made_again(job, monkeypatch):
     assert Work(more).unmeasured == []
 
 
-# --- stopped and gone on with -------------------------------------------------------------------------------------------
+# --- stopped and resumed ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("epochs", range(EPOCHS + 1))
-def test_gone_on_from_any_epoch_a_trial_is_bit_for_bit_the_same(any_job, elsewhere, epochs):
-    reference = elsewhere(any_job)
+def test_resumed_after_any_epoch_a_trial_is_bit_for_bit_the_same(any_job, copy_of, epochs):
+    reference = copy_of(any_job)
     finish(reference)
 
     work = Work(any_job)
@@ -467,8 +467,8 @@ def test_gone_on_from_any_epoch_a_trial_is_bit_for_bit_the_same(any_job, elsewhe
     assert record(any_job) == record(reference)
 
 
-def test_stopped_after_every_epoch_and_every_evaluation_a_trial_is_the_same(job, elsewhere, monkeypatch):
-    reference = elsewhere(job)
+def test_stopped_after_every_epoch_and_every_evaluation_a_trial_is_the_same(job, copy_of, monkeypatch):
+    reference = copy_of(job)
     finish(reference)
     monkeypatch.setattr("orchestrator.execution.work.REPORT_SECONDS", 1e-3)
     starts = 1
@@ -479,12 +479,12 @@ def test_stopped_after_every_epoch_and_every_evaluation_a_trial_is_the_same(job,
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing in a worker catches it."""
+    """Stands for SIGKILL: no code of a worker catches it."""
 
 
 @pytest.fixture
 def killer(monkeypatch):
-    """Dies before the n-th change that is made to a storage."""
+    """Raises Killed before the n-th change of a storage."""
 
     class Killer:
         at = -1
@@ -504,14 +504,14 @@ def killer(monkeypatch):
     return found
 
 
-def test_killed_between_any_two_writes_a_trial_is_the_same(job, elsewhere, killer):
+def test_killed_between_any_two_writes_a_trial_is_the_same(job, copy_of, killer):
     job = replace(at(job, epochs=2), evaluations=job.evaluations[:4])
-    reference = elsewhere(job)
+    reference = copy_of(job)
     finish(reference)
     expected = record(reference)
 
     for n in range(1, 100):
-        struck = elsewhere(job, f"killed-{n}")
+        struck = copy_of(job, f"killed-{n}")
         killer.at = n
         try:
             finish(struck)
@@ -520,7 +520,7 @@ def test_killed_between_any_two_writes_a_trial_is_the_same(job, elsewhere, kille
         else:
             break
         assert record(struck) == expected, f"killed at write {n}"
-    # a row at the start; weights, state, epochs, row and what is no longer needed for each epoch; then the evaluations
+    # a row at the start; for each epoch weights, state, epochs, row and deletions; then the evaluations
     assert n > 1 + 2 * 5 + 2
 
 
@@ -542,7 +542,7 @@ def test_killed_between_the_weights_and_the_state_only_that_epoch_is_trained_aga
 
 
 def test_an_evaluation_that_another_process_finished_is_not_run_again(job):
-    """Tune hands a job whose process died to the next one as it was."""
+    """A retry gets the same job as the process that died."""
     first = finish(job)
     before = evaluations(first.store, job.key)
     again = Work(job)
@@ -551,7 +551,7 @@ def test_an_evaluation_that_another_process_finished_is_not_run_again(job):
     assert evaluations(first.store, job.key) == before
 
 
-def test_a_trial_keeps_the_time_it_was_begun(job):
+def test_a_resumed_trial_keeps_its_time_of_creation(job):
     created = Work(job).store.read_trial(job.key)["created"]
     assert finish(job).store.read_trial(job.key)["created"] == created
 
@@ -574,7 +574,7 @@ def test_a_new_attack_on_a_finished_trial_trains_nothing(job, monkeypatch):
     assert work.store.index([job.key])[job.key].status == Status.FINISHED
 
 
-def test_a_trained_trial_with_nothing_left_is_closed(job):
+def test_a_trained_trial_with_nothing_left_is_finished(job):
     work = finish(job)
     write_failure(work.store, job, End(Ending.PROCESS_DIED, "its process died"))
     again = Work(replace(job, evaluations=()))
@@ -585,7 +585,7 @@ def test_a_trained_trial_with_nothing_left_is_closed(job):
 # --- failures -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_trial_that_diverges_is_a_row_with_its_reason(job):
+def test_a_trial_that_diverges_is_recorded_with_its_reason(job):
     job = at(job, lr=1e30)
     work = Work(job)
     result = work.advance()
@@ -601,7 +601,7 @@ def test_a_trial_that_diverges_is_a_row_with_its_reason(job):
     assert work.store.read_state(job.key) is None
 
 
-def test_a_trial_that_diverges_later_keeps_what_it_finished(job, monkeypatch):
+def test_a_trial_that_diverges_later_keeps_its_epochs(job, monkeypatch):
     work = Work(job)
     work.advance()
     good = record(job)
@@ -630,13 +630,13 @@ def test_a_trial_that_diverged_diverges_again(job):
     first = Work(job).advance().failure
     again = Work(job)
     row = again.store.read_trial(job.key)
-    assert (row["status"], row["reason"]) == (Status.UNFINISHED, "")  # taken up again
+    assert (row["status"], row["reason"]) == (Status.UNFINISHED, "")  # resumed
     assert again.advance().failure == first
     assert again.store.read_trial(job.key)["status"] == Status.FAILED
 
 
-def test_a_failed_trial_is_taken_up_from_its_last_checkpoint(job, elsewhere):
-    reference = elsewhere(job)
+def test_a_failed_trial_is_resumed_from_its_last_checkpoint(job, copy_of):
+    reference = copy_of(job)
     finish(reference)
     work = Work(job)
     work.advance()
@@ -653,8 +653,8 @@ def test_a_failed_trial_is_taken_up_from_its_last_checkpoint(job, elsewhere):
     assert record(job) == record(reference)
 
 
-def test_a_trial_that_a_search_stopped_goes_on_where_it_stands(job, elsewhere):
-    reference = finish(elsewhere(job)).job
+def test_an_early_stopped_trial_is_resumed_from_its_last_checkpoint(job, copy_of):
+    reference = finish(copy_of(job)).job
     work = Work(job)
     work.advance()
     write_stop(work.store, job, "stopped early after epoch 1 of 3")
@@ -666,7 +666,7 @@ def test_a_trial_that_a_search_stopped_goes_on_where_it_stands(job, elsewhere):
     assert record(job) == record(reference)
 
 
-def test_a_trial_that_never_began_can_fail_too(job, store):
+def test_a_trial_that_never_began_can_be_recorded_as_failed(job, store):
     write_failure(store, job, End(Ending.PROCESS_DIED, "its process or node died 3 times: no memory"))
     row = store.read_trial(job.key)
     assert (row["status"], row["reason"]) == (Status.FAILED, "its process or node died 3 times: no memory")
@@ -675,8 +675,8 @@ def test_a_trial_that_never_began_can_fail_too(job, store):
     assert finish(job).store.read_trial(job.key)["status"] == Status.FINISHED
 
 
-def test_an_error_in_an_evaluation_is_raised_and_loses_nothing(job, elsewhere, monkeypatch):
-    reference = elsewhere(job)
+def test_an_error_in_an_evaluation_is_raised_and_loses_nothing(job, copy_of, monkeypatch):
+    reference = copy_of(job)
     finish(reference)
     evaluate = Trial.evaluate
 
@@ -697,11 +697,11 @@ def test_an_error_in_an_evaluation_is_raised_and_loses_nothing(job, elsewhere, m
 # --- under Tune ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_job_travels(job):
+def test_a_job_can_be_pickled(job):
     assert pickle.loads(pickle.dumps(job)) == job
 
 
-def test_a_job_is_what_a_planned_trial_leaves_to_do(store):
+def test_a_job_holds_what_a_planned_trial_lacks(store):
     planned = plan([STUDY], "demo", seeds=1, measures=(Picture("soundness", {"name": "soundness"}),)).trials[1]
     evaluations, measurements = planned.evaluations, planned.measurements
     done = Recorded(Status.FINISHED, "", EPOCHS, frozenset([evaluations[0].key]), frozenset([measurements[0].key]))
@@ -709,7 +709,7 @@ def test_a_job_is_what_a_planned_trial_leaves_to_do(store):
     assert Job.of(replace(planned, recorded=done), store, RUNTIME) == expected
 
 
-def test_an_actor_that_is_used_again_leaves_nothing_of_the_job_before(store, tmp_path):
+def test_a_reused_actor_keeps_nothing_of_the_job_before(store, tmp_path):
     some = jobs(tiny_plan(studies=(STUDY,)), store)
     actor = Worker({"job": some[0]})
     while not actor.step()["done"]:
@@ -723,7 +723,7 @@ def test_an_actor_that_is_used_again_leaves_nothing_of_the_job_before(store, tmp
     assert record(some[1]) == record(alone)
 
 
-def test_an_actor_that_comes_up_late_and_is_not_needed_writes_nothing(job, store):
+def test_an_actor_that_starts_late_and_is_not_needed_writes_nothing(job, store):
     finish(job)
     before = store.read_trial(job.key)
     write_stop(store, job, "stopped early")
@@ -739,7 +739,7 @@ def test_an_actor_that_comes_up_late_and_is_not_needed_writes_nothing(job, store
 
 
 @pytest.mark.parametrize("defense", ["Vanilla", "CIFS", "AFD"])
-def test_what_a_longer_training_passes_through_has_the_record_that_it_would_have_alone(store, elsewhere, defense):
+def test_a_prefix_that_a_longer_training_passes_through_is_recorded_as_if_trained_alone(store, copy_of, defense):
     afd = Level("AFD", {"objective.name": "afd", "objective.hidden": 8, "objective.lr_encoder": 0.01})
     defenses = replace(DEFENSE, levels=(*DEFENSE.levels, afd)).only(defense)
     stages = choice("stage", "epoch", tuple(Level(str(n), {"training.epochs": n}) for n in (1, 2, 3)), "3")
@@ -749,10 +749,10 @@ def test_what_a_longer_training_passes_through_has_the_record_that_it_would_have
     assert [trial.key for trial in trials] == [job.key for job in short]
     finish(Job.of(made.trials[-1], store, RUNTIME, trials))
     for job in short:
-        finish(alone := elsewhere(job))
+        finish(alone := copy_of(job))
         assert store.recorded(job.key).status == Status.FINISHED
-        work = finish(job)  # nothing is left but to evaluate it
+        work = finish(job)  # it only has to be evaluated
         assert len(work.history) == job.config.training.epochs
         assert record(job) == record(alone)
-    finish(alone := elsewhere(longest))
+    finish(alone := copy_of(longest))
     assert record(longest) == record(alone)

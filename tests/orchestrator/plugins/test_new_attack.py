@@ -1,4 +1,4 @@
-"""A new attack is its specification and its implementation, and no other edit: here both are files of a package made now."""
+"""A new attack needs a specification, an implementation and no other edit: here both are files of a temporary package."""
 
 import json
 import subprocess
@@ -111,7 +111,7 @@ def test_editing_its_implementation_changes_its_key_and_a_comment_does_not(packa
     assert python(key, package) != before
 
 
-def test_what_it_does_not_say_is_refused(package):
+def test_a_specification_without_its_traits_is_refused(package):
     for old, new, reason in (
         ("    sees = Sees.SCORES\n", "", "attack 'shade': Shade must say what it sees of the network"),
         ("shades.darker:attack", "shades.lighter:attack", "there is no module shades.lighter"),

@@ -1,4 +1,4 @@
-"""Parts of one's own in study files: planned, run where nobody knows them, and told when they are missing or wrong."""
+"""Plugins in study files: planned, shipped to other processes, and refused with a reason if missing or wrong."""
 
 import json
 import pickle
@@ -34,10 +34,10 @@ from trainables.config.terms.passes import FORWARD, WEIGHTS
 
 ROOT = Path(__file__).parents[3]
 
-#: Where the module is registered.
+#: The line of the file that registers the module.
 LINE = PLUGINS.splitlines().index("@plugins.module(Gate)") + 1
 
-#: Fields of a trial that takes a second.
+#: Settings of a trial that takes a second.
 TINY = {
     "data.dataset": "digits",
     "data.examples": 64,
@@ -52,7 +52,7 @@ TINY = {
 
 @pytest.fixture(autouse=True)
 def _forgotten(forgotten) -> Iterator[None]:
-    """What a test registers is gone after it, and so are its files."""
+    """Unregister after each test what it registered, and forget its files."""
     files = dict(shipping._FILES)
     yield
     shipping._FILES.clear()
@@ -61,14 +61,14 @@ def _forgotten(forgotten) -> Iterator[None]:
 
 @pytest.fixture
 def file(tmp_path) -> Path:
-    """A study file with a part of every kind."""
+    """A study file with a plugin of every kind."""
     path: Path = tmp_path / "own.py"
     path.write_text(PLUGINS, encoding="utf-8")
     return path
 
 
 def forget() -> None:
-    """What this process would know without the file."""
+    """Unregister the plugins of the file in this process."""
     for kind in registry.KINDS:
         for name in kind.plugins:
             del kind.entries[name], kind.infos[name]
@@ -76,7 +76,7 @@ def forget() -> None:
 
 
 def tiny(made, store):
-    """The jobs of a plan that does nothing but tiny trials."""
+    """Return the jobs of a plan, with tiny trials."""
     return [Job.of(trial, store, RUNTIME) for trial in made.trials]
 
 
@@ -113,7 +113,7 @@ def test_the_template_is_a_study_that_runs_to_its_end(file, store):
     ],
     ids=lambda s: next(iter(s.values())),
 )
-def test_the_other_parts_of_the_template_run_too(file, store, settings):
+def test_the_other_plugins_of_the_template_run_too(file, store, settings):
     made = tiny_plan_of(file, **{"module.name": "gate", **settings})
     preflight(made)
     work = finish(tiny(made, store)[0])
@@ -127,7 +127,7 @@ def test_reading_a_file_again_changes_nothing(file):
     assert registry.plugins() == parts_then
 
 
-def test_an_edited_file_is_read_anew_and_trains_anew(file):
+def test_an_edited_file_is_read_again_and_changes_keys(file):
     keys = {t.label: t.key for t in tiny_plan_of(file).trials}
     file.write_text(PLUGINS.replace("z * self.net", "2 * z * self.net"), encoding="utf-8")
     again = {t.label: t.key for t in tiny_plan_of(file).trials}
@@ -136,7 +136,7 @@ def test_an_edited_file_is_read_anew_and_trains_anew(file):
     assert {t.label: t.key for t in tiny_plan_of(file).trials} == again
 
 
-def test_a_file_of_parts_alone_serves_any_study_and_any_order(file, tmp_path):
+def test_a_file_of_plugins_alone_serves_any_study_in_any_order(file, tmp_path):
     file.write_text(PLUGINS.partition("# --- the study")[0], encoding="utf-8")
     toml = tmp_path / "study.toml"
     toml.write_text(
@@ -150,7 +150,7 @@ def test_a_file_of_parts_alone_serves_any_study_and_any_order(file, tmp_path):
     assert [study.name for study in find_studies(["cifs/table-1"], [file])] == ["cifs/table-1"]
 
 
-def test_fields_of_parts_are_fields_of_trials(file):
+def test_fields_of_plugins_are_fields_of_trials(file):
     with pytest.raises(BadInput, match=r"^module\.width: no trial has such a field"):
         check_fields(["module.width"])
     load([file])
@@ -165,9 +165,9 @@ def test_fields_of_parts_are_fields_of_trials(file):
         configure_attack({"name": "corner", "eps": 0.1})
 
 
-def test_a_name_that_is_a_fields_name_too(file):
+def test_a_plugin_can_have_the_name_of_a_field(file):
     file.write_text(PLUGINS.replace('"one-step"', '"step"'), encoding="utf-8")
-    made = tiny_plan_of(file, **{"attack.name": "step", "attack.eps": 0.1})  # and the demo's own attack.step does nothing
+    made = tiny_plan_of(file, **{"attack.name": "step", "attack.eps": 0.1})  # and the demo's attack.step has no effect
     assert made.trials[0].config.attack.name == "step"
     with pytest.raises(BadInput, match=r"^attack\.step = 0\.1: there is no such field with attack\.name=step$"):
         configure([{"attack.name": "step", "attack.eps": 0.1, "attack.step": 0.1}], {})
@@ -175,13 +175,13 @@ def test_a_name_that_is_a_fields_name_too(file):
         configure([{"attack.name": "step", "attack.eps": 3}], {})
 
 
-def test_an_attack_as_one_types_it_has_the_eps_of_the_profile(file):
+def test_an_attack_on_the_command_line_has_the_eps_of_the_profile(file):
     load([file])
     assert column("corners(iterations=5)").attack == {"name": "corners", "iterations": 5, "eps": Eps()}
     assert column("corners(steps=5)").attack == {"name": "corners", "iterations": 5, "eps": Eps()}
 
 
-def test_steps_are_an_attacks_own_field_where_it_has_one(file):
+def test_steps_is_a_field_of_attacks_that_declare_it(file):
     fields = "steps: int = 10\n    substeps: int = 2\n    iterations: int = 1"
     file.write_text(PLUGINS.replace("iterations: int = 10", fields), encoding="utf-8")
     load([file])
@@ -194,7 +194,7 @@ def test_steps_are_an_attacks_own_field_where_it_has_one(file):
 # --- what they cost -----------------------------------------------------------------------------------------------------
 
 
-def test_what_they_cost(file):
+def test_plugins_have_a_cost(file):
     load([file])
     attack = configure_attack({"name": "corners", "eps": 0.1, "iterations": 7})
     house, _ = configure([TINY], {})
@@ -205,7 +205,7 @@ def test_what_they_cost(file):
     assert FORWARD == 0.5
 
 
-def test_networks_with_them_are_counted(file):
+def test_networks_with_plugins_are_counted(file):
     load([file])
     info, width = DATASETS["digits"], 4
     found = multiply_adds(Model(name="two-layers", width=width), NoModule(), info)
@@ -215,7 +215,7 @@ def test_networks_with_them_are_counted(file):
     assert multiply_adds(with_gate.model, with_gate.module, info) == plain + 2 * 32 * 3
 
 
-# --- where nobody knows them --------------------------------------------------------------------------------------------
+# --- in another process -------------------------------------------------------------------------------------------------
 
 PROGRAM = """
 import pickle, sys
@@ -229,8 +229,8 @@ print(trial_key(job.config), job.key, type(job.config.module).__name__)
 """
 
 
-def elsewhere(job, folder) -> str:
-    """What a process of its own, in an empty folder, makes of a job."""
+def in_another_process(job, folder) -> str:
+    """Run a job in another process, in an empty folder; return its output."""
     there = folder / "elsewhere"
     there.mkdir()
     (there / "job").write_bytes(pickle.dumps(job))
@@ -242,7 +242,7 @@ def elsewhere(job, folder) -> str:
     return done.stdout
 
 
-def test_a_job_takes_along_what_it_needs(file, store, tmp_path):
+def test_a_job_ships_its_plugins(file, store, tmp_path):
     folder = tmp_path / "neighbourhood"
     (folder / "near" / "by").mkdir(parents=True)
     (folder / "near" / "__init__.py").write_text("")
@@ -254,29 +254,33 @@ def test_a_job_takes_along_what_it_needs(file, store, tmp_path):
     job = tiny(tiny_plan_of(moved), store)[1]
     for path in sorted(folder.rglob("*.py")):
         path.unlink()
-    assert elsewhere(job, tmp_path) == f"{job.key} {job.key} Gate\n"
+    assert in_another_process(job, tmp_path) == f"{job.key} {job.key} Gate\n"
     assert store.recorded(job.key).status == "finished"
 
 
-def test_a_job_without_parts_needs_none(store, tmp_path):
+def test_a_job_without_plugins_ships_none(store, tmp_path):
     job = Job.of(tiny_plan(training__epochs=1).trials[0], store, RUNTIME)
     assert pickle.loads(pickle.dumps(job)) == job
-    assert elsewhere(job, tmp_path).startswith(job.key)
+    assert in_another_process(job, tmp_path).startswith(job.key)
 
 
-def test_another_version_of_a_package_is_told(file):
+def test_another_version_of_a_package_is_refused(file):
     load([file])
     there = shipping.bundle([registry.MODULE.entries["gate"]])
     shipping.unpack(there)
     registry.MODULE.add(registry.renumbered(registry.MODULE.entries["gate"], "another"))
-    with pytest.raises(BadInput, match=r"^module 'gate' is other code on this node: the packages that it comes from"):
+    with pytest.raises(
+        BadInput, match=r"^module 'gate' is other code on this node: its package must be installed in the same version"
+    ):
         shipping.unpack(there)
     forget()
-    with pytest.raises(BadInput, match=r"^module 'gate' is not there on this node: the packages that it comes from"):
+    with pytest.raises(
+        BadInput, match=r"^module 'gate' is not there on this node: its package must be installed in the same version"
+    ):
         shipping.unpack(there._replace(files=()))
 
 
-def test_a_file_that_needs_what_another_node_has_not_is_told_there(file):
+def test_a_file_that_cannot_be_run_on_another_node_is_refused(file):
     load([file])
     there = shipping.bundle(registry.plugins())
     forget()
@@ -286,10 +290,10 @@ def test_a_file_that_needs_what_another_node_has_not_is_told_there(file):
     assert not registry.plugins()
 
 
-# --- what was recorded, without the file --------------------------------------------------------------------------------
+# --- a record without its file ------------------------------------------------------------------------------------------
 
 
-def test_a_source_that_nobody_knows_is_told_and_the_trial_stays(file, store):
+def test_a_source_with_an_unregistered_plugin_is_reported_and_the_trial_stays(file, store):
     made = tiny_plan_of(file)
     gate = made.trials[1]
     finish(tiny(made, store)[1])
@@ -304,7 +308,7 @@ def test_a_source_that_nobody_knows_is_told_and_the_trial_stays(file, store):
     assert work._sources(attack)
 
 
-def test_what_is_not_known_does_not_count_in_an_estimate(file, store):
+def test_unregistered_plugins_do_not_count_in_an_estimate(file, store):
     made = tiny_plan_of(file)
     for job in tiny(made, store):
         finish(job)
@@ -344,7 +348,7 @@ def test_mistakes_name_file_and_line_and_leave_nothing(file, old, new, message):
     assert load([file])
 
 
-def test_a_name_that_another_file_has(file):
+def test_a_name_that_another_file_registered(file):
     other = file.with_name("other.py")
     other.write_text(PLUGINS.replace("mine/beta", "mine/other"), encoding="utf-8")
     with pytest.raises(BadInput) as error:
@@ -366,13 +370,13 @@ def test_the_same_name_twice_in_a_file(file):
 
 
 def advsweep(*arguments: object) -> str:
-    """What a command prints."""
+    """Run a command; return what it prints."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
 
-def test_a_new_study_with_parts_can_be_planned_as_it_is(tmp_path, monkeypatch):
+def test_a_new_study_with_plugins_can_be_planned_unchanged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "advsweep plan our/gate --study-file gate.py" in advsweep("new-study", "our/gate", "--plugins")
     [study] = load([Path("gate.py")])
@@ -386,35 +390,35 @@ def test_a_new_study_with_parts_can_be_planned_as_it_is(tmp_path, monkeypatch):
         advsweep("new-study", "our/gate", "--plugins", "--format", "toml")
 
 
-def test_a_plan_with_a_part_that_breaks_its_promise_is_refused(file):
+def test_a_plan_with_a_plugin_that_breaks_its_contract_is_refused(file):
     file.write_text(PLUGINS.replace("spec.eps * sign).clamp(0, 1)", "3 * spec.eps * sign).clamp(0, 1)"), encoding="utf-8")
     arguments = ["plan", "mine/beta", "--study-file", str(file), "--profile", "demo", "--storage", str(file.parent / "none")]
     with pytest.raises(AdvsweepError, match=r"^attack 'corners': must stay within eps = 0\.125, and went to 0\.37"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
-def test_weights_from_elsewhere_under_an_attack_of_ones_own(file, tmp_path):
+def test_an_external_checkpoint_under_a_plugin_attack(file, tmp_path):
     import torch
 
     from trainables.models import build_model
 
     network = build_model(Model(name="resnet-10", width=4), NoModule(), DATASETS["digits"], 0)
     torch.save(network.state_dict(), tmp_path / "weights.pt")
-    told = advsweep(
+    printed = advsweep(
         *("evaluate", "--checkpoint", tmp_path / "weights.pt", "--model", "resnet-10", "--dataset", "digits", "--eps", "0.1"),
         *("--set", "model.width=4", "--set", "data.examples=20", "--attack", "corners(iterations=2)", "--study-file", file),
     )
-    assert re.search(r"\d %  corners\(iterations=2\)  \(20 examples\)", told)
+    assert re.search(r"\d %  corners\(iterations=2\)  \(20 examples\)", printed)
 
 
-def test_the_houses_keys_are_not_touched_by_a_file(file):
+def test_a_file_does_not_change_the_keys_of_built_ins(file):
     before = [t.key for t in tiny_plan().trials]
     load([file])
     assert [t.key for t in tiny_plan().trials] == before
     assert trial_key(tiny_plan().trials[0].config) == before[0]
 
 
-def test_an_installed_package_registers_its_parts(tmp_path):
+def test_an_installed_package_registers_its_plugins(tmp_path):
     (tmp_path / "gates").mkdir()
     (tmp_path / "gates" / "__init__.py").write_text("")
     (tmp_path / "gates" / "parts.py").write_text(PLUGINS.partition("# --- the study")[0], encoding="utf-8")
@@ -432,7 +436,7 @@ def test_an_installed_package_registers_its_parts(tmp_path):
     arguments = ("plan", "cifs/table-1", "--profile", "demo", "--json", "--set", "module.name=gate")
     done = command(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    assert '"trials_unique": 2' in done.stdout  # the modules are one
+    assert '"trials_unique": 2' in done.stdout  # both names are the same module
     (tmp_path / "gates" / "parts.py").write_text("import no_such_module\n")
     done = command(*arguments)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""The record: what is written comes back, whole or not at all, and one process at a time where that matters."""
+"""The record: what is written is read again, completely or not at all, and locks keep other processes out."""
 
 import os
 import pickle
@@ -77,7 +77,7 @@ def files(store, folder="trials/a1"):
 # --- round trips --------------------------------------------------------------------------------------------------------
 
 
-def test_a_trial_comes_back(store):
+def test_a_written_trial_is_read(store):
     assert store.read_trial("a1") is None
     row = trial_row(reason="µ, 'quotes'\tand all", status=Status.FAILED)
     store.write_trial(row, {"module": {"name": "cas", "beta": 2.0, "positions": ["P1"]}, "attack": None, "seed": 7})
@@ -92,7 +92,7 @@ def test_a_trial_comes_back(store):
     }
 
 
-def test_epochs_come_back_and_replace_what_was_there(store):
+def test_written_epochs_replace_the_ones_before(store):
     assert store.read_epochs("a1") == []
     store.write_epochs("a1", [epoch_row(1), epoch_row(2, robust_accuracy=None)])
     assert store.read_epochs("a1") == [epoch_row(1), epoch_row(2, robust_accuracy=None)]
@@ -100,7 +100,7 @@ def test_epochs_come_back_and_replace_what_was_there(store):
     assert store.read_epochs("a1") == [epoch_row(1)]
 
 
-def test_evaluations_come_back_from_all_parts(store):
+def test_evaluations_are_read_from_all_parts(store):
     assert store.read_evaluations("a1") == []
     store.write_evaluations("a1", "x", [evaluation_row("e1"), evaluation_row("e1", "1")])
     store.write_evaluations("a1", "y", [evaluation_row("e2")])
@@ -117,7 +117,7 @@ def test_evaluations_come_back_from_all_parts(store):
     assert table["distance"].to_pylist() == [None]
 
 
-def test_distances_come_back_infinite_ones_too(store):
+def test_distances_are_read_infinite_ones_too(store):
     distance = np.array([0, 0.25, np.inf], np.float32)
     store.write_evaluations("a1", "x", [evaluation_row("e1", distance=distance, broken=None)])
     table = pq.read_table(f"{store.root}/trials/a1/evaluations-x.parquet", partitioning=None)
@@ -141,7 +141,7 @@ ARRAYS = {
 }
 
 
-def test_arrays_of_measures_come_back_in_their_shape(store):
+def test_arrays_of_measures_are_read_in_their_shape(store):
     assert store.read_measures("a1") == []
     store.write_measures("a1", "x", [measure_row(array=name, values=values) for name, values in ARRAYS.items()])
     rows = store.read_measures("a1")
@@ -160,7 +160,7 @@ def test_arrays_of_measures_come_back_in_their_shape(store):
         assert loaded_array(record, "m1", name).tobytes() == values.astype(np.float64).tobytes()
 
 
-def test_what_is_measured_is_known(store):
+def test_the_index_knows_measurements(store):
     store.write_trial(trial_row(), {})
     store.write_measures("a1", "x", [measure_row("m1"), measure_row("m1", "b")])
     store.write_measures("a1", "y", [measure_row("m2")])
@@ -168,7 +168,7 @@ def test_what_is_measured_is_known(store):
     assert store.recorded("a1").evaluations == frozenset()
 
 
-def test_measures_come_back_from_all_parts_once(store):
+def test_measures_are_read_once_from_all_parts(store):
     store.write_measures("a1", "x", [measure_row("m1")])
     store.write_measures("a1", "y", [measure_row("m1", "b", 2), measure_row("m2", "a", 3)])
     store.write_measures("a1", "x", [measure_row("m1", "a", 1), measure_row("m2", "a", 3)])
@@ -178,7 +178,7 @@ def test_measures_come_back_from_all_parts_once(store):
     assert store.read_evaluations("a1") == []
 
 
-def test_what_a_trial_measures_is_kept_as_it_is(store, job):
+def test_measures_of_a_trial_are_kept_exactly(store, job):
     trial = Trial(job.config, RUNTIME)
     measure = TSNE(examples=20, perplexity=5.0)
     arrays = trial.measure(measure, trial.weights())
@@ -190,7 +190,7 @@ def test_what_a_trial_measures_is_kept_as_it_is(store, job):
         np.testing.assert_array_equal(loaded_array(record, key, name), values)
 
 
-def test_an_evaluation_from_before_a_column_was_added_is_read(store):
+def test_an_evaluation_without_a_newer_column_is_read(store):
     store.write_trial(trial_row(), {})
     store.write_evaluations("a1", "x", [evaluation_row("e1")])
     path = f"{store.root}/trials/a1/evaluations-x.parquet"
@@ -207,7 +207,7 @@ def test_the_epochs_file_has_the_schema(store):
     assert pq.read_table(f"{store.root}/trials/a1/epochs.parquet", partitioning=None).schema.equals(EPOCHS)
 
 
-def test_weights_and_state_come_back(store):
+def test_written_weights_and_state_are_read(store):
     assert store.read_state("a1") is None
     store.write_state("a1", b"state")
     store.write_weights("a1", 12, b"twelve")
@@ -217,7 +217,7 @@ def test_weights_and_state_come_back(store):
         store.read_weights("a1", 11)
 
 
-def test_manifests_come_back(store):
+def test_written_manifests_are_read(store):
     assert store.manifests() == []
     manifests = [tiny_plan().manifests[0], tiny_plan(training__lr=0.5).manifests[0]]
     for manifest in [*manifests, manifests[0]]:
@@ -231,7 +231,7 @@ def test_nested_settings_become_dotted_names():
     assert flatten(tree) == {"a.b.c": 1, "e": [1, 2], "g": False}
 
 
-# --- what is kept -------------------------------------------------------------------------------------------------------
+# --- deletions ----------------------------------------------------------------------------------------------------------
 
 
 def test_only_the_weights_that_are_still_needed_are_kept(store):
@@ -245,7 +245,7 @@ def test_only_the_weights_that_are_still_needed_are_kept(store):
     assert files(store, "trials/b2") == ["weights-0001.safetensors"]
 
 
-def test_what_a_killed_writer_left_is_cleared_away(store):
+def test_temporary_files_of_a_killed_writer_are_deleted(store):
     store.write_weights("a1", 1, b"")
     for name in (".weights-0001.safetensors.abc.tmp", ".state.pt.def.tmp"):
         Path(f"{store.root}/trials/a1/{name}").write_bytes(b"half")
@@ -269,7 +269,7 @@ def test_the_index_knows_status_epochs_and_evaluations(store):
     assert store.index([]) == {}
 
 
-def test_the_index_ignores_strangers(store):
+def test_the_index_ignores_other_files(store):
     assert store.index(["a1"]) == {}
     store.write_trial(trial_row("a1"), {})
     trials = Path(store.root) / "trials"
@@ -282,7 +282,7 @@ def test_the_index_ignores_strangers(store):
     assert store.index(["a1", "empty", "file", ".hidden"]) == {"a1": Recorded(Status.FINISHED, "", 3)}
 
 
-def test_strangers_among_the_manifests_are_ignored(store):
+def test_other_files_among_the_manifests_are_ignored(store):
     store.write_manifest(tiny_plan().manifests[0])
     folder = Path(store.root) / "studies" / "tiny" / "table"
     (folder / ".demo.json.1.tmp").write_text("half")
@@ -302,13 +302,13 @@ def test_a_folder_and_its_uri_are_the_same_storage(tmp_path):
     assert Store(other.uri).trials() == ["a1"]
 
 
-def test_a_relative_folder_stays_the_same_when_the_process_moves(tmp_path, monkeypatch):
+def test_a_relative_folder_stays_the_same_when_the_working_directory_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Store("here").uri == str(tmp_path / "here")
 
 
-def test_a_storage_that_is_no_folder():
-    """Any file system that pyarrow knows will do; this one is in memory."""
+def test_a_storage_in_memory():
+    """Every file system of pyarrow can hold a storage."""
     store = Store("mock:///record")
     store.create()
     assert not store.local
@@ -319,12 +319,12 @@ def test_a_storage_that_is_no_folder():
     assert store.read_epochs("a1") == [epoch_row(1)]
     with pytest.raises(FileNotFoundError):
         store.read_weights("a1", 1)
-    with store.exclusively("run"), store.exclusively("run"):  # no locks there
+    with store.exclusively("run"), store.exclusively("run"):  # such a storage has no locks
         assert not store.held("run")
 
 
 @pytest.mark.parametrize("uri", ["foo://bucket/x", "file://relative", "file:///with space", "hdfs://nowhere/x"])
-def test_an_unusable_uri_is_one_line(uri):
+def test_the_error_of_an_unusable_uri_is_one_line(uri):
     with pytest.raises(Unavailable) as error:
         Store(uri)
     text = str(error.value)
@@ -333,7 +333,7 @@ def test_an_unusable_uri_is_one_line(uri):
     assert "\n" not in text
 
 
-def test_a_storage_that_cannot_be_written_is_one_line(tmp_path):
+def test_the_error_of_a_storage_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file" / "storage", tmp_path / "file", Path("/proc/storage")):
         store = Store(str(folder))
@@ -343,7 +343,7 @@ def test_a_storage_that_cannot_be_written_is_one_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_a_storage_is_made_and_left_clean(store):
+def test_creating_a_storage_leaves_no_files(store):
     assert not store.exists()
     store.create()
     store.create()
@@ -385,12 +385,12 @@ def kill(process):
     process.stdout.close()
 
 
-def test_a_reader_sees_whole_files_while_they_are_replaced_and_a_kill_leaves_the_one_before(store):
+def test_a_reader_sees_whole_files_while_they_are_replaced_and_a_killed_writer_leaves_the_previous_one(store):
     whole = {bytes([letter]) * size for letter, size in zip(b"abc", (3_000_000, 1, 500_000), strict=True)}
     store.write_state("a1", b"c" * 500_000)
     seen: set[bytes] = set()
     pauses = iter([*np.linspace(0.02, 0.1, 6), *[0.5] * 100])
-    while (pause := next(pauses)) < 0.5 or len(seen) < 2:  # a busy machine lets the reader or the writer wait for long
+    while (pause := next(pauses)) < 0.5 or len(seen) < 2:  # on a busy machine the reader or the writer may wait for long
         writer = start(WRITER, store.uri, 3_000_000, 1, 500_000)
         until = time.monotonic() + pause
         while time.monotonic() < until:
@@ -402,7 +402,7 @@ def test_a_reader_sees_whole_files_while_they_are_replaced_and_a_kill_leaves_the
 
 
 @pytest.mark.parametrize("when", ["open", "write", "move"])
-def test_a_write_that_fails_leaves_the_file_before(store, monkeypatch, when):
+def test_a_write_that_fails_leaves_the_previous_file(store, monkeypatch, when):
     store.write_state("a1", b"before")
 
     class Failing:
@@ -420,7 +420,7 @@ def test_a_write_that_fails_leaves_the_file_before(store, monkeypatch, when):
             stream = self.whole.open_output_stream(path)
             stream.write(b"af")
             stream.close()
-            return stream  # closed: the rest cannot be written
+            return stream  # closed, so that the rest cannot be written
 
     monkeypatch.setattr(store, "_fs", Failing(store._fs))
     with pytest.raises((OSError, ValueError)):
@@ -429,7 +429,7 @@ def test_a_write_that_fails_leaves_the_file_before(store, monkeypatch, when):
 
 
 def test_writers_of_one_file_do_not_mix(store):
-    """Several that write the same file at once: one of them wins, whole."""
+    """If several writers write the same file at once, it is that of one of them, complete."""
     texts = [bytes([letter]) * 200_000 for letter in b"abcd"]
 
     def write(text):
@@ -456,7 +456,7 @@ with Store(sys.argv[1]).exclusively(sys.argv[2]):
 """
 
 
-def test_a_lock_holds_across_processes_and_goes_with_its_holder(store):
+def test_a_lock_holds_across_processes_and_is_released_with_its_process(store):
     store.create()
     assert not store.held("run")
     holder = start(HOLDER, store.uri, "run")
@@ -483,7 +483,7 @@ def test_parts_of_a_purpose_do_not_wait_for_each_other(store):
         store.exclusively("sync", part="one").__enter__()
 
 
-def test_a_storage_has_an_identity_that_moves_with_it(store, tmp_path):
+def test_the_identity_of_a_storage_is_kept_when_it_moves(store, tmp_path):
     store.create()
     first = store.identity()
     assert store.identity() == Store(store.uri).identity() == first
@@ -501,7 +501,7 @@ def test_a_lock_is_waited_for(store):
     holder.wait()
 
 
-def test_a_lock_is_given_back_when_its_holder_fails(store):
+def test_a_lock_is_released_when_its_holder_fails(store):
     store.create()
     with pytest.raises(KeyError), store.exclusively("run"):
         raise KeyError
@@ -516,7 +516,7 @@ class Evil:
         return (print, ("run from a checkpoint",))
 
 
-def test_what_a_trial_leaves_loads_without_pickle(job):
+def test_the_files_of_a_trial_load_without_pickle(job):
     work = finish(job)
     folder = Path(work.store.root) / "trials" / job.key
     state = torch.load(folder / "state.pt", weights_only=True)
@@ -537,7 +537,7 @@ def test_a_pickle_in_place_of_the_state_is_refused(job, capsys, write):
     assert capsys.readouterr().out == ""
 
 
-def test_weights_come_back_bit_for_bit():
+def test_weights_are_read_bit_for_bit():
     weights = {"a": torch.randn(3, 4).t(), "b": torch.tensor(5), "c": torch.tensor([float("nan"), -0.0], dtype=torch.float64)}
     back = unpack_weights(pack_weights(weights))
     assert back.keys() == weights.keys()
@@ -547,7 +547,7 @@ def test_weights_come_back_bit_for_bit():
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_one_of_its_versions(store):
-    # As many sizes as there are versions: a reader that opens the file twice meets one version's footer and another's pages.
+    # Each version has another size: a reader that opened the file twice would find one's footer and another's pages.
     versions = [[evaluation_row(f"e{i}") for i in range(count)] for count in (1, 40, 400)]
     measures = [[measure_row(f"m{i}", values=np.zeros(9)) for i in range(count)] for count in (1, 40, 400)]
     store.write_trial(trial_row(), {})
@@ -569,7 +569,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_one_of_its_versions(store):
             read |= {len(load(store.uri).evaluations) for _ in range(100)}
             read |= {len(store.read_measures("a1")) for _ in range(100)}
             read |= {len(load(store.uri).measures) for _ in range(50)}
-            while len(read) < 2:  # a busy machine may not have let the writer write
+            while len(read) < 2:  # on a busy machine the writer may not have written yet
                 read.add(len(store.read_evaluations("a1")))
         finally:
             done.set()

@@ -1,4 +1,4 @@
-"""Optuna as a view of the record: what a study's trials are there, told once, and made anew where the record changed."""
+"""Optuna as a view of the record: trials are added once, and a study is created anew where the record changed."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ from orchestrator.tracking.optuna_view import SHOWN, OptunaView
 from orchestrator.tracking.tracker import Tracker
 
 NATURAL, PGD = ManifestColumn("Natural", False), ManifestColumn("PGD-20", True)
-#: None of these is what an ablation is about.
+#: Columns that are no objectives.
 OTHERS = (
     ManifestColumn("PGD-20, module 1", True, head="1"),
     ManifestColumn("added", True, added=True),
@@ -35,7 +35,7 @@ EXAMPLES = 20
 BETAS = ("0", "2")
 NAME = "mine/blocks (demo)"
 
-#: Right answers of 20 under PGD-20: what the module is matters much, the objective a little.
+#: Right answers of 20 under PGD-20: the module matters much, the objective a little.
 ROBUST = {"none": 4, "CAS": 10, "CIFS": 16}
 BETTER = {"AT": 0, "TRADES": 1}
 
@@ -66,7 +66,7 @@ def evaluation(key, attack, right, checkpoint="last"):
 
 
 def evaluate(store, key, natural, robust):
-    """A trial's evaluations: natural, and PGD-20 with either beta_atk; the best checkpoint has one more right."""
+    """Write a trial's evaluations: natural, and PGD-20 with two beta_atk; the best checkpoint has one more right answer."""
     rows = [
         evaluation(key, attack, right + more, checkpoint)
         for checkpoint, more in (("last", 0), ("best", 1))
@@ -97,7 +97,7 @@ def manifest(**changes):
 
 @pytest.fixture
 def store(store):
-    """A record in which all is finished but for a trial that failed, one that is half trained, and one half evaluated."""
+    """A record of finished trials, one that failed, one that is partly trained, and one that is partly evaluated."""
     store.create()
     store.write_manifest(manifest())
     for made in manifest().arms:
@@ -126,20 +126,20 @@ def study_of(storage, name=NAME):
 
 
 def rounded(values):
-    """Percent of 20 examples as one writes it; None for none."""
+    """Round percentages, so that they compare exactly; None for none."""
     return values and [round(value, 9) for value in values]
 
 
 def shown(storage, name=NAME):
-    """Everything of a study's trials, by key."""
+    """Return everything of a study's trials, by key."""
     trials = study_of(storage, name).trials
     found = {t.user_attrs["trial"]: (t.state, t.params, rounded(t.values), t.user_attrs, t.datetime_complete) for t in trials}
-    assert len(found) == len(trials), "a trial was told twice"
+    assert len(found) == len(trials), "a trial was added twice"
     return found
 
 
 def identities(storage):
-    """What Optuna made itself: others of these are other studies and trials."""
+    """Return Optuna's ids of the study and its trials, which change when they are created again."""
     return [(study._study_id, [t._trial_id for t in study.trials]) for study in [study_of(storage)]]
 
 
@@ -147,10 +147,10 @@ def complete(storage):
     return {t.user_attrs["trial"]: t for t in study_of(storage).get_trials(states=(TrialState.COMPLETE,))}
 
 
-# --- what is told -------------------------------------------------------------------------------------------------------
+# --- trials and values --------------------------------------------------------------------------------------------------
 
 
-def test_a_trial_for_each_cell_that_ended(storage, store):
+def test_each_arm_and_seed_that_ended_has_a_trial(storage, store):
     assert view(storage, store).sync(live=()) == 8
     assert [s.study_name for s in optuna.get_all_study_summaries(storage)] == [NAME]
     study = study_of(storage)
@@ -184,7 +184,7 @@ def test_a_trial_for_each_cell_that_ended(storage, store):
 
 @pytest.mark.parametrize("checkpoint", ["last", "best", "both"])
 def test_values_are_those_of_the_table(storage, store, checkpoint):
-    # Added columns and those of other heads are not evaluated: then a table says so and has no number in the row.
+    # Added columns and those of other heads are not evaluated here: a table would have no numbers in the row.
     plain = replace(manifest(), columns=(NATURAL, PGD), checkpoint=checkpoint)
     bare = [replace(made, reads={c.label: made.reads[c.label] for c in (NATURAL, PGD)}, training=()) for made in plain.arms]
     plain = replace(plain, arms=tuple(bare))
@@ -202,19 +202,19 @@ def test_values_are_those_of_the_table(storage, store, checkpoint):
     assert rounded(printed["trades-cifs-1"]) == [100 * (right + 1) / EXAMPLES, 100 * right / EXAMPLES]
 
 
-def test_what_failed_after_it_was_evaluated_has_its_values(storage, store):
+def test_a_trial_that_failed_after_its_evaluations_has_its_values(storage, store):
     store.write_trial(row("at-cas-0", status=Status.FAILED, reason="out of memory"), {})
     view(storage, store).sync(live=())
     assert shown(storage)["at-cas-0"][:3:2] == (TrialState.COMPLETE, [55, 50])
 
 
-def test_variants_are_studies_of_their_own(storage, store):
+def test_each_variant_is_a_study(storage, store):
     store.write_manifest(manifest(variant="demo@training.lr=0.5", columns=(PGD,), arms=manifest().arms[:1]))
     assert view(storage, store).sync(live=()) == 8 + 2
     assert len(study_of(storage, "mine/blocks (demo@training.lr=0.5)").trials) == 2
 
 
-def test_a_trial_of_two_rows_is_told_for_each(storage, store):
+def test_a_trial_of_two_rows_is_added_for_each(storage, store):
     twin = replace(arm("AT", "CAS"), labels=("AT", "CAS, by another way"))
     store.write_manifest(manifest(columns=(PGD,), arms=(arm("AT", "CAS"), twin)))
     assert view(storage, store).sync(live=()) == 4
@@ -222,13 +222,13 @@ def test_a_trial_of_two_rows_is_told_for_each(storage, store):
 
 
 @pytest.mark.parametrize("nothing", [{"columns": OTHERS}, {"arms": ()}])
-def test_a_study_without_accuracies_or_rows_has_nothing_to_tell(storage, store, nothing):
+def test_a_study_without_accuracies_or_rows_is_not_shown(storage, store, nothing):
     store.write_manifest(manifest(**nothing))
     assert view(storage, store).sync(live=()) == 0
     assert optuna.get_all_study_summaries(storage) == []
 
 
-def test_a_study_of_one_row_is_told_too(storage, store):
+def test_a_study_of_one_row_is_shown_too(storage, store):
     store.write_manifest(manifest(factors=(), columns=(PGD,), arms=(replace(arm("AT", "CIFS"), labels=()),)))
     assert view(storage, store).sync(live=()) == 1
     (trial,) = study_of(storage).trials
@@ -237,7 +237,7 @@ def test_a_study_of_one_row_is_told_too(storage, store):
 
 @pytest.mark.parametrize(
     ("evaluator", "sign"),
-    # The latter explains low values, and warns so.
+    # PED-ANOVA explains low values, and warns about it.
     [(FanovaImportanceEvaluator(seed=0), 1), pytest.param(PedAnovaImportanceEvaluator(), -1, marks=SILENT)],
     ids=["fanova", "ped-anova"],
 )
@@ -249,10 +249,10 @@ def test_importance_evaluators_find_what_matters(storage, store, evaluator, sign
     assert found["module"] > 1.5 * found["objective"]
 
 
-# --- again and again ----------------------------------------------------------------------------------------------------
+# --- updates ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_time_nothing_is_told(storage, store):
+def test_a_second_sync_adds_nothing(storage, store):
     one = view(storage, store)
     assert one.sync(live=()) == 8
     before = shown(storage), identities(storage)
@@ -260,7 +260,7 @@ def test_a_second_time_nothing_is_told(storage, store):
     assert (shown(storage), identities(storage)) == before
 
 
-def test_what_ends_later_is_added(storage, store):
+def test_trials_that_end_later_are_added(storage, store):
     one = view(storage, store)
     one.sync(live=())
     before = shown(storage), identities(storage)[0][1]
@@ -274,12 +274,12 @@ def test_what_ends_later_is_added(storage, store):
     assert (values["at-cifs-1"], values["at-none-1"]) == ([90, 85], [30, 25])
 
 
-def told_anew(storage, store, only=None):
-    """After a change, what is there is what a place would have that was told nothing before."""
+def synced_anew(storage, store, only=None):
+    """Sync after a change, and check that the result is that of an empty storage; return the trials."""
     view(storage, store).sync(live=(), only=only)
-    elsewhere = optuna.storages.InMemoryStorage()
-    view(elsewhere, store).sync(live=())
-    assert shown(storage) == shown(elsewhere)
+    fresh = optuna.storages.InMemoryStorage()
+    view(fresh, store).sync(live=())
+    assert shown(storage) == shown(fresh)
     assert view(storage, store).sync(live=()) == 0
     return shown(storage)
 
@@ -288,9 +288,9 @@ def told_anew(storage, store, only=None):
 def test_a_trial_that_failed_and_finished_later(storage, store, only):
     view(storage, store).sync(live=())
     store.write_trial(row("at-cas-1", status=Status.UNFINISHED, epochs=2), {})
-    assert "at-cas-1" not in told_anew(storage, store, only)
+    assert "at-cas-1" not in synced_anew(storage, store, only)
     store.write_trial(row("at-cas-1"), {})
-    state, _, values, attributes, _ = told_anew(storage, store, only)["at-cas-1"]
+    state, _, values, attributes, _ = synced_anew(storage, store, only)["at-cas-1"]
     assert (state, values) == (TrialState.COMPLETE, [60, 55])
     assert "reason" not in attributes
 
@@ -298,50 +298,50 @@ def test_a_trial_that_failed_and_finished_later(storage, store, only):
 def test_a_trial_that_failed_otherwise(storage, store):
     view(storage, store).sync(live=())
     store.write_trial(row("at-cas-1", status=Status.FAILED, reason="diverged", epochs=1), {})
-    assert told_anew(storage, store)["at-cas-1"][3]["reason"] == "diverged"
+    assert synced_anew(storage, store)["at-cas-1"][3]["reason"] == "diverged"
 
 
 def test_a_trial_that_was_trained_anew(storage, store):
     view(storage, store).sync(live=())
     store.write_trial(row("at-cas-0", created=CREATED + timedelta(days=1), updated=CREATED + timedelta(days=2)), {})
     evaluate(store, "at-cas-0", 20, 10)
-    assert told_anew(storage, store)["at-cas-0"][2] == [100, 50]
+    assert synced_anew(storage, store)["at-cas-0"][2] == [100, 50]
 
 
 def test_a_label_that_changed(storage, store):
     view(storage, store).sync(live=())
     arms = tuple(replace(made, labels=(made.labels[0], made.labels[1].replace("none", "-"))) for made in manifest().arms)
     store.write_manifest(manifest(arms=arms))
-    assert told_anew(storage, store)["at-none-0"][1] == {"objective": "AT", "module": "-"}
+    assert synced_anew(storage, store)["at-none-0"][1] == {"objective": "AT", "module": "-"}
 
 
 def test_columns_that_changed(storage, store):
     view(storage, store).sync(live=())
     store.write_manifest(manifest(columns=(PGD, *OTHERS)))
-    assert told_anew(storage, store)["at-cas-0"][2] == [50]
+    assert synced_anew(storage, store)["at-cas-0"][2] == [50]
     # One of the same name may read something else now.
     arms = tuple(replace(made, reads={**made.reads, "PGD-20": (Read("pgd0", "0"),)}) for made in manifest().arms)
     store.write_manifest(manifest(columns=(PGD, *OTHERS), arms=arms))
-    assert told_anew(storage, store)["at-cas-0"][2] == [55]
+    assert synced_anew(storage, store)["at-cas-0"][2] == [55]
 
 
 def test_another_checkpoint(storage, store):
     view(storage, store).sync(live=())
     store.write_manifest(manifest(checkpoint="best"))
-    assert told_anew(storage, store)["at-cas-0"][2] == [60, 55]
+    assert synced_anew(storage, store)["at-cas-0"][2] == [60, 55]
 
 
 def test_fewer_rows_and_seeds(storage, store):
     view(storage, store).sync(live=())
     store.write_manifest(manifest(arms=(arm("AT", "CAS", seeds=1), arm("AT", "none", seeds=1))))
-    assert told_anew(storage, store).keys() == {"at-cas-0", "at-none-0"}
+    assert synced_anew(storage, store).keys() == {"at-cas-0", "at-none-0"}
 
 
-def test_what_was_told_twice_is_told_once(storage, store):
-    """On a remote storage nothing keeps two machines apart."""
+def test_a_trial_that_is_there_twice_is_shown_once_anew(storage, store):
+    """A remote storage has no lock against other machines."""
     view(storage, store).sync(live=())
     study_of(storage).add_trial(study_of(storage).trials[0])
-    told_anew(storage, store)
+    synced_anew(storage, store)
 
 
 def test_two_processes_take_turns(storage, store):
@@ -357,11 +357,11 @@ def test_two_processes_take_turns(storage, store):
 
 
 class Cut(Exception):
-    """The connection broke."""
+    """Stands for a connection that broke."""
 
 
 def cutting(storage, at):
-    """The storage, whose n-th write breaks when it is done: the process dies behind it."""
+    """Let the storage raise an error after its n-th write, as if the process died."""
     writes = ("create_new_study", "delete_study", "set_study_user_attr", "set_study_system_attr", "create_new_trial")
     kind, count = type(storage), iter(range(1, 10**6))
 
@@ -380,19 +380,19 @@ def cutting(storage, at):
 
 @pytest.mark.parametrize("at", range(1, 9))
 def test_a_sync_that_was_cut_anywhere_is_completed_by_the_next(tmp_path, store, at):
-    """Of a study that has to be made anew: once it is deleted, made, marked and named, its trials follow."""
+    """The study has to be created anew: it is deleted, created, marked and named, and then its trials are added."""
     url = f"{tmp_path}/optuna.journal"
     view(open_storage(url), store).sync(live=())
     store.write_manifest(manifest(columns=(PGD, *OTHERS)))
     with pytest.raises(Cut):
         view(cutting(open_storage(url), at), store).sync(live=())
-    told_anew(open_storage(url), store)
+    synced_anew(open_storage(url), store)
 
 
-# --- studies of others --------------------------------------------------------------------------------------------------
+# --- other studies ------------------------------------------------------------------------------------------------------
 
 
-def test_a_study_of_that_name_by_someone_else_is_left_alone(storage, store):
+def test_another_study_of_the_same_name_is_not_changed(storage, store):
     store.write_manifest(manifest(study="mine/other"))
     theirs = optuna.create_study(storage=storage, study_name=NAME, directions=["maximize", "maximize"])
     theirs.optimize(lambda trial: (trial.suggest_float("lr", 0, 1), 0.5), n_trials=2)
@@ -403,18 +403,18 @@ def test_a_study_of_that_name_by_someone_else_is_left_alone(storage, store):
     assert [t.values for t in study_of(storage).trials] == before
     assert study_of(storage).user_attrs == {}
     assert study_of(storage, "mine/search").user_attrs == {"by": "hand"}
-    assert len(study_of(storage, "mine/other (demo)").trials) == 8, "the other studies are told nevertheless"
+    assert len(study_of(storage, "mine/other (demo)").trials) == 8, "the other studies are updated nevertheless"
 
 
 @pytest.mark.parametrize("directions", [["minimize"], ["maximize"] * 3, ["maximize", "minimize"]])
-def test_an_empty_study_with_other_aims_is_left_alone(storage, store, directions):
+def test_an_empty_study_with_other_directions_is_not_changed(storage, store, directions):
     optuna.create_study(storage=storage, study_name=NAME, directions=directions)
     with pytest.raises(Unavailable, match="is left as it is"):
         view(storage, store).sync(live=())
     assert [d.name.lower() for d in study_of(storage).directions] == directions
 
 
-def test_two_storages_in_one_place_do_not_take_each_others_studies(storage, store, tmp_path):
+def test_a_study_of_another_storage_is_not_changed(storage, store, tmp_path):
     view(storage, store).sync(live=())
     before = shown(storage)
     other = Store(str(tmp_path / "other"))
@@ -440,7 +440,7 @@ def test_optuna_follows_a_sweep(storage, store, capfd):
     store.write_trial(row("at-cifs-1"), {})
     tracker.changed("at-cifs-1", live=False)
     assert tracker.stop()
-    assert capfd.readouterr() == ("", ""), "a line of Optuna's would tear the live view"
+    assert capfd.readouterr() == ("", ""), "output of Optuna would break the live view"
     assert (tracker.name, tracker.error, len(shown(storage))) == ("Optuna", "", 9)
 
 
@@ -449,7 +449,7 @@ def test_it_waits_for_no_other_view(storage, store):
         assert view(storage, store).sync(live=()) == 8
 
 
-def test_a_record_that_is_broken_is_told_by_its_name(storage, store):
+def test_the_error_of_a_broken_record_names_the_trial(storage, store):
     store.write_evaluations("at-cas-0", "x", [{**evaluation("at-cas-0", "natural", 3), "accuracy": 0.9}])
     evaluate(store, "at-none-1", 6, 5)
     tracker = Tracker(view(storage, store))

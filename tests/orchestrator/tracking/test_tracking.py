@@ -37,7 +37,7 @@ from tests.support.tiny_study import finish, jobs, tiny_plan
 VANILLA, CAS, CIFS = (trial.key for trial in tiny_plan().trials)
 
 
-# --- a record and a place for its view ----------------------------------------------------------------------------------
+# --- a record and its view ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def template(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
-    """MLflow's tables, which take it seconds to make."""
+    """A SQLite database with MLflow's tables, which take seconds to create."""
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     connect(f"sqlite:///{path}")
     return path
@@ -62,7 +62,7 @@ def database(tmp_path_factory):
 
 @contextmanager
 def serving(folder, database):
-    """An MLflow server on this machine: its process and its URI."""
+    """Run an MLflow server on this machine; give its process and its URI."""
     shutil.copy(database, folder / "mlflow.db")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -94,14 +94,14 @@ def server(tmp_path_factory, database):
 
 @pytest.fixture
 def store(template, tmp_path):
-    """A copy of the record; its paper has a name of its own, so that tests can share a server."""
+    """A copy of the record, under a unique paper's name, so that tests can share a server."""
     store = Store(str(tmp_path / "storage"))
     shutil.copytree(template.root, store.root, dirs_exist_ok=True)
     return publish(store, f"paper-{uuid.uuid4().hex[:8]}")
 
 
 def publish(store, paper, **changed):
-    """Write the study's manifest under this paper."""
+    """Write the tiny study's manifest under this paper's name."""
     (manifest,) = tiny_plan(**changed).manifests
     store.write_manifest(replace(manifest, study=f"{paper}/table"))
     return store
@@ -122,7 +122,7 @@ def client(request):
 
 @pytest.fixture
 def reader(client, request):
-    """Reads what ``client`` writes, without a server between: a run's history takes many calls."""
+    """A client that reads what ``client`` writes directly from the database: a run's history takes many calls."""
     if client.tracking_uri.startswith("sqlite"):
         return client
     return connect(f"sqlite:///{request.getfixturevalue('server')[2]}/mlflow.db")
@@ -133,7 +133,7 @@ def paper(store):
 
 
 def find(client, store, **kind):
-    """The paper's runs by trial key; every run is looked at, deleted ones too if that is asked for."""
+    """Return the paper's runs by trial key; ``kind`` may ask for deleted ones too."""
     experiment = client.get_experiment_by_name(paper(store))
     runs = client.search_runs([experiment.experiment_id], **kind) if experiment else []
     found = {run.data.tags["advsweep.trial"]: run for run in runs if "advsweep.trial" in run.data.tags}
@@ -142,13 +142,13 @@ def find(client, store, **kind):
 
 
 def artifacts(client, run):
-    """A run's files and their texts."""
+    """Return the texts of a run's files, by path."""
     paths = [file.path for file in client.list_artifacts(run.info.run_id)]
     return {path: Path(client.download_artifacts(run.info.run_id, path)).read_text(encoding="utf-8") for path in paths}
 
 
 def history(client, run):
-    """Everything that a run's metrics ever were: name to (step, time, value)."""
+    """Return the whole history of a run's metrics: name to (step, time, value)."""
     return {
         name: sorted((m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, name))
         for name in run.data.metrics
@@ -156,7 +156,7 @@ def history(client, run):
 
 
 def shown(client, store):
-    """All that MLflow has of the paper's trials, but for the runs' own identities."""
+    """Return all that MLflow shows of the paper's trials, without the ids of runs."""
     return {
         key: (run.info.status, run.data.params, history(client, run), run.data.tags | {"mlflow.user": ""}, run.info.end_time)
         for key, run in find(client, store).items()
@@ -164,7 +164,7 @@ def shown(client, store):
 
 
 def expected_metrics(store, key):
-    """What the record says: name to (step, value)."""
+    """Return the metrics that the record holds of a trial: name to (step, value)."""
     metrics: dict[str, Any] = {}
     for row in store.read_epochs(key):
         for name in ("lr", "train_loss", "train_accuracy", "natural_accuracy", "robust_accuracy", "images_per_second"):
@@ -184,7 +184,7 @@ def expected_metrics(store, key):
 # --- what a run shows ---------------------------------------------------------------------------------------------------
 
 
-def test_a_run_for_each_trial_with_all_that_the_record_has(client, reader, store):
+def test_each_trial_has_a_run_with_all_that_the_record_holds(client, reader, store):
     assert MlflowView(client, store).sync(live=()) == 3
     runs = find(reader, store)
     assert runs.keys() == {VANILLA, CAS, CIFS}
@@ -226,7 +226,7 @@ def test_every_epoch_is_a_step_and_every_evaluation_a_metric(client, reader, sto
     assert [step for step, *_ in history(reader, runs[VANILLA])["robust_accuracy"]] == [1, 2, 3]
 
 
-def test_the_minimum_is_over_the_weights_of_the_modules(sqlite, store):
+def test_the_minimum_is_over_beta_atk(sqlite, store):
     store.write_evaluations(
         CAS, "x", [evaluation(beta, accuracy) for beta, accuracy in (("0", 0.5), ("inf-1", 0.25), ("2", 0.75))]
     )
@@ -240,7 +240,7 @@ def test_the_minimum_is_over_the_weights_of_the_modules(sqlite, store):
     }
 
 
-def test_attacks_that_differ_in_eps_alone_are_told_apart(sqlite, store):
+def test_attacks_that_differ_in_eps_alone_have_different_names(sqlite, store):
     store.write_evaluations(CAS, "x", [evaluation("0", 0.5, eps=0.1), evaluation("0", 0.25, eps=0.2)])
     MlflowView(sqlite, store).sync(live=())
     metrics = find(sqlite, store)[CAS].data.metrics
@@ -249,7 +249,7 @@ def test_attacks_that_differ_in_eps_alone_are_told_apart(sqlite, store):
     assert all(name.startswith("last/pgd-2-") for name in names)
 
 
-def test_an_attack_on_validation_images_is_said_to_be_one(sqlite, store):
+def test_the_name_of_an_attack_on_validation_images_says_so(sqlite, store):
     store.write_evaluations(CAS, "x", [evaluation("0", 0.5), evaluation("0", 0.25, split="validation")])
     MlflowView(sqlite, store).sync(live=())
     metrics = find(sqlite, store)[CAS].data.metrics
@@ -288,7 +288,7 @@ def test_a_source_of_attacks_is_a_run_too(sqlite, store):
 
 
 def evaluation(beta, accuracy, checkpoint="last", **fields):
-    """A row of the record, written by hand."""
+    """Return a row of the record for an evaluation of PGD."""
     spec = {"name": "pgd", "iterations": 2, "eps": 0.1, "beta_atk": beta} | fields
     row = {"evaluation": uuid.uuid4().hex, "trial": CAS, "checkpoint": checkpoint, "epoch": 1, "attack": "k"}
     row |= {"attack_name": "pgd", "attack_spec": json.dumps(spec), "beta_atk": beta, "head": "final"}
@@ -304,16 +304,16 @@ def test_a_trial_of_several_studies_is_one_run(sqlite, store):
     assert {tags[f"advsweep.arm.{paper(store)}/{slug}"] for slug in ("another", "table")} == {"Vanilla"}
 
 
-def test_nothing_recorded_is_nothing_shown(sqlite, store, tmp_path):
+def test_an_empty_record_has_no_runs(sqlite, store, tmp_path):
     empty = publish(Store(str(tmp_path / "empty")), paper(store))
     assert MlflowView(sqlite, empty).sync(live=()) == 0
     assert find(sqlite, empty) == {}
 
 
-# --- again and again ----------------------------------------------------------------------------------------------------
+# --- updates ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_time_nothing_is_written_and_nothing_doubled(client, reader, store):
+def test_a_second_sync_writes_nothing(client, reader, store):
     view = MlflowView(client, store)
     assert view.sync(live=()) == 3
     before = shown(reader, store)
@@ -323,7 +323,7 @@ def test_a_second_time_nothing_is_written_and_nothing_doubled(client, reader, st
     assert shown(reader, store) == before
 
 
-def test_written_again_nothing_is_doubled(sqlite, store):
+def test_writing_runs_again_doubles_nothing(sqlite, store):
     MlflowView(sqlite, store).sync(live=())
     before = shown(sqlite, store)
     for run in find(sqlite, store).values():
@@ -353,7 +353,7 @@ def test_a_run_follows_its_trial(client, reader, store):
     assert found == expected_metrics(store, CAS)
 
 
-def test_only_the_trials_that_are_asked_for_are_written(sqlite, store):
+def test_only_the_given_trials_are_written(sqlite, store):
     assert MlflowView(sqlite, store).sync(live=(), only=[CAS]) == 1
     assert find(sqlite, store).keys() == {CAS}
 
@@ -367,15 +367,15 @@ def test_only_the_trials_that_are_asked_for_are_written(sqlite, store):
     ],
 )
 @pytest.mark.parametrize("before", [(), None, {VANILLA, CAS, CIFS}])
-def test_a_status_is_the_records_unless_the_trial_runs(sqlite, store, before, live, statuses):
-    """``before``: what a driver that was killed since had running."""
+def test_a_status_is_that_of_the_record_unless_the_trial_runs(sqlite, store, before, live, statuses):
+    """``before``: the trials that ran under a driver that was killed since."""
     MlflowView(sqlite, store).sync(live=before)
     MlflowView(sqlite, store).sync(live=live)
     assert {key: run.info.status for key, run in find(sqlite, store).items()} == statuses
 
 
-def test_a_run_that_no_study_has_any_more_does_not_stay_running(sqlite, store):
-    """Asked for with fewer seeds after a crash, a study's manifest names fewer trials."""
+def test_a_run_that_is_in_no_study_any_more_does_not_stay_running(sqlite, store):
+    """After a crash a study may be run with fewer seeds: its manifest then names fewer trials."""
     MlflowView(sqlite, store).sync(live={CAS})
     (manifest,) = store.manifests()
     store.write_manifest(replace(manifest, arms=manifest.arms[:1]))
@@ -384,7 +384,7 @@ def test_a_run_that_no_study_has_any_more_does_not_stay_running(sqlite, store):
     assert MlflowView(sqlite, store).sync(live=()) == 0
 
 
-def test_runs_of_others_are_left_alone(sqlite, store):
+def test_other_runs_are_not_changed(sqlite, store):
     experiment = MlflowView(sqlite, store).experiment(paper(store))
     theirs = [
         sqlite.create_run(experiment, run_name="by hand"),
@@ -398,11 +398,11 @@ def test_runs_of_others_are_left_alone(sqlite, store):
 
 
 class Cut(Exception):
-    """The connection broke."""
+    """Stands for a connection that broke."""
 
 
 class Breaking:
-    """A client whose n-th call breaks: before the server has heard of it, or when its answer is on the way back."""
+    """A client whose n-th call fails: before it reaches the server, or after the server has carried it out (``heard``)."""
 
     def __init__(self, client, at, heard):
         self._client, self._heard = client, heard
@@ -429,7 +429,7 @@ class Breaking:
 
 @pytest.fixture
 def alone(template, database, tmp_path):
-    """Records of the finished trial alone, each with a database of its own."""
+    """Makes records of the finished trial alone, each with its own database."""
 
     def make(name):
         store = Store(str(tmp_path / name))
@@ -441,7 +441,7 @@ def alone(template, database, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("heard", "same"), [(False, True), (True, True), (True, False)], ids=["unheard", "unanswered", "new view"]
+    ("heard", "same"), [(False, True), (True, True), (True, False)], ids=["request lost", "answer lost", "new view"]
 )
 def test_a_sync_that_was_cut_anywhere_is_completed_by_the_next(alone, heard, same):
     client, store = alone("undisturbed")
@@ -454,7 +454,7 @@ def test_a_sync_that_was_cut_anywhere_is_completed_by_the_next(alone, heard, sam
         view = MlflowView(Breaking(client, at, heard), store)
         with pytest.raises(Cut):
             view.sync(live=())
-        # A sweep's tracker goes on with the trials that changed; another process has a view of its own.
+        # A sweep's tracker continues with the trials that changed; another process has a new view.
         if same:
             view.sync(live=(), only=[VANILLA])
         else:
@@ -463,7 +463,7 @@ def test_a_sync_that_was_cut_anywhere_is_completed_by_the_next(alone, heard, sam
         assert MlflowView(client, store).sync(live=()) == 0
 
 
-def test_a_run_whose_making_was_not_answered_is_found_by_the_next_turn(alone, template):
+def test_a_run_whose_creation_was_not_answered_is_found_at_the_next_turn(alone, template):
     client, store = alone("a sweep")
     breaking = Breaking(client, 0, heard=True)
     view = MlflowView(breaking, store)
@@ -477,8 +477,8 @@ def test_a_run_whose_making_was_not_answered_is_found_by_the_next_turn(alone, te
     assert {key: run.info.status for key, run in find(client, store).items()} == {VANILLA: "FINISHED", CAS: "RUNNING"}
 
 
-def test_a_run_that_was_made_twice_is_one_after_the_next_sync(sqlite, store):
-    """A request that times out is sent again, and the server may have heard it the first time."""
+def test_of_two_runs_of_a_trial_the_next_sync_leaves_one(sqlite, store):
+    """A request that times out is sent again, though the server may have carried out the first one."""
     view = MlflowView(sqlite, store)
     view.sync(live=())
     before = shown(sqlite, store)
@@ -492,13 +492,13 @@ def test_a_run_that_was_made_twice_is_one_after_the_next_sync(sqlite, store):
 
 
 def tables(client, store):
-    """The runs that stand for studies: their tags' study, status and files."""
+    """Return study, status and files of the runs that hold tables."""
     experiment = client.get_experiment_by_name(paper(store))
     runs = client.search_runs([experiment.experiment_id], "tags.`advsweep.study` != ''") if experiment else []
     return [(run.data.tags["advsweep.study"], run.info.status, artifacts(client, run)) for run in runs]
 
 
-def test_a_studys_table_is_on_one_run(client, reader, store):
+def test_a_study_has_one_run_with_its_table(client, reader, store):
     def made(text):
         return lambda manifest: {"table.md": text, "table.csv": manifest.study}
 
@@ -513,7 +513,7 @@ def test_a_studys_table_is_on_one_run(client, reader, store):
     assert find(reader, store).keys() == {VANILLA, CAS, CIFS}
 
 
-def test_every_variant_of_a_study_has_a_table_of_its_own(sqlite, store):
+def test_every_variant_of_a_study_has_its_own_table(sqlite, store):
     publish(store, paper(store), training__lr=0.5)
     assert MlflowView(sqlite, store).sync_tables(lambda manifest: {"table.md": manifest.variant}) == 2
     found = {study: files["table.md"] for study, _, files in tables(sqlite, store)}
@@ -548,16 +548,16 @@ def tracked(view, tables, **how):
 
 
 def wait(condition):
-    """Wait until it holds; a minute is more than enough."""
+    """Wait until a condition holds, for a minute at most."""
     until = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < until, "it never came to hold"
+        assert time.monotonic() < until, "the condition did not hold within a minute"
         time.sleep(0.02)
 
 
 @contextmanager
 def stopped(process):
-    """The server takes connections and answers nothing."""
+    """Stop a server's process: it takes connections and answers nothing."""
     os.killpg(process.pid, signal.SIGSTOP)
     try:
         yield
@@ -574,7 +574,7 @@ def test_mlflow_follows_a_sweep(client, reader, store, capfd):
     tracker.changed(CAS, live=False)
     wait(lambda: find(reader, store)[CAS].info.status == "FINISHED")
     assert tracker.stop()
-    assert capfd.readouterr() == ("", ""), "a line of MLflow's would tear the live view"
+    assert capfd.readouterr() == ("", ""), "output of MLflow would break the live view"
     assert tracker.error == ""
     assert {key: run.info.status for key, run in find(reader, store).items()} == {
         VANILLA: "FINISHED",
@@ -585,7 +585,7 @@ def test_mlflow_follows_a_sweep(client, reader, store, capfd):
     assert MlflowView(client, store).sync(live=()) == 0
 
 
-def test_what_is_still_live_when_a_sweep_ends_is_killed(sqlite, store):
+def test_trials_that_still_run_when_a_sweep_ends_are_shown_as_killed(sqlite, store):
     tracker = tracked(MlflowView(sqlite, store), no_tables, interval=60)
     tracker.start()
     tracker.changed(CAS, live=True)
@@ -593,9 +593,9 @@ def test_what_is_still_live_when_a_sweep_ends_is_killed(sqlite, store):
     assert find(sqlite, store)[CAS].info.status == "KILLED"
 
 
-@pytest.mark.parametrize("heard", [False, True], ids=["unheard", "unanswered"])
+@pytest.mark.parametrize("heard", [False, True], ids=["request lost", "answer lost"])
 @pytest.mark.parametrize("at", [1, 3, 6, 9])
-def test_a_turn_that_fails_is_made_good_by_the_next(sqlite, store, at, heard):
+def test_a_turn_that_fails_is_completed_by_the_next(sqlite, store, at, heard):
     tracker = tracked(MlflowView(Breaking(sqlite, at, heard), store), no_tables, interval=0.02)
     tracker.start()
     wait(lambda: tracker.error == "Cut")
@@ -618,7 +618,7 @@ def test_a_change_that_was_not_written_is_written_at_the_next_turn(sqlite, store
     assert tracker.stop()
 
 
-def test_tables_that_cannot_be_made_harm_no_run(sqlite, store):
+def test_tables_that_cannot_be_rendered_affect_no_run(sqlite, store):
     def failing(manifest):
         raise KeyError("column\nof several lines")
 
@@ -656,7 +656,7 @@ def test_a_server_that_hangs_is_not_waited_for(store, server):
         assert time.monotonic() - began < 15
         assert tracker.error == "MLflow did not answer within 0.5 s"
     view = MlflowView(connect(uri), store)
-    view.sync(live=())  # waits for the turn that now comes to its end
+    view.sync(live=())  # waits for the update that now ends
     assert {key: run.info.status for key, run in find(connect(uri), store).items()} == {
         VANILLA: "FINISHED",
         CAS: "KILLED",
@@ -665,7 +665,7 @@ def test_a_server_that_hangs_is_not_waited_for(store, server):
     assert view.sync(live=()) == 0
 
 
-def test_a_server_that_comes_back_during_a_sweep_is_caught_up(store, server, monkeypatch):
+def test_a_server_that_comes_back_during_a_sweep_is_updated(store, server, monkeypatch):
     process, uri, _ = server
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
@@ -681,7 +681,7 @@ def test_a_server_that_comes_back_during_a_sweep_is_caught_up(store, server, mon
 
 
 def test_two_processes_take_turns(sqlite, store):
-    """``advsweep sync`` beside a sweep: one waits for the other, and no trial gets two runs."""
+    """With ``advsweep sync`` during a sweep, one waits for the other, and no trial gets two runs."""
     views = [MlflowView(connect(sqlite.tracking_uri), store) for _ in range(4)]
     threads = [threading.Thread(target=view.sync, kwargs={"live": ()}) for view in views]
     for thread in threads:
@@ -691,7 +691,7 @@ def test_two_processes_take_turns(sqlite, store):
     assert find(sqlite, store).keys() == {VANILLA, CAS, CIFS}
 
 
-# --- where it is --------------------------------------------------------------------------------------------------------
+# --- URIs ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_tracking_uri(store, tmp_path, monkeypatch):
@@ -706,7 +706,7 @@ def test_the_tracking_uri(store, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "uri", ["http://127.0.0.1:9", "foo://nowhere", "file:///tmp/runs", "sqlite:////proc/nowhere/mlflow.db", "postgresql://x/y"]
 )
-def test_a_tracking_uri_that_cannot_be_reached_is_one_line(uri, monkeypatch):
+def test_the_error_of_an_unreachable_tracking_uri_is_one_line(uri, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(Unavailable) as error:
         connect(uri)
@@ -716,7 +716,7 @@ def test_a_tracking_uri_that_cannot_be_reached_is_one_line(uri, monkeypatch):
     assert "\n" not in text
 
 
-def test_files_of_a_local_storage_lie_in_the_storage(sqlite, store):
+def test_artifacts_of_a_local_storage_are_in_the_storage(sqlite, store):
     MlflowView(sqlite, store).sync(live=())
     assert os.path.isdir(f"{store.root}/mlflow-artifacts/{paper(store)}")
     assert store.trials() == sorted([VANILLA, CAS, CIFS])
