@@ -3,7 +3,7 @@
 from search_spaces.column import Column
 from search_spaces.profiles import pgd
 from search_spaces.settings import Eps, Settings
-from search_spaces.study import Picture
+from search_spaces.study import Panel
 
 #: An eps at which any classifier must fail: from half of the range on, every image can become the same grey.
 _UNBOUNDED: Settings = {"name": "pgd", "eps": 1.0, "step": 0.05, "iterations": 100}
@@ -28,4 +28,4 @@ CHECKLIST = (
 #: The attack that is transferred from the study's first row to every other row, at the same seed.
 TRANSFERRED: Settings = pgd(20, step=Eps(1 / 10))
 
-MEASURES = (Picture("soundness", {"name": "soundness"}),)
+MEASURES = (Panel("soundness", {"name": "soundness"}),)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from search_spaces.column import Column
 from search_spaces.settings import Eps, Settings
-from search_spaces.study import Picture, Profile
+from search_spaces.study import Panel, Profile
 
 
 def _steps(iterations: int, step: Eps) -> Settings:
@@ -53,7 +53,7 @@ def activations(label: int | None, attack: str | None = None, threshold: float =
     return {"name": "activations", "attack": images, "label": label, "threshold": threshold}
 
 
-def activation_pictures(*labels: int | None, thresholds: tuple[float, ...] = (0.01,)) -> tuple[Picture, ...]:
+def activation_panels(*labels: int | None, thresholds: tuple[float, ...] = (0.01,)) -> tuple[Panel, ...]:
     """Channels under natural images and under PGD-20, for each class and each threshold."""
 
     def title(label: int | None, images: str, threshold: float) -> str:
@@ -61,7 +61,7 @@ def activation_pictures(*labels: int | None, thresholds: tuple[float, ...] = (0.
         return ", ".join([of, images, *([f"{threshold:.1%}"] if len(thresholds) > 1 else [])])
 
     return tuple(
-        Picture(title(label, attack or "Natural", threshold), activations(label, attack, threshold))
+        Panel(title(label, attack or "Natural", threshold), activations(label, attack, threshold))
         for label in labels
         for threshold in thresholds
         for attack in (None, "PGD-20")

@@ -12,7 +12,7 @@ from search_spaces.settings import Settings
 
 
 @dataclass(frozen=True)
-class Picture(Shown):
+class Panel(Shown):
     """A panel of a study's figure: all arrays of a measure, for every row. ``measure``: its fields, ``name`` included."""
 
     label: str
@@ -52,7 +52,7 @@ class Study:
     makes the rows. ``baselines``: further rows, with a label for each factor, in the same order. ``fixed``: fields of every
     arm. ``checkpoint``: which one the paper shows. ``rows_by_beta``: whether each of the attacker's joint losses has a row;
     otherwise the strongest counts. A figure is a table whose ``columns`` are its points; what does not fit in a table are
-    ``pictures``, and ``by_epoch``: columns of the record of epochs.
+    ``panels``, and ``by_epoch``: columns of the record of epochs.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Study:
     baselines: tuple[Arm, ...] = ()
     checkpoint: Literal["best", "last", "both"] = "last"
     rows_by_beta: bool = False
-    pictures: tuple[Picture, ...] = ()
+    panels: tuple[Panel, ...] = ()
     by_epoch: tuple[str, ...] = ()
 
     @property
@@ -105,9 +105,9 @@ class Study:
         """Select the columns that apply to a row in a profile."""
         return tuple(column for column in self.columns if column.is_in(profile.name, arm.labels))
 
-    def pictures_of(self, arm: Arm, profile: Profile) -> tuple[Picture, ...]:
+    def panels_of(self, arm: Arm, profile: Profile) -> tuple[Panel, ...]:
         """Select the panels of the figure that apply to a row in a profile."""
-        return tuple(picture for picture in self.pictures if picture.is_in(profile.name, arm.labels))
+        return tuple(panel for panel in self.panels if panel.is_in(profile.name, arm.labels))
 
     def printed(self) -> tuple[Number, ...]:
         """Read the numbers that the paper prints; empty where it prints none."""

@@ -40,7 +40,7 @@ class Evaluated(NamedTuple):
     ``ranks``: of the true label, (N,) for each head: ``final`` and, in a complete evaluation, ``1``, ``2``, ... of the inserted
     modules, in forward order. They are of the attack's end point, but for an example that is broken there or anywhere on the
     way: its final rank is 1 at least, so that a final rank of 0 is what was never broken. ``distance``: of the nearest
-    misclassified image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that look
+    misclassified image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that search
     for it. Accuracy at any eps is the share of distances above it; at the attack's own it is that of final ranks 0, too.
     ``broken``: the gradient steps over all restarts after which each example was first broken, (N,), and
     :data:`~trainables.attacks.NEVER`; None for attacks that do not count them, and for networks that draw.

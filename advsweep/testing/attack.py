@@ -45,7 +45,7 @@ class Case(NamedTuple):
 
 
 def attack_few_classes(spec: config.Attack, classes: int) -> Attacked:
-    """Attack an untrained network that tells so few classes apart."""
+    """Attack an untrained network of so few classes."""
     info = config.DatasetInfo(classes, 1, 8, 100, 50)
     network = build_model(RESNET, config.NoModule(), info, seed=0).eval()
     x, _ = batch(4)
@@ -60,7 +60,7 @@ class AttackContract(Contract):
     spec: ClassVar[config.Attack]
 
     def variants(self) -> Sequence[Any]:
-        """Every specification whose budget is looked at; of an attack with several norms, override it with one of each."""
+        """Every specification whose budget is checked; of an attack with several norms, override it with one of each."""
         return self.specs()
 
     def axes(self) -> dict[str, Sequence[Any]]:
@@ -110,7 +110,7 @@ class AttackContract(Contract):
 
     @pytest.mark.parametrize("module", ["cas", "fsr", "sap"])
     def test_it_harms(self, spec: config.Attack, module: str) -> None:
-        """The loss rises; of an attack that looks for the smallest change, what it found is wrong, and the rest untouched."""
+        """The loss rises; where an attack searches for the smallest change, what it found is wrong, and the rest untouched."""
         case = self.case(module)
         x_adv, distance, _ = case.attacked(spec, Generator().manual_seed(0))
 
@@ -129,7 +129,7 @@ class AttackContract(Contract):
                 assert after > before + 1e-3, f"the loss that it maximises must rise, and went from {before:g} to {after:g}"
 
     def test_it_needs_no_more_classes_than_it_says(self, spec: config.Attack) -> None:
-        """A plan refuses an attack by its ``least_classes``, so it must run on a network that tells so many apart."""
+        """A plan refuses an attack by its ``least_classes``, so it must run on a network of so many."""
         attack_few_classes(spec, spec.least_classes)
 
     @pytest.mark.parametrize("fails", [False, True])
@@ -186,7 +186,7 @@ class AttackContract(Contract):
     @having("view")
     @pytest.mark.parametrize("view", ["soft", "train"])
     def test_a_view_is_another_attack_where_the_module_has_one(self, spec: Any, module: str, view: config.View) -> None:
-        """What is looked at differs; what is within eps, in range and misclassified does not."""
+        """The gradients differ; what is within eps, in range and misclassified does not."""
         case = self.case(module)
         views = (spec.model_copy(update={"view": one}) for one in ("plain", view))
         plain, seen = (case.attacked(one, Generator().manual_seed(0)).images for one in views)

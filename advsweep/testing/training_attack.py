@@ -30,7 +30,7 @@ class TrainingAttackContract(Contract):
         return True
 
     def one_by_one(self, spec: config.TrainingAttack) -> bool:
-        """Whether each example is attacked for itself; override it for an attack that looks at the batch as a whole."""
+        """Whether each example is attacked for itself; override it for an attack that moves the batch as a whole."""
         return True
 
     def attack(self, spec: config.TrainingAttack, module: str, n: int = 8, seed: int = 0, epoch: int = 1) -> Adversarial:

@@ -1,10 +1,10 @@
 """The checklist of obfuscated gradients: whether an arm's robustness can be believed, from the evaluations in the record.
 
 After Athalye et al. (ICML 2018, section 3.1) and Carlini et al. ("On Evaluating Adversarial Robustness", 2019). Every item
-looks at one trial's evaluations and measures of one checkpoint; where what it needs was not run, it says so and nothing else.
+compares one trial's evaluations and measures of one checkpoint; where what it needs was not run, its status is ``not run``.
 Accuracies are in percent.
 
-Read ``evidence`` (what is looked at) first, then ``items`` (what is checked) and ``checklist`` (an arm's status). Imports what
+Read ``evidence`` (what is compared) first, then ``items`` (what is checked) and ``checklist`` (an arm's status). Imports what
 reads the record, and nothing that makes tables.
 """
 

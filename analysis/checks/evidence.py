@@ -1,4 +1,4 @@
-"""What the record holds of one trial that the checklist of obfuscated gradients looks at: the one place that reads its rows."""
+"""What the checklist of obfuscated gradients compares, read from the record of one trial: the one place that reads its rows."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from orchestrator.api.observer import Observer
 from orchestrator.api.plans import SweepResult, plan_studies, run_plan
 from orchestrator.api.records import load
 from orchestrator.api.terms import STORAGE, CheckpointName, Files, Names, ProfileName, as_names, as_paths
-from orchestrator.authoring.attack_text import column, number, picture
+from orchestrator.authoring.attack_text import column, number, panel
 from orchestrator.authoring.study_files import find_studies
 from orchestrator.authoring.study_files import load as load_studies
 from orchestrator.errors import BadInput, CheckFailed
@@ -71,7 +71,7 @@ def evaluate(
         storage,
         retry_failed=retry_failed,
         added=_columns(attacks),
-        measures=tuple(map(picture, measures)),
+        measures=tuple(map(panel, measures)),
         train=False,
     )
     _refuse_untrained(made, storage)
@@ -89,7 +89,7 @@ def evaluate_checkpoint(
     study_files: Files = (),
     options: Options | None = None,
 ) -> "ExternalCheckpoint":
-    """Attack weights that were trained elsewhere, in this process, without a cluster or a record.
+    """Attack an external checkpoint (weights that no trial here trained), in this process, without a cluster or a record.
 
     Args:
         checkpoint: a file of weights: safetensors, or a state dict that ``torch.load`` reads with ``weights_only``.

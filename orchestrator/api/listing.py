@@ -25,7 +25,7 @@ LISTS: Mapping[str, str] = {
     "training-attacks": "what the inputs maximise while the weights are trained",
     "models": "networks",
     "datasets": "data sets",
-    "measures": "what is looked at in a trained network besides its accuracy",
+    "measures": "what is measured of a trained network besides its accuracy",
     "fields": "what --set takes",
 }
 
@@ -91,7 +91,7 @@ def listing(what: str, name: str | None = None, *, study_files: Files = ()) -> t
 def fields(name: str | None = None, *, study_files: Files = ()) -> tuple[Field, ...]:
     """List the fields of trials by the dotted names that settings have.
 
-    A name comes several times where variants have different fields of that name, which its ``of`` tells.
+    A name occurs several times where variants have different fields of that name; ``of`` says whose it is.
 
     Args:
         name: a single one, or one that others are below, such as ``training``; None for all.

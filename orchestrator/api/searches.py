@@ -60,7 +60,7 @@ class SearchResult:
         from orchestrator.search.results import unfinished
 
         if self.findings:
-            return "no configuration keeps to the constraints; lower them, or look at more with --trials"
+            return "no configuration keeps to the constraints; lower them, or try more with --trials"
         reasons = list(unfinished(self.search).items())
         why = f" ({reasons[0][0]}: {reasons[0][1]})" if reasons else ""
         return f"no configuration has a value{why}; take failed ones up again with --retry-failed"
@@ -86,7 +86,7 @@ def search(
 
     Args:
         space: a paper (``cas``, ``cifs``, ``infofeature``, ``afd``, ``fsr``), or a study: its factors.
-        search_options: what is looked for, how, and for how long; None for the defaults.
+        search_options: objectives, sampler and length of the search; None for the defaults.
         profile, seeds, settings, study_files, storage, retry_failed: as in :func:`~orchestrator.api.plans.plan`.
         options, observer: as in :func:`~orchestrator.api.plans.run`.
 

@@ -25,7 +25,7 @@ def sync(storage: str = STORAGE, *, optuna: str | None = None, observer: Observe
     >>> import advsweep
     >>> mlflow, optuna = advsweep.sync("results")
     >>> mlflow.written
-    '0 runs brought up to date'
+    '0 runs updated'
     """
     store, observer = existing_store(storage), observer or Observer()
     done: list[Synced] = []
@@ -52,7 +52,7 @@ def sync_mlflow(store: Store) -> Synced:
     uri = mlflow_view.default_uri(store)
     view = mlflow_view.MlflowView(mlflow_view.connect(uri), store)
     written = view.sync(live=None if store.held("run") else ()) + view.sync_tables(tables_of(store.uri))
-    return Synced(uri, f"{written} runs brought up to date")
+    return Synced(uri, f"{written} runs updated")
 
 
 def sync_optuna(store: Store, url: str | None = None) -> Synced:

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from orchestrator.errors import BadInput
 from search_spaces.column import Column
 from search_spaces.settings import Eps, Settings
-from search_spaces.study import Picture
+from search_spaces.study import Panel
 from trainables.config.terms.registry import ATTACK, TRAINING_ATTACK
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -38,7 +38,7 @@ def column(text: str) -> Column:
     return Column(" ".join(text.split()), settings, None if beta is None else (str(beta),))
 
 
-def picture(text: str) -> Picture:
+def panel(text: str) -> Panel:
     """Parse a measure, such as ``sensitivity(attack=pgd(iterations=20))``; its label is the text.
 
     An attack in it has the syntax of :func:`attack`.
@@ -49,7 +49,7 @@ def picture(text: str) -> Picture:
     fields = _call("--measure", text, "sensitivity(attack=pgd(iterations=20))")
     # A bare word such as natural is an attack in these fields, and a text in others.
     words = {field for field in _ATTACKS & fields.keys() if isinstance(fields[field], str)}
-    return Picture(" ".join(text.split()), {k: attack(v) if k in words else v for k, v in fields.items()})
+    return Panel(" ".join(text.split()), {k: attack(v) if k in words else v for k, v in fields.items()})
 
 
 def attack(text: str) -> Settings:

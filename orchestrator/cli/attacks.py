@@ -26,7 +26,7 @@ Measures = Annotated[
     typer.Option(
         "--measure",
         metavar="MEASURE",
-        help="A look at the networks, for `figure`: dimensions, 'sensitivity(attack=pgd(iterations=20))', activations, "
+        help="A measure of the networks, for `figure`: dimensions, 'sensitivity(attack=pgd(iterations=20))', activations, "
         "class-gradients, perturbations, t-sne, soundness.",
     ),
 ]
@@ -41,7 +41,7 @@ def evaluate(
     measure: Measures = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Weights from elsewhere instead of studies: safetensors, or a state dict for weights_only."),
+        typer.Option(help="An external checkpoint instead of studies: safetensors, or a state dict for weights_only."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="With --checkpoint: resnet-18, wrn-28, vgg-16-bn, ...")] = None,
     dataset: Annotated[str, typer.Option(help="With --checkpoint: whose test set is attacked.")] = "cifar10",
@@ -55,7 +55,7 @@ def evaluate(
     An attack's eps is the profile's unless it is given, its step a tenth of eps, and it aims at inserted modules in every way
     that the profile tries (beta_atk).
 
-    With --checkpoint it attacks weights from elsewhere, here and now; --set says the rest of their network, such as
+    With --checkpoint it attacks an external checkpoint, in this process; --set says the rest of their network, such as
     model.width=160, model.normalise=true (inputs from -1 to 1, or with model.mean=[0.49,0.48,0.45] and model.std=[0.2,0.2,0.2]
     what these make of them) or module.name=cas.
 
@@ -108,7 +108,7 @@ def check(
     options: "Options",
     as_json: Json = False,
 ) -> None:
-    """Run the checklist of obfuscated gradients on trained trials: which rows look more robust than they are?
+    """Run the checklist of obfuscated gradients on trained trials: which rows may be less robust than their accuracies say?
 
     Rows that fail an item are marked in every table. Exit code 1 if any does.
 

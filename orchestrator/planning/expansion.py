@@ -16,7 +16,7 @@ from orchestrator.planning.settings import configure, resolve, unknown_field
 from orchestrator.record.recorded import Recorded
 from search_spaces.column import AnyColumn, Column
 from search_spaces.settings import Settings, SourceSettings
-from search_spaces.study import Arm, Picture, Profile, Study
+from search_spaces.study import Arm, Panel, Profile, Study
 from trainables.config import (
     Attack,
     Measure,
@@ -41,7 +41,7 @@ def plan(
     overrides: Mapping[str, Any] | None = None,
     added: Sequence[Column] = (),
     shown: bool = True,
-    measures: Sequence[Picture] = (),
+    measures: Sequence[Panel] = (),
     checkpoints: Sequence[str] = CHECKPOINTS,
     train: bool = True,
     retry_failed: bool = False,
@@ -80,7 +80,7 @@ class _More(NamedTuple):
 
     columns: tuple[Column, ...]
     shown: bool
-    measures: tuple[Picture, ...]
+    measures: tuple[Panel, ...]
     checkpoints: tuple[str, ...]
 
 
@@ -243,9 +243,9 @@ def _arm(
     reader = Reader(row.configs[0], profile, source_key)
     own = reader.readings(study.columns_of(row.arm, profile))
     extra = reader.readings(more.columns)
-    pictures, looks = (
+    panels, added = (
         {p.label: measure for p in some if (measure := reader.measure(p.measure))}
-        for some in (study.pictures_of(row.arm, profile), more.measures)
+        for some in (study.panels_of(row.arm, profile), more.measures)
     )
     for key in keys.values():
         wanted = demand[key]
@@ -253,18 +253,18 @@ def _arm(
             for column, reading in readings:
                 wanted.ask(column, reading, checkpoints)
                 asked.attacks.update(product((key,), checkpoints, reading.attacks.values()))
-        for checkpoints, measures in ((CHECKPOINTS, pictures.values()), (more.checkpoints, looks.values())):
+        for checkpoints, measures in ((CHECKPOINTS, panels.values()), (more.checkpoints, added.values())):
             for measure, checkpoint in product(measures, checkpoints):
                 wanted.measure(measure, checkpoint)
     shown = [*own, *(extra if more.shown else [])]
-    pictured = {**pictures, **(looks if more.shown else {})}
+    shown_panels = {**panels, **(added if more.shown else {})}
     return ManifestArm(
         row.arm.labels,
         keys,
         reads={column.label: tuple(reading.attacks) for column, reading in shown if reading.attacks},
         measures={column.label: measure_key(reading.measure) for column, reading in shown if reading.measure},
         training=tuple(column.label for column, reading in shown if reading.training),
-        pictures={label: measure_key(measure) for label, measure in pictured.items()},
+        pictures={label: measure_key(measure) for label, measure in shown_panels.items()},
         heads={c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head},
     )
 

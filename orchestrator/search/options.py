@@ -10,12 +10,12 @@ PrunerName = Literal["none", "asha", "hyperband", "median"]
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What a search looks for, how, and for how long.
+    """The objectives, the sampler and the length of a search.
 
     Attributes:
         factors: names of those to vary; None for all that can be sampled together.
         objectives: accuracies on the validation images to maximise: ``natural``, ``pgd20``, ``pgd(iterations=50)``; of several,
-            the Pareto front is looked for.
+            the result is the Pareto front.
         constraints: accuracies and their least percentages: ``natural >= 80``.
         sampler, pruner: Optuna's; a pruner ends trainings early that do badly, and they enter no table.
         trials: configurations to try besides those that the storage knows, >= 1.

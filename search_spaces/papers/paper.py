@@ -7,7 +7,7 @@ from typing import Literal, TypedDict, Unpack
 from search_spaces.column import AnyColumn
 from search_spaces.factor import Factor
 from search_spaces.settings import Settings
-from search_spaces.study import Arm, Picture, Profile, Study
+from search_spaces.study import Arm, Panel, Profile, Study
 
 
 class Further(TypedDict, total=False):
@@ -17,7 +17,7 @@ class Further(TypedDict, total=False):
     baselines: tuple[Arm, ...]
     checkpoint: Literal["best", "last", "both"]
     rows_by_beta: bool
-    pictures: tuple[Picture, ...]
+    panels: tuple[Panel, ...]
     by_epoch: tuple[str, ...]
 
 

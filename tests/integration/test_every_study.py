@@ -91,7 +91,7 @@ def has(study: Study) -> set[tuple[str, object]]:
     demo = study.profiles["demo"]
     for arm in study.arms(demo):
         found |= {("column", (type(c).__name__, getattr(c, "head", None))) for c in study.columns_of(arm, demo)}
-        found |= {("figure", type(figure).__name__) for figure in study.pictures_of(arm, demo)}
+        found |= {("figure", type(figure).__name__) for figure in study.panels_of(arm, demo)}
     return found | {("factor", type(factor).__name__) for factor in study.factors}
 
 
@@ -151,10 +151,10 @@ def test_a_figure_has_its_values(swept, study):
         by_epoch = found["by epoch"]
         assert len(by_epoch) == len(arms)
         assert by_epoch[list(study.by_epoch)].notna().all(axis=None)
-    for picture in dict.fromkeys(picture.label for arm in arms for picture in study.pictures_of(arm, demo)):
-        there = found[picture]
+    for panel in dict.fromkeys(panel.label for arm in arms for panel in study.panels_of(arm, demo)):
+        there = found[panel]
         assert there["value"].notna().any()
-        shown = {arm.labels for arm in arms if picture in {p.label for p in study.pictures_of(arm, demo)}}
+        shown = {arm.labels for arm in arms if panel in {p.label for p in study.panels_of(arm, demo)}}
         assert set(there[list(manifest.factors)].itertuples(index=False, name=None)) == shown
 
 
@@ -178,5 +178,5 @@ def test_all_figures_at_once(swept, tmp_path):
     files = sorted(tmp_path.glob("*.csv"))
     assert len(files) == sum(" values in " in line for line in done.out.splitlines())
     assert all(len(pd.read_csv(file)) for file in files)
-    figures = [study for study in swept.studies if study.pictures or study.by_epoch]
+    figures = [study for study in swept.studies if study.panels or study.by_epoch]
     assert all(any(file.name.startswith(study.name.replace("/", "-")) for file in files) for study in figures)

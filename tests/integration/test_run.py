@@ -75,7 +75,7 @@ def test_optuna_is_updated_in_another_storage_and_later(copied):
     done = here("sync", "--optuna", place, "--storage", copied)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines() == [
-        f"sqlite:///{copied}/mlflow.db: 0 runs brought up to date",
+        f"sqlite:///{copied}/mlflow.db: 0 runs updated",
         f"{place}: {TRIALS} trials reported to Optuna",
     ]
     assert optuna_trials(copied, place).keys() == trials(copied).keys()

@@ -268,8 +268,8 @@ def test_rows_come_in_the_papers_order() -> None:
 
 def test_figures_that_are_no_table_have_pictures_or_epochs() -> None:
     arm, paper = row("figure-a9", "CIFAR-10", "AFD")
-    planes = study("figure-a9").pictures_of(arm, paper)
-    assert [picture.label for picture in planes] == ["natural", *(f"ε = {k}/255" for k in (2, 4, 8, 16, 32))]
+    planes = study("figure-a9").panels_of(arm, paper)
+    assert [panel.label for panel in planes] == ["natural", *(f"ε = {k}/255" for k in (2, 4, 8, 16, 32))]
     assert study("figure-a5").by_epoch == ("discriminator_accuracy",)
     assert "robust_accuracy" in study("figure-a4").by_epoch
-    assert [picture.label for picture in study("figure-4").pictures] == ["class gradients"]
+    assert [panel.label for panel in study("figure-4").panels] == ["class gradients"]

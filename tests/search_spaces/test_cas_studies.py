@@ -155,10 +155,10 @@ def test_black_box_attacks_come_from_a_natural_resnet_50() -> None:
 
 def test_channels_are_looked_at_in_class_0_above_1_percent() -> None:
     for figure in (2, 4, 5, 6):
-        found = [picture.measure for picture in STUDIES[f"cas/figure-{figure}"].pictures]
+        found = [panel.measure for panel in STUDIES[f"cas/figure-{figure}"].panels]
         assert found == [activations(0), activations(0, "PGD-20")]
     assert activations(0, "PGD-20") == {"name": "activations", "attack": ATTACKS["PGD-20"], "label": 0, "threshold": 0.01}
-    assert {p.measure["threshold"] for p in STUDIES["cas/figure-10"].pictures} == {0.005, 0.01, 0.05}
+    assert {p.measure["threshold"] for p in STUDIES["cas/figure-10"].panels} == {0.005, 0.01, 0.05}
 
 
 def test_data_sets_become_one_in_the_demo() -> None:

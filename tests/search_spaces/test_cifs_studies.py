@@ -124,8 +124,8 @@ def test_figures_of_classes_look_at_each() -> None:
             found = [column for column in study.columns_of(arm, there) if isinstance(column, Column)]
             assert [column.only for column in found] == list(range(10))
             assert [column.label for column in found[3:5]] == labels
-    assert {picture.measure["label"] for picture in STUDIES["cifs/figure-1"].pictures} == {1, 3}
-    assert len(STUDIES["cifs/figure-3"].pictures) == 2 * 10
+    assert {panel.measure["label"] for panel in STUDIES["cifs/figure-1"].panels} == {1, 3}
+    assert len(STUDIES["cifs/figure-3"].panels) == 2 * 10
 
 
 def test_autoattack_is_tried_with_every_joint_loss_on_2000_images() -> None:

@@ -43,8 +43,8 @@ def test_every_row_has_columns_and_each_label_once(study: Study, profile: Profil
         labels = [column.label for column in columns]
         assert 0 < len(labels) == len(set(labels))
         assert all(set(column.of) <= set(labels) for column in columns if isinstance(column, Ensemble))
-        pictures = [picture.label for picture in study.pictures_of(arm, profile)]
-        assert len(pictures) == len(set(pictures))
+        panels = [panel.label for panel in study.panels_of(arm, profile)]
+        assert len(panels) == len(set(panels))
 
 
 @pytest.mark.parametrize(("study", "profile"), CASES)
@@ -66,7 +66,7 @@ def test_measures_are_valid_in_every_row(study: Study, profile: Profile) -> None
     configs = trials(study, profile)
     for arm in study.arms(profile):
         shown = [column.measure for column in study.columns_of(arm, profile) if isinstance(column, Measured)]
-        shown += [picture.measure for picture in study.pictures_of(arm, profile)]
+        shown += [panel.measure for panel in study.panels_of(arm, profile)]
         for settings in shown:
             assert canonical_measure(measure(settings, profile), configs[arm.labels])
 

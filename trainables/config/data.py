@@ -38,7 +38,7 @@ for _name, _meaning, _implementation, _info in (
     ("cifar100", "Photographs of a hundred kinds of things", "torchvision_sets:TORCHVISION", (100, 3, 32, 50_000, 10_000)),
     ("svhn", "Digits of house numbers in street views", "torchvision_sets:TORCHVISION", (10, 3, 32, 73_257, 26_032)),
     ("mnist", "Handwritten digits", "torchvision_sets:TORCHVISION", (10, 1, 28, 60_000, 10_000)),
-    ("fashion-mnist", "Pictures of clothes, shoes and bags", "torchvision_sets:TORCHVISION", (10, 1, 28, 60_000, 10_000)),
+    ("fashion-mnist", "Clothes, shoes and bags", "torchvision_sets:TORCHVISION", (10, 1, 28, 60_000, 10_000)),
     ("tiny-imagenet", "200 classes of ImageNet, made small", "tiny_imagenet:TINY_IMAGENET", (200, 3, 64, 100_000, 10_000)),
     ("digits", "Small handwritten digits, which come with scikit-learn", "digits:DIGITS", (10, 1, 8, 1_437, 360)),
 ):

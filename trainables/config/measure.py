@@ -16,7 +16,7 @@ _Share = Annotated[float, Field(ge=0, lt=1)]
 class MeasureSpec(Named):
     """What every measure is.
 
-    ``attack``: what makes the images that are looked at, from the whole test set; so does ``reference``, where there is one.
+    ``attack``: what makes the measured images from the whole test set; so does ``reference``, where there is one.
     """
 
     def passes(self, classes: int) -> float:

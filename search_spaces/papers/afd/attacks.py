@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from search_spaces.column import Area, Column, Measured, Shown
 from search_spaces.settings import Eps, Settings
-from search_spaces.study import Picture
+from search_spaces.study import Panel
 
 #: An eps: exactly as the paper prints it, or a multiple of the profile's.
 Budget = float | Fraction | Eps
@@ -138,9 +138,9 @@ def sensitivity(scale: Scale) -> tuple[Measured, ...]:
     )
 
 
-def planes(scale: Scale) -> tuple[Picture, ...]:
+def planes(scale: Scale) -> tuple[Panel, ...]:
     """Make the panels of Figures A8 to A10, of the measure's 1,000 images: the paper's whole test set hides the clusters."""
-    return scale.only(*(Picture(eps, {"name": "t-sne", "attack": attack}) for eps, attack in scale.curves["PGD-L∞"].points))
+    return scale.only(*(Panel(eps, {"name": "t-sne", "attack": attack}) for eps, attack in scale.curves["PGD-L∞"].points))
 
 
 def _steps(name: str, iterations: int, step: float | Eps | None = None, **fields: str | float) -> Settings:

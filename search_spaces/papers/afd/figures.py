@@ -5,7 +5,7 @@ from search_spaces.factor import Factor
 from search_spaces.papers.afd.attacks import CIFAR, DIGITS, MNIST, Scale, ladder, on_every_scale, planes, sensitivity
 from search_spaces.papers.afd.space import AFD, DATASET, METHOD, OBJECTIVE, PAPER, STAGE, TRAINING_EPS, TRAINING_STEPS
 from search_spaces.profiles import NATURAL
-from search_spaces.study import Picture, Study
+from search_spaces.study import Panel, Study
 
 
 def _curves(where: str, alias: str, title: str, dataset: str, scale: Scale, methods: Factor = OBJECTIVE) -> Study:
@@ -17,10 +17,10 @@ def _curves(where: str, alias: str, title: str, dataset: str, scale: Scale, meth
 def _plane(where: str, alias: str, dataset: str, scale: Scale) -> Study:
     """Features of one data set in the plane."""
     columns = (NATURAL, *ladder(scale, "PGD-L∞"), *ladder(DIGITS, "PGD-L∞"))
-    pictures = (Picture("natural", {"name": "t-sne"}), *planes(scale), *planes(DIGITS))
+    panels = (Panel("natural", {"name": "t-sne"}), *planes(scale), *planes(DIGITS))
     # The captions of Figures A9 and A10 name a ResNet5, which is nowhere else in the paper.
     title = f"Features in the plane, natural and under PGD-L∞ of several eps, on {dataset}"
-    return PAPER.study(where, alias, title, DATASET.only(dataset), OBJECTIVE, columns=columns, pictures=pictures)
+    return PAPER.study(where, alias, title, DATASET.only(dataset), OBJECTIVE, columns=columns, panels=panels)
 
 
 def _pgd(scale: Scale) -> tuple[Column, ...]:
@@ -45,14 +45,14 @@ FIGURES = (
         DATASET,
         OBJECTIVE,
         columns=on_every_scale(sensitivity),
-        pictures=(Picture("class gradients", {"name": "class-gradients"}),),
+        panels=(Panel("class gradients", {"name": "class-gradients"}),),
     ),
     _curves("Figure A1", "attacks-mnist", "Accuracy against the eps of several attacks on MNIST", "MNIST", MNIST),
     _curves("Figure A2", "attacks-cifar100", "Accuracy against the eps of several attacks on CIFAR-100", "CIFAR-100", CIFAR),
     _curves(
         "Figure A3",
         "l2-matching",
-        "AFD beside matching of representations on MNIST",
+        "AFD and matching of representations on MNIST",
         "MNIST",
         MNIST,
         METHOD.only("AFD", "L2 matching"),

@@ -48,7 +48,7 @@ TABLES = (
     PAPER.study(
         "Table 1",
         "robustness",
-        "AFD beside natural and adversarial training, white-box and from a naturally trained network",
+        "AFD, natural and adversarial training, white-box and from a naturally trained network",
         DATASET,
         OBJECTIVE,
         columns=(NATURAL, *on_every_scale(_table_1)),
@@ -83,7 +83,7 @@ TABLES = (
     PAPER.study(
         "Table A6",
         "discriminator",
-        "The discriminator's depth, and whether it is told the label, on MNIST",
+        "The discriminator's depth, and whether it is given the label, on MNIST",
         DISCRIMINATOR,
         columns=(
             Column("PGD-L∞ (WB)", MNIST.pgd, profiles=("paper", "short")),
@@ -95,7 +95,7 @@ TABLES = (
         "Table A7",
         "angles",
         "Angles, in radians, between what attacks and what PGD-L∞ do to the features",
-        # Which networks the paper looks at is not legible.
+        # Which networks the paper compares is not legible.
         DATASET,
         OBJECTIVE,
         columns=on_every_scale(angles),

@@ -15,9 +15,9 @@ from search_spaces.papers.cas.space import (
     VGG16,
     module,
 )
-from search_spaces.profiles import ATTACKS, NATURAL, activation_pictures, activations, attacked
+from search_spaces.profiles import ATTACKS, NATURAL, activation_panels, activations, attacked
 from search_spaces.settings import Settings
-from search_spaces.study import Arm, Picture, Study
+from search_spaces.study import Arm, Panel, Study
 
 _COLUMNS = (NATURAL, *attacked("PGD-20", beta_atk=("own",)))
 # What a figure shows for each channel, over all channels: how often one is active, in percent.
@@ -30,8 +30,8 @@ _FREQUENCIES: tuple[AnyColumn, ...] = (
 
 def _frequencies(where: str, alias: str, title: str, *factors: Factor, fixed: Settings | None = None) -> Study:
     """How often each channel is active in natural images and under PGD-20 (class 0, threshold 1%)."""
-    pictures = activation_pictures(0)
-    return PAPER.study(where, alias, title, *factors, columns=_FREQUENCIES, fixed=fixed or {}, pictures=pictures)
+    panels = activation_panels(0)
+    return PAPER.study(where, alias, title, *factors, columns=_FREQUENCIES, fixed=fixed or {}, panels=panels)
 
 
 FIGURES = (
@@ -51,7 +51,7 @@ FIGURES = (
             Measured("magnitude", activations(None), "magnitude"),
             Measured("magnitude, PGD-20", activations(None, "PGD-20"), "magnitude"),
         ),
-        pictures=activation_pictures(None),
+        panels=activation_panels(None),
     ),
     _frequencies("Figure 2", "frequencies", "Activation frequencies under standard and adversarial training, and CAS", DEFENSE),
     _frequencies(
@@ -82,7 +82,7 @@ FIGURES = (
         TRAINING,
         module(),
         columns=_COLUMNS,
-        pictures=(Picture("t-SNE", {"name": "t-sne", "attack": ATTACKS["PGD-20"]}),),
+        panels=(Panel("t-SNE", {"name": "t-sne", "attack": ATTACKS["PGD-20"]}),),
     ),
     PAPER.study(
         "Figure 10",
@@ -90,6 +90,6 @@ FIGURES = (
         "Activation frequencies by the threshold above which a channel is active",
         module(),
         columns=_FREQUENCIES,
-        pictures=activation_pictures(0, thresholds=(0.005, 0.01, 0.05)),
+        panels=activation_panels(0, thresholds=(0.005, 0.01, 0.05)),
     ),
 )

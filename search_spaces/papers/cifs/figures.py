@@ -6,7 +6,7 @@ from search_spaces.baselines import AT, STANDARD
 from search_spaces.column import Column
 from search_spaces.factor import Level, choice
 from search_spaces.papers.cifs.space import CIFS, DEFENSE, IMGF, PAPER, VANILLA_ROW
-from search_spaces.profiles import ATTACKS, CLASSES, NATURAL, activation_pictures, attacked
+from search_spaces.profiles import ATTACKS, CLASSES, NATURAL, activation_panels, attacked
 
 _PGD_20 = attacked("PGD-20", beta_atk=None)
 
@@ -27,7 +27,7 @@ FIGURES = (
         "Channels of normally and adversarially trained networks, for classes 1 and 3 (CIFAR-10's automobiles and cats)",
         choice("objective", "training", levels=(Level("Normal", STANDARD), Level("AT", AT)), default="AT"),
         columns=(*attacked("PGD-20", beta_atk=("own",)), *_of_classes("automobile", "cat", beta_atk=("own",))),
-        pictures=activation_pictures(CLASSES.index("automobile"), CLASSES.index("cat")),
+        panels=activation_panels(CLASSES.index("automobile"), CLASSES.index("cat")),
     ),
     replace(
         PAPER.study(
@@ -39,7 +39,7 @@ FIGURES = (
             slug="figure-3",
             fixed=CIFS,
             baselines=VANILLA_ROW,
-            pictures=activation_pictures(*range(len(CLASSES))),
+            panels=activation_panels(*range(len(CLASSES))),
         ),
         aliases=("imgf", "figure-a2"),
     ),

@@ -34,7 +34,7 @@ _AUTOATTACK = (
 
 
 def _appendix_e(where: str, alias: str, title: str, factor: Factor) -> Study:
-    """One choice in CIFS at a time, beside the network without it."""
+    """Vary one choice in CIFS at a time; the network without it is one more row."""
     return PAPER.study(where, alias, title, factor, columns=COLUMNS_IN_BRIEF, fixed=CIFS, baselines=VANILLA_ROW)
 
 

@@ -62,7 +62,7 @@ TABLES = (
         defense("Standard", "Madry"),
         columns=_distances(),
     ),
-    # The paper's best and worst of several restarts are the table's best and worst seed, and stand beside them.
+    # The paper's best and worst of several restarts are the table's best and worst seed, and are printed next to them.
     study(
         "Table 3",
         "wide-resnet",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.authoring.attack_text import attack, column, picture
+from orchestrator.authoring.attack_text import attack, column, panel
 from orchestrator.errors import BadInput
 from orchestrator.planning.settings import configure_attack
 from search_spaces.settings import Eps
@@ -100,11 +100,11 @@ def test_what_cannot_be_read_is_refused_with_an_example(text):
     ],
 )
 def test_a_measure_has_the_fields_of_its_text(text, fields):
-    found = picture(text)
+    found = panel(text)
     assert found.label == " ".join(text.split())
     assert found.measure == {"name": text.partition("(")[0], **fields}
 
 
 def test_a_measure_that_cannot_be_read_is_named():
     with pytest.raises(BadInput, match=r"^--measure 'dimensions\(pgd\)': 'pgd' must be FIELD=VALUE, as in sensitivity"):
-        picture("dimensions(pgd)")
+        panel("dimensions(pgd)")

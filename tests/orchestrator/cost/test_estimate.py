@@ -17,7 +17,7 @@ from search_spaces.column import Column
 from search_spaces.factor import Level, choice
 from search_spaces.profiles import pgd
 from search_spaces.settings import Eps
-from search_spaces.study import Picture
+from search_spaces.study import Panel
 from tests.support.tiny_study import EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 from trainables.config import SWA, Data, Runtime, TrialConfig
 from trainables.config.terms.passes import FORWARD
@@ -223,7 +223,7 @@ def test_every_complete_evaluation_is_run():
 
 
 def test_measurements_cost_their_passes(vanilla):
-    made = plan([STUDY], "demo", seeds=1, measures=(Picture("soundness", {"name": "soundness"}),))
+    made = plan([STUDY], "demo", seeds=1, measures=(Panel("soundness", {"name": "soundness"}),))
     one = replace(made, trials=made.trials[:1])
     there = known(timed(vanilla, 1.0))
     assert estimate(one, there).measure == pytest.approx(2 * 64 * 1.5 / 3600)

@@ -15,7 +15,7 @@ from orchestrator.execution.progress import MAX_LISTED, Progress
 from orchestrator.planning.expansion import plan
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
-from search_spaces.study import Picture
+from search_spaces.study import Panel
 from tests.support.tiny_study import EPOCHS, STUDY, tiny_plan
 
 
@@ -113,7 +113,7 @@ def test_evaluations_that_could_not_be_run_are_printed_and_do_not_fail_the_trial
 
 
 def test_measurements_follow_the_evaluations(clock):
-    measures = [Picture(name, {"name": name}) for name in ("soundness", "dimensions")]
+    measures = [Panel(name, {"name": name}) for name in ("soundness", "dimensions")]
     (trial, *_) = plan([STUDY], "demo", seeds=1, measures=measures).trials
     with Progress([trial], console()) as shown:
         shown.started(trial.key)

@@ -26,7 +26,7 @@ from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End
 from orchestrator.record.store import Store
 from search_spaces.factor import Level, choice
-from search_spaces.study import Picture
+from search_spaces.study import Panel
 from tests.support.tiny_study import DEFENSE, EPOCHS, RUNTIME, STUDY, finish, jobs, tiny_plan
 from trainables.checkpoint import pack_state, unpack_state, unpack_weights
 from trainables.config import (
@@ -702,7 +702,7 @@ def test_a_job_can_be_pickled(job):
 
 
 def test_a_job_holds_what_a_planned_trial_lacks(store):
-    planned = plan([STUDY], "demo", seeds=1, measures=(Picture("soundness", {"name": "soundness"}),)).trials[1]
+    planned = plan([STUDY], "demo", seeds=1, measures=(Panel("soundness", {"name": "soundness"}),)).trials[1]
     evaluations, measurements = planned.evaluations, planned.measurements
     done = Recorded(Status.FINISHED, "", EPOCHS, frozenset([evaluations[0].key]), frozenset([measurements[0].key]))
     expected = Job(store.uri, planned.key, planned.config, evaluations[1:], measurements[1:], RUNTIME)

@@ -21,7 +21,7 @@ from search_spaces.column import Column
 from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL
 from search_spaces.settings import Eps
-from search_spaces.study import Picture, Profile
+from search_spaces.study import Panel, Profile
 from tests.support.tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 from trainables.config import (
     CIFS,
@@ -657,8 +657,8 @@ def test_a_complete_evaluation_in_the_record_answers_an_incomplete_one_and_not_t
 
 # --- measures -----------------------------------------------------------------------------------------------------------
 
-SOUND = Picture("soundness", {"name": "soundness"})
-FIRST = Picture("first", {"name": "sensitivity", "attack": {"name": "fgsm", "eps": Eps(1 / 2), "beta_atk": "inf-1"}})
+SOUND = Panel("soundness", {"name": "soundness"})
+FIRST = Panel("first", {"name": "sensitivity", "attack": {"name": "fgsm", "eps": Eps(1 / 2), "beta_atk": "inf-1"}})
 
 
 def test_every_arm_is_measured_on_the_checkpoints_that_are_asked_for():
@@ -714,7 +714,7 @@ def test_what_is_measured_is_not_measured_again():
 )
 def test_a_measure_that_is_none_is_named(measure, message):
     with pytest.raises(BadInput, match=message):
-        plan([STUDY], "demo", measures=(Picture("it", measure),))
+        plan([STUDY], "demo", measures=(Panel("it", measure),))
 
 
 PGD_20 = PGD(**STEP, iterations=20)

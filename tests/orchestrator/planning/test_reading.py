@@ -12,7 +12,7 @@ from orchestrator.record.recorded import Recorded
 from search_spaces.column import Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL, pgd
 from search_spaces.settings import Eps, SourceSettings
-from search_spaces.study import Picture
+from search_spaces.study import Panel
 from tests.support.tiny_study import DEFENSE, STUDY, tiny_plan
 from trainables.config import DatasetInfo, Dimensions, Natural, NoModule, Perturbations, Transfer, attack_key, measure_key
 from trainables.config.terms.registry import DATA
@@ -57,14 +57,14 @@ def test_the_smallest_change_is_looked_for_once():
 
 def test_a_measure_is_measured_on_both_checkpoints():
     settings = {"name": "perturbations", "attack": CW.attack, "reference": PGD.attack}
-    made, arm = planned(Measured("Distance", settings, "distance"), pictures=(Picture("t", {"name": "dimensions"}),))
+    made, arm = planned(Measured("Distance", settings, "distance"), panels=(Panel("t", {"name": "dimensions"}),))
     (trial,) = made.trials
     assert [(type(m.measure), m.checkpoint) for m in trial.measurements] == [
         (kind, checkpoint) for kind in (Perturbations, Dimensions) for checkpoint in ("last", "best")
     ]
     assert trial.evaluations == ()
-    distance, picture = (trial.measurements[i].measure for i in (0, 2))
-    assert (arm.measures, arm.pictures) == ({"Distance": measure_key(distance)}, {"t": measure_key(picture)})
+    distance, panel = (trial.measurements[i].measure for i in (0, 2))
+    assert (arm.measures, arm.pictures) == ({"Distance": measure_key(distance)}, {"t": measure_key(panel)})
     assert (arm.reads, arm.columns) == ({}, {"Distance"})
     assert distance.attack.beta_atk == "2"  # CIFS's own
 

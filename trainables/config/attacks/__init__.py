@@ -5,7 +5,7 @@ budget: for attacks by gradient steps the start, every iterate and the end of ea
 is no stronger. Because nothing that comes later mends what is broken, an attack may stop there, accuracy is what it would be if
 it went on, and PGD-20 is the beginning of PGD-100. What is visited is seen for nothing where gradients are the network's own.
 Where they are not (through another ``view``, or at other images than the iterate) the end of each restart is judged alone, but
-by MD and APGD, which look at every point in any case. So it is with a network whose prediction is a matter of chance: there the
+by MD and APGD, which judge every point in any case. So it is with a stochastic network: there the
 end point's single draw decides, or an attack of more steps would have more chances.
 """
 

@@ -22,7 +22,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Sees(StrEnum):
-    """What an attack is told of the network that it is on, from everything to nothing."""
+    """What an attack can use of the network, from everything to nothing."""
 
     GRADIENTS = "gradients"
     SCORES = "scores"
@@ -43,7 +43,7 @@ class AttackSpec(Named):
     most so many forward passes of one image. ``start``: a ``uniform`` point of the ball, or the image itself (``zero``).
 
     Attributes:
-        sees: what it is told of the network. Every attack must say so: the checklist of obfuscated gradients compares by it.
+        sees: what it uses of the network. Every attack must say so: the checklist of obfuscated gradients compares by it.
         iterates: whether it takes many steps to make one image.
         ensemble: whether it is made of attacks of several kinds, so that it is evidence for none of them.
         stepwise: whether its steps do not depend on how many there will be and each is judged, so that fewer of them are its
@@ -67,7 +67,7 @@ class AttackSpec(Named):
 
     @property
     def gradient_steps(self) -> int | None:
-        """How many steps over all restarts it counts to tell when an example is broken; None if it counts none."""
+        """The steps, over all restarts, by which the record says when an example was broken; None for attacks without them."""
         return None
 
     @property

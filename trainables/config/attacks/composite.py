@@ -62,7 +62,7 @@ class AutoAttack(Normed, Differentiated):
 class AsTraining(AttackSpec):
     """A training attack on the test images, judged where it ends alone.
 
-    ``attack``: the training attack, which may look at the other images of its batch.
+    ``attack``: the training attack, which may depend on the other images of its batch.
     """
 
     implementation = "trainables.attacks.composites:as_training"
@@ -100,7 +100,7 @@ class Transfer(AttackSpec):
 
     @model_validator(mode="after")
     def _once(self) -> Self:
-        self.attack.check_inner("attack", "it is the transfer's, beside its attack")
+        self.attack.check_inner("attack", "it is the transfer's, not its attack's")
         return self
 
     @property

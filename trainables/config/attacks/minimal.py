@@ -1,4 +1,4 @@
-"""Attacks that look for the smallest change."""
+"""Attacks that search for the smallest change."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ from trainables.config.terms.spec import Count, NonNegative, Positive
 class FAB(Normed, Differentiated):
     """Fast adaptive boundary attack (Croce & Hein, ICML 2020): the smallest change it finds.
 
-    ``targets``: 0 looks at the nearest of all classes, a number at each of so many best wrong classes in turn.
+    ``targets``: 0 for the nearest of all classes; a number for so many of the best wrong classes, each in turn.
     """
 
     implementation = "trainables.attacks.methods.fab:attack"
