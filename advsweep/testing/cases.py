@@ -41,6 +41,12 @@ def named(name: str, model: config.Model = RESNET) -> config.Module:
 
 
 @cache
+def first(module: config.Module, model: config.Model) -> Network:
+    """The network with its first weights, to copy: building takes longer than many a test."""
+    return build_model(model, module, DIGITS, seed=0)
+
+
+@cache
 def learned(module: config.Module, model: config.Model, steps: int) -> dict[str, Tensor]:
     """The numbers of a network after a few steps of training, for others to load."""
     network = seeded(build_model(model, module, DIGITS, seed=0).train())

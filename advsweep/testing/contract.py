@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from typing import Any, ClassVar, TypeVar
 from unittest.mock import patch
 
@@ -9,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from advsweep.testing.cases import DIGITS, FEW, RESNET, learned, seeded
+from advsweep.testing.cases import FEW, RESNET, first, learned, seeded
 from trainables import config
-from trainables.models import Network, build_model
+from trainables.models import Network
 from trainables.plugins.promises import check_restored, global_generators_untouched
 
 T = TypeVar("T", bound=Callable[..., None])
@@ -57,7 +58,7 @@ class Contract:
 
     def network(self, module: config.Module, model: config.Model = RESNET, steps: int = FEW) -> Network:
         """A network of its own for a test, in training mode, whose statistics and weights are not the first ones."""
-        made = seeded(build_model(model, module, DIGITS, seed=0).train())
+        made = seeded(deepcopy(first(module, model)).train())
         made.load_state_dict(self.weights(module, model, steps))
         return made
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from advsweep import testing
-from tests.support.sample_plugins import INFO, Small, half
+from tests.support.sample_plugins import INFO, SmallModel, half
 from trainables import config, plugins
 
 
@@ -113,7 +113,7 @@ class TestShare(testing.MeasureContract):
 
 
 @plugins.model("shortcut", (1, 1))
-class Shortcut(Small):
+class Shortcut(SmallModel):
     def extract(self, x, y, trace):
         return self.visit("block1.1", self.one(x).relu(), y, trace)
 

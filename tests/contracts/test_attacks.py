@@ -41,6 +41,22 @@ def norms(name):
     return [norm for norm in get_args(field.annotation) if norm != field.default] if field and name != "brendel-bethge" else []
 
 
+#: Those that draw for each example of a batch, whatever they start at.
+DRAWING = {
+    "noise",
+    "as-training",
+    "avg-pgd",
+    "di-fgsm",
+    "md",
+    "apgd",
+    "brendel-bethge",
+    "boundary",
+    "square",
+    "nattack",
+    "autoattack",
+}
+
+
 class TestAttacks(Registered, AttackContract):
     """With what the built-ins that differ from the others say of themselves."""
 
@@ -52,6 +68,9 @@ class TestAttacks(Registered, AttackContract):
 
     def asks(self, spec):
         return super().asks(spec) or spec.name == "transfer"
+
+    def draws(self, spec):
+        return spec.name in DRAWING
 
     def harms(self, spec, module):
         return super().harms(spec, module) and (spec.name, module) != ("cw-l2", "sap")

@@ -28,9 +28,9 @@ class Small(nn.Module):
 
 def examples(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """A bright quarter of the image for each class, and noise: images (n, 1, 6, 6) in [0, 1], labels (n,)."""
-    chance = torch.Generator().manual_seed(seed)
-    y = torch.randint(CLASSES, (n,), generator=chance)
-    x = 0.5 * torch.rand(n, 1, 6, 6, generator=chance, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(CLASSES, (n,), generator=generator)
+    x = 0.5 * torch.rand(n, 1, 6, 6, generator=generator, dtype=torch.float64)
     for image, label in zip(x, y.tolist(), strict=True):
         row, column = 3 * (label // 2), 3 * (label % 2)
         image[0, row : row + 3, column : column + 3] += torch.linspace(0.1, 0.4, 9, dtype=torch.float64).view(3, 3)

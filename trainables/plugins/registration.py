@@ -55,7 +55,6 @@ from trainables.measures import Subject
 from trainables.models import Network
 from trainables.modules import InsertedModule
 from trainables.objectives import Learner
-from trainables.plugins.guard import guarded, guarded_training
 from trainables.plugins.promises import check_examples, named
 
 T = TypeVar("T")
@@ -68,7 +67,7 @@ def module(spec: type[Silent | Predicting], *, version: int = 0) -> Decorator[An
 
     def register(made: type[InsertedModule]) -> type[InsertedModule]:
         _demand(MODULE, name, _is_class(made, InsertedModule), "a class of InsertedModule", made)
-        _register(MODULE, name, spec, made, made, version)
+        _register(MODULE, name, spec, made, version)
         return made
 
     return register
@@ -84,7 +83,7 @@ def objective(spec: type[Trained], *, version: int = 0) -> Decorator[Any]:
     def register(made: Any) -> Any:
         right = _is_class(made, Learner) or _is_function(made)
         _demand(OBJECTIVE, name, right, "a function, or a class of Learner", made)
-        _register(OBJECTIVE, name, spec, made, made, version)
+        _register(OBJECTIVE, name, spec, made, version)
         return made
 
     return register
@@ -96,7 +95,7 @@ def training_attack(spec: type[Bounded], *, version: int = 0) -> Decorator[Any]:
 
     def register(made: Callable[[Any, Batch], Any]) -> Any:
         _demand(TRAINING_ATTACK, name, _is_function(made), "a function", made)
-        _register(TRAINING_ATTACK, name, spec, made, guarded_training(made), version)
+        _register(TRAINING_ATTACK, name, spec, made, version)
         return made
 
     return register
@@ -113,7 +112,7 @@ def attack(spec: type[AttackSpec], *, version: int = 0) -> Decorator[Any]:
 
     def register(made: Callable[[Any, Case], Any]) -> Any:
         _demand(ATTACK, name, _is_function(made), "a function", made)
-        _register(ATTACK, name, spec, made, guarded(made), version)
+        _register(ATTACK, name, spec, made, version)
         return made
 
     return register
@@ -125,7 +124,7 @@ def measure(spec: type[MeasureSpec], *, version: int = 0) -> Decorator[Any]:
 
     def register(made: Callable[[Any, Subject], Any]) -> Any:
         _demand(MEASURE, name, _is_function(made), "a function", made)
-        _register(MEASURE, name, spec, made, made, version)
+        _register(MEASURE, name, spec, made, version)
         return made
 
     return register
@@ -146,7 +145,7 @@ def model(name: str, blocks: tuple[int, ...], *, version: int = 0) -> Decorator[
     def register(made: Any) -> Any:
         is_network = _is_class(made, Network) or _is_function(made)
         _demand(MODEL, name, is_network, "a class of Network, or a function", made)
-        _register(MODEL, name, Architecture(tuple(blocks)), made, made, version)
+        _register(MODEL, name, Architecture(tuple(blocks)), made, version)
         return made
 
     return register
@@ -170,7 +169,7 @@ def data(name: str, info: DatasetInfo, *, files: Callable[[str, str], bool] | No
                 check_examples("test", test, info, info.test)
             return train, test
 
-        _register(DATA, name, info, made, DataSource(loader, files), version)
+        _register(DATA, name, info, made, version, DataSource(loader, files))
         load.cache_clear()
         return made
 
@@ -191,11 +190,11 @@ def _is_function(made: Any) -> bool:
     return callable(made) and hasattr(made, "__qualname__") and not isinstance(made, type)
 
 
-def _register(kind: Kind, name: str, info: Any, made: Any, implementation: Any, version: int) -> None:
-    """Enter what was decorated. ``implementation``: it, or what stands for it."""
+def _register(kind: Kind, name: str, info: Any, made: Any, version: int, implementation: Any = None) -> None:
+    """Enter what was decorated, or the ``implementation`` that stands for it."""
     try:
         code = fingerprint(made, *([info] if isinstance(info, type) else []), version=version)
         origin = Origin(str(sys.modules[made.__module__].__file__), made.__module__)
     except (OSError, TypeError, KeyError, AttributeError) as error:
         raise BadPlugin(f"{kind.title} {name!r}: its code must be in a file") from error
-    enter(kind, Entry(kind.title, name, info, implementation, code, origin, summary(made)))
+    enter(kind, Entry(kind.title, name, info, implementation or made, code, origin, summary(made)))

@@ -121,3 +121,10 @@ def test_a_specification_without_its_traits_is_refused(package):
         (package / "__init__.py").write_text(SPECIFICATION.replace(old, new))
         program = "import sys\ntry:\n    import shades\nexcept ValueError as error:\n    print(error)"
         assert reason in python(program, package)
+
+
+def test_it_is_held_to_what_attacks_promise(package):
+    """As a decorated one is."""
+    (package / "darker.py").write_text(IMPLEMENTATION.replace("spec.eps", "2 * spec.eps"))
+    failing = "try:\n    " + RUN.strip().replace("\n", "\n    ") + "\nexcept Exception as error:\n    print(error)\n"
+    assert python(failing, package) == "attack 'shade': must stay within eps = 0.1, and went to 0.2\n"

@@ -89,21 +89,21 @@ def test_apgd_finds_a_linear_models_optimum_in_one_step(generator):
     torch.testing.assert_close(found, best, rtol=0, atol=1e-12)
 
 
-def test_each_target_is_the_next_of_the_best_wrong_classes(chance, monkeypatch):
-    model = Linear(chance, classes=6)
-    x = images(chance, 8)
+def test_each_target_is_the_next_of_the_best_wrong_classes(generator, monkeypatch):
+    model = Linear(generator, classes=6)
+    x = images(generator, 8)
     with torch.no_grad():
         ranked = model(x).logits.argsort(dim=1, descending=True)
     aimed_at = []
     monkeypatch.setattr("trainables.attacks.methods.apgd.targeted_dlr", lambda t: aimed_at.append(t) or targeted_dlr(t))
     spec = AutoPGD(eps=1e-9, iterations=1, loss="targeted-dlr", targets=3)  # in a ball so small that each is tried on all
-    run_attack(spec, model, x, ranked[:, 0], (1.0,), chance)
+    run_attack(spec, model, x, ranked[:, 0], (1.0,), generator)
     assert torch.equal(torch.stack(aimed_at, dim=1), ranked[:, 1:4])
 
 
-def test_the_losses_are_the_papers(chance):
-    z = torch.randn(20, 6, generator=chance, dtype=torch.float64)
-    y, t = (torch.randint(6, (20,), generator=chance) for _ in range(2))
+def test_the_losses_are_the_papers(generator):
+    z = torch.randn(20, 6, generator=generator, dtype=torch.float64)
+    y, t = (torch.randint(6, (20,), generator=generator) for _ in range(2))
     for i in range(20):
         pi = sorted(z[i].tolist(), reverse=True)
         z_y, other = z[i, y[i]].item(), max(v for c, v in enumerate(z[i].tolist()) if c != y[i])

@@ -52,7 +52,7 @@ from typing import Literal
 import torch
 from torch import nn
 from trainables.plugins import InsertedModule, Insertion, Silent, module
-import beside_of_test_extension
+import helper_of_plugin_under_test
 
 FACTOR = 0.5
 

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -37,6 +38,12 @@ BASES: dict[Kind, tuple[type[Named], ...]] = {
     TRAINING_ATTACK: (Bounded,),
     ATTACK: (AttackSpec,),
     MEASURE: (MeasureSpec,),
+}
+
+#: What holds plugins to the promises of their kind, whichever way they were registered.
+_GUARDS: dict[Kind, str] = {
+    TRAINING_ATTACK: "trainables.plugins.guard:guarded_training",
+    ATTACK: "trainables.plugins.guard:guarded",
 }
 
 _WORD = re.compile(r"[a-z][a-z0-9-]*")
@@ -122,7 +129,7 @@ def enter(kind: Kind, entry: Entry) -> None:
         if before.origin.module != entry.origin.module and before.origin.file != entry.origin.file:
             raise BadPlugin(f"{entry}: the name is taken by {before.origin.file}")
     restore = restorable()
-    kind.add(entry)
+    kind.add(replace(entry, guard=_GUARDS.get(kind, "")))
     try:
         reopen()
     except Exception:

@@ -50,6 +50,7 @@ class Entry:
         version: of its numerics; a part of every key that it is in.
         origin: of a plugin; None of a built-in.
         meaning: what it is, in one line; empty where the docstring of its specification says it.
+        guard: ``package.module:name`` of what wraps a plugin's implementation to hold it to its promises; "" for none.
     """
 
     kind: str
@@ -59,16 +60,21 @@ class Entry:
     version: Version
     origin: Origin | None = None
     meaning: str = field(default="", compare=False)
+    guard: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r}"
 
     def load(self) -> Any:
-        """Return the implementation, importing it if it is given by name."""
-        if not isinstance(self.implementation, str):
-            return self.implementation
-        module, _, name = self.implementation.partition(":")
-        return getattr(import_module(module), name)
+        """Return the implementation behind its guard; either is imported if it is given by name."""
+        made = _imported(self.implementation) if isinstance(self.implementation, str) else self.implementation
+        return _imported(self.guard)(made) if self.guard else made
+
+
+def _imported(path: str) -> Any:
+    """Import what is named ``package.module:name``."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
 
 
 @dataclass(frozen=True, eq=False)
