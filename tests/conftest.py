@@ -44,6 +44,7 @@ def forgotten() -> Iterator[None]:
     reopen()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the tests of what Numba compiles to one process."""
     for item in items:

@@ -197,8 +197,8 @@ def test_steps_is_a_field_of_attacks_that_declare_it(file):
 def test_plugins_have_a_cost(file):
     load([file])
     attack = configure_attack({"name": "corners", "eps": 0.1, "iterations": 7})
-    house, _ = configure([TINY], {})
-    assert evaluation_passes(house, attack) == 64 * 7
+    built_in, _ = configure([TINY], {})
+    assert evaluation_passes(built_in, attack) == 64 * 7
     mine, _ = configure([TINY, {"objective.name": "focal", "attack.name": "one-step", "attack.eps": 0.1}], {})
     assert mine.objective.passes(True) == 2 * WEIGHTS
     assert training_passes(mine) == 64 * 0.75 * (1 + 2 * WEIGHTS)
@@ -231,7 +231,7 @@ print(trial_key(job.config), job.key, type(job.config.module).__name__)
 
 def in_another_process(job, folder) -> str:
     """Run a job in another process, in an empty folder; return its output."""
-    there = folder / "elsewhere"
+    there = folder / "empty"
     there.mkdir()
     (there / "job").write_bytes(pickle.dumps(job))
     command = [sys.executable, "-c", PROGRAM, "job"]
