@@ -143,6 +143,14 @@ class Manifest:
         return (self.study, *(f"{paper}/{alias}" for alias in self.aliases))
 
     @property
+    def equal_rows(self) -> tuple[tuple[str, ...], ...]:
+        """The names of rows that are one and the same training, in groups; overrides can make different rows equal."""
+        groups: dict[frozenset[tuple[str, str]], list[str]] = {}
+        for arm in self.arms:
+            groups.setdefault(frozenset(arm.trials.items()), []).append(", ".join(arm.labels))
+        return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+
+    @property
     def full_name(self) -> str:
         """The study's name with its variant; unique in a storage."""
         return f"{self.study} ({self.variant})"

@@ -130,12 +130,19 @@ def build(
         checked = check(record, manifest, name)
         rows: list[Row] = []
         for arm in manifest.arms:
+            equal = next((names for names in manifest.equal_rows if ", ".join(arm.labels) in names), ())
             doubts = tuple(f"check failed: {item.name}: {item.figures}" for item in failures(checked[arm.labels]))
             rows.extend(
-                replace(_row(inputs, shown, name), doubts=doubts) for shown in _by_row(arm, manifest.columns, over_beta)
+                _noted(replace(_row(inputs, shown, name), doubts=doubts), equal)
+                for shown in _by_row(arm, manifest.columns, over_beta)
             )
         blocks.append(Block(name, _highlighted(rows, manifest.columns)))
     return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks))
+
+
+def _noted(row: Row, equal: Sequence[str]) -> Row:
+    """Note at a row which rows are the same training, if any are."""
+    return replace(row, notes=(*row.notes, f"one and the same training: {'; '.join(equal)}")) if equal else row
 
 
 def _by_row(arm: ManifestArm, columns: Sequence[ManifestColumn], over_beta: OverBeta) -> list[ManifestArm]:

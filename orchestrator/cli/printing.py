@@ -55,6 +55,13 @@ def print_counts(plan: "Plan", expected: "Estimate", console: Console = out) -> 
         f"{n['evaluations_requested']} evaluations asked for, {n['evaluations_unique']} after sharing; {expected}",
         highlight=False,
     )
+    for manifest in plan.manifests:
+        for names in manifest.equal_rows:
+            console.print(
+                f"{manifest.study}: with these settings {len(names)} rows are one and the same training: {'; '.join(names)}",
+                highlight=False,
+                markup=False,
+            )
     for name, trials in plan.outdated.items():
         console.print(f"{trials} trials were recorded under an older numerics of {name}", highlight=False, markup=False)
 

@@ -49,6 +49,15 @@ def test_best_and_worst_are_one_model_each(storage: Storage, vanilla: ManifestAr
     assert [cell.values[1] for cell in row.cells if cell] == pytest.approx([70, 50, 40])
 
 
+def test_rows_that_are_one_training_say_so(storage: Storage, vanilla: ManifestArm) -> None:
+    """Settings that override what a row is about leave its label behind."""
+    storage.evaluated("c0", natural=8, FGSM0=6, PGD0=3)
+    study = manifest(vanilla, replace(vanilla, labels=("CIFS",)), arm("CAS", ["c0"]))
+    made = rows(table(storage, study))
+    assert made["Vanilla",].notes == made["CIFS",].notes == ("one and the same training: Vanilla; CIFS",)
+    assert made["CAS",].notes == ()
+
+
 def test_seeds_are_in_order_of_their_numbers(storage: Storage) -> None:
     seeds = {str(seed): f"t{seed}" for seed in (10, 9, 2)}
     for trial in seeds.values():
