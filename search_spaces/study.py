@@ -79,6 +79,11 @@ class Study:
         """Names by which the study is found: its own, and its aliases as ``paper/alias``."""
         return (self.name, *(f"{self.paper}/{alias}" for alias in self.aliases))
 
+    def __post_init__(self) -> None:
+        labels = [arm.labels for arm in self.baselines]
+        if twice := next((one for one in labels if labels.count(one) > 1), None):
+            raise ValueError(f"baselines: labels {list(twice)} must differ")
+
     def varied(self, profile: Profile) -> tuple[Factor, ...]:
         """Select the factors that vary in ``profile``: those that set a field that it does not pin."""
         return tuple(f for f in self.factors if not f.fields <= profile.pins.keys())

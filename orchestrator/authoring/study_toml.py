@@ -32,18 +32,22 @@ def read(text: str) -> Study:
         raise BadInput(f"no TOML: {error}") from error
     written = _read(_Study, tree)
     factors = tuple(_factor(factor, f"factors.{place}") for place, factor in enumerate(written.factors))
-    return Study(
-        name=written.name,
-        aliases=tuple(written.aliases),
-        reference=written.reference,
-        title=written.title,
-        factors=factors,
-        columns=_columns(written.columns),
-        profiles=written.profiles.made(written.seeds),
-        fixed=written.fixed,
-        baselines=tuple(Arm(tuple(row.labels), row.settings) for row in written.baselines),
-        checkpoint=written.checkpoint,
-    )
+    columns, profiles = _columns(written.columns), written.profiles.made(written.seeds)
+    try:
+        return Study(
+            name=written.name,
+            aliases=tuple(written.aliases),
+            reference=written.reference,
+            title=written.title,
+            factors=factors,
+            columns=columns,
+            profiles=profiles,
+            fixed=written.fixed,
+            baselines=tuple(Arm(tuple(row.labels), row.settings) for row in written.baselines),
+            checkpoint=written.checkpoint,
+        )
+    except ValueError as error:
+        raise BadInput(str(error)) from error
 
 
 # --- values -------------------------------------------------------------------------------------------------------------

@@ -92,6 +92,8 @@ def resources(cpus: float | None, gpus: float | None, concurrent: int | None) ->
     most = {kind: max(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU")}
     cpus = 1.0 if cpus is None else cpus
     gpus = (1.0 if most["GPU"] else 0.0) if gpus is None else gpus
+    if not cpus and not gpus:
+        raise BadInput("--cpus-per-trial 0: must be > 0 where a trial has no GPU")
     for option, asked, kind in (("--cpus-per-trial", cpus, "CPU"), ("--gpus-per-trial", gpus, "GPU")):
         if asked > most[kind]:
             raise BadInput(f"{option} {asked:g}: no node of the cluster has more than {most[kind]:g} {kind}s")

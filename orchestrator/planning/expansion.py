@@ -65,6 +65,8 @@ def plan(
     overrides = overrides or {}
     if "seed" in overrides:
         raise BadInput("--set seed: the seeds of a study are 0, 1, ...; say how many with --seeds")
+    if seeds is not None and (not isinstance(seeds, int) or seeds < 1):
+        raise BadInput(f"--seeds {seeds!r}: must be a whole number of 1 or more")
     expanded = [_Expanded.of(study, profile, seeds, overrides) for study in studies]
     for name in overrides:
         if not any(name in row.held for study in expanded for row in study.rows):

@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from analysis.manifest import Manifest
-from orchestrator.authoring.study_files import check_name, find_studies
+from orchestrator.authoring.study_files import check_name, find_studies, taken_names
 from orchestrator.errors import BadInput
 from orchestrator.record.store import Store
 from orchestrator.search.goals import Goal
 from orchestrator.search.goals import goals as read_goals
 from orchestrator.search.loop import Search
-from orchestrator.search.options import SearchOptions
-from orchestrator.search.results import as_study, define, manifest
+from orchestrator.search.options import PrunerName, SamplerName, SearchOptions
+from orchestrator.search.results import SEARCH, as_study, define, manifest
 from orchestrator.search.samplers import open_study
 from orchestrator.search.space import SearchSpace
 from orchestrator.tracking.optuna_storage import default_url, open_storage
@@ -92,6 +92,7 @@ def request(
     Raises:
         BadInput: a name, field or value is not allowed.
     """
+    _check_options(options)
     goals = read_goals(options.objectives, options.constraints)
     if sum(goal.bound is None for goal in goals) > 1:
         _check_several(options.sampler, options.pruner)
@@ -103,10 +104,39 @@ def request(
         raise BadInput("data.validation = 0: must be > 0: a search compares configurations on held-out images")
     called = options.name or (f"{base.name}-search" if "/" in base.name else f"{base.name}/search")
     check_name(called)
+    _check_free(called, store)
     url = optuna or default_url(store)
     if url is None:
         raise BadInput(f"--optuna: must be given with --storage {store.uri!r}, where no journal can be kept: a database's URL")
     return SearchRequest(called, restricted, goals, options, seeds, overrides, retry_failed, url)
+
+
+def _check_options(options: SearchOptions) -> None:
+    """Check what the command line has checked already, and Python has not."""
+    for field, of in (("sampler", SamplerName), ("pruner", PrunerName), ("checkpoint", Literal["best", "last"])):
+        if (value := getattr(options, field)) not in get_args(of):
+            raise BadInput(f"{field} = {value!r}: allowed: {', '.join(map(repr, get_args(of)))}")
+    for field, least in (("trials", 1), ("finalists", 0), ("sampler_seed", 0)):
+        value = getattr(options, field)
+        if not isinstance(value, int) or not least <= value < 2**32:
+            raise BadInput(f"{field} = {value!r}: must be a whole number of {least} or more, and less than 2**32")
+    for field in ("factors", "objectives", "constraints"):
+        texts = getattr(options, field)
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts or ()):
+            raise BadInput(f"{field} = {texts!r}: must be a list of texts")
+    if not options.objectives:
+        raise BadInput("objectives = []: must name one or more")
+
+
+def _check_free(name: str, store: Store) -> None:
+    """Check that no study has the name of a search, whose table would take its place.
+
+    Raises:
+        BadInput: a study of the catalogue or of the storage has it.
+    """
+    taken = taken_names() | {m.study: "a study of this storage" for m in store.manifests() if m.reference != SEARCH}
+    if name in taken:
+        raise BadInput(f"--name {name!r}: the name is taken by {taken[name]}")
 
 
 def find_space(name: str, files: Sequence[Path] = ()) -> Space:

@@ -22,6 +22,9 @@ from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL
 from search_spaces.study import Study
 
+#: The reference of a search's study, where a paper's names its table.
+SEARCH = "a search"
+
 #: Importances are not computed from fewer results than this.
 MIN_RESULTS = 4
 
@@ -150,7 +153,7 @@ def as_study(
     return Study(
         name=name,
         aliases=(),
-        reference="a search",
+        reference=SEARCH,
         title=f"Search over {', '.join(factor.symbol for factor in space.factors)}",
         factors=(choice("configuration", "configuration", levels, default=levels[0].label),) if levels else (),
         columns=tuple({column.label: column for column in (NATURAL, *(goal.column for goal in goals))}.values()),

@@ -51,6 +51,10 @@ def test_failures_are_returned_and_raised_on_request(folder, monkeypatch):
         done.raise_for_failures()
 
 
+def search(**options):
+    return advsweep.search("cifs", advsweep.SearchOptions(**options), profile="demo", storage="results")
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -61,6 +65,18 @@ def test_failures_are_returned_and_raised_on_request(folder, monkeypatch):
         (lambda: advsweep.render(advsweep.table("cifs/table-5", storage="results"), "pdf"), advsweep.BadInput, "allowed: text"),
         (lambda: advsweep.load_model("results", "0" * 16), advsweep.BadInput, "there is no such trial"),
         (lambda: advsweep.search("cisf"), advsweep.BadInput, "'cisf': there is no such space"),
+        (lambda: advsweep.plan("cifs/table-5", seeds=-1), advsweep.BadInput, "--seeds -1: must be a whole number of 1 or more"),
+        (lambda: advsweep.plan("cifs/table-5", seeds=0), advsweep.BadInput, "--seeds 0: must be"),
+        (lambda: search(sampler="anneal"), advsweep.BadInput, "sampler = 'anneal': allowed: 'tpe', "),
+        (lambda: search(pruner=None), advsweep.BadInput, "pruner = None: allowed: 'none', "),
+        (lambda: search(checkpoint="first"), advsweep.BadInput, "checkpoint = 'first': allowed: 'best', 'last'"),
+        (lambda: search(trials=0), advsweep.BadInput, "trials = 0: must be a whole number of 1 or more"),
+        (lambda: search(finalists="3"), advsweep.BadInput, "finalists = '3': must be a whole number of 0 or more"),
+        (lambda: search(sampler_seed=2**40), advsweep.BadInput, "sampler_seed = 1099511627776: .* less than 2"),
+        (lambda: search(objectives=()), advsweep.BadInput, "objectives = .*: must name one or more"),
+        (lambda: search(factors="beta"), advsweep.BadInput, "factors = 'beta': must be a list of texts"),
+        (lambda: search(name="cifs/table-1"), advsweep.BadInput, "the name is taken by 'cifs/table-1' of the catalogue"),
+        (lambda: search(name="cifs/table-5"), advsweep.BadInput, "the name is taken by"),
     ],
 )
 def test_errors(call, error, message, folder, monkeypatch):

@@ -99,6 +99,11 @@ def test_more_gpus_than_a_node_has(refuses):
 
 
 @pytest.mark.ray
+def test_no_cpu_and_no_gpu(refuses):
+    refuses(("run", STUDY, *TINY, "--cpus-per-trial", "0"), "--cpus-per-trial 0: must be > 0 where", command=advsweep)
+
+
+@pytest.mark.ray
 def test_a_layout_that_a_network_cannot_be_trained_in(refuses):
     arguments = ("run", STUDY, *TINY, "--gpus-per-trial", "0", "--layout", "channels-last")
     refuses(arguments, "layout = 'channels-last'", "model.width = 4", "allowed: auto, contiguous", command=advsweep)

@@ -86,7 +86,7 @@ def _blamed(spec: Any, *kinds: Kind) -> Iterator[None]:
     """Raise errors as those of the plugins of these kinds, of the first kind that there are; of any kind without."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         plugins = sorted(registry.used_plugins(spec), key=str)
         blamed = [plugin for kind in kinds for plugin in plugins if plugin.kind == kind.title] or plugins
         if not blamed:
@@ -96,7 +96,7 @@ def _blamed(spec: Any, *kinds: Kind) -> Iterator[None]:
         raise BadPlugin(reason if reason.startswith(name) else f"{name}: {reason}") from error
 
 
-def _line(error: Exception, plugin: Entry) -> str:
+def _line(error: BaseException, plugin: Entry) -> str:
     """The last line of the plugin's file that an error came through."""
     file = plugin.origin.file if plugin.origin else ""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == Path(file).resolve()]

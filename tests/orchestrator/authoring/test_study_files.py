@@ -255,6 +255,10 @@ NAMES = "Natural, FGSM, PGD-20, PGD-100, C&W, CW∞"
             f"{LEAST}{FACTOR.replace('default = 1', 'default = 3')}",
             "factors.0: factor b: default 'β = 3' must be one of ['β = 1'",
         ),
+        (
+            f"{LEAST}{CIFS}{FACTOR}" + 2 * "[[baselines]]\nlabels = ['Vanilla']\nsettings.module.name = 'none'\n",
+            "baselines: labels ['Vanilla'] must differ",
+        ),
         (f"{LEAST}{FACTOR.replace('[1, 2]', '[1, 1]')}", "factors.0: factor b: labels ['β = 1', 'β = 1'] must differ"),
         (f"{LEAST}{FACTOR}search = {{low = 3, high = 2}}\n", "factors.0: "),
         (

@@ -111,6 +111,24 @@ def test_editing_its_implementation_changes_its_key_and_a_comment_does_not(packa
     assert python(key, package) != before
 
 
+@pytest.mark.parametrize(
+    "line", ["from shades import hue", "from shades.hue import HUE", "import shades.hue", "from . import hue"]
+)
+def test_editing_what_its_implementation_imports_changes_its_key(package, line):
+    """Nothing of it is imported to find out."""
+    key = "import shades; from trainables import config; print(config.attack_key(shades.Shade(eps=0.1)))"
+    (package / "darker.py").write_text(f"{line}\n{IMPLEMENTATION}")
+    keys = []
+    for hue in ("HUE = 1\n", "HUE = 1  # more or less\n", "from shades.deep import *\n"):
+        (package / "hue.py").write_text(hue)
+        (package / "deep.py").write_text("HUE = 1\n")
+        keys.append(python(key, package))
+    (package / "deep.py").write_text("HUE = 2\n")
+    keys.append(python(key, package))
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+
+
 def test_a_specification_without_its_traits_is_refused(package):
     for old, new, reason in (
         ("    sees = Sees.SCORES\n", "", "attack 'shade': Shade must say what it sees of the network"),

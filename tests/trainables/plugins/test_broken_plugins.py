@@ -59,6 +59,10 @@ def infinite(self, z, y=None):
     return Insertion(z * torch.inf, self.fc(z.mean((2, 3))))
 
 
+def leaving(self, z, y=None):
+    raise SystemExit(0)
+
+
 def global_generator(self, z, y=None):
     return Insertion(z * (1 + 0.01 * torch.rand_like(z)), self.fc(z.mean((2, 3))))
 
@@ -69,6 +73,7 @@ def global_generator(self, z, y=None):
         (smaller, "module 'dim': RuntimeError: "),
         (silent, "module 'dim': logits of final, 1 must be (4, 10): [(4, 10)]"),
         (infinite, "module 'dim': logits are not finite"),
+        (leaving, "module 'dim': SystemExit: 0"),
         (global_generator, "module 'dim': must draw from the generator that is given, and drew from torch's global one"),
     ],
 )

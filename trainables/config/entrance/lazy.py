@@ -13,7 +13,7 @@ from trainables.config.entrance.parsing import reopen
 from trainables.config.measure import MeasureSpec
 from trainables.config.module import Predicting, Silent
 from trainables.config.objective import Trained
-from trainables.config.terms.fingerprint import fingerprint, fingerprint_of_file
+from trainables.config.terms.fingerprint import fingerprint, fingerprint_of_module
 from trainables.config.terms.registry import (
     ATTACK,
     MEASURE,
@@ -53,7 +53,7 @@ def plugin(kind: Kind) -> Callable[[type[N]], type[N]]:
     """Return a decorator that registers a specification whose ``implementation`` is written ``package.module:name``.
 
     The implementation is imported when it is first used. The plugin's version is a fingerprint of the specification's code and
-    of the implementation's whole file.
+    of the implementation's whole file and of the local files that it imports.
 
     Raises:
         BadPlugin: the specification is not of this kind, its name is taken, or the implementation's module does not exist.
@@ -72,7 +72,7 @@ def plugin(kind: Kind) -> Callable[[type[N]], type[N]]:
             found = None
         if found is None or not found.origin or not Path(found.origin).is_file():
             raise BadPlugin(f"{kind.title} {name!r}: implementation = {spec.implementation!r}: there is no module {module}")
-        version = fingerprint_of_file(Path(found.origin), fingerprint(spec, version=spec.numerics))
+        version = fingerprint_of_module(module, Path(found.origin), fingerprint(spec, version=spec.numerics))
         origin = Origin(str(sys.modules[spec.__module__].__file__), spec.__module__)
         enter(kind, Entry(kind.title, name, spec, spec.implementation, version, origin))
         return spec

@@ -41,10 +41,34 @@ def fingerprint(*things: Any, version: int = 0) -> str:
     return hashlib.sha256("\n".join([str(version), *sorted(found)]).encode()).hexdigest()[:16]
 
 
-def fingerprint_of_file(file: Path, more: str = "") -> str:
-    """Return 16 hex digits over a whole file's code, without comments, docstrings and layout, and over the text ``more``."""
-    text = ast.unparse(ast.Module(_parsed(file.read_text(encoding="utf-8")), []))
-    return hashlib.sha256(f"{more}\n{text}".encode()).hexdigest()[:16]
+def fingerprint_of_module(name: str, file: Path, more: str = "") -> str:
+    """Return 16 hex digits over a module that is not imported, and over the text ``more``.
+
+    Included are the whole of its file and of the local files that it imports, directly or indirectly, without comments,
+    docstrings and layout. Local is what belongs to its package, or lies in its folder if it has none.
+    """
+    found: dict[Path, str] = {}
+    left = [(name, file)]
+    while left:
+        one, path = left.pop()
+        statements = _parsed(path.read_text(encoding="utf-8"))
+        found[path] = ast.unparse(ast.Module(statements, []))
+        left += [(other, there) for other, there in _local_files(one, path, statements) if there not in found]
+    return hashlib.sha256("\n".join([more, *sorted(found.values())]).encode()).hexdigest()[:16]
+
+
+def _local_files(name: str, file: Path, statements: list[ast.stmt]) -> Iterator[tuple[str, Path]]:
+    """Yield the local modules that a module imports, by name and file."""
+    inside = file.name == "__init__.py"
+    depth = name.count(".") + inside
+    root, top = file.parents[depth], name.partition(".")[0]
+    for node in ast.walk(ast.Module(statements, [])):
+        if isinstance(node, _Import):
+            for other in sorted(_dotted(node, name if inside else name.rpartition(".")[0])):
+                first = other.partition(".")[0]
+                local = first == top if depth else first not in OURS and root.name not in {"site-packages", "dist-packages"}
+                base = root.joinpath(*other.split("."))
+                yield from ((other, f) for f in (base.with_suffix(".py"), base / "__init__.py") if local and f.is_file())
 
 
 def local_imports(module: ModuleType) -> tuple[ModuleType, ...]:
@@ -63,17 +87,21 @@ def local_imports(module: ModuleType) -> tuple[ModuleType, ...]:
 
 def local_modules(module: ModuleType, statement: _Import) -> Iterator[ModuleType]:
     """Yield the modules that an import statement of ``module`` loads from the module's package or its file's folder."""
+    for name in sorted(_dotted(statement, module.__package__ or "") & sys.modules.keys()):
+        if _belongs(sys.modules[name], module):
+            yield sys.modules[name]
+
+
+def _dotted(statement: _Import, package: str) -> set[str]:
+    """Return the names of what an import in ``package`` may load: modules, their packages, and what may be one."""
     if isinstance(statement, ast.Import):
         names = [alias.name for alias in statement.names]
     else:
-        package = (module.__package__ or "").split(".")
-        above = package[: len(package) + 1 - statement.level] if statement.level else []
+        parts = package.split(".")
+        above = parts[: len(parts) + 1 - statement.level] if statement.level else []
         base = ".".join([*above, *filter(None, [statement.module])])
         names = [base, *(f"{base}.{alias.name}" for alias in statement.names)]
-    parents = {name[:i] for name in names for i in range(1, len(name) + 1) if name[i : i + 1] in {"", "."}}
-    for name in sorted(parents & sys.modules.keys()):
-        if _belongs(sys.modules[name], module):
-            yield sys.modules[name]
+    return {name[:i] for name in names for i in range(1, len(name) + 1) if name[i : i + 1] in {"", "."}}
 
 
 def _belongs(other: ModuleType, module: ModuleType) -> bool:
