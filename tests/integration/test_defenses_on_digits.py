@@ -1,5 +1,6 @@
 """Every defense learns digits and withstands PGD-20; where that is gradient masking, other attacks are stronger."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,6 +10,18 @@ from trainables.config.terms.registry import MODULE, OBJECTIVE, TRAINING_ATTACK
 
 pytestmark = pytest.mark.timeout(600)
 
+#: Baselines that the papers compare with; ``make test-all`` trains them, too.
+SLOW = {
+    *("MART", "ALP", "Feature Matching", "L2 matching", "PCL", "FGSM-RS", "Feature Scattering", "Adversarial Interpolation"),
+    *("APGD", "FAT"),
+}
+
+
+def every(names: Iterable[str]) -> list[Any]:
+    """Mark the cases of some defenses as slow."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in names]
+
+
 ADVERSARIAL = [name for name in DEFENSES if name != "standard"]
 
 #: By how many points, at least, the strong attack lowers the accuracy under PGD-20 at the final prediction. CAS lost 21.6, of
@@ -16,7 +29,7 @@ ADVERSARIAL = [name for name in DEFENSES if name != "standard"]
 MASKED = {"CAS": 10.0}
 
 
-@pytest.mark.parametrize("name", DEFENSES)
+@pytest.mark.parametrize("name", every(DEFENSES))
 def test_digits_are_learnt(name: str) -> None:
     assert trained(name).accuracy["Natural"] > 85
 
@@ -29,12 +42,12 @@ def test_adversarial_training_helps() -> None:
     assert trained("AT").accuracy["PGD-20"] > trained("standard").accuracy["PGD-20"] + 40
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", every(ADVERSARIAL))
 def test_a_defense_helps(name: str) -> None:
     assert trained(name).accuracy["PGD-20"] >= trained("standard").accuracy["PGD-20"] + 20
 
 
-@pytest.mark.parametrize("name", MORE_ITERATIONS)
+@pytest.mark.parametrize("name", every(MORE_ITERATIONS))
 def test_more_iterations_are_stronger(name: str) -> None:
     accuracy = trained(name).accuracy
     assert accuracy["PGD-100"] <= accuracy["PGD-20"] + 2
