@@ -42,6 +42,7 @@ def test_an_attack_becomes_a_column_that_stays(copied):
     assert columns(copied) == before_columns | {ATTACK, "noise(restarts=2)"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(700)
 @pytest.mark.ray
 def test_the_checklist_is_run_and_shown(copied):

@@ -56,6 +56,7 @@ def reported(storage: Path) -> list[optuna.trial.FrozenTrial]:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.alone
 def test_a_killed_search_is_resumed_and_trains_every_combination_once(tmp_path):
     storage = tmp_path / "storage"
