@@ -125,15 +125,15 @@ def build(
     printed = manifest.printed if manifest.profile == "paper" else ()
     inputs = _Inputs(manifest.columns, cells, {(n.labels, n.checkpoint, n.column, n.seed): n for n in printed})
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
+    equal = {name: names for names in manifest.equal_rows for name in names}
     blocks = []
     for name in checkpoints:
         checked = check(record, manifest, name)
         rows: list[Row] = []
         for arm in manifest.arms:
-            equal = next((names for names in manifest.equal_rows if ", ".join(arm.labels) in names), ())
             doubts = tuple(f"check failed: {item.name}: {item.figures}" for item in failures(checked[arm.labels]))
             rows.extend(
-                _noted(replace(_row(inputs, shown, name), doubts=doubts), equal)
+                _noted(replace(_row(inputs, shown, name), doubts=doubts), equal.get(", ".join(arm.labels), ()))
                 for shown in _by_row(arm, manifest.columns, over_beta)
             )
         blocks.append(Block(name, _highlighted(rows, manifest.columns)))

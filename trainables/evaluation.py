@@ -56,7 +56,7 @@ class Evaluated(NamedTuple):
         return float((self.ranks["final"] == 0).mean())
 
     def after(self, steps: int) -> "Evaluated":
-        """What the attack had done after so many gradient steps over all restarts.
+        """Reconstruct the result of the attack after so many gradient steps over all restarts.
 
         Only of an evaluation that was not complete, whose ranks are those at which examples were broken.
 

@@ -34,12 +34,12 @@ class Case(NamedTuple):
     weights: Weights
 
     def attacked(self, spec: config.Attack, generator: Generator, weights: Weights | None = None) -> Attacked:
-        """What the attack finds; a transferred one comes from the same network."""
+        """Run the attack; a transferred one comes from the same network."""
         sources: SourceNetworks = {(SOURCE, "last"): SourceNetwork(self.network, self.module)}
         return run_attack(spec, seeded(self.network), self.x, self.y, weights or self.weights, generator, sources)
 
     def outputs(self, x: Tensor) -> Outputs:
-        """What the network says of images."""
+        """Run the network on images."""
         with torch.no_grad():
             return seeded(self.network).eval()(x)
 
@@ -87,7 +87,7 @@ class AttackContract(Contract):
         return 10 if spec.sees is config.Sees.GRADIENTS and not spec.ensemble else 4
 
     def case(self, module: str, n: int = 8, dtype: torch.dtype = torch.float32) -> Case:
-        """A network that knows the batches it has seen, so that there is something to attack."""
+        """Make a network that has learned its batches, so that there is something to attack."""
         spec, (x, _) = named(module), batch(n)
         made = Case(spec, self.network(spec, steps=MANY), x, x, training_weights(spec))
         made = made._replace(y=made.outputs(x).logits.argmax(1), x=x.to(dtype))
@@ -201,7 +201,7 @@ class AttackContract(Contract):
         self.compare(spec, module, "train")
 
     def compare(self, spec: config.Attack, module: str, view: config.View) -> None:
-        """The gradients differ; what is within eps, in range and misclassified does not."""
+        """Check that a view which the module has leads to other images, and one that it lacks to the same."""
         case = self.case(module)
         views = (spec.model_copy(update={"view": one}) for one in ("plain", view))
         plain, seen = (case.attacked(one, Generator().manual_seed(0)).images for one in views)

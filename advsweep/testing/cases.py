@@ -31,24 +31,24 @@ def adversarial(x: Tensor) -> Tensor:
 
 
 def inserted(module: config.Module, model: config.Model = RESNET) -> config.Module:
-    """The module as a trial of ``model`` has it: with the model's own names of its positions."""
+    """Give a module the positions' names in ``model``, as a trial does."""
     return config.TrialConfig(data=config.Data(dataset="digits"), model=model, module=module).module
 
 
 def named(name: str, model: config.Model = RESNET) -> config.Module:
-    """The registered module of that name, with its defaults, at the last two positions of ``model``."""
+    """Return the registered module of that name, with its defaults, at the last two positions of ``model``."""
     return inserted(MODULE.infos[name](**({} if name == "none" else {"positions": ("P2", "P1")})), model)
 
 
 @cache
 def first(module: config.Module, model: config.Model) -> Network:
-    """The network with its first weights, to copy: building takes longer than many a test."""
+    """Build a network with its initial weights once, to be copied: building takes longer than most tests."""
     return build_model(model, module, DIGITS, seed=0)
 
 
 @cache
 def learned(module: config.Module, model: config.Model, steps: int) -> dict[str, Tensor]:
-    """The numbers of a network after a few steps of training, for others to load."""
+    """Return the state of a network after a few steps of training, for others to load."""
     network = seeded(build_model(model, module, DIGITS, seed=0).train())
     x, y = batch(32)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9)
@@ -60,7 +60,7 @@ def learned(module: config.Module, model: config.Model, steps: int) -> dict[str,
 
 
 def seeded(network: Network, seed: int = 0) -> Network:
-    """The network itself, its modules at the start of a stream of random numbers."""
+    """Let the network's modules draw from a new generator, and return the network."""
     network.draw_from(torch.Generator().manual_seed(seed))
     return network
 
@@ -77,7 +77,7 @@ def draws(network: Network) -> bool:
 
 
 def disturb(network: Network) -> Network:
-    """The network itself in a state that nobody would guess: parts in either mode, some gradients there, a weight frozen."""
+    """Put a network in an unusual state: parts in either mode, some gradients set, one weight frozen."""
     network.train()
     list(network.modules())[2].eval()
     next(network.parameters()).requires_grad_(False)

@@ -34,7 +34,7 @@ class Contract:
         return [self.spec]
 
     def axes(self) -> dict[str, Sequence[Any]]:
-        """What the arguments of the tests run through."""
+        """Return the values that each argument of the tests takes."""
         return {"spec": self.specs(), "module": self.modules}
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -53,11 +53,11 @@ class Contract:
             yield
 
     def weights(self, module: config.Module, model: config.Model, steps: int) -> dict[str, Tensor]:
-        """The numbers of a network that learned for so many steps."""
+        """Return the state of a network that was trained for so many steps."""
         return learned(module, model, steps)
 
     def network(self, module: config.Module, model: config.Model = RESNET, steps: int = FEW) -> Network:
-        """A network of its own for a test, in training mode, whose statistics and weights are not the first ones."""
+        """Make a separate network for a test, in training mode, with statistics and weights that are not the initial ones."""
         made = seeded(deepcopy(first(module, model)).train())
         made.load_state_dict(self.weights(module, model, steps))
         return made

@@ -27,7 +27,7 @@ class LearnerContract(Contract):
     spec: ClassVar[config.Objective]
 
     def learner(self, spec: config.Objective, module: str = "none", seed: int = 0) -> Learner:
-        """What trains a small network with the module of that name."""
+        """Build the learner of a small network with the module of that name."""
         trial = config.TrialConfig(
             data=config.Data(dataset="digits"),
             model=RESNET,

@@ -34,11 +34,11 @@ class MeasureContract(Contract):
         return super().axes() | {"model": self.models}
 
     def comparable(self, spec: config.Measure) -> AbstractContextManager[object]:
-        """What holds while two batch sizes are compared; override it for a measure that carries rounding far."""
+        """Return a context for the comparison of two batch sizes; override it for a measure that amplifies rounding."""
         return nullcontext()
 
     def subject(self, module: str, **settings: Any) -> Subject:
-        """A network with the module of that name, and 16 images of all classes."""
+        """Make a network with the module of that name, and 16 images of all classes."""
         (x, _), inserted = batch(16), named(module)
         examples = Examples((x * 255).to(torch.uint8), torch.arange(16) % 10)
         network = self.network(inserted)
@@ -46,7 +46,7 @@ class MeasureContract(Contract):
         return Subject(network, examples, lambda attack: attack_weights(attack.aim, inserted), seed=0, **settings)
 
     def measured(self, spec: config.Measure, module: str, subject: Subject, attack: config.Attack = STEADY) -> dict[str, Array]:
-        """What the measure finds, of this attack where it takes one."""
+        """Run the measure, with this attack where it takes one."""
         attacks = {"attack": attack} if "attack" in type(spec).model_fields else {}
         trial = config.TrialConfig(data=config.Data(dataset="digits"), model=RESNET, module=named(module))
         canonical = config.canonical_measure(spec.model_copy(update=attacks), trial)
@@ -108,7 +108,7 @@ class MeasureContract(Contract):
 
 
 def small_trial(model: str = "resnet-10", module: config.Module | None = None, seed: int = 0) -> Trial:
-    """A trial on 40 digits that has not begun; ``model``: the narrowest of that name."""
+    """Make a trial on 40 digits that has not begun; ``model``: the narrowest of that name."""
     return Trial(
         config.TrialConfig(
             data=config.Data(dataset="digits", validation=0.1, crop=1, flip=False, examples=40),

@@ -27,7 +27,7 @@ class ModelContract(Contract):
         return super().axes() | {"dataset": self.datasets}
 
     def built(self, spec: config.Model, module: config.Module | None = None, seed: int = 0) -> Network:
-        """The network for digits."""
+        """Build the network for digits."""
         return build_model(spec, module or config.NoModule(), DIGITS, seed)
 
     def test_outputs_have_their_shapes(self, spec: config.Model, dataset: str) -> None:

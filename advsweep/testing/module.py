@@ -34,15 +34,15 @@ class ModuleContract(Contract):
         return super().axes() | {"place": places + [(model, tuple(model.positions())) for model in self.models]}
 
     def placed(self, spec: config.Module, model: config.Model, positions: tuple[str, ...]) -> config.Module:
-        """The module at these positions; override it where another field goes by their number."""
+        """Put the module at these positions; override it where another field depends on their number."""
         return inserted(spec.model_copy(update={"positions": positions}), model)
 
     def two(self, spec: config.Module) -> config.Module:
-        """The module at the last two positions of a small network."""
+        """Put the module at the last two positions of a small network."""
         return self.placed(spec, RESNET, ("P2", "P1"))
 
     def built(self, spec: config.Module, generator: Generator | None = None) -> InsertedModule:
-        """The module alone in evaluation mode: batch statistics tie examples together, and need more than one."""
+        """Build the module alone, in evaluation mode: batch statistics couple examples, and need more than one."""
         with torch.random.fork_rng(devices=()):
             module: InsertedModule = MODULE.load(spec.name)(spec, 0, channels=6, classes=7).eval()
         module.generator = generator

@@ -18,7 +18,7 @@ class ObjectiveContract(LearnerContract):
     """Tests of an objective that is a function."""
 
     def lossy(self, spec: config.Objective, model: Network, x: Tensor, y: Tensor, weights: Weights) -> Loss:
-        """What the objective says of natural images ``x``, and of ones that look attacked."""
+        """Compute the objective on natural images ``x`` and on perturbed ones."""
         found: Loss = OBJECTIVE.load(spec.name)(spec, model, x, adversarial(x), y, weights)
         return found
 

@@ -34,7 +34,7 @@ class TrainingAttackContract(Contract):
         return True
 
     def attack(self, spec: config.TrainingAttack, module: str, n: int = 8, seed: int = 0, epoch: int = 1) -> Adversarial:
-        """What the attack makes of ``n`` examples."""
+        """Run the attack on ``n`` examples."""
         x, y = batch(n)
         return _run(spec, module, self.network(named(module)), x, y, Generator().manual_seed(seed), epoch)
 

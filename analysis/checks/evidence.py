@@ -36,7 +36,7 @@ class Attack(NamedTuple):
 
     @classmethod
     def of(cls, row: Any) -> Self:
-        """The evaluation of a ``row`` of the record's evaluations, whose attributes are :data:`READ`."""
+        """Read an evaluation from a ``row`` of the record, whose attributes are :data:`READ`."""
         return cls(
             spec=row.attack_spec,
             accuracy=100 * row.accuracy,
@@ -104,7 +104,7 @@ class Evidence(NamedTuple):
 
 
 def read(evaluations: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Evidence]:
-    """The evidence of every trial, by its key, from the record's frames of one checkpoint.
+    """Collect the evidence of every trial, by its key, from the record's frames of one checkpoint.
 
     Of the attacks those on the whole test set: an accuracy on a sample of it is compared with no other.
     """

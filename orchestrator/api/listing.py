@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -81,10 +79,10 @@ def listing(what: str, name: str | None = None, *, study_files: Files = ()) -> t
     """
     load_studies(as_paths(study_files))
     if what not in _KINDS:
-        raise BadInput(f"list {what!r}: there is no such list; {_hint(what, LISTS)}")
+        raise BadInput(f"list {what!r}: there is no such list; {meant(what, LISTS)}")
     entries = _KINDS[what].entries
     if name is not None and name not in entries:
-        raise BadInput(f"list {what} {name!r}: there is no such name; {_hint(name, entries)}")
+        raise BadInput(f"list {what} {name!r}: there is no such name; {meant(name, entries)}")
     return tuple(_listed(entry) for entry in entries.values() if name in {None, entry.name})
 
 
@@ -128,10 +126,5 @@ def _listed(entry: Entry) -> Listed:
 
 
 def _without(spec: type[BaseModel], chosen: str) -> tuple[Field, ...]:
-    """The fields of a specification without that which chooses the entry."""
+    """List the fields of a specification, without the one that chooses the entry."""
     return tuple(each for each in fields_of(spec) if each.name != chosen)
-
-
-def _hint(given: str, known: Mapping[str, Any]) -> str:
-    close = get_close_matches(given, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"

@@ -139,7 +139,7 @@ def check_fields(names: Iterable[str]) -> None:
 
 
 def meant(name: str, fields: Collection[str]) -> str:
-    """What a field that is not there may have been, or what is there in its place."""
+    """Suggest the name that was meant by one that does not exist, or list those that do."""
     fields = sorted(fields)
     namesakes = [field for field in fields if field.rpartition(".")[2] == name.rpartition(".")[2]]
     close = get_close_matches(name, namesakes, n=1, cutoff=0) or get_close_matches(name, fields, n=1, cutoff=0.7)

@@ -125,7 +125,7 @@ def _check_options(options: SearchOptions) -> None:
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts or ()):
             raise BadInput(f"{field} = {texts!r}: must be a list of texts")
     if not options.objectives:
-        raise BadInput("objectives = []: must name one or more")
+        raise BadInput(f"objectives = {options.objectives!r}: must name one or more")
 
 
 def _check_free(name: str, store: Store) -> None:

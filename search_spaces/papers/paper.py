@@ -40,7 +40,7 @@ class Paper:
         profiles: Mapping[str, Profile] | None = None,
         **further: Unpack[Further],
     ) -> Study:
-        """The study of the table or figure that the paper has ``where``: ``Table E.1`` is ``paper/table-e1``.
+        """Make the study of the table or figure that the paper has ``where``: ``Table E.1`` is ``paper/table-e1``.
 
         ``slug``: the second half of the name of what has no number of its own.
         """

@@ -170,6 +170,13 @@ def test_a_plan_as_json_starts_nothing(tmp_path):
     assert not storage.exists()
 
 
+def test_a_plan_names_rows_that_settings_make_one_training(tmp_path):
+    done = here("plan", "cifs/robustness", "--profile", "demo", "--set", "module.name=none", cwd=tmp_path)
+    assert "cifs/table-1: with these settings 3 rows are one and the same training: Vanilla; CAS; CIFS\n" in done.out
+    done = here("plan", "cifs/robustness", "--profile", "demo", cwd=tmp_path)
+    assert "one and the same" not in done.out
+
+
 def test_status_as_json(undisturbed):
     done = here("status", "--storage", undisturbed[0], "--json")
     assert (done.code, done.err) == (0, "")

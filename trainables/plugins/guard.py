@@ -18,7 +18,7 @@ SLACK = 1e-3
 
 
 def guarded(function: Callable[[Any, Case], Tensor | Attacked]) -> Callable[[Any, Case], Attacked]:
-    """An evaluation's attack in a frozen network, its images checked.
+    """Run an evaluation's attack in a frozen network, and check its images.
 
     From images alone, what the network misclassifies as it is stays broken whatever comes out.
 
@@ -41,7 +41,7 @@ def guarded(function: Callable[[Any, Case], Tensor | Attacked]) -> Callable[[Any
 
 
 def guarded_training(function: Callable[[Any, Batch], Tensor | Adversarial]) -> Callable[[Any, Batch], Adversarial]:
-    """A training's attack in a frozen network. Its images are not checked: the host would wait for the device.
+    """Run a training's attack in a frozen network. Its images are not checked: the host would wait for the device.
 
     Raises:
         BadPlugin: labels of its own, though its configuration does not say so.

@@ -97,14 +97,14 @@ def _blamed(spec: Any, *kinds: Kind) -> Iterator[None]:
 
 
 def _line(error: BaseException, plugin: Entry) -> str:
-    """The last line of the plugin's file that an error came through."""
+    """Name the last line of the plugin's file that an error came through."""
     file = plugin.origin.file if plugin.origin else ""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == Path(file).resolve()]
     return f" ({Path(file).name}, line {frames[-1].lineno})" if frames else ""
 
 
 def _short(attack: Any) -> Any:
-    """The attack with little to do, if it may have."""
+    """Shorten an attack to few steps, where it has a field for them."""
     less = {field: min(2, getattr(attack, field)) for field in _OFTEN if isinstance(getattr(attack, field, None), int)}
     try:
         return type(attack).model_validate_json(attack.model_copy(update=less).model_dump_json())

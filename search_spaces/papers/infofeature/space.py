@@ -24,7 +24,7 @@ def infofeature(iterations: int) -> Settings:
 
 
 def as_training(attack: Settings) -> Settings:
-    """A training's attack as one of evaluations."""
+    """Make an evaluation's attack of a training's."""
     return {"name": "as-training", "attack": attack}
 
 
@@ -116,5 +116,5 @@ def study(
     fixed: Settings = RESNET,
     by_epoch: tuple[str, ...] = (),
 ) -> Study:
-    """A table or figure, which all show the best epoch."""
+    """Make a table or figure; all of them show the best epoch."""
     return PAPER.study(where, alias, title, factor, columns=columns, fixed=fixed, checkpoint="best", by_epoch=by_epoch)

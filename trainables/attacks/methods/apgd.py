@@ -24,7 +24,7 @@ RHO = 0.75
 
 
 def checkpoints(iterations: int) -> list[int]:
-    """The iterations w_j = ceil(p_j N) at which step sizes may be halved, from w_0 = 0 on.
+    """Return the iterations w_j = ceil(p_j N) at which step sizes may be halved, from w_0 = 0 on.
 
     p_0 = 0, p_1 = 0.22, p_(j+1) = p_j + max(p_j - p_(j-1) - 0.03, 0.06). In hundredths, which are whole numbers.
     """

@@ -73,7 +73,7 @@ def brendel_bethge(spec: config.BrendelBethge, case: Case) -> Attacked:
 
 
 def _closest(spec: Any, case: Case, search: Callable[..., list[Tensor]]) -> Attacked:
-    """The nearest of what ``search`` finds for those that are classified right."""
+    """Keep the nearest that ``search`` finds of the examples that are classified right."""
 
     def run(x: Tensor, y: Tensor) -> list[Tensor]:
         return search(case.network, case.logits, x, y, case.generator)
@@ -88,7 +88,7 @@ def _one(attack: Any, network: nn.Module, logits: nn.Module, x: Tensor, y: Tenso
 def _from_starts(
     build: Callable[[int], Any], network: nn.Module, logits: nn.Module, x: Tensor, y: Tensor, generator: Generator
 ) -> list[Tensor]:
-    """The attack for so many examples, run on those for which there is a start; the start itself is found too."""
+    """Run the attack on the examples for which a start was found, from that start."""
     with frozen(network):
         start, there = misclassified_starts(network, x, y, generator)
     images = start.clone()

@@ -7,5 +7,5 @@ from trainables.attacks.case import Case
 
 
 def attack(spec: config.Natural, case: Case) -> Tensor:
-    """The images as they are."""
+    """Return the images as they are."""
     return case.x

@@ -76,7 +76,7 @@ class AttackSpec(Named):
         return 2
 
     def passes(self, classes: int) -> float:
-        """Passes of one image that nothing breaks, among so many ``classes``; see :mod:`trainables.config.terms.passes`."""
+        """Count the passes of an unbroken image, among so many ``classes``; see :mod:`trainables.config.terms.passes`."""
         return counted_by_fields(self)
 
     def check_inner(self, path: str, why: str) -> None:

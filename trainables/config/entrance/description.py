@@ -1,4 +1,4 @@
-"""What a specification is, for people: its fields and its traits, from its class itself."""
+"""Describe a specification for people: its fields and its traits, from its class."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class Trait:
 
 
 def fields_of(spec: type[BaseModel]) -> tuple[Field, ...]:
-    """The fields of a specification, without the ``name`` that chooses it."""
+    """List the fields of a specification, without the ``name`` that chooses it."""
     properties = spec.model_json_schema()["properties"]
     meanings = field_meanings(spec, properties)
     return tuple(
@@ -70,7 +70,7 @@ def fields_of(spec: type[BaseModel]) -> tuple[Field, ...]:
 
 
 def traits_of(spec: type[BaseModel]) -> tuple[Trait, ...]:
-    """The traits of a specification: its documented constants and properties."""
+    """List the traits of a specification: its documented constants and properties."""
     schema = spec.model_json_schema()["properties"]
     numbers = [{name: given[it["type"]] for name, it in schema.items() if it.get("type") in given} for given in _NUMBERS]
     choices = [(name, option) for name, it in schema.items() for option in it.get("enum", ())]
@@ -85,7 +85,7 @@ def traits_of(spec: type[BaseModel]) -> tuple[Trait, ...]:
 
 
 def _value(spec: type[BaseModel], trait: str, settings: Iterable[Mapping[str, Any]]) -> Any:
-    """A trait, as JSON has it, that is the same with each of these settings."""
+    """Return a trait as JSON has it, or :data:`BY_FIELDS` where it differs between these settings."""
     found = getattr(spec, trait)
     if not isinstance(found, property):
         return _json(found)
@@ -110,7 +110,7 @@ def _json(value: Any) -> Any:
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    """A field's type in words."""
+    """Say a field's type in words."""
     if "anyOf" in schema:
         return " or ".join(map(_type, schema["anyOf"]))
     if "discriminator" in schema:
@@ -124,7 +124,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _range(schema: Mapping[str, Any]) -> str:
-    """What a number may be, or each of a list."""
+    """Say what a number may be, or each number of a list."""
     if inner := [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else [])]:
         return " or ".join(filter(None, map(_range, inner)))
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}

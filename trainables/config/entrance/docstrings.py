@@ -20,13 +20,13 @@ _REFERENCE = re.compile(r":\w+:`~?\.?([\w.]+)`")
 
 
 def summary(thing: Any) -> str:
-    """The first paragraph of its own docstring, in one line, up to what it says of fields; empty where it has none."""
+    """Return the first paragraph of a docstring in one line, up to its list of fields; empty where there is none."""
     first = next(_paragraphs(_own_docstring(thing)), "")
     return _plain(_SEE.sub("", _FIELDS.split(first)[0].strip()))
 
 
 def field_meanings(spec: type, fields: Collection[str]) -> dict[str, str]:
-    """What these fields of a specification mean, where a docstring says it; the class's own goes before those of its bases."""
+    """Read the meanings of fields from the docstrings of a specification and its bases; its own comes first."""
     found: dict[str, str] = {}
     for base in _ours(spec):
         for paragraph in _paragraphs(_own_docstring(base)):
@@ -39,7 +39,7 @@ def field_meanings(spec: type, fields: Collection[str]) -> dict[str, str]:
 
 
 def trait_meanings(spec: type) -> dict[str, str]:
-    """What each documented constant and property of a class means; those of its bases come first."""
+    """Read the meanings of the documented constants and properties of a class; those of its bases come first."""
     found: dict[str, str] = {}
     for base in reversed(_ours(spec)):
         section = _SECTION.search(_own_docstring(base) or "")
@@ -53,12 +53,12 @@ def trait_meanings(spec: type) -> dict[str, str]:
 
 
 def _ours(spec: type) -> list[type]:
-    """A class and what it derives from, without pydantic's."""
+    """List a class and its bases, without pydantic's."""
     return [base for base in spec.__mro__ if base not in BaseModel.__mro__]
 
 
 def _own_docstring(thing: Any) -> str | None:
-    """The docstring of a function, or of a class that did not inherit it."""
+    """Return the docstring of a function, or of a class that did not inherit it."""
     docstring: str | None = vars(thing).get("__doc__") if isinstance(thing, type) else thing.__doc__
     return docstring
 
@@ -70,7 +70,7 @@ def _paragraphs(docstring: str | None) -> Iterator[str]:
 
 
 def _clause(text: str) -> str:
-    """The first sentence alone."""
+    """Return the first sentence."""
     return _plain(_SEE.sub("", _SENTENCE.split(text)[0]))
 
 

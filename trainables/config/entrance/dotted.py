@@ -13,7 +13,7 @@ from trainables.config.trial import TrialConfig
 
 
 def dotted_fields(annotation: Any, prefix: str = "", within: tuple[type, ...] = ()) -> Iterator[tuple[str, type[BaseModel]]]:
-    """The dotted fields of every specification in ``annotation``, each with the specification that has it.
+    """List the dotted fields of every specification in ``annotation``, each with the specification that has it.
 
     An attack ``within`` one of its kind goes without.
     """
@@ -55,7 +55,7 @@ def trial_fields() -> tuple[Field, ...]:
 
 
 def _variant(spec: type[BaseModel]) -> str:
-    """The name by which a specification is chosen; empty where there is nothing to choose."""
+    """Return the name by which a specification is chosen; empty where there is nothing to choose."""
     name = spec.model_fields.get("name")
     return str(name.default) if name and get_args(name.annotation) == (name.default,) else ""
 
