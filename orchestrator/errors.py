@@ -1,4 +1,4 @@
-"""The errors that a user can cause, and their exit codes.
+"""The errors that a user can cause, their exit codes, and what a message suggests.
 
 AdvsweepError
 ├── BadInput (2)          a name, field or value that is not allowed
@@ -8,6 +8,8 @@ AdvsweepError
 └── Interrupted (130)     Ctrl-C, or a scheduler's SIGTERM
 """
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -44,3 +46,13 @@ class Interrupted(AdvsweepError):
 
     def __init__(self) -> None:
         super().__init__("stopped; finished work is kept. To go on, run the same command again")
+
+
+def suggest(name: str, known: Collection[str], *, allowed: Collection[str] = (), likeness: float = 0.6) -> str:
+    """Suggest the known name that is most like ``name``, which does not exist; or list the allowed ones, in their order.
+
+    ``allowed``: what is listed; empty for all known names. ``likeness``: how alike two names must be for one to be
+    suggested, in [0, 1] (the ratio of difflib.SequenceMatcher).
+    """
+    close = get_close_matches(name, known, n=1, cutoff=likeness)
+    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(allowed or known)}"

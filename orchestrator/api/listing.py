@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from orchestrator.api.terms import Files, as_paths
 from orchestrator.authoring.study_files import load as load_studies
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, suggest
 from orchestrator.planning.settings import every_field, meant
 from trainables.config import Data, DatasetInfo, Model
 from trainables.config.entrance.description import Field, Trait, fields_of, traits_of
@@ -79,10 +79,10 @@ def listing(what: str, name: str | None = None, *, study_files: Files = ()) -> t
     """
     load_studies(as_paths(study_files))
     if what not in _KINDS:
-        raise BadInput(f"list {what!r}: there is no such list; {meant(what, LISTS)}")
+        raise BadInput(f"list {what!r}: there is no such list; {suggest(what, LISTS)}")
     entries = _KINDS[what].entries
     if name is not None and name not in entries:
-        raise BadInput(f"list {what} {name!r}: there is no such name; {meant(name, entries)}")
+        raise BadInput(f"list {what} {name!r}: there is no such name; {suggest(name, entries)}")
     return tuple(_listed(entry) for entry in entries.values() if name in {None, entry.name})
 
 

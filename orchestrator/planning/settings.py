@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, suggest
 from search_spaces.settings import Eps, Settings
 from trainables.config import Attack, Data, Measure, TrialConfig
 from trainables.config.entrance.dotted import dotted_fields
@@ -139,12 +138,13 @@ def check_fields(names: Iterable[str]) -> None:
 
 
 def meant(name: str, fields: Collection[str]) -> str:
-    """Suggest the name that was meant by one that does not exist, or list those that do."""
+    """Suggest the dotted field that was meant by one that does not exist, or list those beside it."""
     fields = sorted(fields)
     namesakes = [field for field in fields if field.rpartition(".")[2] == name.rpartition(".")[2]]
-    close = get_close_matches(name, namesakes, n=1, cutoff=0) or get_close_matches(name, fields, n=1, cutoff=0.7)
+    if namesakes:
+        return suggest(name, namesakes, likeness=0)
     siblings = [field for field in fields if field.rpartition(".")[0] == name.rpartition(".")[0]]
-    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(siblings or fields)}"
+    return suggest(name, fields, allowed=siblings or fields, likeness=0.7)
 
 
 def explain(error: ValidationError, tree: Mapping[str, Any]) -> str:

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice, product
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, suggest
 from orchestrator.planning.settings import configure, resolve
 from search_spaces.factor import Factor, Level
 from search_spaces.settings import Scalar, Settings
@@ -65,9 +64,7 @@ class SearchSpace:
         chosen: list[Factor] = []
         for name in dict.fromkeys(names):
             if name not in known:
-                close = get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
-                raise BadInput(f"--factors {name}: {self.base.name} has no such factor; {hint}")
+                raise BadInput(f"--factors {name}: {self.base.name} has no such factor; {suggest(name, known)}")
             factor = known[name]
             if factor.fields <= self._pins.keys():
                 fields = ", ".join(sorted(factor.fields))

@@ -105,7 +105,7 @@ def _images_and_labels(
 def _read_cache(file: Path) -> Arrays | None:
     """Read the cache; None where it is missing or damaged, since the folder has the same images."""
     try:
-        with np.load(file) as arrays:
+        with file.open("rb") as stream, np.load(stream) as arrays:
             return arrays["train_images"], arrays["train_labels"], arrays["test_images"], arrays["test_labels"]
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
