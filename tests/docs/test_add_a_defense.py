@@ -21,8 +21,8 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return [(title, text) for found, title, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if found == language]
 
 
-@pytest.mark.alone
 @pytest.mark.ray
+@pytest.mark.timeout(600)
 def test_the_page_can_be_followed(tmp_path):
     files: dict[str, str] = {}
     for title, text in blocks("python"):

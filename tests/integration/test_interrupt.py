@@ -38,7 +38,13 @@ def shown(storage):
 
 def test_a_stopped_sweep_is_resumed(undisturbed, tmp_path):
     storage = tmp_path / "storage"
+    stopped_in_training(storage, tmp_path)
+    resumed(storage, undisturbed)
 
+
+@pytest.mark.slow
+def test_a_sweep_is_stopped_at_its_start_in_training_and_in_evaluation(undisturbed, tmp_path):
+    storage = tmp_path / "storage"
     with started(*sweep(storage), folder=tmp_path) as command:
         command.until(lambda: command.runs("gcs_server"))
         command.ctrl_c()
@@ -46,15 +52,8 @@ def test_a_stopped_sweep_is_resumed(undisturbed, tmp_path):
         command.gone()
     assert not storage.exists()
 
-    with started(*sweep(storage), folder=tmp_path) as command:
-        command.until(lambda: any(1 < len(rows) < EPOCHS for rows in epochs(storage).values()))
-        command.ctrl_c()
-        stopped(command.wait())
-        command.gone()
-    assert " of 4 trials done, in" in command.out
-    assert "unfinished" in trials(storage).values()
-    shown(storage)
-    before = epochs(storage), evaluations(storage)
+    stopped_in_training(storage, tmp_path)
+    before = epochs(storage)
 
     # A scheduler or a container sends SIGTERM, to the driver alone.
     with started(*sweep(storage), folder=tmp_path) as command:
@@ -63,9 +62,25 @@ def test_a_stopped_sweep_is_resumed(undisturbed, tmp_path):
         stopped(command.wait())
         command.gone()
     shown(storage)
-    assert_kept(before[0], epochs(storage))
-    before = epochs(storage), evaluations(storage)
+    assert_kept(before, epochs(storage))
+    resumed(storage, undisturbed)
 
+
+def stopped_in_training(storage, folder):
+    """Stop a sweep with Ctrl-C while it trains, and check what it leaves."""
+    with started(*sweep(storage), folder=folder) as command:
+        command.until(lambda: any(1 < len(rows) < EPOCHS for rows in epochs(storage).values()))
+        command.ctrl_c()
+        stopped(command.wait())
+        command.gone()
+    assert " of 4 trials done, in" in command.out
+    assert "unfinished" in trials(storage).values()
+    shown(storage)
+
+
+def resumed(storage, undisturbed):
+    """Run a stopped sweep to its end, and check that nothing was lost or done twice."""
+    before = epochs(storage), evaluations(storage)
     done = advsweep(*sweep(storage))
     assert (done.code, done.err) == (0, "")
     assert_kept(before[0], epochs(storage))
