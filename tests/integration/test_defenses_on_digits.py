@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(600)
 #: Baselines that the papers compare with; ``make test-all`` trains them, too.
 SLOW = {
     *("MART", "ALP", "Feature Matching", "L2 matching", "PCL", "FGSM-RS", "Feature Scattering", "Adversarial Interpolation"),
-    *("APGD", "FAT"),
+    *("APGD", "FAT", "TRADES", "kWTA", "SAP"),
 }
 
 

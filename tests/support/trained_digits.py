@@ -71,4 +71,7 @@ def accuracy(network: Network, images: Tensor, y: Tensor) -> float:
         return 100 * (network(images).logits.argmax(1) == y).double().mean().item()
 
 
-every_training = pytest.mark.parametrize("training", TRAININGS)
+#: The networks as cases of a test: the robust one always, the others in ``make test-all``.
+CASES = [pytest.param(name, marks=() if name == "AT" else pytest.mark.slow) for name in TRAININGS]
+
+every_training = pytest.mark.parametrize("training", CASES)

@@ -8,13 +8,14 @@ from pyautoattack.square import SquareAttack
 from torch import nn
 
 from tests.support.linear_model import Linear, images
-from tests.support.trained_digits import EPS, TRAININGS, accuracy, every_training, examples, logits, robust, run
+from tests.support.trained_digits import EPS, accuracy, every_training, examples, logits, robust, run
 from trainables import config
 from trainables.attacks import SourceNetwork, run_attack
 from trainables.attacks.building_blocks.ball import length
 
 
-@pytest.mark.parametrize(("norm", "eps", "training"), [*(("linf", EPS, t) for t in TRAININGS), ("l2", 0.8, "AT")])
+@every_training
+@pytest.mark.parametrize(("norm", "eps"), [("linf", EPS), ("l2", 0.8)])
 def test_square_is_pyautoattacks(training, norm, eps, record_property):
     """Both use the same random squares."""
     network, (x, y) = robust(training), examples()
