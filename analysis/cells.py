@@ -68,8 +68,7 @@ class CellReader:
             return self._epoch_seconds.get(trial)
         if measure := arm.measures.get(column.label):
             values = self._arrays.get((trial, checkpoint, measure, column.array))
-            statistic = np.nanmedian if column.statistic == "median" else np.nanmean
-            return None if values is None else column.times * float(statistic(np.asarray(values, np.float64)))
+            return None if values is None else _statistic(np.asarray(values, np.float64), column)
         reads = arm.reads[column.label]
         found = [self._outcome(trial, checkpoint, read.attack, column) for read in reads]
         there = [outcome for outcome in found if outcome is not None]
@@ -128,3 +127,11 @@ class CellReader:
         """Say why the trial failed; None if it did not."""
         row = self._trials[trial]
         return (row.reason or "failed") if row.status == Status.FAILED else None
+
+
+def _statistic(values: NDArray[np.float64], column: ManifestColumn) -> float:
+    """Reduce a measure's array; nan where it has no number, such as an angle between perturbations of which each has a zero."""
+    numbers = values[~np.isnan(values)]
+    if not len(numbers):
+        return float("nan")
+    return column.times * float(np.median(numbers) if column.statistic == "median" else np.mean(numbers))

@@ -1,7 +1,7 @@
 """Columns other than plain accuracies: ensembles, areas, measures, classes and costs."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -71,6 +71,15 @@ def test_a_measure_is_the_mean_of_values_that_are_not_nan(storage: Storage) -> N
     assert only(made) == [30, 12]
     ((row,),) = (block.rows for block in made.blocks)
     assert not any(cell.bold or cell.underline for cell in row.cells if cell)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_a_measure_without_any_number_is_nan_and_no_warning(storage: Storage, statistic: Literal["mean", "median"]) -> None:
+    storage.trial("c0")
+    storage.measured("c0", "angle", (2,), [np.nan, np.nan])
+    column = ManifestColumn("Angle", False, kind="measure", array="angle", statistic=statistic)
+    (value,) = only(table(storage, arm(measures={"Angle": "m"}), column))
+    assert np.isnan(value)
 
 
 def test_a_measure_may_show_its_median(storage: Storage) -> None:

@@ -129,7 +129,9 @@ def test_a_table_has_every_row_with_a_number_in_every_cell(swept, study):
         for row in block.rows:
             assert (row.seeds, row.asked) == ((0,), 1)
             shown = {c.label: cell for c, cell in zip(table.columns, row.cells, strict=True) if cell is not None}
-            assert all(math.isfinite(cell.values[0]) for cell in shown.values()), row
+            # A network that has hardly been trained may have constant features, and so no angle between them.
+            numbers = [cell.values[0] for c, cell in zip(table.columns, row.cells, strict=True) if cell and c.kind != "measure"]
+            assert all(map(math.isfinite, numbers)), row
             if not study.rows_by_beta:
                 assert shown.keys() == filled[row.labels]
     assert {column.label for column in table.columns} == {label for columns in filled.values() for label in columns}
