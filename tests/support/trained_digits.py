@@ -72,6 +72,6 @@ def accuracy(network: Network, images: Tensor, y: Tensor) -> float:
 
 
 #: The networks as cases of a test: the robust one always, the others in ``make test-all``.
-CASES = [pytest.param(name, marks=() if name == "AT" else pytest.mark.slow) for name in TRAININGS]
+TRAINING_CASES = [pytest.param(name, marks=() if name == "AT" else pytest.mark.slow) for name in TRAININGS]
 
-every_training = pytest.mark.parametrize("training", CASES)
+every_training = pytest.mark.parametrize("training", TRAINING_CASES)
