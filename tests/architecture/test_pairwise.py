@@ -20,3 +20,10 @@ def test_every_pair_of_values_occurs_in_a_cover() -> None:
 def test_two_axes_have_no_smaller_cover() -> None:
     cases = list(product("ab", "xyz"))
     assert sorted(cover(cases)) == cases
+
+
+def test_every_value_occurs_in_a_cover_of_single_values() -> None:
+    cases = list(product("abcdef", range(8), "xyz"))
+    chosen = cover(cases, together=1)
+    assert [set(values) for values in zip(*chosen, strict=True)] == [set(values) for values in zip(*cases, strict=True)]
+    assert len(chosen) == 8

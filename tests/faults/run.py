@@ -86,8 +86,8 @@ def _try(fault: Fault, copy: Path) -> bool:
 
 
 def _pytest(files: Iterable[Path], select: str, copy: Path) -> subprocess.CompletedProcess[str]:
-    """Run tests of the copy in one process, up to the first that fails."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=short", *map(str, files)]
+    """Run tests of the copy in one process, slow ones too, up to the first that fails."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "", "-p", "no:cacheprovider", "--tb=short", *map(str, files)]
     settings = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [*command, *(["-k", select] if select else [])],

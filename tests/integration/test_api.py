@@ -18,13 +18,16 @@ ORDER = (
     *("listing", "fields"),
 )
 
+#: No other example needs these.
+SLOW = {"check", "evaluate_checkpoint"}
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("door")
 
 
-@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in ORDER])
 def test_the_example_of(name, folder, monkeypatch, capfd):
     monkeypatch.chdir(folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

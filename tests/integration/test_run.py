@@ -228,6 +228,7 @@ default = 4
 
 @MINUTES
 @pytest.mark.ray
+@pytest.mark.slow
 def test_prefixes_are_evaluated_and_not_trained(tmp_path):
     file, storage = tmp_path / "stages.toml", tmp_path / "storage"
     file.write_text(STAGES, encoding="utf-8")

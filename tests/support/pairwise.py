@@ -8,13 +8,16 @@ import pytest
 Case = tuple[Hashable, ...]
 
 
-def cover(cases: Sequence[Case]) -> list[Case]:
-    """Choose greedily, in the order of ``cases``, until every pair of values that stands in one of them is in one chosen."""
-    left = {pair for case in cases for pair in _pairs(case)}
+def cover(cases: Sequence[Case], together: int = 2) -> list[Case]:
+    """Choose greedily, in the order of ``cases``, until all values that stand in one of them are in one chosen.
+
+    ``together``: how many values are to stand in one case: 2 for every pair, 1 for every value.
+    """
+    left = {values for case in cases for values in _of(case, together)}
     chosen = []
     while left:
-        best = max(cases, key=lambda case: len(left & _pairs(case)))  # the first of equals
-        left -= _pairs(best)
+        best = max(cases, key=lambda case: len(left & _of(case, together)))  # the first of equals
+        left -= _of(best, together)
         chosen.append(best)
     return chosen
 
@@ -26,5 +29,5 @@ def pairwise(names: str, cases: Sequence[Case]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(names.split(", "), marked)
 
 
-def _pairs(case: Case) -> set[tuple[tuple[int, Hashable], ...]]:
-    return set(combinations(enumerate(case), 2))
+def _of(case: Case, together: int) -> set[tuple[tuple[int, Hashable], ...]]:
+    return set(combinations(enumerate(case), together))

@@ -160,6 +160,7 @@ def test_weights_of_any_layout_are_saved_alike():
     assert other._network.blocks[0].conv1.weight.is_contiguous()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", ["kernels", "graphs"])
 def test_a_compiled_network_trains_alike(compiled):
     torch._dynamo.utils.counters.clear()
