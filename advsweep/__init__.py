@@ -15,17 +15,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.load import Record
+    from analysis.record.load import Record
     from orchestrator.api.attacks import Checked, check, evaluate, evaluate_checkpoint
     from orchestrator.api.listing import Listed, fields, listing
     from orchestrator.api.observer import Observer
     from orchestrator.api.plans import SweepResult, estimate, plan, run
-    from orchestrator.api.records import LoadedModel, Status, load, load_model, status
+    from orchestrator.api.records import LoadedModel, Status, compact, load, load_model, status
     from orchestrator.api.searches import SearchResult, search
     from orchestrator.api.tables import figure, figures, render, table, tables
     from orchestrator.api.views import sync
     from orchestrator.errors import AdvsweepError, BadInput, CheckFailed, Interrupted, SweepIncomplete, Unavailable
     from orchestrator.execution.options import Options
+    from orchestrator.record.compaction import Compacted
     from orchestrator.search.options import SearchOptions
     from trainables.config import Runtime
     from trainables.config.entrance.description import Field, Trait
@@ -38,14 +39,15 @@ _NAMES = {
     "orchestrator.api.attacks": ("Checked", "check", "evaluate", "evaluate_checkpoint"),
     "orchestrator.api.searches": ("SearchResult", "search"),
     "orchestrator.api.tables": ("figure", "figures", "render", "table", "tables"),
-    "orchestrator.api.records": ("LoadedModel", "Status", "load", "load_model", "status"),
+    "orchestrator.api.records": ("LoadedModel", "Status", "compact", "load", "load_model", "status"),
     "orchestrator.api.views": ("sync",),
     "orchestrator.api.listing": ("Listed", "fields", "listing"),
     "orchestrator.api.observer": ("Observer",),
     "orchestrator.errors": ("AdvsweepError", "BadInput", "CheckFailed", "Interrupted", "SweepIncomplete", "Unavailable"),
     "orchestrator.execution.options": ("Options",),
+    "orchestrator.record.compaction": ("Compacted",),
     "orchestrator.search.options": ("SearchOptions",),
-    "analysis.load": ("Record",),
+    "analysis.record.load": ("Record",),
     "trainables.config": ("Runtime",),
     "trainables.config.entrance.description": ("Field", "Trait"),
 }
@@ -56,6 +58,7 @@ __all__ = [
     "BadInput",
     "CheckFailed",
     "Checked",
+    "Compacted",
     "Field",
     "Interrupted",
     "Listed",
@@ -73,6 +76,7 @@ __all__ = [
     "Unavailable",
     "__version__",
     "check",
+    "compact",
     "estimate",
     "evaluate",
     "evaluate_checkpoint",

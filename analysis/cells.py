@@ -2,27 +2,19 @@
 
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.curves import accuracy_by_eps, normalised_auc
-from analysis.load import BrokenRecordError, Record
-from analysis.manifest import ManifestArm, ManifestColumn, Read
 from analysis.numerics import Versions, changed
-from analysis.schema import Status
+from analysis.record.files import BrokenRecordError
+from analysis.record.load import Record
+from analysis.record.manifest import ManifestArm, ManifestColumn, Read
+from analysis.record.schema import Status
 from analysis.stats import over_beta
-
-
-class _Outcome(NamedTuple):
-    """The result of one evaluation, as the record holds it."""
-
-    accuracy: float
-    ranks: NDArray[np.integer]
-    distance: Any
-    class_accuracy: Any
-    seconds: float
 
 
 class CellReader:
@@ -41,11 +33,11 @@ class CellReader:
         self.per_sample, self._present = per_sample, present
         self.examples: set[int] = set()
         self._trials: dict[str, Any] = dict(zip(record.trials["trial"], record.trials.itertuples(), strict=True))
+        self._outcomes = record.outcomes
         e, m = record.evaluations, record.measures
         keys = zip(e["trial"], e["checkpoint"], e["attack"], e["head"], e["complete"], strict=True)
-        rows = zip(e["accuracy"], e["ranks"], e["distance"], e["class_accuracy"], e["seconds"], strict=True)
         self._numerics = dict(zip(zip(e["trial"], e["checkpoint"], e["attack"], strict=True), e["numerics"], strict=True))
-        self._outcomes = {key: _Outcome(*row) for key, row in zip(keys, rows, strict=True)}
+        self._evaluations: dict[tuple[str, str, str, str, bool], Any] = dict(zip(keys, e.itertuples(), strict=True))
         measured = zip(m["trial"], m["checkpoint"], m["measure"], m["array"], strict=True)
         self._arrays = dict(zip(measured, m["values"], strict=True))
         self._epoch_seconds = record.epochs.groupby("trial")["seconds"].mean().to_dict()
@@ -70,47 +62,44 @@ class CellReader:
             values = self._arrays.get((trial, checkpoint, measure, column.array))
             return None if values is None else _statistic(np.asarray(values, np.float64), column)
         reads = arm.reads[column.label]
-        found = [self._outcome(trial, checkpoint, read.attack, column) for read in reads]
-        there = [outcome for outcome in found if outcome is not None]
+        found = [self._evaluation(trial, checkpoint, read.attack, column) for read in reads]
+        there = [row for row in found if row is not None]
         if len(there) < len(found):
             return None
+        self.examples.update(int(row.examples) for row in there)
         if column.kind == "cost":
-            return there[0].seconds
+            return float(there[0].seconds)
         if column.kind == "area":
             return self._area(reads, there)
         if column.only is not None:
             # The record holds a class's accuracy, and not which examples are in it: the worst case is the worst attack's.
-            return 100 * min(float(outcome.class_accuracy[column.only]) for outcome in there)
-        if len({len(outcome.ranks) for outcome in there}) > 1:
+            return 100 * min(float(row.class_accuracy[column.only]) for row in there)
+        if len({row.examples for row in there}) > 1:
             attacks = ", ".join(read.attack for read in reads)
             raise BrokenRecordError(f"trial {trial}: attacks {attacks} were run on different numbers of examples")
-        reduced = over_beta(np.stack([outcome.ranks for outcome in there]), column.top_k)
-        return 100 * (reduced.per_sample if self.per_sample or column.kind == "ensemble" else reduced.minimum)
+        per_sample = self.per_sample or column.kind == "ensemble"
+        if column.top_k == 1 and not (per_sample and len(there) > 1):
+            return 100 * min(float(row.accuracy) for row in there)
+        reduced = over_beta(np.stack([self._outcomes.of(row).ranks for row in there]), column.top_k)
+        return 100 * (reduced.per_sample if per_sample else reduced.minimum)
 
-    @staticmethod
-    def _area(reads: Sequence[Read], outcomes: Sequence[_Outcome]) -> float:
-        there = zip(reads, outcomes, strict=True)
-        points = sorted(((read.eps, outcome) for read, outcome in there if read.eps is not None), key=lambda point: point[0])
+    def _area(self, reads: Sequence[Read], rows: Sequence[Any]) -> float:
+        points = sorted(
+            ((read.eps, row) for read, row in zip(reads, rows, strict=True) if read.eps is not None), key=lambda point: point[0]
+        )
         # An attack for the smallest change finds the eps at which each example breaks, and so accuracy at every eps.
-        accuracies = [
-            outcome.accuracy if outcome.distance is None else float(accuracy_by_eps(outcome.distance, [eps])[0])
-            for eps, outcome in points
-        ]
+        accuracies = [row.accuracy if pd.isna(row.median_distance) else self._at(row, eps) for eps, row in points]
         return normalised_auc([eps for eps, _ in points], accuracies)
 
-    def _outcome(self, trial: str, checkpoint: str, attack: str, column: ManifestColumn) -> _Outcome | None:
+    def _at(self, row: Any, eps: float) -> float:
+        """Compute accuracy at an eps from the distances that a minimal-norm attack found."""
+        return float(accuracy_by_eps(np.asarray(self._outcomes.of(row).distance), [eps])[0])
+
+    def _evaluation(self, trial: str, checkpoint: str, attack: str, column: ManifestColumn) -> Any:
         """Find the evaluation that the column shows. Where only accuracy is needed, a complete evaluation serves as well."""
         ways = (True,) if column.complete else (False, True)
         keys = [(trial, checkpoint, attack, column.head, complete) for complete in ways]
-        outcome = next((self._outcomes[key] for key in keys if key in self._outcomes), None)
-        if outcome is None:
-            return None
-        accuracy, ranks = outcome.accuracy, outcome.ranks
-        if len(ranks) == 0 or not np.isclose(np.mean(ranks == 0), accuracy, rtol=0, atol=1e-6):
-            where = f"trial {trial}, {checkpoint} checkpoint, attack {attack}, head {column.head}"
-            raise BrokenRecordError(f"{where}: accuracy {accuracy} is not that of its {len(ranks)} ranks")
-        self.examples.add(len(ranks))
-        return outcome
+        return next((self._evaluations[key] for key in keys if key in self._evaluations), None)
 
     def missing(self, trial: str) -> str | None:
         """Say why the trial is not trained to its end; None if it is."""

@@ -1,12 +1,12 @@
 """Accuracy as a function of an attack's strength, from one evaluation: arrays in, arrays out.
 
-Accuracies are fractions in [0, 1]. ``broken`` and ``distance`` are columns of :data:`analysis.schema.EVALUATIONS`.
+Accuracies are fractions in [0, 1]. ``broken`` and ``distance`` are columns of :data:`analysis.record.schema.EVALUATIONS`.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.schema import NEVER
+from analysis.record.schema import NEVER
 
 Floats = NDArray[np.float64]
 

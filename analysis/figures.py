@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.curves import accuracy_by_eps, accuracy_by_iterations
-from analysis.load import Record
-from analysis.manifest import Manifest
+from analysis.record.load import Record
+from analysis.record.manifest import Manifest
+from analysis.record.outcomes import Outcome
 
 
 def frames(record: Record, manifest: Manifest, checkpoint: Literal["last", "best"]) -> dict[str, pd.DataFrame]:
@@ -20,7 +21,7 @@ def frames(record: Record, manifest: Manifest, checkpoint: Literal["last", "best
     ...; empty where an array has fewer dimensions). Every row also has the labels of the factors, and the seed.
     """
     found = {"by epoch": _by_epoch(record, manifest)} if manifest.by_epoch else {}
-    for title, column, curve in (("by gradient steps", "broken", _by_steps), ("by eps", "distance", _by_eps)):
+    for title, column, curve in (("by gradient steps", "gradient_steps", _by_steps), ("by eps", "median_distance", _by_eps)):
         if not (frame := _curves(record, manifest, checkpoint, column, curve)).empty:
             found[title] = frame
     for title in dict.fromkeys(title for arm in manifest.arms for title in arm.pictures):
@@ -44,7 +45,7 @@ def _by_epoch(record: Record, manifest: Manifest) -> pd.DataFrame:
 
 
 def _curves(
-    record: Record, manifest: Manifest, checkpoint: str, column: str, curve: Callable[[Any], pd.DataFrame]
+    record: Record, manifest: Manifest, checkpoint: str, column: str, curve: Callable[[Any, Outcome], pd.DataFrame]
 ) -> pd.DataFrame:
     """Apply ``curve`` to each evaluation of the study that has a value in ``column``: a row for every point."""
     e = record.evaluations
@@ -52,27 +53,27 @@ def _curves(
     rows = dict(zip(zip(there["trial"], there["attack"], strict=True), there.itertuples(), strict=True))
     accuracies = {shown.label for shown in manifest.columns if shown.kind == "accuracy" and shown.only is None}
     parts = [
-        curve(rows[trial, read.attack]).assign(trial=trial, attack=label, beta_atk=read.beta_atk or "")
+        curve(row, record.outcomes.of(row)).assign(trial=trial, attack=label, beta_atk=read.beta_atk or "")
         for arm in manifest.arms
         for label in (label for label in arm.reads if label in accuracies)
         for read in arm.reads[label]
         for trial in arm.trials.values()
-        if (trial, read.attack) in rows
+        if (row := rows.get((trial, read.attack))) is not None
     ]
     if not parts:
         return pd.DataFrame()
     return _trials(manifest).merge(pd.concat(parts, ignore_index=True), on="trial", how="inner").drop(columns="trial")
 
 
-def _by_steps(row: Any) -> pd.DataFrame:
+def _by_steps(row: Any, outcome: Outcome) -> pd.DataFrame:
     """Compute accuracy by gradient steps from one evaluation."""
     steps = int(row.gradient_steps)
-    return pd.DataFrame({"steps": range(steps + 1), "accuracy": accuracy_by_iterations(np.asarray(row.broken), steps)})
+    return pd.DataFrame({"steps": range(steps + 1), "accuracy": accuracy_by_iterations(np.asarray(outcome.broken), steps)})
 
 
-def _by_eps(row: Any) -> pd.DataFrame:
+def _by_eps(row: Any, outcome: Outcome) -> pd.DataFrame:
     """Compute accuracy by eps from one evaluation."""
-    distance = np.asarray(row.distance, np.float64)
+    distance = np.asarray(outcome.distance, np.float64)
     eps = np.unique([0.0, *distance[np.isfinite(distance)]])
     return pd.DataFrame({"eps": eps, "accuracy": accuracy_by_eps(distance, eps)})
 

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from analysis.load import Record
-from analysis.manifest import Manifest, ManifestArm
+from analysis.record.load import Record
+from analysis.record.manifest import Manifest, ManifestArm
 
 #: Versions by kind and name, such as ``attack 'pgd'``: a built-in's numerics, or a plugin's fingerprint.
 Versions = Mapping[str, int | str]

@@ -13,9 +13,9 @@ import numpy as np
 
 from analysis.cells import CellReader
 from analysis.checks import check, failures
-from analysis.load import Record
-from analysis.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
 from analysis.numerics import Versions, resolved
+from analysis.record.load import Record
+from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
 from analysis.stats import over_seeds
 
 Checkpoint = Literal["last", "best", "both"]

@@ -7,8 +7,8 @@ from typing import Literal
 
 from analysis.checks.evidence import Attack, Evidence, read
 from analysis.checks.items import ITEMS
-from analysis.load import Record
-from analysis.manifest import Manifest, ManifestArm
+from analysis.record.load import Record
+from analysis.record.manifest import Manifest, ManifestArm
 
 ItemStatus = Literal["passed", "failed", "not run"]
 

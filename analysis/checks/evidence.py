@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.fields import AttackFields
+from analysis.record.fields import AttackFields
 
 #: The columns of the record's evaluations that :meth:`Attack.of` reads.
-READ = ["attack_spec", "accuracy", "ranks", "sees", "iterates", "ensemble", "gradient_steps"]
+READ = ["attack_spec", "accuracy", "examples", "sees", "iterates", "ensemble", "gradient_steps"]
 
 #: The name in the record of the measure that tests a network's loss and gradients.
 SOUNDNESS = "soundness"
@@ -40,7 +40,7 @@ class Attack(NamedTuple):
         return cls(
             spec=row.attack_spec,
             accuracy=100 * row.accuracy,
-            examples=len(row.ranks),
+            examples=int(row.examples),
             sees=str(row.sees),
             iterates=bool(row.iterates),
             ensemble=bool(row.ensemble),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.api.observer import Observer
 from orchestrator.api.plans import SweepResult, plan_studies, run_plan
-from orchestrator.api.records import load
+from orchestrator.api.records import read_record
 from orchestrator.api.terms import STORAGE, CheckpointName, Files, Names, ProfileName, as_names, as_paths
 from orchestrator.authoring.attack_text import column, number, panel
 from orchestrator.authoring.study_files import find_studies
@@ -109,9 +109,10 @@ def evaluate_checkpoint(
         Unavailable: the file or the data set does not exist.
 
     >>> import advsweep
+    >>> from pathlib import Path
     >>> trials = advsweep.load("results").trials
     >>> plain = trials["trial"][trials["config.module.name"] == "none"].item()
-    >>> file = f"results/trials/{plain}/weights-0002.safetensors"
+    >>> [file] = Path("results/trials", plain).glob("weights-000002.*")
     >>> network = {"model.width": 4, "model.normalise": True, "data.examples": 64}
     >>> found = advsweep.evaluate_checkpoint(file, "resnet10", attacks=["fgsm"], dataset="digits", eps="1/8", settings=network)
     >>> [(accuracy.label, accuracy.examples) for accuracy in found.accuracies()]
@@ -203,7 +204,7 @@ def check(
     made = from_baseline(made, studies, TRANSFERRED, checkpoint)
     _refuse_untrained(made, storage)
     done = run_plan(made, storage, options, observer)
-    return Checked(done, {m.study: examine(load(storage, trials=m.trials), m, checkpoint) for m in made.manifests})
+    return Checked(done, {m.study: examine(read_record(storage, trials=m.trials), m, checkpoint) for m in made.manifests})
 
 
 def _columns(attacks: Sequence[str]) -> tuple[Column, ...]:

@@ -2,21 +2,23 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from analysis.schema import Status as State
+from analysis.record.schema import Status as State
 from orchestrator.api.terms import STORAGE, CheckpointName, Files, as_paths
 from orchestrator.authoring.study_files import load as load_studies
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.planning.settings import explain
+from orchestrator.record import compaction
+from orchestrator.record.compaction import Compacted
 from orchestrator.record.store import Store
 from trainables.config import TrialConfig
 
 if TYPE_CHECKING:
-    from analysis.load import Record
+    from analysis.record.load import Record
     from trainables.models import Network
 
 
@@ -28,7 +30,8 @@ def load(storage: str = STORAGE, *, trials: Collection[str] | None = None) -> "R
         trials: keys of the trials to read; None for all.
 
     Returns:
-        frames with the columns of :mod:`analysis.schema`; accuracies are fractions in [0, 1], durations seconds.
+        frames with the columns of :mod:`analysis.record.schema`, and a column ``config.<field>`` for every field of the trials'
+        configurations; accuracies are fractions in [0, 1], durations seconds.
 
     Raises:
         Unavailable: there is no storage, or its record is damaged.
@@ -41,8 +44,16 @@ def load(storage: str = STORAGE, *, trials: Collection[str] | None = None) -> "R
     >>> len(natural)  # one of each trial
     4
     """
-    from analysis.load import BrokenRecordError
-    from analysis.load import load as read
+    from analysis.record.load import with_settings
+
+    record = read_record(storage, trials)
+    return replace(record, trials=with_settings(record.trials))
+
+
+def read_record(storage: str, trials: Collection[str] | None = None) -> "Record":
+    """Read the record of a storage as :func:`load` does, without columns for the fields of configurations."""
+    from analysis.record.files import BrokenRecordError
+    from analysis.record.load import load as read
 
     existing_store(storage)
     try:
@@ -132,7 +143,7 @@ def status(storage: str = STORAGE) -> Status:
     {'finished': 4, 'unfinished': 0, 'early-stopped': 0, 'failed': 0}
     """
     store = existing_store(storage)
-    index = store.index(store.trials())
+    index = store.index()
     manifests = store.manifests()
     names = {key: label for m in manifests for key, label in m.beside.items()}
     names |= {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
@@ -155,6 +166,23 @@ def status(storage: str = STORAGE) -> Status:
             if r.status == State.FAILED
         ],
     )
+
+
+def compact(storage: str = STORAGE) -> Compacted:
+    """Copy the rows of many trials' files to few segments, so that many trials are read as fast as a few.
+
+    A run does it by itself at its end where many files are left. Nothing depends on it but time.
+
+    Raises:
+        Unavailable: there is no storage, or a file of it is damaged.
+
+    >>> import advsweep
+    >>> advsweep.compact("results").written
+    2
+    >>> advsweep.compact("results").written  # all is in segments already
+    0
+    """
+    return compaction.compact(existing_store(storage))
 
 
 def existing_store(storage: str) -> Store:

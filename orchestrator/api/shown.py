@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis.manifest import Manifest
+    from analysis.record.manifest import Manifest
     from orchestrator.execution.sweep import Shown
     from orchestrator.tracking.mlflow_view import Tables
     from orchestrator.tracking.optuna_view import Numbers, NumbersOf
@@ -36,7 +36,7 @@ def numbers_of(storage: str) -> "NumbersOf":
 
     def numbers(trials: Collection[str]) -> "Numbers":
         from analysis.cells import CellReader
-        from analysis.load import load
+        from analysis.record.load import load
 
         return CellReader(load(storage, trials), per_sample=False)
 

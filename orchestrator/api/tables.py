@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.api.records import existing_store, load
+from orchestrator.api.records import existing_store, read_record
 from orchestrator.api.terms import STORAGE, CheckpointName, ProfileName
 from orchestrator.errors import BadInput, Unavailable
 from search_spaces.catalog import UnknownStudy, find
@@ -12,7 +12,7 @@ from trainables.config import present_versions
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.manifest import Manifest
+    from analysis.record.manifest import Manifest
     from analysis.tables import Checkpoint, OverBeta, Table
 
 Format = Literal["text", "md", "latex", "csv", "html"]
@@ -126,12 +126,12 @@ def build_table(
     storage: str, manifest: "Manifest", checkpoint: "Checkpoint" = "both", over_beta: "OverBeta" = "minimum"
 ) -> "Table":
     """Make the table of a study from its manifest; otherwise as :func:`table`."""
-    from analysis.load import BrokenRecordError
     from analysis.numerics import trials
+    from analysis.record.files import BrokenRecordError
     from analysis.tables import build
 
     try:
-        record = load(storage, trials=trials(manifest))
+        record = read_record(storage, trials=trials(manifest))
         return build(record, manifest, checkpoint=checkpoint, over_beta=over_beta, present=present_versions())
     except BrokenRecordError as error:
         raise Unavailable(str(error)) from error
@@ -141,7 +141,7 @@ def build_figure(storage: str, manifest: "Manifest", checkpoint: CheckpointName)
     """Collect the data of a study's figure from its manifest; otherwise as :func:`figure`."""
     from analysis.figures import frames
 
-    return frames(load(storage, trials=manifest.trials), manifest, checkpoint)
+    return frames(read_record(storage, trials=manifest.trials), manifest, checkpoint)
 
 
 def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "list[Manifest]":
@@ -151,7 +151,8 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
         BadInput: no such study was run.
         Unavailable: there is no storage, or a manifest is damaged.
     """
-    from analysis.load import BrokenRecordError, ManifestNotFoundError, manifests, newest
+    from analysis.record.files import BrokenRecordError
+    from analysis.record.load import ManifestNotFoundError, manifests, newest_manifest
 
     existing_store(storage)
     try:
@@ -163,8 +164,8 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
                 raise ManifestNotFoundError(
                     f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`"
                 )
-            return [newest(there, name, profile, storage) for name in sorted(wanted)]
-        return [newest(there, pattern, profile, storage)]
+            return [newest_manifest(there, name, profile, storage) for name in sorted(wanted)]
+        return [newest_manifest(there, pattern, profile, storage)]
     except ManifestNotFoundError as error:
         try:
             find(pattern)

@@ -58,7 +58,7 @@ def sync_mlflow(store: Store) -> Synced:
 def sync_optuna(store: Store, url: str | None = None) -> Synced:
     """Update Optuna from the record, at ``url`` or in a journal in the storage."""
     configure_environment()
-    from analysis.load import BrokenRecordError
+    from analysis.record.files import BrokenRecordError
     from orchestrator.api.shown import numbers_of
     from orchestrator.tracking.optuna_storage import default_url, open_storage
     from orchestrator.tracking.optuna_view import OptunaView

@@ -81,6 +81,19 @@ def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
         out.print(f"failed: {trial['trial']} {trial['arm']}: {trial['reason']}", markup=False)
 
 
+def compact(storage: Storage = STORAGE) -> None:
+    """Copy the rows of many trials' files to few segments, so that tables of many trials are made fast.
+
+    A run does it by itself at its end where many files are left. Nothing depends on it but time.
+
+    Example: `advsweep compact --storage ./advsweep-results`
+    """
+    from orchestrator.api import records
+
+    done = records.compact(storage)
+    out.print(f"{done.written} segments written, {done.deleted} deleted", markup=False, highlight=False)
+
+
 def sync(storage: Storage = STORAGE, optuna: Optuna = None) -> None:
     """Update MLflow and Optuna from the record: after a crash, a server that was down, or a run with --no-tracking.
 

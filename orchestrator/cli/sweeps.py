@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from analysis.schema import Status
+from analysis.record.schema import Status
 from orchestrator.cli.options import DataDir, Json, Names, StudyOptions, with_options
 from orchestrator.cli.printing import Printer, out, print_counts, print_hours, print_json, print_tables, storage_option
 

@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from analysis.schema import Ending
+from analysis.record.schema import Ending
 from orchestrator.execution.cluster import Resources, living_nodes
 from orchestrator.execution.job import Job, write_failure, write_stop
 from orchestrator.execution.retries import Retries

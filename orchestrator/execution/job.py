@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import torch
 
-from analysis.schema import Ending, Status
+from analysis.record.schema import Ending, Status
 from orchestrator.planning.plan import Evaluation, Measurement, PlannedTrial
 from orchestrator.plugins.shipping import packed
 from orchestrator.record.report import End
@@ -47,7 +47,10 @@ class Job:
 
 
 def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Status, end: End | None = None) -> None:
-    """Write a trial's row; ``progress``: its epochs, best_epoch, device and seconds; ``end``: why it failed or was stopped."""
+    """Write a trial's row.
+
+    ``progress``: its epochs, best_epoch, device, seconds and history. ``end``: why it failed or was stopped early.
+    """
     before = store.read_trial(job.key)
     now = datetime.now(UTC)
     row = {
@@ -60,9 +63,9 @@ def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Sta
         "versions": json.dumps(versions(job.config)),
         "created": before["created"] if before else now,
         "updated": now,
-        **{name: progress[name] for name in ("epochs", "best_epoch", "device", "seconds")},
+        **{name: progress[name] for name in ("epochs", "best_epoch", "device", "seconds", "history")},
     }
-    store.write_trial(row, job.config.model_dump(mode="json"))
+    store.write_trial(row)
 
 
 def write_failure(store: Store, job: Job, end: End) -> None:
@@ -77,7 +80,7 @@ def write_stop(store: Store, job: Job, reason: str) -> None:
 
 def _write_end(store: Store, job: Job, status: Status, end: End) -> None:
     """Write how a trial ended; its progress stays what its actor wrote last."""
-    progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0}
+    progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0, "history": []}
     write_trial(store, job, progress, status, end)
 
 

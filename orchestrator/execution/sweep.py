@@ -1,7 +1,7 @@
 """A sweep: runs a plan or a search on a cluster, with its record, progress and views."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from analysis.manifest import Manifest
-from orchestrator.errors import BadInput, Interrupted
+from analysis.record.manifest import Manifest
+from orchestrator.errors import BadInput, Interrupted, Unavailable
 from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, check_storage, cluster, prepare_nodes, resources
 from orchestrator.execution.job import Job
 from orchestrator.execution.options import Options
 from orchestrator.execution.progress import Progress
 from orchestrator.planning.plan import Plan, PlannedTrial
+from orchestrator.record.compaction import LOOSE, compact
 from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 from orchestrator.search.loop import Search
@@ -231,6 +232,8 @@ def _held(store: Store, options: Options, shown: Shown, console: Console, seen: 
         if seen:
             check_storage(store)
         yield trackers
+        with suppress(Unavailable):  # a damaged file is named by the command that needs it
+            compact(store, LOOSE)
 
 
 @contextmanager

@@ -8,15 +8,14 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from analysis.schema import Ending, Status
+from analysis.record.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution.job import Job, write_trial
 from orchestrator.planning.plan import Evaluation, Measurement
 from orchestrator.planning.settings import explain
-from orchestrator.record.columns import RecordRow
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
-from orchestrator.record.store import Store
+from orchestrator.record.store import RecordRow, Store
 from trainables.attacks import SourceNetworks
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, is_prefix, measure_key
@@ -43,7 +42,7 @@ class Work:
             unpacked = unpack_state(state)
             self.trial.load_state_dict(unpacked["trial"])
             self.history = unpacked["history"]
-            self._sync_record()
+            self._keep_weights()
         # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()
         self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
@@ -96,8 +95,8 @@ class Work:
         # The weights before the state that refers to them: a kill in between loses this epoch at most.
         self.store.write_weights(key, trial.epoch, pack_weights(trial.weights()))
         self._write_prefixes()
-        self.store.write_state(key, pack_state({"trial": trial.state_dict(), "history": self.history}))
-        self._sync_record()
+        self.store.write_state(key, trial.epoch, pack_state({"trial": trial.state_dict(), "history": self.history}))
+        self._keep_weights()
         self._write_trial()
         return training_passes(self.job.config)
 
@@ -108,15 +107,14 @@ class Work:
                 for epoch in {self.trial.epoch, self.trial.best_epoch}:
                     self.store.write_weights(key, epoch, self.store.read_weights(self.job.key, epoch))
                 history = [{**row, "trial": key} for row in self.history]
-                self.store.write_state(key, pack_state({"trial": self.trial.state_dict(), "history": history}))
+                state = pack_state({"trial": self.trial.state_dict(), "history": history})
+                self.store.write_state(key, self.trial.epoch, state)
                 self.store.keep_weights(key, {self.trial.epoch, self.trial.best_epoch})
-                self.store.write_epochs(key, history)
                 write_trial(self.store, replace(self.job, key=key, config=config), self._progress(), Status.FINISHED)
 
-    def _sync_record(self) -> None:
-        """Update weights and epochs in the record to the last state; a process that was killed may have left older ones."""
+    def _keep_weights(self) -> None:
+        """Delete weights that the last state does not refer to; a process that was killed may have left some."""
         self.store.keep_weights(self.job.key, {self.trial.epoch, self.trial.best_epoch})
-        self.store.write_epochs(self.job.key, self.history)
 
     def _evaluate_and_measure(self) -> float:
         """Run evaluations, then measurements, for REPORT_SECONDS; return their passes."""
@@ -275,6 +273,7 @@ class Work:
             "best_epoch": self.trial.best_epoch,
             "device": self.device,
             "seconds": sum(row["seconds"] for row in self.history),
+            "history": self.history,
         }
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Any, NamedTuple
 
-from analysis.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber
+from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber
 from orchestrator.errors import BadInput
 from orchestrator.planning.plan import CHECKPOINTS, Evaluation, Measurement, Plan, PlannedTrial
 from orchestrator.planning.reading import Reader, Reading, manifest_column

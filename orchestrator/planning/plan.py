@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from analysis.manifest import Manifest
-from analysis.schema import Status
+from analysis.record.manifest import Manifest
+from analysis.record.schema import Status
 from orchestrator.errors import BadInput
 from orchestrator.record.recorded import Recorded
 from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key

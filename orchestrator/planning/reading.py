@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from analysis.manifest import ManifestColumn, Read
+from analysis.record.manifest import ManifestColumn, Read
 from orchestrator.errors import BadInput
 from orchestrator.planning.settings import check_classes, configure_attack, configure_measure, resolve
 from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured

@@ -1,5 +1,5 @@
-"""The one writer of the storage; its layout and its reader are in :mod:`analysis.schema` and :mod:`analysis.load`.
+"""The one writer of the storage; its layout and its readers are in :mod:`analysis.record`.
 
-Read ``report`` (what a worker reports of a trial) first, then ``store`` (trials, checkpoints and manifests, with ``columns``),
-``files`` (how a file is replaced at once) and ``recorded`` (what a plan asks of a trial). Imports no torch.
+Read ``report`` (what a worker reports of a trial) first, then ``store`` (trials, checkpoints and manifests),
+``files`` (how a file is written at once) and ``recorded`` (what a plan asks of a trial). Imports no torch.
 """

@@ -1,24 +1,28 @@
-"""A storage as files: each is read whole and replaced at once, on any pyarrow filesystem.
-
-Every file is written under a temporary name and renamed, so a reader sees a whole file or none, and a writer that is killed
-leaves the previous version.
-"""
+"""Writing the files of a storage: each at once, on any pyarrow filesystem."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from analysis.schema import filesystem
+from analysis.record.files import BrokenRecordError, RecordFiles
+from analysis.record.names import FileName
+from analysis.record.schema import TRIALS_FOLDER
 from orchestrator.errors import Unavailable
 
+#: File systems on which a file appears whole or not at all, and on which a rename is a copy.
+_OBJECT_STORES = {"s3", "gcs", "abfs"}
 
-class Files:
-    """The files below a folder or URI.
+
+class Files(RecordFiles):
+    """The files below a folder or URI, which may not exist yet.
+
+    A file is seen whole or not at all: it is written under a temporary name and renamed, or put at once in an object store. A
+    writer that is killed leaves what was there before.
 
     Args:
         uri: a folder, or a URI that pyarrow supports, such as ``s3://bucket/path``.
@@ -29,20 +33,28 @@ class Files:
 
     def __init__(self, uri: str) -> None:
         try:
-            self._fs, self._root = filesystem(uri)
+            super().__init__(uri)
         except ValueError as error:
             raise Unavailable(f"--storage {uri!r}: {error}; allowed: a folder, or a URI such as s3://bucket/path") from error
-        self.uri = uri if "://" in uri else self._root
 
-    @property
-    def local(self) -> bool:
-        """Whether the storage is a folder on this machine's file system."""
-        return isinstance(self._fs, fs.LocalFileSystem)
+    def read_file(self, trial: str, name: FileName) -> bytes:
+        """Read and verify a file of a trial.
 
-    @property
-    def root(self) -> str:
-        """The path of the storage on its file system."""
-        return self._root
+        Raises:
+            FileNotFoundError: it is not there any more.
+            Unavailable: it is damaged.
+        """
+        try:
+            return super().read_file(trial, name)
+        except BrokenRecordError as error:
+            raise Unavailable(str(error)) from error
+
+    def read_table(self, trial: str, name: FileName, columns: Iterable[str] | None = None) -> pa.Table:
+        """Read and verify a parquet file of a trial; errors as :meth:`read_file`."""
+        try:
+            return super().read_table(trial, name, columns)
+        except BrokenRecordError as error:
+            raise Unavailable(str(error)) from error
 
     def check_location(self) -> None:
         """Check that the storage can be created, without creating it.
@@ -50,7 +62,7 @@ class Files:
         Raises:
             Unavailable: a part of its local path is a file.
         """
-        nearest = next(p for p in (Path(self._root), *Path(self._root).parents) if p.exists())
+        nearest = next(p for p in (Path(self.root), *Path(self.root).parents) if p.exists())
         if self.local and not nearest.is_dir():
             raise Unavailable(f"--storage {self.uri!r} cannot be written: {str(nearest)!r} is not a folder")
 
@@ -70,47 +82,61 @@ class Files:
     def token(self) -> Iterator[str]:
         """Create a temporary file, and give its name: another machine sees the file only if it shares this storage."""
         token = f"token-{uuid.uuid4().hex}"
-        self._write(token, b"")
+        self.write(token, b"")
         try:
             yield token
         finally:
-            self._fs.delete_file(self._path(token))
+            self.delete(token)
 
     def sees(self, token: str) -> bool:
         """Check whether the file of a :meth:`token` is there."""
         return self._exists(token)
 
-    def exists(self) -> bool:
-        """Check whether the storage has been created."""
-        return bool(self._fs.get_file_info(self._root).type == fs.FileType.Directory)
-
-    def _path(self, path: str) -> str:
-        return f"{self._root}/{path}"
-
     def _exists(self, path: str) -> bool:
-        return bool(self._fs.get_file_info(self._path(path)).type == fs.FileType.File)
+        return bool(self.system.get_file_info(self.path(path)).type == fs.FileType.File)
 
-    def _list(self, path: str) -> list[fs.FileInfo]:
-        infos = self._fs.get_file_info(fs.FileSelector(self._path(path), allow_not_found=True))
-        return [i for i in infos if not i.base_name.startswith(".")]
-
-    def _read(self, path: str) -> bytes:
-        with self._fs.open_input_stream(self._path(path)) as stream:
-            return bytes(stream.read())
-
-    def _read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
-        # In one read: a worker may replace the file at any time, and one version's footer does not fit another's pages.
-        return pq.ParquetFile(pa.BufferReader(self._read(path))).read(columns)
-
-    def _write(self, path: str, data: bytes) -> None:
-        folder, _, name = self._path(path).rpartition("/")
-        self._fs.create_dir(folder, recursive=True)
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file at once; replaces the one before."""
+        if self.system.type_name in _OBJECT_STORES:
+            with self.system.open_output_stream(self.path(path)) as stream:
+                stream.write(data)
+            return
+        folder, _, name = self.path(path).rpartition("/")
+        self.system.create_dir(folder, recursive=True)
         temporary = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp"
-        with self._fs.open_output_stream(temporary) as stream:
-            stream.write(data)
-        self._fs.move(temporary, f"{folder}/{name}")
+        try:
+            with self.system.open_output_stream(temporary) as stream:
+                stream.write(data)
+            self.system.move(temporary, f"{folder}/{name}")
+        except BaseException:
+            with suppress(OSError):
+                self.system.delete_file(temporary)
+            raise
 
-    def _write_table(self, path: str, table: pa.Table) -> None:
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        self._write(path, sink.getvalue().to_pybytes())
+    def delete(self, path: str) -> None:
+        """Delete a file; another process may have deleted it before."""
+        with suppress(FileNotFoundError):
+            self.system.delete_file(self.path(path))
+
+    def _put(self, trial: str, name: FileName, data: bytes) -> None:
+        """Write a file of a trial."""
+        self.write(f"{TRIALS_FOLDER}/{trial}/{name}", data)
+
+    def _delete(self, trial: str, names: list[FileName]) -> None:
+        """Delete files of a trial."""
+        for name in names:
+            self.delete(f"{TRIALS_FOLDER}/{trial}/{name}")
+
+    def _replace(self, trial: str, table: str, part: str, data: bytes, extension: str = "parquet") -> None:
+        """Write a newer version of a trial's file, then delete the older ones."""
+        older = [n for n in self.trials([trial]).get(trial, []) if n.kind == (table, part)]
+        name = FileName.of(table, part, 1 + max((n.order for n in older), default=0), data, extension)
+        self._put(trial, name, data)
+        self._delete(trial, older)
+
+
+def packed(table: pa.Table, *, rows: int | None = None) -> bytes:
+    """Pack a table as parquet; ``rows``: how many make a row group, by default all."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=rows)
+    return bytes(sink.getvalue().to_pybytes())

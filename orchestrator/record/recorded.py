@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from analysis.schema import Ending, Status
+from analysis.record.schema import Ending, Status
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from analysis.schema import Ending
+from analysis.record.schema import Ending
 
 
 @dataclass(frozen=True)

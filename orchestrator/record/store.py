@@ -1,26 +1,25 @@
 """The record: parquet parts, checkpoints and manifests on any pyarrow filesystem.
 
-The layout is :mod:`analysis.schema`'s.
+The layout is :mod:`analysis.record.schema`'s.
 """
 
-import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from filelock import FileLock, Timeout
-from pyarrow import fs
 
-from analysis.manifest import Manifest
-from analysis.schema import (
-    EPOCHS,
+from analysis.record.manifest import Manifest
+from analysis.record.names import FileName, newest
+from analysis.record.rows import rows
+from analysis.record.schema import (
     EVALUATIONS,
     IDENTITY_FILE,
     MEASURES,
+    OUTCOMES,
     STUDIES_FOLDER,
     TRIAL,
     TRIALS_FOLDER,
@@ -28,9 +27,18 @@ from analysis.schema import (
     Status,
 )
 from orchestrator.errors import Unavailable
-from orchestrator.record.columns import RecordRow, flatten
-from orchestrator.record.files import Files
+from orchestrator.record.files import Files, packed
 from orchestrator.record.recorded import Recorded
+
+#: A row of one of the record's tables, by column.
+RecordRow = Mapping[str, Any]
+
+#: The columns that a plan needs, by table.
+_INDEXED = {
+    "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending")]),
+    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation")]),
+    "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement")]),
+}
 
 
 class Store(Files):
@@ -39,8 +47,8 @@ class Store(Files):
     def identity(self) -> str:
         """Return the storage's unique id, which is kept when it is moved; it is created at the first call."""
         if not self._exists(IDENTITY_FILE):
-            self._write(IDENTITY_FILE, uuid.uuid4().hex.encode())
-        return self._read(IDENTITY_FILE).decode()
+            self.write(IDENTITY_FILE, uuid.uuid4().hex.encode())
+        return self.read(IDENTITY_FILE).decode()
 
     @contextmanager
     def exclusively(self, purpose: str, timeout: float = 0, part: str = "") -> Iterator[None]:
@@ -55,7 +63,7 @@ class Store(Files):
             yield
             return
         try:
-            with FileLock(f"{self._root}/.{purpose}{part and '-' + part}.lock", timeout=timeout):
+            with FileLock(f"{self.root}/.{purpose}{part and '-' + part}.lock", timeout=timeout):
                 yield
         except Timeout as error:
             raise Unavailable(
@@ -72,140 +80,169 @@ class Store(Files):
 
     # --- written by workers -----------------------------------------------------------------------------------------
 
-    def write_trial(self, row: RecordRow, config: Mapping[str, Any]) -> None:
-        """Write a trial's row; every leaf of its nested ``config`` becomes a column ``config.<field>``."""
-        columns = {name: row[name] for name in TRIAL.names}
-        table = pa.Table.from_pylist([columns], schema=TRIAL)
-        for name, value in flatten(config).items():
-            plain = value if isinstance(value, str | int | float | bool) else json.dumps(value)
-            table = table.append_column(f"config.{name}", pa.array([plain]))
-        self._write_table(f"{TRIALS_FOLDER}/{row['trial']}/trial.parquet", table)
+    def write_trial(self, row: RecordRow) -> None:
+        """Write a trial's row, with its ``history``: a mapping for every finished epoch."""
+        columns = {name: row.get(name) for name in TRIAL.names}
+        self._replace(row["trial"], "trial", "", packed(pa.Table.from_pylist([columns], schema=TRIAL)))
 
     def read_trial(self, trial: str) -> dict[str, Any] | None:
         """Read a trial's row; None if the record has no such trial."""
-        path = f"{TRIALS_FOLDER}/{trial}/trial.parquet"
-        if not self._exists(path):
-            return None
-        table = self._read_table(path)
-        row = dict(table.select(TRIAL.names).to_pylist()[0])
-        return row | {"status": Status(row["status"]), "ending": Ending(row["ending"]) if row["ending"] else None}
+        tables = self._tables(trial, "trial")
+        return _typed(tables[0].to_pylist()[0]) if tables else None
 
-    def write_epochs(self, trial: str, rows: Iterable[RecordRow]) -> None:
-        """Write every finished epoch of a trial; replaces the ones before."""
-        self._write_table(f"{TRIALS_FOLDER}/{trial}/epochs.parquet", pa.Table.from_pylist(list(map(dict, rows)), schema=EPOCHS))
+    def read_epochs(self, trial: str) -> list[dict[str, Any]]:
+        """Read every finished epoch of a trial."""
+        row = self.read_trial(trial)
+        return [{"trial": trial, **epoch} for epoch in row["history"] or ()] if row else []
 
     def write_evaluations(self, trial: str, part: str, rows: Iterable[RecordRow]) -> None:
-        """Write a file of a trial's evaluations; replaces the file of the same ``part`` and leaves the others."""
-        table = pa.Table.from_pylist(list(map(dict, rows)), schema=EVALUATIONS)
-        self._write_table(f"{TRIALS_FOLDER}/{trial}/evaluations-{part}.parquet", table)
+        """Write a part of a trial's evaluations, one row for each head; replaces the same ``part`` and leaves the others.
+
+        A row has the columns of EVALUATIONS and of OUTCOMES, in any order; what is nullable may be left out.
+
+        Raises:
+            ValueError: an accuracy is not that of its ranks.
+        """
+        rows = [{**row, "part": part, "examples": len(row["ranks"]), "median_distance": _median(row)} for row in rows]
+        for row in rows:
+            if not np.isclose(np.mean(np.asarray(row["ranks"]) == 0), row["accuracy"], rtol=0, atol=1e-6):
+                raise ValueError(f"evaluation {row['evaluation']}: accuracy {row['accuracy']} is not that of its ranks")
+        # The outcomes before the rows that refer to them: a kill in between leaves outcomes that nothing refers to.
+        self._replace(trial, "outcomes", part, packed(pa.Table.from_pylist(rows, schema=OUTCOMES)))
+        self._replace(trial, "evaluations", part, packed(pa.Table.from_pylist(rows, schema=EVALUATIONS)))
 
     def write_measures(self, trial: str, part: str, rows: Iterable[RecordRow]) -> None:
-        """Write a file of a trial's measurements, one row for each array: ``values`` is an array of any shape.
+        """Write a part of a trial's measurements, one row for each array: ``values`` is an array of any shape.
 
-        Replaces the file of the same ``part`` and leaves the others.
+        Replaces the same ``part`` and leaves the others.
         """
         flat = [
             {**row, "shape": np.shape(row["values"]), "values": np.asarray(row["values"], np.float64).ravel()} for row in rows
         ]
-        self._write_table(f"{TRIALS_FOLDER}/{trial}/measures-{part}.parquet", pa.Table.from_pylist(flat, schema=MEASURES))
+        self._replace(trial, "measures", part, packed(pa.Table.from_pylist(flat, schema=MEASURES)))
 
     def write_weights(self, trial: str, epoch: int, data: bytes) -> None:
         """Write a trial's weights after an epoch, as safetensors."""
-        self._write(_weights(trial, epoch), data)
+        name = FileName.of("weights", "", epoch, data, "safetensors")
+        others = [other for other in self._weights(trial, epoch) if other != name]
+        self._put(trial, name, data)
+        self._delete(trial, others)
 
     def read_weights(self, trial: str, epoch: int) -> bytes:
-        """Read a trial's weights after an epoch, as safetensors."""
-        return self._read(_weights(trial, epoch))
+        """Read a trial's weights after an epoch, as safetensors.
+
+        Raises:
+            FileNotFoundError: they are not there.
+            BrokenRecordError: the file is damaged.
+        """
+        found = self._weights(trial, epoch)
+        if not found:
+            raise FileNotFoundError(self.path(TRIALS_FOLDER, trial, f"weights-{epoch:06d}"))
+        return self.read_file(trial, newest(found, "weights")[0])
+
+    def _weights(self, trial: str, epoch: int) -> list[FileName]:
+        names = self.trials([trial]).get(trial, [])
+        return [name for name in names if name.table == "weights" and name.order == epoch]
 
     def keep_weights(self, trial: str, epochs: Iterable[int]) -> None:
         """Delete a trial's weights of all other epochs, and temporary files of writers that were killed."""
-        kept = {self._path(_weights(trial, epoch)) for epoch in epochs}
-        for info in self._fs.get_file_info(fs.FileSelector(self._path(f"{TRIALS_FOLDER}/{trial}"))):
-            if info.extension == "tmp" or (info.extension == "safetensors" and info.path not in kept):
-                self._fs.delete_file(info.path)
+        kept = set(epochs)
+        names = self.trials([trial]).get(trial, [])
+        self._delete(trial, [name for name in names if name.table == "weights" and name.order not in kept])
+        for info in self.entries(f"{TRIALS_FOLDER}/{trial}") if self.local else ():
+            if info.extension == "tmp":
+                self.system.delete_file(info.path)
 
-    def write_state(self, trial: str, data: bytes) -> None:
-        """Write the state from which a trial's training continues."""
-        self._write(f"{TRIALS_FOLDER}/{trial}/state.pt", data)
+    def write_state(self, trial: str, epoch: int, data: bytes) -> None:
+        """Write the state after an epoch, from which a trial's training continues; replaces the state before."""
+        name = FileName.of("state", "", epoch, data, "pt")
+        others = [other for other in self.trials([trial]).get(trial, []) if other.table == "state" and other != name]
+        self._put(trial, name, data)
+        self._delete(trial, others)
 
     def read_state(self, trial: str) -> bytes | None:
-        """Read the state from which a trial's training continues; None if there is none."""
-        path = f"{TRIALS_FOLDER}/{trial}/state.pt"
-        return self._read(path) if self._exists(path) else None
+        """Read the state from which a trial's training continues; None if there is none.
+
+        Raises:
+            BrokenRecordError: the file is damaged.
+        """
+        return self.consistently(
+            trial,
+            self.trials([trial]).get(trial, []),
+            lambda names: next((self.read_file(trial, name) for name in newest(names, "state")), None),
+        )
 
     # --- read by the driver -----------------------------------------------------------------------------------------
 
-    def trials(self) -> list[str]:
-        """Return the keys of all trials in the record."""
-        return sorted(i.base_name for i in self._list(TRIALS_FOLDER) if i.type == fs.FileType.Directory)
-
-    def index(self, trials: Iterable[str]) -> dict[str, Recorded]:
-        """Return what the record holds of these trials, by their keys; trials that it does not hold are left out."""
-        known = set(self.trials())
-        wanted = [trial for trial in dict.fromkeys(trials) if trial in known]
-        with ThreadPoolExecutor(16) as pool:
-            return {trial: found for trial, found in zip(wanted, pool.map(self.recorded, wanted), strict=True) if found}
+    def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
+        """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
+        wanted = None if trials is None else set(trials)
+        tables = rows(self, {key: names for key, names in self.trials().items() if wanted is None or key in wanted}, _INDEXED)
+        keys = {
+            table: tables[table].to_pandas().groupby("trial")[column].agg(frozenset).to_dict()
+            for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))
+        }
+        nothing: frozenset[str] = frozenset()
+        return {
+            row["trial"]: Recorded(
+                row["status"],
+                row["reason"],
+                row["epochs"],
+                keys["evaluations"].get(row["trial"], nothing),
+                keys["measures"].get(row["trial"], nothing),
+                row["ending"],
+            )
+            for row in map(_typed, tables["trial"].to_pylist())
+        }
 
     def recorded(self, trial: str) -> Recorded | None:
         """Return what the record holds of a trial; None if it does not hold it."""
-        row = self.read_trial(trial)
-        if row is None:
-            return None
-        evaluations, measurements = self._keys(trial, "evaluations"), self._keys(trial, "measures")
-        return Recorded(row["status"], row["reason"], row["epochs"], evaluations, measurements, row["ending"])
+        return self.index([trial]).get(trial)
 
-    def _keys(self, trial: str, kind: str) -> frozenset[str]:
-        """Return the keys of all ``evaluations`` or ``measures`` of a trial."""
-        column = {"evaluations": "evaluation", "measures": "measurement"}[kind]
-        parts = (self._read_table(path, [column]) for path in self._parts(trial, kind))
-        return frozenset(key for part in parts for key in part[column].to_pylist())
-
-    def _parts(self, trial: str, kind: str) -> list[str]:
-        """Return the paths of a trial's files of ``evaluations`` or ``measures``."""
-        folder = f"{TRIALS_FOLDER}/{trial}"
-        return [f"{folder}/{i.base_name}" for i in self._list(folder) if i.base_name.startswith(f"{kind}-")]
-
-    def read_epochs(self, trial: str) -> list[dict[str, Any]]:
-        """Read every finished epoch of a trial."""
-        path = f"{TRIALS_FOLDER}/{trial}/epochs.parquet"
-        if not self._exists(path):
-            return []
-        return list(self._read_table(path).to_pylist())
+    def _tables(self, trial: str, table: str, columns: Iterable[str] | None = None) -> list[pa.Table]:
+        """Read the newest file of each part of a trial's table."""
+        return self.consistently(
+            trial,
+            self.trials([trial]).get(trial, []),
+            lambda names: [self.read_table(trial, name, columns) for name in newest(names, table)],
+        )
 
     def read_evaluations(self, trial: str) -> list[dict[str, Any]]:
-        """Read every evaluation of a trial, one row for each head, without the columns of single examples."""
-        columns = [name for name in EVALUATIONS.names if name not in {"ranks", "broken", "distance"}]
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for path in self._parts(trial, "evaluations"):
-            rows |= {(row["evaluation"], row["head"]): row for row in self._read_table(path, columns).to_pylist()}
-        return list(rows.values())
+        """Read every evaluation of a trial, one row for each head."""
+        parts = self._tables(trial, "evaluations")
+        return list({(row["evaluation"], row["head"]): row for part in parts for row in part.to_pylist()}.values())
 
     def read_measures(self, trial: str) -> list[dict[str, Any]]:
         """Read every measurement of a trial, one row for each array; ``values`` is a float64 array of the row's shape."""
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for path in self._parts(trial, "measures"):
-            rows |= {(row["measurement"], row["array"]): row for row in self._read_table(path).to_pylist()}
+        rows = {(row["measurement"], row["array"]): row for part in self._tables(trial, "measures") for row in part.to_pylist()}
         return [{**row, "values": np.array(row["values"], np.float64).reshape(row["shape"])} for row in rows.values()]
 
     def measure_seconds(self, trial: str) -> dict[str, float]:
         """Read the seconds that the measures of a trial took, by their JSON; without their arrays, which may be large."""
-        parts = (self._read_table(path, ["measure_spec", "seconds"]) for path in self._parts(trial, "measures"))
+        parts = self._tables(trial, "measures", ["measure_spec", "seconds"])
         return {row["measure_spec"]: row["seconds"] for part in parts for row in part.to_pylist()}
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write the manifest of a study; replaces the one of the same study and variant."""
-        self._write(manifest.path, manifest.to_json().encode())
+        self.write(manifest.path, manifest.to_json().encode())
 
     def read_manifest(self, path: str) -> Manifest | None:
         """Read a manifest by its path in the storage; None if it is not there."""
-        return Manifest.from_json(self._read(path).decode()) if self._exists(path) else None
+        return Manifest.from_json(self.read(path).decode()) if self._exists(path) else None
 
     def manifests(self) -> list[Manifest]:
         """Read the manifests of all studies that were run here, in all variants."""
-        found = self._fs.get_file_info(fs.FileSelector(self._path(STUDIES_FOLDER), recursive=True, allow_not_found=True))
-        paths = sorted(i.path for i in found if i.base_name.endswith(".json") and not i.base_name.startswith("."))
-        return [Manifest.from_json(self._fs.open_input_stream(path).read().decode()) for path in paths]
+        found = self.entries(STUDIES_FOLDER, recursive=True)
+        paths = [i.path for i in found if i.base_name.endswith(".json") and not i.base_name.startswith(".")]
+        return [Manifest.from_json(self.system.open_input_stream(path).read().decode()) for path in paths]
 
 
-def _weights(trial: str, epoch: int) -> str:
-    return f"{TRIALS_FOLDER}/{trial}/weights-{epoch:04d}.safetensors"
+def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a trial's row its enumerations."""
+    return {**row, "status": Status(row["status"]), "ending": Ending(row["ending"]) if row["ending"] else None}
+
+
+def _median(row: RecordRow) -> float | None:
+    """Compute the median distance of an evaluation; None unless its attack is minimal-norm."""
+    distance = row.get("distance")
+    return None if distance is None else float(np.median(distance))

@@ -15,7 +15,7 @@ from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
-from analysis.schema import Ending, Status
+from analysis.record.schema import Ending, Status
 from orchestrator.errors import BadInput
 from orchestrator.planning.plan import Evaluation, PlannedTrial
 from orchestrator.planning.reading import Reader
@@ -97,9 +97,7 @@ class Search:
         """Continue from an earlier process: results stay, and trials that were running or are to be retried come first."""
         failed: set[str] = set()
         if self._retry_failed:
-            failed = {
-                key for key, recorded in self.store.index(self.store.trials()).items() if recorded.status == Status.FAILED
-            }
+            failed = {key for key, recorded in self.store.index().items() if recorded.status == Status.FAILED}
         for trial in self.study.get_trials(deepcopy=False):
             key = trial.user_attrs.get(TRIAL_KEY)
             if key in failed and trial.state.is_finished():
@@ -114,7 +112,7 @@ class Search:
 
     def _report_known(self) -> None:
         """Report to Optuna every finished trial of the space that the record holds."""
-        for key, recorded in self.store.index(self.store.trials()).items():
+        for key, recorded in self.store.index().items():
             if key in self._reported or recorded.status != Status.FINISHED:
                 continue
             row = self.store.read_trial(key)

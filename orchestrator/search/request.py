@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from analysis.manifest import Manifest
+from analysis.record.manifest import Manifest
 from orchestrator.authoring.study_files import check_name, find_studies, taken_names
 from orchestrator.errors import BadInput
 from orchestrator.record.store import Store

@@ -11,7 +11,7 @@ import optuna
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.manifest import Manifest
+from analysis.record.manifest import Manifest
 from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import plan
 from orchestrator.search.goals import Goal

@@ -18,10 +18,10 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 
-from analysis.manifest import Manifest
-from analysis.schema import Status
+from analysis.record.fields import flatten
+from analysis.record.manifest import Manifest
+from analysis.record.schema import Status
 from orchestrator.errors import Unavailable
-from orchestrator.record.columns import flatten
 from orchestrator.record.store import Store
 from orchestrator.tracking.mlflow_metrics import epoch_metrics, evaluation_metrics, measure_metrics, milliseconds
 

@@ -19,8 +19,8 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from analysis.manifest import Manifest, ManifestArm, ManifestColumn
-from analysis.schema import Status
+from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn
+from analysis.record.schema import Status
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
 

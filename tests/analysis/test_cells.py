@@ -6,8 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from analysis.manifest import ManifestArm, ManifestColumn, Read
-from analysis.schema import EPOCHS
+from analysis.record.manifest import ManifestArm, ManifestColumn, Read
 from analysis.tables import Table, build
 from tests.support.handmade_record import NATURAL, PGD, Storage, manifest, share
 
@@ -98,9 +97,7 @@ def test_accuracy_on_a_class_is_the_lowest_over_attacks(storage: Storage) -> Non
 
 
 def test_costs_are_seconds(storage: Storage) -> None:
-    storage.trial("c0", epochs=5)
-    rows = [{"trial": "c0", "epoch": i + 1, "seconds": float(i)} for i in range(5)]
-    storage.table("trials/c0/epochs.parquet", EPOCHS, rows)
+    storage.trial("c0", history=[{"epoch": i + 1, "seconds": float(i)} for i in range(5)])
     storage.evaluation("c0", "PGD", share(5), seconds=7.5)
     columns = [ManifestColumn(label, False, kind="cost") for label in ("an epoch", "PGD-20")]
     # The row of the incomplete evaluation may have the seconds of a longer attack.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.curves import accuracy_by_eps, accuracy_by_iterations, accuracy_by_restarts, normalised_auc
-from analysis.schema import NEVER
+from analysis.record.schema import NEVER
 
 BROKEN = np.array([0, 0, 2, 3, 5, 6, NEVER, NEVER, NEVER, NEVER], np.uint16)
 

@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.figures import frames
-from analysis.schema import EPOCHS, NEVER
+from analysis.record.schema import NEVER
 from tests.support.handmade_record import Storage, arm, manifest
 
 
 def test_epochs_of_every_trial(storage: Storage) -> None:
     for trial, losses in (("a0", (3.0, 2.0)), ("a1", (5.0,))):
-        storage.trial(trial, epochs=len(losses))
-        rows = [{"trial": trial, "epoch": i + 1, "train_loss": loss, "lr": 0.1} for i, loss in enumerate(losses)]
-        storage.table(f"trials/{trial}/epochs.parquet", EPOCHS, rows)
+        storage.trial(trial, history=[{"epoch": i + 1, "train_loss": loss, "lr": 0.1} for i, loss in enumerate(losses)])
     study = replace(manifest(arm("CAS", ["a0", "a1"])), by_epoch=("train_loss",))
     found = frames(storage.load(), study, "last")["by epoch"]
     assert list(found.columns) == [*study.factors, "seed", "epoch", "train_loss"]
@@ -54,7 +52,7 @@ def test_accuracy_by_steps_and_by_eps_comes_from_one_evaluation(storage: Storage
     spec = {"name": "pgd", "iterations": 2, "restarts": 2, "beta_atk": "2"}
     storage.evaluation("a0", "PGD2", "1000", spec=spec, broken=[NEVER, 0, 2, 4], gradient_steps=4)
     storage.evaluation("a0", "natural", "1111")
-    storage.evaluation("a0", "FGSM2", "1100", distance=[np.inf, 0.3, 0.1, 0.0])
+    storage.evaluation("a0", "FGSM2", "1100", distance=[np.inf, 0.3, 0.1, 0.0], gradient_steps=None)
     found = frames(storage.load(), manifest(arm("CAS", ["a0"], betas=["2"])), "last")
     assert found.keys() == {"by gradient steps", "by eps"}
     steps, eps = found["by gradient steps"], found["by eps"]

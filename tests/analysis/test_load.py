@@ -1,5 +1,6 @@
 """Reading the record and the manifests."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.load import BrokenRecordError, ManifestNotFoundError, StorageNotFoundError, array, find_manifest, load, manifests
-from analysis.manifest import Read
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
+from analysis.record.files import BrokenRecordError, StorageNotFoundError
+from analysis.record.load import ManifestNotFoundError, array, find_manifest, load, manifests, with_settings
+from analysis.record.manifest import Read
+from analysis.record.names import FileName
+from analysis.record.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
 from tests.support.handmade_record import Storage, arm, manifest, ranks, share
 
 
@@ -24,13 +27,14 @@ def test_everything_that_was_written_is_read(storage: Storage) -> None:
     assert record.epochs.groupby("trial")["epoch"].agg(list).to_dict() == {"a": [1, 2, 3, 4, 5], "b": [1, 2, 3, 4, 5]}
     found = record.evaluations.set_index("evaluation")
     assert found["accuracy"].to_dict() == {"a-last-natural": 0.9, "a-last-FGSM0": 0.5, "b-last-natural": 0.7}
-    assert found.loc["a-last-FGSM0", "ranks"].tolist() == ranks("1111100000")
+    (row,) = record.evaluations[record.evaluations["evaluation"] == "a-last-FGSM0"].itertuples()
+    assert record.outcomes.of(row).ranks.tolist() == ranks("1111100000")
 
 
 def test_only_the_named_trials_are_read(storage: Storage) -> None:
     storage.evaluated("a", natural=9)
     storage.evaluated("b", natural=7)
-    (storage.root / "trials/b/trial.parquet").write_bytes(b"never opened")
+    next((storage.root / "trials/b").glob("trial-*")).write_bytes(b"never opened")
     record = storage.load(["a", "a", "not-there-yet"])
     for frame in (record.trials, record.epochs, record.evaluations):
         assert set(frame["trial"]) == {"a"}
@@ -39,7 +43,7 @@ def test_only_the_named_trials_are_read(storage: Storage) -> None:
 @pytest.mark.parametrize("trials", [None, []])
 def test_a_storage_without_trials_gives_empty_frames(storage: Storage, trials: list[str] | None) -> None:
     record = storage.load(trials)
-    assert list(record.trials.columns) == TRIAL.names
+    assert list(record.trials.columns) == [name for name in TRIAL.names if name != "history"]
     assert list(record.epochs.columns) == EPOCHS.names
     assert list(record.evaluations.columns) == EVALUATIONS.names
     assert list(record.measures.columns) == MEASURES.names
@@ -109,8 +113,9 @@ def test_what_is_still_being_written_is_passed_over(storage: Storage) -> None:
     storage.evaluated("a", natural=9)
     storage.manifest(manifest(arm("CAS", "a")))
     folder = storage.root / "trials/a"
-    for name in (".trial.parquet", ".evaluations-2.parquet", "evaluations-3.parquet.tmp", "weights-5.safetensors", "state.pt"):
-        (folder / name).write_bytes(b"half")
+    (name,) = (file.name for file in folder.glob("evaluations-*"))
+    for other in (f".{name}.1.tmp", f".{name}", f"{name}.tmp", "evaluations-3.parquet", "state.pt"):
+        (folder / other).write_bytes(b"half")
     for name in (".b", "c.tmp"):
         shutil.copytree(folder, storage.root / "trials" / name)
     (storage.root / "studies/cifs/modules/.demo.json").write_text("{")
@@ -132,7 +137,7 @@ def test_trials_may_set_different_fields_of_different_types(storage: Storage) ->
     storage.trial("a", **{"module.beta": 2, "attack": "pgd", "probes": ["mlp"]})
     storage.trial("b", **{"module.beta": 0.5, "attack": 7, "probes": "linear"})
     storage.trial("c", seed_only=1)
-    trials = storage.load().trials.set_index("trial")
+    trials = with_settings(storage.load().trials).set_index("trial")
     assert trials["config.module.beta"].dropna().to_dict() == {"a": 2, "b": 0.5}
     assert trials["config.attack"].dropna().to_dict() == {"a": "pgd", "b": 7}
     assert trials["config.probes"].dropna().to_dict() == {"a": ["mlp"], "b": "linear"}
@@ -155,8 +160,16 @@ def test_a_missing_storage_is_named(tmp_path: Path) -> None:
 
 def test_an_unreadable_file_is_named(storage: Storage) -> None:
     storage.trial("a")
-    (storage.root / "trials/a/evaluations-1.parquet").write_bytes(b"not parquet, but long enough to be read as such")
-    with pytest.raises(BrokenRecordError, match=r"a/evaluations-1\.parquet"):
+    storage.evaluation("a", "natural", share(5))
+    (file,) = (storage.root / "trials/a").glob("evaluations-*")
+    file.write_bytes(b"not parquet, but long enough to be read as such")
+    with pytest.raises(BrokenRecordError, match=re.escape(f"{file} is damaged")):
+        storage.load()
+    file.unlink()
+    data = b"not parquet, and never was"
+    other = file.with_name(str(FileName.of("evaluations", "1", 1, data, "parquet")))
+    other.write_bytes(data)
+    with pytest.raises(BrokenRecordError, match=re.escape(f"{other} is not readable")):
         storage.load()
     storage.manifest(manifest())
     (storage.root / manifest().path).write_text("{}")
@@ -188,7 +201,7 @@ def test_an_unknown_study_is_an_error_that_lists_the_known_ones(storage: Storage
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("module", ["load", "stats", "tables", "render"])
+@pytest.mark.parametrize("module", ["record.load", "stats", "tables", "render"])
 def test_analysis_needs_neither_torch_nor_ray(module: str) -> None:
     heavy = "{'torch', 'torchvision', 'ray', 'mlflow', 'optuna', 'pydantic'}"
     code = f"import sys, analysis.{module}; print(*{heavy} & set(sys.modules))"

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from analysis.load import BrokenRecordError
-from analysis.manifest import Manifest, ManifestArm, ManifestColumn, Read
+from analysis.record.load import BrokenRecordError
+from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, Read
 from analysis.render import to_csv, to_text
 from analysis.tables import Cell, Checkpoint, OverBeta, Row, Table, build
 from tests.support.handmade_record import FGSM, NATURAL, PGD, Storage, arm, manifest, number, share
@@ -239,10 +239,12 @@ def test_printed_numbers_are_shown_only_in_the_paper_profile(storage: Storage, v
 
 
 def test_an_accuracy_that_contradicts_its_ranks_is_refused(storage: Storage) -> None:
-    storage.trial("a0")
-    storage.evaluation("a0", "natural", share(9), accuracy=0.95)
-    with pytest.raises(BrokenRecordError, match=r"trial a0, last checkpoint, attack natural, head final: accuracy 0\.95"):
-        table(storage, manifest(arm("CAS", ["a0"])))
+    """Where single examples count, as in a worst case over attacks, their outcomes are opened and compared."""
+    storage.evaluated("a0", natural=9, FGSM0=5, PGD0=5, PGD2=5)
+    storage.evaluation("a0", "FGSM2", share(4), accuracy=0.95)
+    made = manifest(arm("CAS", ["a0"], ["0", "2"]))
+    with pytest.raises(BrokenRecordError, match=r"trial a0, last checkpoint, attack FGSM2, head final: accuracy 0\.95"):
+        table(storage, made, over_beta="per-sample")
 
 
 def test_attacks_of_one_cell_must_share_their_examples(storage: Storage, cas: ManifestArm) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.load import load
+from analysis.record.load import load
 from analysis.tables import build
 from orchestrator.planning.expansion import plan
 from search_spaces.catalog import STUDIES

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import pytest
 
 import advsweep
-from analysis.schema import NEVER, TRIAL
+from analysis.record.schema import NEVER
 from tests.support.handmade_record import Storage, arm, manifest, share
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -19,11 +19,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_the_notebook_runs_and_has_no_outputs(tmp_path, monkeypatch, capsys):
     storage = Storage(tmp_path / "advsweep-results")
     for trial in ("v0", "c0"):
-        row = {"trial": trial, "status": "finished", "epochs": 5, "best_epoch": 5, "seed": 0, "versions": "{}"}
-        row |= {"config": json.dumps({"training": {"epochs": 5}})}
-        storage.table(f"trials/{trial}/trial.parquet", TRIAL, [row])
+        storage.trial(trial, versions="{}")
         storage.evaluation(trial, "natural", share(9), numerics="{}")
-        storage.evaluation(trial, "FGSM0", share(6), numerics="{}")
+        storage.evaluation(trial, "FGSM0", share(6), numerics="{}", gradient_steps=None)
         broken = [NEVER] * 5 + [0, 1, 2, 3, 4]
         storage.evaluation(trial, "PGD0", share(5), spec={"name": "pgd"}, broken=broken, numerics="{}")
     study = manifest(arm("Vanilla", ["v0"]), arm("CIFS", ["c0"]), study="cifs/table-1", aliases=("robustness",))

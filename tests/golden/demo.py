@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.load import find_manifest, load
+from analysis.record.load import find_manifest, load
 from analysis.render import to_csv, to_text
 from analysis.tables import build
 
@@ -23,12 +23,15 @@ def values(storage: str) -> dict[str, Any]:
         numbers = rows.sort_values("epoch")[list(EPOCH)].to_numpy(np.float64)
         found[f"epochs of {names[str(trial)]}"] = [[round(float(n), 4) for n in row] for row in numbers]
     e = record.evaluations
-    for trial, checkpoint, spec, head, complete, accuracy, ranks in zip(
-        e["trial"], e["checkpoint"], e["attack_spec"], e["head"], e["complete"], e["accuracy"], e["ranks"], strict=True
+    for trial, checkpoint, spec, head, complete, accuracy, row in zip(
+        e["trial"], e["checkpoint"], e["attack_spec"], e["head"], e["complete"], e["accuracy"], e.itertuples(), strict=True
     ):
         text = spec if isinstance(spec, str) else json.dumps(dict(spec))
         name = f"{names[trial]} {checkpoint} {json.dumps(json.loads(text), sort_keys=True)} {head} {complete}"
-        found[f"ranks of {name}"] = [accuracy, hashlib.sha256(np.asarray(ranks, np.uint16).tobytes()).hexdigest()[:16]]
+        found[f"ranks of {name}"] = [
+            accuracy,
+            hashlib.sha256(np.asarray(record.outcomes.of(row).ranks, np.uint16).tobytes()).hexdigest()[:16],
+        ]
     for over in ("minimum", "per-sample", "each"):
         table = build(record, manifest, checkpoint="both", over_beta=over)
         found[f"table over beta_atk: {over}"] = [to_text(table).splitlines(), to_csv(table).splitlines()]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from analysis.manifest import ManifestArm
+from analysis.record.manifest import ManifestArm
 from orchestrator.planning.expansion import plan
 from search_spaces.catalog import STUDIES
 from search_spaces.study import Study

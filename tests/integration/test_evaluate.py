@@ -110,7 +110,7 @@ def weights(undisturbed, tmp_path):
     storage, _ = undisturbed
     key, rows = next((k, rows) for k, rows in evaluations(storage).items() if {row["head"] for row in rows} == {"final"})
     natural = next(row for row in rows if row["attack_name"] == "natural" and row["checkpoint"] == "last")
-    (source,) = (storage / "trials" / key).glob(f"weights-*{natural['epoch']}.safetensors")
+    (source,) = (storage / "trials" / key).glob(f"weights-*{natural['epoch']}.*.safetensors")
     return shutil.copy(source, tmp_path / "mine.safetensors"), 100 * natural["accuracy"]
 
 

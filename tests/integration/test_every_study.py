@@ -7,6 +7,7 @@ import html
 import math
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +16,8 @@ import pandas as pd
 import pytest
 
 from analysis.figures import frames
-from analysis.load import Record, load, manifests
-from analysis.manifest import Manifest
+from analysis.record.load import Record, load, manifests, with_settings
+from analysis.record.manifest import Manifest
 from analysis.tables import build
 from orchestrator.api.tables import render
 from orchestrator.planning.expansion import plan
@@ -73,7 +74,9 @@ def swept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     # Compiling Brendel & Bethge's attack takes long, a third less without optimisation, and it runs only for a moment.
     arguments = ("run", *names, *SMALLEST, "--cpus-per-trial", "1", "--storage", storage)
     ended = advsweep(*arguments, seconds=SECONDS, NUMBA_OPT="0")
-    return Swept(studies, storage, load(str(storage)), {m.study: m for m in manifests(str(storage))}, ended)
+    record = load(str(storage))
+    record = replace(record, trials=with_settings(record.trials))
+    return Swept(studies, storage, record, {m.study: m for m in manifests(str(storage))}, ended)
 
 
 def has(study: Study) -> set[tuple[str, object]]:

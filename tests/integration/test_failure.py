@@ -14,6 +14,7 @@ from tests.support.command_line import (
     epochs,
     evaluations,
     here,
+    newest_file,
     numbers,
     runs,
     sweep,
@@ -31,8 +32,9 @@ def test_a_trial_that_always_fails_does_not_affect_the_others(undisturbed, copie
     keys = {t["arms"][STUDY]: t["trial"] for t in plan["trials"]}
     broken, lost = keys["top-1"], keys["top-2"]
     folder = copied / "trials" / broken
-    good = (folder / "state.pt").read_bytes()
-    (folder / "state.pt").write_bytes(good[:1000])
+    state = newest_file(copied, broken, "state")
+    good = state.read_bytes()
+    state.write_bytes(good[:1000])
     for part in folder.glob("evaluations-*"):
         part.unlink()
     shutil.rmtree(copied / "trials" / lost)
@@ -69,7 +71,7 @@ def test_a_trial_that_always_fails_does_not_affect_the_others(undisturbed, copie
     assert again.out.splitlines()[0].endswith("0 to train; 0 evaluations to run; 1 failed before (--retry-failed resumes them)")
     assert again.err == done.err
 
-    (folder / "state.pt").write_bytes(good)
+    state.write_bytes(good)
     retried = advsweep(*sweep(copied), "--retry-failed")
     assert (retried.code, retried.err) == (0, "")
     assert epochs(copied)[broken] == trained

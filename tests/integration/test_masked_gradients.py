@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from analysis.checks import ITEMS, Item, check
-from analysis.fields import AttackFields
-from analysis.load import Record
-from analysis.manifest import ManifestArm
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
+from analysis.record.fields import AttackFields
+from analysis.record.files import RecordFiles
+from analysis.record.load import Record
+from analysis.record.manifest import ManifestArm
+from analysis.record.outcomes import Outcomes
+from analysis.record.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import configure_attack, resolve
 from search_spaces import checklist
@@ -132,7 +134,7 @@ def recorded(name: str, network: Network, source: Network, examples: Examples) -
             "ensemble": attack.ensemble,
             "gradient_steps": attack.gradient_steps,
             "accuracy": (ranks == 0).mean(),
-            "ranks": ranks,
+            "examples": len(ranks),
         }
         rows.append({**place, **found})
     (measurement,) = AT.measurements
@@ -169,7 +171,8 @@ def checked(name: str) -> dict[str, Item]:
 
     evaluated = frame(EVALUATIONS, evaluations)
     evaluated["attack_spec"] = evaluated["attack_spec"].astype(object).map(lambda text: AttackFields(text))
-    record = Record(frame(TRIAL, []), frame(EPOCHS, []), evaluated, frame(MEASURES, measures))
+    nowhere = Outcomes(RecordFiles("nowhere"))  # the checklist looks at no single example
+    record = Record(frame(TRIAL, []), frame(EPOCHS, []), evaluated, frame(MEASURES, measures), nowhere)
     manifest = replace(PLAN.manifests[0], arms=(ManifestArm((name,), {"0": name}, {}),))
     return {item.name: item for item in check(record, manifest, "last")[(name,)]}
 

@@ -6,18 +6,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import optuna
-import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from optuna.trial import FrozenTrial
 
+from analysis.record.files import RecordFiles
+from analysis.record.names import FileName, newest
 from orchestrator.cli import main
 from orchestrator.tracking.optuna_storage import open_storage
 
@@ -225,27 +227,36 @@ def table(storage: Path, *arguments: object, study: str = STUDY) -> str:
 # --- the record ---------------------------------------------------------------------------------------------------------
 
 
-def _rows(storage: Path, trial: str, pattern: str) -> list[dict[str, object]]:
-    # Read at once: a worker may replace the file meanwhile.
-    tables = [pq.ParquetFile(BytesIO(path.read_bytes())) for path in sorted((storage / "trials" / trial).glob(pattern))]
-    return [row for table in tables for row in table.read().to_pylist()]
+def newest_file(storage: Path, trial: str, table: str) -> Path:
+    """Return the path of the newest version of a trial's file, such as its ``state``."""
+    folder = storage / "trials" / trial
+    *_, name = newest(filter(None, (FileName.parse(path.name) for path in folder.iterdir())), table)
+    return folder / str(name)
+
+
+def _rows(storage: Path, trial: str, table: str) -> list[dict[str, Any]]:
+    files = RecordFiles(str(storage))
+
+    def read(names: Sequence[FileName]) -> list[dict[str, Any]]:
+        return [row for name in newest(names, table) for row in files.read_table(trial, name).to_pylist()]
+
+    return files.consistently(trial, files.trials([trial]).get(trial, []), read)
 
 
 def trials(storage: Path) -> dict[str, str]:
     """Return the status of every trial by its key."""
-    folder = storage / "trials"
-    keys = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    return {key: str(row["status"]) for key in keys for row in _rows(storage, key, "trial.parquet")}
+    keys = RecordFiles(str(storage)).trials() if storage.exists() else ()
+    return {key: str(row["status"]) for key in keys for row in _rows(storage, key, "trial")}
 
 
-def epochs(storage: Path) -> dict[str, list[dict[str, object]]]:
+def epochs(storage: Path) -> dict[str, list[dict[str, Any]]]:
     """Every finished epoch by trial; ``finished`` says when, so an epoch that was trained again is another row."""
-    return {key: _rows(storage, key, "epochs.parquet") for key in trials(storage)}
+    return {key: row["history"] for key in trials(storage) for row in _rows(storage, key, "trial")}
 
 
-def evaluations(storage: Path) -> dict[str, list[dict[str, object]]]:
+def evaluations(storage: Path) -> dict[str, list[dict[str, Any]]]:
     """Every evaluation and head by trial, as often as it was run."""
-    return {key: _rows(storage, key, "evaluations-*.parquet") for key in trials(storage)}
+    return {key: _rows(storage, key, "evaluations") for key in trials(storage)}
 
 
 def numbers(storage: Path) -> dict[str, object]:
@@ -254,7 +265,8 @@ def numbers(storage: Path) -> dict[str, object]:
     return {
         key: (
             [tuple(row[name] for name in fields) for row in epochs(storage)[key]],
-            sorted((row["evaluation"], row["head"], row["epoch"], row["ranks"]) for row in rows),
+            sorted((row["evaluation"], row["head"], row["epoch"], row["accuracy"]) for row in rows),
+            sorted((row["evaluation"], row["head"], row["ranks"]) for row in _rows(storage, key, "outcomes")),
         )
         for key, rows in evaluations(storage).items()
     }

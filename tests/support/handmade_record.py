@@ -1,18 +1,21 @@
 """A record written by hand, as the schema says."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis import load
-from analysis.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL
+from analysis.record import load
+from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
+from analysis.record.names import FileName
+from analysis.record.schema import EVALUATIONS, MEASURES, NEVER, OUTCOMES, TRIAL
 from trainables.config.terms.registry import ATTACK
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -44,14 +47,17 @@ class Storage:
     root: Path
     parts: dict[str, int] = field(default_factory=dict)
 
-    def table(self, path: str, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
-        """Write ``rows``; their fields beyond ``schema`` become columns behind it."""
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        table = pa.Table.from_pylist(rows, schema=schema)
-        for name in sorted({name for row in rows for name in row} - set(schema.names)):
-            table = table.append_column(name, pa.array([row.get(name) for row in rows]))
-        pq.write_table(table, file)
+    def table(self, trial: str, table: str, schema: pa.Schema, rows: list[dict[str, Any]], part: str = "") -> Path:
+        """Write the only version of a trial's file, and return its path."""
+        sink = BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
+        folder = self.root / "trials" / trial
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in folder.glob(f"{table}-{part}-*" if part else f"{table}-*"):
+            file.unlink()
+        file = folder / str(FileName.of(table, part, 1, sink.getvalue(), "parquet"))
+        file.write_bytes(sink.getvalue())
+        return file
 
     def trial(
         self,
@@ -60,9 +66,10 @@ class Storage:
         reason: str = "",
         epochs: int = 5,
         versions: str | None = None,
+        history: Sequence[Mapping[str, Any]] | None = None,
         **config: Any,
     ) -> None:
-        """Write trial.parquet and, for the epochs it finished, epochs.parquet. ``versions``: as JSON."""
+        """Write a trial's row. ``versions``: as JSON; ``history``: its epochs, by default those that it finished."""
         row = {
             "trial": key,
             "status": status,
@@ -73,14 +80,10 @@ class Storage:
             "versions": versions,
             "created": NOW,
         }
-        row |= {
-            "config": json.dumps({"training": {"epochs": 5}}),
-            **{f"config.{name}": value for name, value in config.items()},
-        }
-        self.table(f"trials/{key}/trial.parquet", TRIAL, [row])
-        if epochs:
-            rows = [{"trial": key, "epoch": i + 1, "train_loss": 1.0, "finished": NOW} for i in range(epochs)]
-            self.table(f"trials/{key}/epochs.parquet", EPOCHS, rows)
+        row["config"] = json.dumps({"training": {"epochs": 5}} | config)
+        done = [{"epoch": i + 1, "train_loss": 1.0, "finished": NOW} for i in range(epochs)]
+        row["history"] = done if history is None else history
+        self.table(key, "trial", TRIAL, [row])
 
     def evaluation(
         self,
@@ -100,7 +103,7 @@ class Storage:
 
         ``spec``: fields of its attack; ``ranks_of``: in place of ``right``; ``more``: further columns.
         """
-        self.parts[trial] = self.parts.get(trial, 0) + 1
+        part = str(self._next(trial))
         row: dict[str, Any] = {
             "evaluation": f"{trial}-{checkpoint}-{attack}" + ("-complete" if complete else ""),
             "trial": trial,
@@ -110,14 +113,26 @@ class Storage:
             "head": head,
             **traits(spec["name"] if isinstance(spec, dict) else attack),
         }
+        found = ranks(right) if ranks_of is None else ranks_of
         row |= {
             "accuracy": right.count("1") / len(right) if accuracy is None else accuracy,
-            "ranks": ranks(right) if ranks_of is None else ranks_of,
+            "ranks": found,
+            "examples": len(found),
             "complete": complete,
             "finished": NOW,
+            "part": part,
+            "median_distance": np.median(more["distance"]) if "distance" in more else None,
             **more,
         }
-        self.table(f"trials/{trial}/evaluations-{self.parts[trial]}.parquet", EVALUATIONS, [row])
+        if row["gradient_steps"] is not None and head == "final":
+            row.setdefault("broken", [NEVER if rank == 0 else 0 for rank in found])
+        self.table(trial, "outcomes", OUTCOMES, [row], part)
+        self.table(trial, "evaluations", EVALUATIONS, [row], part)
+
+    def _next(self, trial: str) -> int:
+        """Count a trial's parts."""
+        self.parts[trial] = self.parts.get(trial, 0) + 1
+        return self.parts[trial]
 
     def measured(
         self,
@@ -130,11 +145,10 @@ class Storage:
         checkpoint: str = "last",
     ) -> None:
         """Write one more part with one array of one measurement."""
-        self.parts[trial] = self.parts.get(trial, 0) + 1
         key = f"{trial}-{measure}" if checkpoint == "last" else f"{trial}-{measure}-{checkpoint}"
         row = {"measurement": key, "trial": trial, "array": name, "shape": shape, "values": values, "finished": NOW}
         row |= {"measure": measure, "measure_name": measure, "checkpoint": checkpoint}
-        self.table(f"trials/{trial}/measures-{self.parts[trial]}.parquet", MEASURES, [row])
+        self.table(trial, "measures", MEASURES, [row], str(self._next(trial)))
 
     def evaluated(self, trial: str, checkpoint: str = "last", **right: int) -> None:
         """A finished trial with so many of ten examples right under each attack."""

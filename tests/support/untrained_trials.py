@@ -4,13 +4,18 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from analysis.schema import Status
+import numpy as np
+
+from analysis.record.schema import Status
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.record.report import End
 from orchestrator.record.store import Store
 from trainables.config import attack_key
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+#: Test images of an evaluation: an accuracy may have four digits.
+EXAMPLES = 10_000
 
 
 def write(
@@ -26,21 +31,22 @@ def write(
     row |= {"reason": end.reason if end else "", "ending": end.ending if end else None}
     row |= {"epochs": len(epochs), "best_epoch": len(epochs), "created": NOW, "updated": NOW}
     row["config"] = trial.config.model_dump_json()
-    store.write_trial(row, trial.config.model_dump(mode="json"))
     known = dict.fromkeys(("lr", "train_loss", "train_accuracy", "natural_accuracy", "seconds", "images_per_second"), 0.9)
-    rows = [{"trial": trial.key, "epoch": i, "robust_accuracy": r, "finished": 0, **known} for i, r in enumerate(epochs, 1)]
-    store.write_epochs(trial.key, rows)
+    history = [{"epoch": i, "robust_accuracy": r, "finished": 0, **known} for i, r in enumerate(epochs, 1)]
+    store.write_trial({**row, "history": history})
 
 
 def answer(store: Store, trial: PlannedTrial, accuracies: Mapping[str, float]) -> None:
-    """Evaluations of everything that was asked, of these accuracies by the columns' labels, or a little more.
+    """Write evaluations of everything that was asked, of these accuracies by the columns' labels, or a little more.
 
     Other heads say something else.
     """
     rows = []
     for i, e in enumerate(trial.evaluations):
         for head, accuracy in (("final", accuracies[e.label] + 0.01 * i), ("1", 0.0)):
-            row = {"evaluation": e.key, "trial": trial.key, "checkpoint": e.checkpoint, "epoch": 1, "head": head, "ranks": [0]}
+            ranks = (np.arange(EXAMPLES) >= round(accuracy * EXAMPLES)).astype(np.uint16)
+            row = {"evaluation": e.key, "trial": trial.key, "checkpoint": e.checkpoint, "epoch": 1, "head": head}
             row |= {"attack": attack_key(e.attack), "attack_name": e.attack.name, "attack_spec": e.attack.model_dump_json()}
-            rows.append({**row, "beta_atk": getattr(e.attack, "beta_atk", ""), "accuracy": accuracy, "complete": False})
+            row |= {"beta_atk": getattr(e.attack, "beta_atk", ""), "complete": False}
+            rows.append({**row, "ranks": ranks, "accuracy": float((ranks == 0).mean())})
     store.write_evaluations(trial.key, "byhand", rows)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.schema import Status
+from analysis.record.schema import Status
 from orchestrator.cost.calibration import calibrate
 from orchestrator.cost.estimate import Estimate, commonest, estimate, to_be_run
 from orchestrator.cost.network_size import multiply_adds
@@ -91,11 +91,9 @@ def write(store, trial, seconds, device="cpu", evaluations=()):
         "seed": 0,
     }
     times = {"seconds": sum(seconds), "created": None, "updated": None}
-    store.write_trial(
-        {**row, **times, "config": trial.config.model_dump_json(), "device": device, "versions": "{}"},
-        trial.config.model_dump(mode="json"),
-    )
-    store.write_epochs(trial.key, [{"trial": trial.key, "epoch": i, "seconds": s} for i, s in enumerate(seconds, 1)])
+    history = [{"epoch": i, "seconds": s} for i, s in enumerate(seconds, 1)]
+    config = trial.config.model_dump_json()
+    store.write_trial({**row, **times, "config": config, "device": device, "versions": "{}", "history": history})
     store.write_evaluations(
         trial.key,
         "part",
@@ -108,6 +106,8 @@ def write(store, trial, seconds, device="cpu", evaluations=()):
                 "attack_spec": attack.model_dump_json(),
                 "head": "final",
                 "complete": False,
+                "accuracy": 1.0,
+                "ranks": [0],
                 "seconds": seconds,
             }
             for i, (attack, checkpoint, seconds) in enumerate(evaluations)
@@ -263,7 +263,7 @@ def test_the_estimate_from_real_trials_is_what_they_took(store):
     # A wide margin: epochs take hundredths of a second, kernels are chosen in the first, and the machine is busy.
     assert took / 10 < again.train < took * 10
     assert again.evaluate > 0
-    assert estimate(tiny_plan().against(store.index(store.trials())), found).total == 0
+    assert estimate(tiny_plan().against(store.index()), found).total == 0
 
 
 def test_evaluating_on_another_device_keeps_the_device_of_the_training(store, job):
@@ -271,7 +271,7 @@ def test_evaluating_on_another_device_keeps_the_device_of_the_training(store, jo
 
     finish(replace(job, evaluations=()))
     row = store.read_trial(job.key)
-    store.write_trial({**row, "device": "NVIDIA A100"}, job.config.model_dump(mode="json"))
+    store.write_trial({**row, "device": "NVIDIA A100"})
     assert Work(job).advance().seconds > 0
     assert store.read_trial(job.key)["device"] == "NVIDIA A100"
 

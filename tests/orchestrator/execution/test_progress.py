@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from analysis.schema import Ending, Status
+from analysis.record.schema import Ending, Status
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.execution import progress

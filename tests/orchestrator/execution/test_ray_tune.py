@@ -9,7 +9,7 @@ import torch
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from analysis.schema import Ending, Status
+from analysis.record.schema import Ending, Status
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping, explain
 from orchestrator.execution.retries import Retries
 from orchestrator.record.report import End, Report

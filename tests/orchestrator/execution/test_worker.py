@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 
 from analysis.curves import accuracy_by_iterations, accuracy_by_restarts
-from analysis.load import load
-from analysis.schema import NEVER, Ending, Status
+from analysis.record.load import load
+from analysis.record.names import newest
+from analysis.record.schema import NEVER, Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution.job import Job, write_failure, write_stop
 from orchestrator.execution.work import Work
@@ -47,8 +47,8 @@ from trainables.config import (
 )
 from trainables.trial import Diverged, Trial, build_source
 
-#: Columns of times and durations.
-TIMES = {"created", "updated", "finished", "seconds", "images_per_second"}
+#: Columns of times and durations, of names by chance, and of a trial's epochs, which are compared apart.
+TIMES = {"created", "updated", "finished", "seconds", "images_per_second", "part", "history"}
 
 
 def timeless(row):
@@ -56,9 +56,14 @@ def timeless(row):
 
 
 def evaluations(store, key):
-    """Read every row of a trial's evaluations, with ranks."""
-    folder = Path(store.root) / "trials" / key
-    return [row for path in folder.glob("evaluations-*") for row in pq.read_table(path, partitioning=None).to_pylist()]
+    """Read every row of a trial's evaluations, with the outcomes of single examples."""
+    names = store.trials()[key]
+    found = {
+        table: [row for name in newest(names, table) for row in store.read_table(key, name).to_pylist()]
+        for table in ("evaluations", "outcomes")
+    }
+    outcomes = {(row["evaluation"], row["head"]): row for row in found["outcomes"]}
+    return [{**row, **outcomes[row["evaluation"], row["head"]]} for row in found["evaluations"]]
 
 
 def record(job):
@@ -262,7 +267,9 @@ def test_distances_are_recorded(job):
     distance = np.array(row["distance"])
     assert row["accuracy"] == np.mean(distance > np.float32(0.1))
     assert row["broken"] is None
-    assert (load(job.storage).evaluations["distance"].dropna().iloc[0] == distance).all()
+    assert row["median_distance"] == np.median(distance)
+    (read,) = load(job.storage).evaluations.query("attack_name == 'deepfool'").itertuples()
+    assert (load(job.storage).outcomes.of(read).distance == distance).all()
 
 
 # --- transferred --------------------------------------------------------------------------------------------------------
@@ -319,10 +326,10 @@ def test_a_source_that_failed_or_lost_its_weights_is_reported(store):
     finish(job)
     wanted = transferred(job, source.key)
     finished = store.read_trial(source.key)
-    store.write_trial({**finished, "status": Status.FAILED, "reason": "diverged", "epochs": 1}, {})
+    store.write_trial({**finished, "status": Status.FAILED, "reason": "diverged", "epochs": 1})
     (reason,) = Work(wanted).advance().not_run.values()
     assert reason == f"attack.source = {source.key}: that trial is failed (epoch 1 of {EPOCHS}: diverged)"
-    store.write_trial(finished, {})
+    store.write_trial(finished)
     store.keep_weights(source.key, ())
     (reason,) = Work(wanted).advance().not_run.values()
     assert reason == f"the last checkpoint of attack.source = {source.key}, epoch {EPOCHS}, is not in the storage"
@@ -332,7 +339,7 @@ def test_a_source_on_other_data_is_reported(store):
     source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
     finish(job)
     other = source.config.model_copy(update={"data": source.config.data.model_copy(update={"dataset": "mnist"})})
-    store.write_trial({**store.read_trial(job.key), "trial": source.key, "config": other.model_dump_json()}, {})
+    store.write_trial({**store.read_trial(job.key), "trial": source.key, "config": other.model_dump_json()})
     (reason,) = Work(transferred(job, source.key)).advance().not_run.values()
     assert reason == f"attack.source = {source.key}: that trial is on mnist, not on digits"
 
@@ -369,7 +376,7 @@ def test_only_the_weights_of_the_best_and_the_last_epoch_are_kept(job, first_is_
     for epoch in range(1, EPOCHS + 1):
         work.advance()
         names = {p.name for p in (Path(work.store.root) / "trials" / job.key).glob("weights-*")}
-        assert names == {"weights-0001.safetensors", f"weights-{epoch:04d}.safetensors"}
+        assert {name.split(".")[0] for name in names} == {"weights-000001", f"weights-{epoch:06d}"}
 
 
 def test_evaluations_are_recorded_at_once_and_reported_every_few_seconds(job, monkeypatch):
@@ -499,7 +506,7 @@ def killer(monkeypatch):
             return changed
 
     found = Killer()
-    for name in ("_write", "keep_weights"):
+    for name in ("write", "keep_weights"):
         monkeypatch.setattr(Store, name, found.wrap(getattr(Store, name)))
     return found
 
@@ -520,8 +527,8 @@ def test_killed_between_any_two_writes_a_trial_is_the_same(job, copy_of, killer)
         else:
             break
         assert record(struck) == expected, f"killed at write {n}"
-    # a row at the start; for each epoch weights, state, epochs, row and deletions; then the evaluations
-    assert n > 1 + 2 * 5 + 2
+    # a row at the start; for each epoch weights, state, row and deletions; then the evaluations, with outcomes
+    assert n > 1 + 2 * 4 + 2
 
 
 def test_killed_between_the_weights_and_the_state_only_that_epoch_is_trained_again(job, monkeypatch):

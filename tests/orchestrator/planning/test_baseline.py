@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.schema import Status
+from analysis.record.schema import Status
 from orchestrator.planning.baseline import from_baseline
 from orchestrator.record.recorded import Recorded
 from search_spaces.settings import Eps

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.schema import Status
+from analysis.record.schema import Status
 from orchestrator.record.recorded import Recorded
 from tests.support.tiny_study import tiny_plan
 from trainables import config

@@ -9,8 +9,8 @@ from dataclasses import fields, replace
 import pytest
 from pydantic import BaseModel
 
-from analysis.manifest import Manifest, Read
-from analysis.schema import Status
+from analysis.record.manifest import Manifest, Read
+from analysis.record.schema import Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import SOURCE_SEED, plan

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.manifest import Read
-from analysis.schema import Status
+from analysis.record.manifest import Read
+from analysis.record.schema import Status
 from orchestrator.errors import BadInput
 from orchestrator.planning.expansion import SOURCE_SEED
 from orchestrator.record.recorded import Recorded

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -9,20 +10,22 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
 import torch
 
-from analysis.load import array as loaded_array
-from analysis.load import load
-from analysis.schema import EPOCHS, EVALUATIONS, MEASURES, TRIAL, Status
+from analysis.record.fields import flatten
+from analysis.record.files import BrokenRecordError
+from analysis.record.load import array as loaded_array
+from analysis.record.load import load
+from analysis.record.names import newest
+from analysis.record.schema import EPOCHS, EVALUATIONS, MEASURES, OUTCOMES, TRIAL, Status
 from orchestrator.errors import Unavailable
 from orchestrator.execution.work import Work
-from orchestrator.record.columns import flatten
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.store import Store
 from tests.support.tiny_study import RUNTIME, finish, tiny_plan
@@ -44,11 +47,12 @@ def trial_row(trial="a1", **changed):
         "seed": 7,
         "config": "{}",
     }
-    return row | {"device": "cpu", "versions": "{}", "seconds": 1.5, "created": NOW, "updated": NOW} | changed
+    row |= {"device": "cpu", "versions": "{}", "seconds": 1.5, "created": NOW, "updated": NOW, "history": []}
+    return dict.fromkeys(TRIAL.names) | row | changed
 
 
 def epoch_row(epoch, **changed):
-    row = {"trial": "a1", "epoch": epoch, "lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.25, "natural_accuracy": 0.5}
+    row = {"epoch": epoch, "lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.25, "natural_accuracy": 0.5}
     return (
         row
         | {"robust_accuracy": 0.125, "seconds": 1.0, "images_per_second": 9.0, "finished": NOW, "discriminator_accuracy": None}
@@ -61,6 +65,7 @@ def evaluation_row(key="e1", head="final", **changed):
     row |= {"attack_spec": "{}", "beta_atk": "2", "head": head, "accuracy": 0.5, "ranks": np.array([0, 9], np.uint16)}
     row |= {"sees": "gradients", "iterates": True, "ensemble": False, "gradient_steps": 20, "numerics": "{}"}
     row |= {"complete": False, "broken": np.array([65535, 3], np.uint16), "distance": None}
+    row |= dict.fromkeys(("last_accuracy", "by_steps", "mean_accuracy", "draws"))
     return row | {"class_accuracy": [0.5, 0.25], "seconds": 1.0, "finished": NOW} | changed
 
 
@@ -71,7 +76,14 @@ def measure_row(key="m1", array="a", values=0.0, **changed):
 
 
 def files(store, folder="trials/a1"):
-    return sorted(os.listdir(f"{store.root}/{folder}"))
+    """List the names of files, without digests."""
+    return sorted(re.sub(r"\.[0-9a-f]{16}\.", ".", name) for name in os.listdir(f"{store.root}/{folder}"))
+
+
+def table(store, table, part=""):
+    """Read the newest file of a part of the trial's table."""
+    (name,) = (name for name in newest(store.trials()["a1"], table) if name.part == part)
+    return store.read_table("a1", name)
 
 
 # --- round trips --------------------------------------------------------------------------------------------------------
@@ -79,25 +91,22 @@ def files(store, folder="trials/a1"):
 
 def test_a_written_trial_is_read(store):
     assert store.read_trial("a1") is None
-    row = trial_row(reason="µ, 'quotes'\tand all", status=Status.FAILED)
-    store.write_trial(row, {"module": {"name": "cas", "beta": 2.0, "positions": ["P1"]}, "attack": None, "seed": 7})
+    history = [epoch_row(1), epoch_row(2, robust_accuracy=None)]
+    row = trial_row(reason="µ, 'quotes'\tand all", status=Status.FAILED, history=history)
+    store.write_trial(row)
     assert store.read_trial("a1") == row
-    table = pq.read_table(f"{store.root}/trials/a1/trial.parquet", partitioning=None)
-    assert table.schema.names[: len(TRIAL)] == TRIAL.names
-    assert {n: table[n][0].as_py() for n in table.schema.names if n.startswith("config.")} == {
-        "config.module.name": "cas",
-        "config.module.beta": 2.0,
-        "config.module.positions": '["P1"]',
-        "config.seed": 7,
-    }
+    assert table(store, "trial").schema.equals(TRIAL)
+    assert store.read_epochs("a1") == [{"trial": "a1", **epoch} for epoch in history]
+    assert load(store.uri).epochs.columns.tolist() == EPOCHS.names
+    assert load(store.uri).epochs["epoch"].tolist() == [1, 2]
 
 
-def test_written_epochs_replace_the_ones_before(store):
+def test_a_newer_row_replaces_the_one_before(store):
     assert store.read_epochs("a1") == []
-    store.write_epochs("a1", [epoch_row(1), epoch_row(2, robust_accuracy=None)])
-    assert store.read_epochs("a1") == [epoch_row(1), epoch_row(2, robust_accuracy=None)]
-    store.write_epochs("a1", [epoch_row(1)])
-    assert store.read_epochs("a1") == [epoch_row(1)]
+    store.write_trial(trial_row(history=[epoch_row(1), epoch_row(2)]))
+    store.write_trial(trial_row(history=[epoch_row(1)]))
+    assert store.read_epochs("a1") == [{"trial": "a1", **epoch_row(1)}]
+    assert files(store) == ["trial-000002.parquet"]
 
 
 def test_evaluations_are_read_from_all_parts(store):
@@ -109,20 +118,29 @@ def test_evaluations_are_read_from_all_parts(store):
     expected = [evaluation_row(key, head) for key, head in keys]
     for row in expected:
         del row["ranks"], row["broken"], row["distance"]
+        row |= {"part": "y" if row["evaluation"] == "e2" else "x", "examples": 2, "median_distance": None}
     assert sorted(store.read_evaluations("a1"), key=lambda row: (row["evaluation"], row["head"])) == expected
-    table = pq.read_table(f"{store.root}/trials/a1/evaluations-y.parquet", partitioning=None)
-    assert table.schema.equals(EVALUATIONS)
-    assert table["ranks"].to_pylist() == [[0, 9]]
-    assert table["broken"].to_pylist() == [[65535, 3]]
-    assert table["distance"].to_pylist() == [None]
+    assert table(store, "evaluations", "y").schema.equals(EVALUATIONS)
+    outcomes = table(store, "outcomes", "y")
+    assert outcomes.schema.equals(OUTCOMES)
+    assert outcomes["ranks"].to_pylist() == [[0, 9]]
+    assert outcomes["broken"].to_pylist() == [[65535, 3]]
+    assert outcomes["distance"].to_pylist() == [None]
+
+
+def test_an_accuracy_that_is_not_that_of_its_ranks_is_refused(store):
+    with pytest.raises(ValueError, match=r"evaluation e1: accuracy 0\.75 is not that of its ranks"):
+        store.write_evaluations("a1", "x", [evaluation_row("e1", accuracy=0.75)])
+    assert store.trials() == {}
 
 
 def test_distances_are_read_infinite_ones_too(store):
-    distance = np.array([0, 0.25, np.inf], np.float32)
-    store.write_evaluations("a1", "x", [evaluation_row("e1", distance=distance, broken=None)])
-    table = pq.read_table(f"{store.root}/trials/a1/evaluations-x.parquet", partitioning=None)
-    assert table["distance"].to_pylist() == [distance.tolist()]
-    assert table["broken"].to_pylist() == [None]
+    for part, distance in {"x": [0, 0.25, np.inf], "y": [0, np.inf, np.inf]}.items():
+        row = evaluation_row(part, distance=np.array(distance, np.float32), broken=None)
+        store.write_evaluations("a1", part, [row])
+        assert table(store, "outcomes", part)["distance"].to_pylist() == [distance]
+        assert table(store, "outcomes", part)["broken"].to_pylist() == [None]
+    assert [row["median_distance"] for row in store.read_evaluations("a1")] == [0.25, np.inf]
 
 
 def test_an_evaluation_in_two_parts_is_one(store):
@@ -152,16 +170,15 @@ def test_arrays_of_measures_are_read_in_their_shape(store):
         assert row["values"].tobytes() == expected.tobytes()
         without = {name: value for name, value in row.items() if name not in {"shape", "values"}}
         assert without == {name: value for name, value in measure_row(array=row["array"]).items() if name != "values"}
-    table = pq.read_table(f"{store.root}/trials/a1/measures-x.parquet", partitioning=None)
-    assert table.schema.equals(MEASURES)
-    assert table["shape"].to_pylist() == [list(values.shape) for values in ARRAYS.values()]
+    assert table(store, "measures", "x").schema.equals(MEASURES)
+    assert table(store, "measures", "x")["shape"].to_pylist() == [list(values.shape) for values in ARRAYS.values()]
     record = load(store.uri)
     for name, values in ARRAYS.items():
         assert loaded_array(record, "m1", name).tobytes() == values.astype(np.float64).tobytes()
 
 
 def test_the_index_knows_measurements(store):
-    store.write_trial(trial_row(), {})
+    store.write_trial(trial_row())
     store.write_measures("a1", "x", [measure_row("m1"), measure_row("m1", "b")])
     store.write_measures("a1", "y", [measure_row("m2")])
     assert store.recorded("a1").measurements == {"m1", "m2"}
@@ -190,29 +207,12 @@ def test_measures_of_a_trial_are_kept_exactly(store, job):
         np.testing.assert_array_equal(loaded_array(record, key, name), values)
 
 
-def test_an_evaluation_without_a_newer_column_is_read(store):
-    store.write_trial(trial_row(), {})
-    store.write_evaluations("a1", "x", [evaluation_row("e1")])
-    path = f"{store.root}/trials/a1/evaluations-x.parquet"
-    pq.write_table(pq.read_table(path, partitioning=None).drop_columns("class_accuracy"), path)
-    store.write_evaluations("a1", "y", [evaluation_row("e2")])
-    assert {row["evaluation"]: row["accuracy"] for row in store.read_evaluations("a1")} == {"e1": 0.5, "e2": 0.5}
-    found = load(store.uri).evaluations.set_index("evaluation")["class_accuracy"]
-    assert found["e1"] is None
-    assert found["e2"].tolist() == [0.5, 0.25]
-
-
-def test_the_epochs_file_has_the_schema(store):
-    store.write_epochs("a1", [epoch_row(1)])
-    assert pq.read_table(f"{store.root}/trials/a1/epochs.parquet", partitioning=None).schema.equals(EPOCHS)
-
-
 def test_written_weights_and_state_are_read(store):
     assert store.read_state("a1") is None
-    store.write_state("a1", b"state")
+    store.write_state("a1", 12, b"state")
     store.write_weights("a1", 12, b"twelve")
     assert (store.read_state("a1"), store.read_weights("a1", 12)) == (b"state", b"twelve")
-    assert files(store) == ["state.pt", "weights-0012.safetensors"]
+    assert files(store) == ["state-000012.pt", "weights-000012.safetensors"]
     with pytest.raises(FileNotFoundError):
         store.read_weights("a1", 11)
 
@@ -238,30 +238,39 @@ def test_only_the_weights_that_are_still_needed_are_kept(store):
     for epoch in (1, 2, 3, 10000):
         store.write_weights("a1", epoch, b"")
     store.write_weights("b2", 1, b"")
-    store.write_state("a1", b"")
-    store.write_epochs("a1", [epoch_row(1)])
+    store.write_state("a1", 3, b"")
+    store.write_trial(trial_row())
     store.keep_weights("a1", {2, 10000, 0})
-    assert files(store) == ["epochs.parquet", "state.pt", "weights-0002.safetensors", "weights-10000.safetensors"]
-    assert files(store, "trials/b2") == ["weights-0001.safetensors"]
+    kept = ["state-000003.pt", "trial-000001.parquet", "weights-000002.safetensors", "weights-010000.safetensors"]
+    assert files(store) == kept
+    assert files(store, "trials/b2") == ["weights-000001.safetensors"]
+
+
+def test_weights_and_states_replace_those_before(store):
+    for epoch, data in ((1, b"one"), (2, b"two"), (2, b"again")):
+        store.write_weights("a1", epoch, data)
+        store.write_state("a1", epoch, data)
+    assert (store.read_weights("a1", 1), store.read_weights("a1", 2), store.read_state("a1")) == (b"one", b"again", b"again")
+    assert files(store) == ["state-000002.pt", "weights-000001.safetensors", "weights-000002.safetensors"]
 
 
 def test_temporary_files_of_a_killed_writer_are_deleted(store):
     store.write_weights("a1", 1, b"")
-    for name in (".weights-0001.safetensors.abc.tmp", ".state.pt.def.tmp"):
+    for name in (".weights-000001.0.safetensors.abc.tmp", ".state.pt.def.tmp"):
         Path(f"{store.root}/trials/a1/{name}").write_bytes(b"half")
     store.keep_weights("a1", {1})
-    assert files(store) == ["weights-0001.safetensors"]
+    assert files(store) == ["weights-000001.safetensors"]
 
 
 # --- index --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_index_knows_status_epochs_and_evaluations(store):
-    store.write_trial(trial_row("a1"), {})
-    store.write_trial(trial_row("b2", status=Status.FAILED, reason="out of memory", epochs=1), {})
+    store.write_trial(trial_row("a1"))
+    store.write_trial(trial_row("b2", status=Status.FAILED, reason="out of memory", epochs=1))
     store.write_evaluations("a1", "x", [evaluation_row("e1"), evaluation_row("e1", "1")])
     store.write_evaluations("a1", "y", [evaluation_row("e2")])
-    assert store.trials() == ["a1", "b2"]
+    assert list(store.trials()) == ["a1", "b2"]
     assert store.index(["b2", "a1", "a1", "unknown"]) == {
         "a1": Recorded(Status.FINISHED, "", 3, frozenset({"e1", "e2"})),
         "b2": Recorded(Status.FAILED, "out of memory", 1, frozenset()),
@@ -271,14 +280,14 @@ def test_the_index_knows_status_epochs_and_evaluations(store):
 
 def test_the_index_ignores_other_files(store):
     assert store.index(["a1"]) == {}
-    store.write_trial(trial_row("a1"), {})
+    store.write_trial(trial_row("a1"))
     trials = Path(store.root) / "trials"
     (trials / "empty").mkdir()
     (trials / ".hidden").mkdir()
     (trials / "file").write_text("x")
     (trials / "a1" / ".evaluations-x.parquet.1.tmp").write_text("half")
     (trials / "a1" / "notes.txt").write_text("mine")
-    assert store.trials() == ["a1", "empty"]
+    assert list(store.trials()) == ["a1"]
     assert store.index(["a1", "empty", "file", ".hidden"]) == {"a1": Recorded(Status.FINISHED, "", 3)}
 
 
@@ -295,11 +304,10 @@ def test_other_files_among_the_manifests_are_ignored(store):
 
 
 def test_a_folder_and_its_uri_are_the_same_storage(tmp_path):
-    Store(str(tmp_path / "s")).write_trial(trial_row(), {})
+    Store(str(tmp_path / "s")).write_trial(trial_row())
     other = Store((tmp_path / "s").as_uri())
     assert (other.uri, other.root, other.local) == ((tmp_path / "s").as_uri(), str(tmp_path / "s"), True)
-    assert other.trials() == ["a1"]
-    assert Store(other.uri).trials() == ["a1"]
+    assert list(other.trials()) == list(Store(other.uri).trials()) == ["a1"]
 
 
 def test_a_relative_folder_stays_the_same_when_the_working_directory_changes(tmp_path, monkeypatch):
@@ -312,11 +320,11 @@ def test_a_storage_in_memory():
     store = Store("mock:///record")
     store.create()
     assert not store.local
-    store.write_epochs("a1", [epoch_row(1)])
+    store.write_trial(trial_row(history=[epoch_row(1)]))
     store.write_weights("a1", 1, b"one")
     store.write_weights("a1", 2, b"two")
     store.keep_weights("a1", {2})
-    assert store.read_epochs("a1") == [epoch_row(1)]
+    assert store.read_epochs("a1") == [{"trial": "a1", **epoch_row(1)}]
     with pytest.raises(FileNotFoundError):
         store.read_weights("a1", 1)
     with store.exclusively("run"), store.exclusively("run"):  # such a storage has no locks
@@ -369,7 +377,7 @@ sizes = [int(size) for size in sys.argv[2:]]
 print("ready", flush=True)
 while True:
     for letter, size in zip(b"abcdefgh", sizes):
-        store.write_state("a1", bytes([letter]) * size)
+        store._replace("a1", "state", "", bytes([letter]) * size, "pt")
 """
 
 
@@ -387,7 +395,7 @@ def kill(process):
 
 def test_a_reader_sees_whole_files_while_they_are_replaced_and_a_killed_writer_leaves_the_previous_one(store):
     whole = {bytes([letter]) * size for letter, size in zip(b"abc", (3_000_000, 1, 500_000), strict=True)}
-    store.write_state("a1", b"c" * 500_000)
+    store.write_state("a1", 0, b"c" * 500_000)
     seen: set[bytes] = set()
     pauses = iter([*np.linspace(0.02, 0.1, 6), *[0.5] * 100])
     while (pause := next(pauses)) < 0.5 or len(seen) < 2:  # on a busy machine the reader or the writer may wait for long
@@ -403,7 +411,7 @@ def test_a_reader_sees_whole_files_while_they_are_replaced_and_a_killed_writer_l
 
 @pytest.mark.parametrize("when", ["open", "write", "move"])
 def test_a_write_that_fails_leaves_the_previous_file(store, monkeypatch, when):
-    store.write_state("a1", b"before")
+    store.write_state("a1", 1, b"before")
 
     class Failing:
         """The storage's file system, which fails at one step."""
@@ -422,27 +430,55 @@ def test_a_write_that_fails_leaves_the_previous_file(store, monkeypatch, when):
             stream.close()
             return stream  # closed, so that the rest cannot be written
 
-    monkeypatch.setattr(store, "_fs", Failing(store._fs))
+    monkeypatch.setattr(store, "system", Failing(store.system))
     with pytest.raises((OSError, ValueError)):
-        store.write_state("a1", b"after")
+        store.write_state("a1", 2, b"after")
     assert Store(store.uri).read_state("a1") == b"before"
+    assert files(store) == ["state-000001.pt"], "no temporary file is left"
 
 
-def test_writers_of_one_file_do_not_mix(store):
-    """If several writers write the same file at once, it is that of one of them, complete."""
-    texts = [bytes([letter]) * 200_000 for letter in b"abcd"]
+def test_writers_of_one_row_do_not_mix(store):
+    """If several writers write the same row at once, it is that of one of them, complete, and at no time missing."""
+    texts = [letter * 2000 for letter in "abcd"]
+    store.write_trial(trial_row(reason=texts[0]))
 
     def write(text):
         for _ in range(20):
-            store.write_state("a1", text)
+            store.write_trial(trial_row(reason=text))
 
     with ThreadPoolExecutor(len(texts)) as pool:
         writers = [pool.submit(write, text) for text in texts]
         while not all(writer.done() for writer in writers):
-            assert store.read_state("a1") in {None, *texts}
+            assert store.read_trial("a1")["reason"] in texts
     assert [writer.result() for writer in writers] == [None] * len(texts)
-    assert store.read_state("a1") in texts
-    assert files(store) == ["state.pt"]
+    store.write_trial(trial_row(reason="last"))
+    assert store.read_trial("a1")["reason"] == "last"
+    assert len(files(store)) == 1
+
+
+def test_every_flipped_bit_of_a_file_is_noticed(store):
+    store.write_trial(trial_row())
+    store.write_evaluations("a1", "x", [evaluation_row()])
+    store.write_measures("a1", "x", [measure_row()])
+    store.write_weights("a1", 2, np.random.default_rng(0).bytes(1000))
+    store.write_state("a1", 2, np.random.default_rng(1).bytes(1000))
+    names = store.trials()["a1"]
+    assert {name.table for name in names} == {"trial", "evaluations", "outcomes", "measures", "weights", "state"}
+    flips = np.random.default_rng(2)
+    for name in names:
+        file = Path(store.root) / "trials" / "a1" / str(name)
+        data = file.read_bytes()
+        for _ in range(50):
+            at = flips.integers(len(data))
+            file.write_bytes(data[:at] + bytes([data[at] ^ 1 << flips.integers(8)]) + data[at + 1 :])
+            with pytest.raises(BrokenRecordError, match=re.escape(str(file))):
+                store.read_file("a1", name)
+        for size in (0, 1, len(data) // 2, len(data) - 1):
+            file.write_bytes(data[:size])
+            with pytest.raises(BrokenRecordError, match="is damaged"):
+                store.read_file("a1", name)
+        file.write_bytes(data)
+        assert store.read_file("a1", name) == data
 
 
 # --- locks --------------------------------------------------------------------------------------------------------------
@@ -519,9 +555,9 @@ class Evil:
 def test_the_files_of_a_trial_load_without_pickle(job):
     work = finish(job)
     folder = Path(work.store.root) / "trials" / job.key
-    state = torch.load(folder / "state.pt", weights_only=True)
+    state = torch.load(next(folder.glob("state-*.pt")), weights_only=True)
     assert state["trial"]["epoch"] == work.trial.epoch
-    loaded = safetensors.torch.load_file(folder / f"weights-{work.trial.epoch:04d}.safetensors")
+    loaded = safetensors.torch.load_file(next(folder.glob(f"weights-{work.trial.epoch:06d}.*.safetensors")))
     assert all(torch.equal(loaded[name], tensor) for name, tensor in work.trial.weights().items())
     assert {path.suffix for path in folder.iterdir()} == {".parquet", ".pt", ".safetensors"}
 
@@ -530,8 +566,9 @@ def test_the_files_of_a_trial_load_without_pickle(job):
 def test_a_pickle_in_place_of_the_state_is_refused(job, capsys, write):
     work = Work(job)
     work.advance()
-    with open(f"{work.store.root}/trials/{job.key}/state.pt", "wb") as file:
-        write(Evil(), file)
+    file = BytesIO()
+    write(Evil(), file)
+    work.store.write_state(job.key, work.trial.epoch, file.getvalue())
     with pytest.raises(pickle.UnpicklingError):
         Work(job)
     assert capsys.readouterr().out == ""
@@ -550,7 +587,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_one_of_its_versions(store):
     # Each version has another size: a reader that opened the file twice would find one's footer and another's pages.
     versions = [[evaluation_row(f"e{i}") for i in range(count)] for count in (1, 40, 400)]
     measures = [[measure_row(f"m{i}", values=np.zeros(9)) for i in range(count)] for count in (1, 40, 400)]
-    store.write_trial(trial_row(), {})
+    store.write_trial(trial_row())
     store.write_evaluations("a1", "x", versions[0])
     store.write_measures("a1", "x", measures[0])
     done = threading.Event()

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from analysis.schema import Ending, Status
+from analysis.record.schema import Ending, Status
 from orchestrator.errors import BadInput
 from orchestrator.record.report import End, Report
 from orchestrator.search.goals import goals

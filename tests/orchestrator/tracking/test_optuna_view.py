@@ -5,6 +5,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -12,8 +13,8 @@ import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
-from analysis.manifest import Manifest, ManifestArm, ManifestColumn, Read
-from analysis.schema import Status
+from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, Read
+from analysis.record.schema import Status
 from orchestrator.api.shown import numbers_of
 from orchestrator.api.tables import build_table
 from orchestrator.errors import Unavailable
@@ -103,11 +104,11 @@ def store(store):
     for made in manifest().arms:
         objective, module = made.labels
         for seed, key in made.trials.items():
-            store.write_trial(row(key), {})
+            store.write_trial(row(key))
             right = ROBUST[module] + BETTER[objective] + int(seed)
             evaluate(store, key, right + 1, right)
-    store.write_trial(row("at-cas-1", status=Status.FAILED, reason="out of memory", epochs=1), {})
-    store.write_trial(row("at-cifs-1", status=Status.UNFINISHED, epochs=2), {})
+    store.write_trial(row("at-cas-1", status=Status.FAILED, reason="out of memory", epochs=1))
+    store.write_trial(row("at-cifs-1", status=Status.UNFINISHED, epochs=2))
     store.write_evaluations("at-none-1", "x", [evaluation("at-none-1", "natural", 18)])
     return store
 
@@ -203,7 +204,7 @@ def test_values_are_those_of_the_table(storage, store, checkpoint):
 
 
 def test_a_trial_that_failed_after_its_evaluations_has_its_values(storage, store):
-    store.write_trial(row("at-cas-0", status=Status.FAILED, reason="out of memory"), {})
+    store.write_trial(row("at-cas-0", status=Status.FAILED, reason="out of memory"))
     view(storage, store).sync(live=())
     assert shown(storage)["at-cas-0"][:3:2] == (TrialState.COMPLETE, [55, 50])
 
@@ -264,7 +265,7 @@ def test_trials_that_end_later_are_added(storage, store):
     one = view(storage, store)
     one.sync(live=())
     before = shown(storage), identities(storage)[0][1]
-    store.write_trial(row("at-cifs-1"), {})
+    store.write_trial(row("at-cifs-1"))
     evaluate(store, "at-none-1", 6, 5)
     assert one.sync(live=(), only={"at-none-1"}) == 1
     assert one.sync(live=()) == 1
@@ -287,9 +288,9 @@ def synced_anew(storage, store, only=None):
 @pytest.mark.parametrize("only", [None, {"at-cas-1"}])
 def test_a_trial_that_failed_and_finished_later(storage, store, only):
     view(storage, store).sync(live=())
-    store.write_trial(row("at-cas-1", status=Status.UNFINISHED, epochs=2), {})
+    store.write_trial(row("at-cas-1", status=Status.UNFINISHED, epochs=2))
     assert "at-cas-1" not in synced_anew(storage, store, only)
-    store.write_trial(row("at-cas-1"), {})
+    store.write_trial(row("at-cas-1"))
     state, _, values, attributes, _ = synced_anew(storage, store, only)["at-cas-1"]
     assert (state, values) == (TrialState.COMPLETE, [60, 55])
     assert "reason" not in attributes
@@ -297,15 +298,15 @@ def test_a_trial_that_failed_and_finished_later(storage, store, only):
 
 def test_a_trial_that_failed_otherwise(storage, store):
     view(storage, store).sync(live=())
-    store.write_trial(row("at-cas-1", status=Status.FAILED, reason="diverged", epochs=1), {})
+    store.write_trial(row("at-cas-1", status=Status.FAILED, reason="diverged", epochs=1))
     assert synced_anew(storage, store)["at-cas-1"][3]["reason"] == "diverged"
 
 
 def test_a_trial_that_was_trained_anew(storage, store):
     view(storage, store).sync(live=())
-    store.write_trial(row("at-cas-0", created=CREATED + timedelta(days=1), updated=CREATED + timedelta(days=2)), {})
-    evaluate(store, "at-cas-0", 20, 10)
-    assert synced_anew(storage, store)["at-cas-0"][2] == [100, 50]
+    store.write_trial(row("at-cas-0", created=CREATED + timedelta(days=1), updated=CREATED + timedelta(days=2)))
+    evaluate(store, "at-cas-0", 19, 10)
+    assert synced_anew(storage, store)["at-cas-0"][2] == [95, 50]
 
 
 def test_a_label_that_changed(storage, store):
@@ -437,7 +438,7 @@ def test_a_storage_that_was_moved_keeps_its_studies(storage, store, tmp_path):
 def test_optuna_follows_a_sweep(storage, store, capfd):
     tracker = Tracker(view(storage, store), interval=0.02)
     tracker.start()
-    store.write_trial(row("at-cifs-1"), {})
+    store.write_trial(row("at-cifs-1"))
     tracker.changed("at-cifs-1", live=False)
     assert tracker.stop()
     assert capfd.readouterr() == ("", ""), "output of Optuna would break the live view"
@@ -450,7 +451,8 @@ def test_it_waits_for_no_other_view(storage, store):
 
 
 def test_the_error_of_a_broken_record_names_the_trial(storage, store):
-    store.write_evaluations("at-cas-0", "x", [{**evaluation("at-cas-0", "natural", 3), "accuracy": 0.9}])
+    (file,) = Path(store.root, "trials", "at-cas-0").glob("evaluations-*")
+    file.write_bytes(b"damaged")
     evaluate(store, "at-none-1", 6, 5)
     tracker = Tracker(view(storage, store))
     tracker.start()

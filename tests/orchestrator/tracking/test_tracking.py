@@ -22,11 +22,11 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from analysis.schema import Ending
+from analysis.record.fields import flatten
+from analysis.record.schema import Ending
 from orchestrator.errors import Unavailable
 from orchestrator.execution.job import write_failure
 from orchestrator.execution.work import Work
-from orchestrator.record.columns import flatten
 from orchestrator.record.report import End
 from orchestrator.record.store import Store
 from orchestrator.tracking import mlflow_view
@@ -292,7 +292,12 @@ def evaluation(beta, accuracy, checkpoint="last", **fields):
     spec = {"name": "pgd", "iterations": 2, "eps": 0.1, "beta_atk": beta} | fields
     row = {"evaluation": uuid.uuid4().hex, "trial": CAS, "checkpoint": checkpoint, "epoch": 1, "attack": "k"}
     row |= {"attack_name": "pgd", "attack_spec": json.dumps(spec), "beta_atk": beta, "head": "final"}
-    return row | {"accuracy": accuracy, "ranks": [0], "seconds": 1.0, "finished": datetime.now(UTC)}
+    return row | {
+        "accuracy": accuracy,
+        "ranks": np.arange(100) >= 100 * accuracy,
+        "seconds": 1.0,
+        "finished": datetime.now(UTC),
+    }
 
 
 def test_a_trial_of_several_studies_is_one_run(sqlite, store):
@@ -719,5 +724,5 @@ def test_the_error_of_an_unreachable_tracking_uri_is_one_line(uri, monkeypatch):
 def test_artifacts_of_a_local_storage_are_in_the_storage(sqlite, store):
     MlflowView(sqlite, store).sync(live=())
     assert os.path.isdir(f"{store.root}/mlflow-artifacts/{paper(store)}")
-    assert store.trials() == sorted([VANILLA, CAS, CIFS])
+    assert list(store.trials()) == sorted([VANILLA, CAS, CIFS])
     assert len(store.manifests()) == 1

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from analysis.schema import STUDIES_FOLDER
+from analysis.record.schema import STUDIES_FOLDER
 
 #: The kinds of number that a column of a table shows.
 Kind = Literal["accuracy", "ensemble", "area", "measure", "cost"]

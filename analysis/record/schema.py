@@ -2,27 +2,30 @@
 
 Under the storage's root::
 
-    trials/<trial>/trial.parquet               one row: TRIAL, and a column ``config.<field>`` for every field that is set
-    trials/<trial>/epochs.parquet              a row for each finished epoch: EPOCHS
-    trials/<trial>/evaluations-<part>.parquet  a row for each evaluation and head: EVALUATIONS
-    trials/<trial>/measures-<part>.parquet     a row for each array of each measurement: MEASURES
-    trials/<trial>/weights-<epoch>.safetensors the network after that epoch
-    trials/<trial>/state.pt                    the state to resume training from (readable with ``weights_only``)
-    studies/<paper>/<slug>/<variant>.json      a Manifest: which trials make which row of a table
-    identity                                   the storage's identifier, where MLflow or Optuna shows several storages
+    trials/<trial>/trial-<order>.<digest>.parquet               one row: TRIAL
+    trials/<trial>/evaluations-<part>-<order>.<digest>.parquet  a row for each evaluation and head: EVALUATIONS
+    trials/<trial>/outcomes-<part>-<order>.<digest>.parquet     the same evaluations by example: OUTCOMES
+    trials/<trial>/measures-<part>-<order>.<digest>.parquet     a row for each array of each measurement: MEASURES
+    trials/<trial>/weights-<epoch>.<digest>.safetensors         the network after that epoch
+    trials/<trial>/state-<epoch>.<digest>.pt                    the state from which training resumes, without pickled code
+    segments/<table>-<order>.<digest>.parquet                   rows of many trials' files of one table, to read them at once
+    studies/<paper>/<slug>/<variant>.json                       a Manifest: which trials make which row of a table
+    identity                                                    the storage's identifier, where MLflow shows several storages
+
+A trial's file is never changed: what replaces it has a higher order, and of the files of one kind the newest counts (see
+:mod:`analysis.record.names`). Outcomes are opened only by what needs single examples.
 
 Accuracies are fractions in [0, 1]; times are UTC; durations are seconds.
 """
 
 from enum import StrEnum
-from pathlib import Path
 
 import pyarrow as pa
-from pyarrow import fs
 
 #: Names below the storage's root.
 TRIALS_FOLDER = "trials"
 STUDIES_FOLDER = "studies"
+SEGMENTS_FOLDER = "segments"
 IDENTITY_FILE = "identity"
 
 _time = pa.timestamp("ms", tz="UTC")
@@ -50,6 +53,22 @@ class Ending(StrEnum):
     ERROR = "error"  # any other exception
 
 
+EPOCHS = pa.schema(
+    [
+        ("trial", pa.string()),
+        ("epoch", pa.int32()),  # counted from 1
+        ("lr", pa.float64()),
+        ("train_loss", pa.float64()),  # mean of the training loss
+        ("train_accuracy", pa.float64()),  # on the training examples, adversarial ones where the objective uses them
+        ("natural_accuracy", pa.float64()),  # on the selection split
+        ("robust_accuracy", pa.float64()),  # on the selection split under the selection attack
+        ("seconds", pa.float64()),  # training alone
+        ("images_per_second", pa.float64()),
+        ("discriminator_accuracy", pa.float64()),  # AFD only: on natural against adversarial features, while training
+        ("finished", _time),
+    ]
+)
+
 TRIAL = pa.schema(
     [
         ("trial", pa.string()),  # key of the trial
@@ -65,22 +84,19 @@ TRIAL = pa.schema(
         ("seconds", pa.float64()),  # time spent training
         ("created", _time),
         ("updated", _time),
-    ]
-)
-
-EPOCHS = pa.schema(
-    [
-        ("trial", pa.string()),
-        ("epoch", pa.int32()),  # counted from 1
-        ("lr", pa.float64()),
-        ("train_loss", pa.float64()),  # mean of the training loss
-        ("train_accuracy", pa.float64()),  # on the training examples, adversarial ones where the objective uses them
-        ("natural_accuracy", pa.float64()),  # on the selection split
-        ("robust_accuracy", pa.float64()),  # on the selection split under the selection attack
-        ("seconds", pa.float64()),  # training alone
-        ("images_per_second", pa.float64()),
-        ("discriminator_accuracy", pa.float64()),  # AFD only: on natural against adversarial features, while training
-        ("finished", _time),
+        ("history", pa.list_(pa.struct([EPOCHS.field(name) for name in EPOCHS.names if name != "trial"]))),  # every epoch
+        # null where nothing was sampled or is known
+        ("wall_seconds", pa.float64()),  # from the first epoch's start to the last evaluation's end, without interruptions
+        ("peak_memory", pa.int64()),  # of the device, in bytes
+        ("utilisation", pa.float64()),  # of the device while training, in [0, 1]
+        ("commit", pa.string()),  # git commit of the user's folder
+        ("diff", pa.string()),  # and what differs from it
+        ("packages", pa.string()),  # installed packages with their versions, a line each
+        ("cuda", pa.string()),  # versions of CUDA
+        ("driver", pa.string()),  # and of the GPU's driver
+        ("data", pa.string()),  # SHA-256 of the data set's files, as JSON
+        ("host", pa.string()),  # where it was trained last
+        ("user", pa.string()),  # and by whom
     ]
 )
 
@@ -106,18 +122,33 @@ EVALUATIONS = pa.schema(
         ("beta_atk", pa.string()),  # "" for natural
         ("head", pa.string()),  # whose prediction: "final", or "1", "2", ... for an inserted module
         ("accuracy", pa.float64()),
-        # per test example: how many classes score at least as high as the true one (0 is right)
-        ("ranks", pa.list_(pa.uint16())),
+        ("examples", pa.int32()),  # attacked images
         # whether every example was attacked to the end; if not, a broken example has the rank at which it was broken
         ("complete", pa.bool_()),
+        ("class_accuracy", pa.list_(pa.float32())),  # of each class; nan where the test set has no example of it
+        ("seconds", pa.float64()),  # of the run that computed it, perhaps with shorter attacks and the other checkpoint
+        ("finished", _time),
+        ("part", pa.string()),  # the outcomes of single examples are in the file of outcomes of this part
+        ("median_distance", pa.float64()),  # to the nearest misclassified image, inf for none; null unless minimal-norm
+        # null where it was not computed
+        ("last_accuracy", pa.float64()),  # by the last iterate
+        ("by_steps", pa.list_(pa.struct([("steps", pa.int32()), ("any", pa.float64()), ("last", pa.float64())]))),
+        ("mean_accuracy", pa.float64()),  # of a stochastic network: mean over its draws
+        ("draws", pa.int32()),  # and their number
+    ]
+)
+
+OUTCOMES = pa.schema(
+    [
+        ("evaluation", pa.string()),
+        ("head", pa.string()),
+        # per test example: how many classes score at least as high as the true one (0 is right)
+        ("ranks", pa.list_(pa.uint16())),
         # per test example: gradient steps over all restarts after which it was first broken, or NEVER; null where the attack
         # counts none, and in rows of inserted modules' heads
         ("broken", pa.list_(pa.uint16())),
         # per test example: distance to the nearest misclassified image found, inf for none; null unless minimal-norm
         ("distance", pa.list_(pa.float32())),
-        ("class_accuracy", pa.list_(pa.float32())),  # of each class; nan where the test set has no example of it
-        ("seconds", pa.float64()),  # of the run that computed it, perhaps with shorter attacks and the other checkpoint
-        ("finished", _time),
     ]
 )
 
@@ -137,21 +168,3 @@ MEASURES = pa.schema(
         ("finished", _time),
     ]
 )
-
-
-def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
-    """Open the file system of a storage: a local path, or a URI that pyarrow knows (``s3://``, ``gs://``, ``file://``).
-
-    Returns:
-        the file system, and the storage's root path in it.
-
-    Raises:
-        ValueError: pyarrow does not know the URI's file system, or cannot open it.
-    """
-    if "://" in uri:
-        try:
-            found, root = fs.FileSystem.from_uri(uri)
-            return found, str(root)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise ValueError(str(error).splitlines()[0]) from error
-    return fs.LocalFileSystem(), str(Path(uri).expanduser().resolve())

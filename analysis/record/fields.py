@@ -61,3 +61,14 @@ class AttackFields(Fields):
         """Norm and eps, of the inner attack where it has one (transfer); None for natural images."""
         fields = self.get("attack", self)
         return (str(fields.get("norm", "linf")), float(fields["eps"])) if "eps" in fields else None
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten a nested mapping to dotted names (``{"module": {"beta": 2}}`` to ``{"module.beta": 2}``), leaving out None."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        elif value is not None:
+            flat[f"{prefix}{name}"] = value
+    return flat

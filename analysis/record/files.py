@@ -1,0 +1,168 @@
+"""The files of a storage: listed, and read whole and verified."""
+
+import os
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from analysis.record.names import FileName, digest
+from analysis.record.schema import TRIALS_FOLDER
+
+#: Files read at once: reads wait for a disk or a network, and not for a core.
+THREADS = 32
+
+#: How often a trial is listed again because a writer has replaced a file between its listing and its reading.
+TRIES = 20
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class StorageNotFoundError(FileNotFoundError):
+    """No storage exists at the URI."""
+
+
+class BrokenRecordError(ValueError):
+    """A file of the record is unreadable or contradicts itself."""
+
+
+def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+    """Open the file system of a storage: a local path, or a URI that pyarrow knows (``s3://``, ``gs://``, ``file://``).
+
+    Returns:
+        the file system, and the storage's root path in it.
+
+    Raises:
+        ValueError: pyarrow does not know the URI's file system, or cannot open it.
+    """
+    if "://" in uri:
+        try:
+            found, root = fs.FileSystem.from_uri(uri)
+            return found, str(root)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise ValueError(str(error).splitlines()[0]) from error
+    return fs.LocalFileSystem(), str(Path(uri).expanduser().resolve())
+
+
+class RecordFiles:
+    """The files of a storage that exists.
+
+    Args:
+        uri: a folder, or a URI that pyarrow supports, such as ``s3://bucket/path``.
+
+    Raises:
+        ValueError: the URI names no supported file system.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.system, self.root = filesystem(uri)
+        self.uri = uri if "://" in uri else self.root
+
+    @property
+    def local(self) -> bool:
+        """Whether the storage is a folder on this machine's file system."""
+        return isinstance(self.system, fs.LocalFileSystem)
+
+    def path(self, *names: str) -> str:
+        """Return the path of a file or folder below the storage's root."""
+        return posixpath.join(self.root, *names)
+
+    def exists(self) -> bool:
+        """Check whether the storage has been created."""
+        return bool(self.system.get_file_info(self.root).type == fs.FileType.Directory)
+
+    def entries(self, folder: str, recursive: bool = False) -> list[fs.FileInfo]:
+        """List what is in a folder below the root, in order; empty where there is no such folder."""
+        found = self.system.get_file_info(fs.FileSelector(self.path(folder), recursive=recursive, allow_not_found=True))
+        return sorted(found, key=lambda info: info.path)
+
+    def trials(self, keys: Iterable[str] | None = None) -> dict[str, list[FileName]]:
+        """List the files of these trials (all by default) by the trials' keys, in order; one without files is left out."""
+        found = self._local_names(keys) if self.local else self._remote_names(keys)
+        parsed = {
+            trial: [parsed for name in sorted(names) if (parsed := FileName.parse(name))]
+            for trial, names in sorted(found.items())
+            if not trial.startswith(".") and not trial.endswith(".tmp")  # a folder that is still being copied
+        }
+        return {trial: names for trial, names in parsed.items() if names}
+
+    def _local_names(self, keys: Iterable[str] | None) -> dict[str, list[str]]:
+        """List names by trial on a local disk.
+
+        In one system call a folder, without asking for each file's size as pyarrow does: a file replaced between the two
+        would be missing, in its old version and in its new one.
+        """
+        found: dict[str, list[str]] = {}
+        for trial in self._folders() if keys is None else set(keys):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                found[trial] = os.listdir(self.path(TRIALS_FOLDER, trial))
+        return found
+
+    def _folders(self) -> list[str]:
+        try:
+            return os.listdir(self.path(TRIALS_FOLDER))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _remote_names(self, keys: Iterable[str] | None) -> dict[str, list[str]]:
+        """List names by trial in an object store, in their order: a newer version comes after the one that it replaces."""
+        folders = [TRIALS_FOLDER] if keys is None else [f"{TRIALS_FOLDER}/{key}" for key in sorted(set(keys))]
+        found: dict[str, list[str]] = defaultdict(list)
+        for listed in concurrently(lambda folder: self.entries(folder, recursive=keys is None), folders):
+            for info in listed:
+                folder, name = posixpath.split(info.path)
+                if posixpath.dirname(folder) == self.path(TRIALS_FOLDER):
+                    found[posixpath.basename(folder)].append(name)
+        return found
+
+    def read(self, path: str) -> bytes:
+        """Read a whole file below the root."""
+        with self.system.open_input_stream(self.path(path)) as stream:
+            return bytes(stream.read())
+
+    def read_file(self, trial: str, name: FileName) -> bytes:
+        """Read and verify a file of a trial.
+
+        Raises:
+            FileNotFoundError: it is not there any more.
+            BrokenRecordError: its bytes are not those that were written.
+        """
+        path = f"{TRIALS_FOLDER}/{trial}/{name}"
+        data = self.read(path)
+        if digest(data) != name.digest:
+            raise BrokenRecordError(f"{self.path(path)} is damaged: its bytes are not those that were written")
+        return data
+
+    def read_table(self, trial: str, name: FileName, columns: Iterable[str] | None = None) -> pa.Table:
+        """Read and verify a parquet file of a trial; errors as :meth:`read_file`."""
+        data = self.read_file(trial, name)
+        try:
+            return pq.ParquetFile(pa.BufferReader(data)).read(None if columns is None else [*columns], use_threads=False)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise BrokenRecordError(f"{self.path(TRIALS_FOLDER, trial, str(name))} is not readable: {error}") from error
+
+    def consistently(self, trial: str, names: Sequence[FileName], read: Callable[[Sequence[FileName]], T]) -> T:
+        """Read a trial's files; where a writer has replaced one meanwhile, list the trial again and read anew.
+
+        ``names``: the trial's files as they were listed; ``read``: reads what it needs of those it is given.
+        """
+        for _ in range(TRIES):
+            try:
+                return read(names)
+            except FileNotFoundError:
+                names = self.trials([trial]).get(trial, [])
+        return read(names)
+
+
+def concurrently(function: Callable[[U], T], items: Iterable[U]) -> list[T]:
+    """Apply a function that waits for files to each item, in threads; the results are in the items' order."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(function, items))

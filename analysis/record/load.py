@@ -1,0 +1,170 @@
+"""Reading the storage: the record as data frames, and the manifests of its studies."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analysis.record.fields import AttackFields, Fields, flatten
+from analysis.record.files import BrokenRecordError, RecordFiles, StorageNotFoundError, concurrently
+from analysis.record.manifest import Manifest
+from analysis.record.outcomes import Outcomes
+from analysis.record.rows import rows
+from analysis.record.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES_FOLDER, TRIAL
+
+#: The tables that are read at once, with their schemas.
+_TABLES = {"trial": TRIAL, "evaluations": EVALUATIONS, "measures": MEASURES}
+
+
+class ManifestNotFoundError(LookupError):
+    """The storage holds no manifest of the study."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The record as data frames with the columns of :mod:`analysis.record.schema`.
+
+    JSON columns are parsed: ``config`` and ``measure_spec`` hold :class:`~analysis.record.fields.Fields`, ``attack_spec``
+    :class:`~analysis.record.fields.AttackFields`.
+
+    ``trials``: one row a trial. ``epochs``: one row an epoch of a trial. ``evaluations``: one row an evaluation and head, each
+    pair once. ``measures``: one row a measurement and array, each pair once; :func:`array` restores an array's shape.
+    ``outcomes``: reads what evaluations did to single examples.
+    """
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    evaluations: pd.DataFrame
+    measures: pd.DataFrame
+    outcomes: Outcomes
+
+
+def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
+    """Read the record of ``trials`` (keys; all by default). A trial that has recorded nothing yet is no error.
+
+    Only evaluations on the test set are read: those on validation images guided a search, so no table may show them.
+
+    Raises:
+        StorageNotFoundError: there is no storage at ``storage_uri``.
+        BrokenRecordError: a file of the record is unreadable.
+    """
+    files = _open(storage_uri)
+    tables = rows(files, files.trials(trials), _TABLES)
+    evaluations, measures, found = (tables[table].to_pandas() for table in ("evaluations", "measures", "trial"))
+    # Handmade records may leave it out: without a word an evaluation is complete.
+    evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
+    evaluations["attack_spec"] = _parsed(evaluations["attack_spec"], AttackFields)
+    evaluations = evaluations[evaluations["attack_spec"].map(lambda attack: attack.on_test_set).astype(bool)]
+    measures["measure_spec"] = _parsed(measures["measure_spec"], Fields)
+    found["config"] = _parsed(found["config"], Fields)
+    return Record(
+        found.drop(columns="history"),
+        _epochs(tables["trial"]),
+        evaluations.drop_duplicates(["evaluation", "head"], ignore_index=True),
+        measures.drop_duplicates(["measurement", "array"], ignore_index=True),
+        Outcomes(files),
+    )
+
+
+def _epochs(trials: pa.Table) -> pd.DataFrame:
+    """List every epoch of every trial, from the trials' histories."""
+    history = trials["history"].combine_chunks()
+    epochs = pc.list_flatten(history)
+    columns = {name: pc.struct_field(epochs, name) for name in EPOCHS.names if name != "trial"}
+    keys = trials["trial"].combine_chunks().take(pc.list_parent_indices(history))
+    frame: pd.DataFrame = pa.table({"trial": keys, **columns}, schema=EPOCHS).to_pandas()
+    return frame
+
+
+def _parsed(texts: "pd.Series[Any]", kind: type[Fields]) -> "pd.Series[Any]":
+    """Parse a column of JSON; a missing text gives no fields, and equal texts, which many rows share, are parsed once.
+
+    Raises:
+        BrokenRecordError: a text is no JSON object.
+    """
+    texts = texts.fillna("{}")
+    try:
+        known = {text: kind(text) for text in texts.unique()}
+    except ValueError as error:
+        raise BrokenRecordError(f"{texts.name}: {error}") from error
+    return texts.astype(object).map(lambda text: known[text])
+
+
+def with_settings(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add a column ``config.<field>`` for every leaf of the trials' configurations, missing where a trial does not set it."""
+    settings = [flatten(config, "config.") for config in trials["config"]]
+    return trials.join(pd.DataFrame(settings, index=trials.index, dtype=object).infer_objects())
+
+
+def array(record: Record, measurement: str, name: str) -> NDArray[np.float64]:
+    """Return the array ``name`` of a measurement (by its key) in its original shape.
+
+    Raises:
+        KeyError: the record holds no such array.
+    """
+    found = record.measures[(record.measures["measurement"] == measurement) & (record.measures["array"] == name)]
+    if found.empty:
+        raise KeyError(f"no array {name!r} of measurement {measurement!r}")
+    row = found.iloc[0]
+    return np.asarray(row["values"], np.float64).reshape(row["shape"])
+
+
+def manifests(storage_uri: str) -> list[Manifest]:
+    """Read the manifest of every study that was run on a storage, sorted by path.
+
+    Raises:
+        StorageNotFoundError: there is no storage at ``storage_uri``.
+        BrokenRecordError: a manifest is unreadable.
+    """
+    files = _open(storage_uri)
+    found = files.entries(STUDIES_FOLDER, recursive=True)
+    return concurrently(
+        partial(_read_manifest, files), [i.path for i in found if i.extension == "json" and not i.base_name.startswith(".")]
+    )
+
+
+def find_manifest(storage_uri: str, study: str, profile: str | None = None) -> Manifest:
+    """Read the newest manifest of ``study`` (its name, or ``paper/alias``), of ``profile`` if one is given.
+
+    Raises:
+        ManifestNotFoundError: the study was not run on this storage; the message names those that were.
+        StorageNotFoundError, BrokenRecordError: as :func:`manifests`.
+    """
+    return newest_manifest(manifests(storage_uri), study, profile, storage_uri)
+
+
+def newest_manifest(there: Iterable[Manifest], study: str, profile: str | None, storage_uri: str) -> Manifest:
+    """Choose the newest manifest of ``study`` from those of a storage, as :func:`find_manifest` does.
+
+    Raises:
+        ManifestNotFoundError: none is of this study and profile.
+    """
+    there = tuple(there)
+    found = [m for m in there if study in m.names and profile in {None, m.profile}]
+    if not found:
+        wanted = f"{study!r}" if profile is None else f"{study!r} with profile {profile!r}"
+        names = ", ".join(sorted({f"{m.study} ({m.profile})" for m in there})) or "no study yet"
+        raise ManifestNotFoundError(f"no study {wanted} in {storage_uri}, which holds: {names}")
+    return max(found, key=lambda m: m.created)
+
+
+def _open(storage_uri: str) -> RecordFiles:
+    files = RecordFiles(storage_uri)
+    if not files.exists():
+        raise StorageNotFoundError(f"no storage at {storage_uri}: nothing was run there yet")
+    return files
+
+
+def _read_manifest(files: RecordFiles, path: str) -> Manifest:
+    with files.system.open_input_file(path) as file:
+        text = file.read().decode()
+    try:
+        return Manifest.from_json(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenRecordError(f"{path} is no manifest: {error}") from error
