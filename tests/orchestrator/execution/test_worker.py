@@ -538,7 +538,8 @@ class States:
     """The epochs whose states were written, and a clock that moves by an epoch's seconds with each."""
 
     def __init__(self, monkeypatch, seconds):
-        self.now, self.epochs = 0.0, []
+        self.now = 0.0
+        self.epochs: list[int] = []
         write, step = Store.write_state, Trial.step
 
         def stepped(trial):
