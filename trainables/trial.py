@@ -21,7 +21,13 @@ from trainables.models.layout import channels_last, check_layout
 from trainables.objectives import build_learner
 from trainables.rng import Generators
 
-__all__ = ["Diverged", "Evaluated", "Trial", "build_source"]
+__all__ = ["Diverged", "Evaluated", "Trial", "build_source", "is_over"]
+
+
+def is_over(training: config.Training, epoch: int, best_epoch: int) -> bool:
+    """Check whether training is over: after the last epoch, or after ``patience`` epochs in a row without a new best one."""
+    stopped = training.patience is not None and epoch - best_epoch >= training.patience
+    return stopped or epoch >= training.epochs
 
 
 class Diverged(ArithmeticError):
@@ -76,10 +82,8 @@ class Trial:
 
     @property
     def finished(self) -> bool:
-        """Whether training is over: after the last epoch, or after ``patience`` epochs in a row without a new best one."""
-        patience = self.spec.training.patience
-        stopped = patience is not None and self.epoch - self.best_epoch >= patience
-        return stopped or self.epoch >= self.spec.training.epochs
+        """Whether training is over; see :func:`is_over`."""
+        return is_over(self.spec.training, self.epoch, self.best_epoch)
 
     @property
     def _selected(self) -> Network:

@@ -114,13 +114,17 @@ class RecordFiles:
 
     def _remote_names(self, keys: Iterable[str] | None) -> dict[str, list[str]]:
         """List names by trial in an object store, in their order: a newer version comes after the one that it replaces."""
-        folders = [TRIALS_FOLDER] if keys is None else [f"{TRIALS_FOLDER}/{key}" for key in sorted(set(keys))]
+        wanted = None if keys is None else set(keys)
+        # One request lists a thousand files, of any number of trials.
+        every = wanted is None or len(wanted) > THREADS
+        folders = [TRIALS_FOLDER] if wanted is None or every else [f"{TRIALS_FOLDER}/{key}" for key in sorted(wanted)]
         found: dict[str, list[str]] = defaultdict(list)
-        for listed in concurrently(lambda folder: self.entries(folder, recursive=keys is None), folders):
+        for listed in concurrently(lambda folder: self.entries(folder, recursive=every), folders):
             for info in listed:
                 folder, name = posixpath.split(info.path)
-                if posixpath.dirname(folder) == self.path(TRIALS_FOLDER):
-                    found[posixpath.basename(folder)].append(name)
+                trial = posixpath.basename(folder)
+                if posixpath.dirname(folder) == self.path(TRIALS_FOLDER) and (wanted is None or trial in wanted):
+                    found[trial].append(name)
         return found
 
     def read(self, path: str) -> bytes:

@@ -6,8 +6,8 @@ Under the storage's root::
     trials/<trial>/evaluations-<part>-<order>.<digest>.parquet  a row for each evaluation and head: EVALUATIONS
     trials/<trial>/outcomes-<part>-<order>.<digest>.parquet     the same evaluations by example: OUTCOMES
     trials/<trial>/measures-<part>-<order>.<digest>.parquet     a row for each array of each measurement: MEASURES
-    trials/<trial>/weights-<epoch>.<digest>.safetensors         the network after that epoch
-    trials/<trial>/state-<epoch>.<digest>.pt                    the state from which training resumes, without pickled code
+    trials/<trial>/weights-<epoch>.<digest>.safetensors         the network after the best epoch, and at the end the last one
+    trials/<trial>/state-<epoch>.<digest>.pt                    until the end: from which training resumes, without pickled code
     segments/<table>-<order>.<digest>.parquet                   rows of many trials' files of one table, to read them at once
     studies/<paper>/<slug>/<variant>.json                       a Manifest: which trials make which row of a table
     identity                                                    the storage's identifier, where MLflow shows several storages

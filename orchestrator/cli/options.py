@@ -104,12 +104,16 @@ def sweep_options(
     no_tracking: Annotated[
         bool, typer.Option("--no-tracking", help="Leave MLflow and Optuna to a later `advsweep sync`.")
     ] = False,
+    save_every: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds between states of a training: what a killed process loses at most; 0: each epoch."),
+    ] = 60.0,
 ) -> "Options":
     """Make the options of a sweep of the command line's options."""
     from orchestrator.execution.options import Options
     from trainables.config import Runtime
 
-    runtime = Runtime(data_dir=data_dir, download=download, layout=layout, compile=compile_)
+    runtime = Runtime(data_dir=data_dir, download=download, layout=layout, compile=compile_, save_seconds=save_every)
     return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna).resolved()
 
 

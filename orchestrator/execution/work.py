@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from analysis.record.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
+from orchestrator.execution.checkpoints import Checkpoints
 from orchestrator.execution.job import Job, write_trial
 from orchestrator.planning.plan import Evaluation, Measurement
 from orchestrator.planning.settings import explain
@@ -17,10 +18,10 @@ from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
 from orchestrator.record.store import RecordRow, Store
 from trainables.attacks import SourceNetworks
-from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
+from trainables.checkpoint import unpack_weights
 from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, is_prefix, measure_key
 from trainables.measures import class_accuracy
-from trainables.trial import Diverged, Evaluated, Trial, build_source
+from trainables.trial import Diverged, Evaluated, Trial, build_source, is_over
 
 #: Evaluations and measurements of so many seconds are reported together: a report costs the driver milliseconds.
 REPORT_SECONDS = 2.0
@@ -31,18 +32,20 @@ class SourceMissing(LookupError):
 
 
 class Work:
-    """The work on a job, which resumes from the trial's last checkpoint in the record."""
+    """The work on a job, which resumes from the trial's last state in the record, or evaluates a training that has ended."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.store = Store(job.storage)
         self.trial = Trial(job.config, job.runtime)
-        self.history: list[RecordRow] = []
-        if (state := self.store.read_state(job.key)) is not None:
-            unpacked = unpack_state(state)
-            self.trial.load_state_dict(unpacked["trial"])
-            self.history = unpacked["history"]
-            self._keep_weights()
+        self.checkpoints = Checkpoints(self.store, job.key, job.runtime.save_seconds)
+        before = self.store.read_trial(job.key)
+        if before and is_over(job.config.training, before["epochs"], before["best_epoch"]):
+            self.trial.epoch, self.trial.best_epoch = before["epochs"], before["best_epoch"]
+            self.history: list[RecordRow] = before["history"]
+        else:
+            self.history = self.checkpoints.resume(self.trial)
+        self.between_epochs = True
         # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()
         self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
@@ -53,8 +56,7 @@ class Work:
         self.rows: list[RecordRow] = []
         self.arrays: list[RecordRow] = []
         # The device is the one that it was trained on, also when it is attacked on another machine later.
-        before = self.store.read_trial(job.key) if self.trial.epoch else None
-        self.device = before["device"] if before else self.trial.device_name
+        self.device = before["device"] if before and self.trial.epoch else self.trial.device_name
         self._write_trial()
 
     @property
@@ -88,33 +90,33 @@ class Work:
     def _train(self) -> float:
         """Train and record one epoch; return its passes."""
         began = time.monotonic()
+        self.between_epochs = False
         metrics = self.trial.step()
         self.seconds, self.device = time.monotonic() - began, self.trial.device_name
-        self.history.append({"trial": self.job.key, "finished": _milliseconds(), **metrics})
-        key, trial = self.job.key, self.trial
-        # The weights before the state that refers to them: a kill in between loses this epoch at most.
-        self.store.write_weights(key, trial.epoch, pack_weights(trial.weights()))
+        self.history.append({"finished": _milliseconds(), **metrics})
+        self.between_epochs = True
         self._write_prefixes()
-        self.store.write_state(key, trial.epoch, pack_state({"trial": trial.state_dict(), "history": self.history}))
-        self._keep_weights()
+        self.checkpoints.after_epoch(self.trial, self.history)
         self._write_trial()
+        if self.trained:
+            self.store.delete_state(self.job.key)
         return training_passes(self.job.config)
 
     def _write_prefixes(self) -> None:
         """Record the prefixes that end with this epoch, as if each had been trained alone."""
         for key, config in self.job.prefixes.items():
             if config.training.epochs == self.trial.epoch:
-                for epoch in {self.trial.epoch, self.trial.best_epoch}:
-                    self.store.write_weights(key, epoch, self.store.read_weights(self.job.key, epoch))
-                history = [{**row, "trial": key} for row in self.history]
-                state = pack_state({"trial": self.trial.state_dict(), "history": history})
-                self.store.write_state(key, self.trial.epoch, state)
-                self.store.keep_weights(key, {self.trial.epoch, self.trial.best_epoch})
+                self.checkpoints.write_weights(key, self.trial)
                 write_trial(self.store, replace(self.job, key=key, config=config), self._progress(), Status.FINISHED)
 
-    def _keep_weights(self) -> None:
-        """Delete weights that the last state does not refer to; a process that was killed may have left some."""
-        self.store.keep_weights(self.job.key, {self.trial.epoch, self.trial.best_epoch})
+    def close(self) -> None:
+        """Write the state of a training that is left between two epochs, and end.
+
+        One that raised an error within an epoch resumes from the state before.
+        """
+        if self.between_epochs:
+            self.checkpoints.save(self.trial, self.history)
+        self.checkpoints.close()
 
     def _evaluate_and_measure(self) -> float:
         """Run evaluations, then measurements, for REPORT_SECONDS; return their passes."""

@@ -25,17 +25,25 @@ class Worker(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the job ``config["job"]``."""
+        # What is imported stays: the collections between jobs need not look through it.
+        gc.freeze()
         self._job: Job = config["job"]
         self._work: Work | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Replace the job by that of another trial, in the same process."""
-        del self._work
+        self.cleanup()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.setup(new_config)
         return True
+
+    def cleanup(self) -> None:
+        """Leave the job: a training that is not at its end is saved, so that another process goes on from there."""
+        if self._work is not None:
+            self._work.close()
+        self._work = None
 
     def step(self) -> dict[str, Any]:
         """Advance the job by one epoch or some evaluations, and return its report; see :meth:`Work.advance`."""

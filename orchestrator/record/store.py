@@ -124,9 +124,10 @@ class Store(Files):
     def write_weights(self, trial: str, epoch: int, data: bytes) -> None:
         """Write a trial's weights after an epoch, as safetensors."""
         name = FileName.of("weights", "", epoch, data, "safetensors")
-        others = [other for other in self._weights(trial, epoch) if other != name]
-        self._put(trial, name, data)
-        self._delete(trial, others)
+        there = self._weights(trial, epoch)
+        if name not in there:
+            self._put(trial, name, data)
+        self._delete(trial, [other for other in there if other != name])
 
     def read_weights(self, trial: str, epoch: int) -> bytes:
         """Read a trial's weights after an epoch, as safetensors.
@@ -160,6 +161,10 @@ class Store(Files):
         self._put(trial, name, data)
         self._delete(trial, others)
 
+    def delete_state(self, trial: str) -> None:
+        """Delete the state of a training that has ended."""
+        self._delete(trial, [name for name in self.trials([trial]).get(trial, []) if name.table == "state"])
+
     def read_state(self, trial: str) -> bytes | None:
         """Read the state from which a trial's training continues; None if there is none.
 
@@ -176,8 +181,7 @@ class Store(Files):
 
     def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
         """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
-        wanted = None if trials is None else set(trials)
-        tables = rows(self, {key: names for key, names in self.trials().items() if wanted is None or key in wanted}, _INDEXED)
+        tables = rows(self, self.trials(trials), _INDEXED)
         keys = {
             table: tables[table].to_pandas().groupby("trial")[column].agg(frozenset).to_dict()
             for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))

@@ -213,8 +213,8 @@ def here(*arguments: object, cwd: Path | None = None, **settings: str) -> Ended:
 
 
 def sweep(storage: Path, *arguments: object, study: str = STUDY) -> tuple[object, ...]:
-    """Return the arguments of a tiny sweep."""
-    return ("run", study, *TINY, "--cpus-per-trial", "1", "--storage", storage, *arguments)
+    """Return the arguments of a tiny sweep that loses no finished epoch."""
+    return ("run", study, *TINY, "--cpus-per-trial", "1", "--save-every", "0", "--storage", storage, *arguments)
 
 
 def table(storage: Path, *arguments: object, study: str = STUDY) -> str:

@@ -15,7 +15,7 @@ from search_spaces.study import Profile, Study
 from trainables.config import Runtime
 
 EPOCHS = 3
-RUNTIME = Runtime(device="cpu", threads=1)
+RUNTIME = Runtime(device="cpu", threads=1, save_seconds=0)
 
 SETTINGS = {
     "data.dataset": "digits",

@@ -18,6 +18,8 @@ class Runtime:
     ``compile``: ``kernels`` sends networks through torch.compile, which takes minutes at the start of a trial; on CPUs it was
     not measured to win them back. ``graphs`` replays its kernels as CUDA graphs besides, for networks so small that starting
     kernels takes longer than running them; on CPUs there are none, and it is ``kernels``.
+    ``save_seconds``: a training's state is written after an epoch once so many seconds have passed, or 20 times what writing
+    took, if that is longer: a process that is killed loses that time or one epoch. 0: after every epoch.
     """
 
     device: str = "auto"
@@ -27,3 +29,4 @@ class Runtime:
     memory_share: float = 0.5
     layout: Literal["auto", "contiguous", "channels-last"] = "auto"
     compile: Literal["off", "kernels", "graphs"] = "off"
+    save_seconds: float = 60.0

@@ -6,6 +6,7 @@ import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -71,14 +72,15 @@ def record(job):
     store = Store(job.storage)
     folder = Path(store.root) / "trials" / job.key
     rows = sorted(evaluations(store, job.key), key=lambda row: (row["evaluation"], row["head"]))
-    state = unpack_state(store.read_state(job.key))
+    state = store.read_state(job.key)
+    unpacked = state and unpack_state(state)
     return {
         "trial": timeless(store.read_trial(job.key)),
         "epochs": [timeless(row) for row in store.read_epochs(job.key)],
         "evaluations": [timeless(row) for row in rows],
         "weights": {path.name: path.read_bytes() for path in folder.glob("*.safetensors")},
-        "state": pack_state(state["trial"]),
-        "history": [timeless(row) for row in state["history"]],
+        "state": unpacked and pack_state(unpacked["trial"]),
+        "history": unpacked and [timeless(row) for row in unpacked["history"]],
     }
 
 
@@ -371,12 +373,13 @@ def test_if_the_best_checkpoint_is_the_last_one_a_single_run_covers_both(job, fi
     assert len({r["evaluation"] for r in evaluations(work.store, job.key)}) == 2 * len(attacks)
 
 
-def test_only_the_weights_of_the_best_and_the_last_epoch_are_kept(job, first_is_best):
+def test_the_best_weights_are_kept_with_the_last_state_and_with_the_last_weights_at_the_end(job, first_is_best):
     work = Work(job)
     for epoch in range(1, EPOCHS + 1):
         work.advance()
-        names = {p.name for p in (Path(work.store.root) / "trials" / job.key).glob("weights-*")}
-        assert {name.split(".")[0] for name in names} == {"weights-000001", f"weights-{epoch:06d}"}
+        names = [name for name in work.store.trials()[job.key] if name.table in {"weights", "state"}]
+        last = ("state", epoch) if epoch < EPOCHS else ("weights", EPOCHS)
+        assert {(name.table, name.order) for name in names} == {("weights", 1), last}
 
 
 def test_evaluations_are_recorded_at_once_and_reported_every_few_seconds(job, monkeypatch):
@@ -531,21 +534,91 @@ def test_killed_between_any_two_writes_a_trial_is_the_same(job, copy_of, killer)
     assert n > 1 + 2 * 4 + 2
 
 
-def test_killed_between_the_weights_and_the_state_only_that_epoch_is_trained_again(job, monkeypatch):
-    work = Work(job)
-    work.advance()
-    monkeypatch.setattr(Store, "write_state", lambda *_: (_ for _ in ()).throw(Killed))
-    with pytest.raises(Killed):
-        work.advance()
-    monkeypatch.undo()
-    store = Store(job.storage)
-    orphan = store.read_weights(job.key, 2)
-    assert (store.read_trial(job.key)["epochs"], len(store.read_epochs(job.key))) == (1, 1)
+class States:
+    """The epochs whose states were written, and a clock that moves by an epoch's seconds with each."""
 
-    work = Work(job)
-    assert work.trial.epoch == 1
-    work.advance()
-    assert store.read_weights(job.key, 2) == orphan
+    def __init__(self, monkeypatch, seconds):
+        self.now = 0.0
+        self.epochs: list[int] = []
+        write, step = Store.write_state, Trial.step
+
+        def stepped(trial):
+            self.now += seconds
+            return step(trial)
+
+        monkeypatch.setattr(Trial, "step", stepped)
+        monkeypatch.setattr("orchestrator.execution.checkpoints.time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(Store, "write_state", lambda *given: self.epochs.append(given[2]) or write(*given))
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(10.0, [6]), (30.0, [2, 4, 6]), (100.0, [1, 2, 3, 4, 5, 6])])
+def test_a_state_is_written_after_an_epoch_once_its_time_has_come(job, monkeypatch, seconds, epochs):
+    states = States(monkeypatch, seconds)
+    finish(replace(at(job, epochs=7), evaluations=(), runtime=replace(RUNTIME, save_seconds=60)))
+    assert states.epochs == epochs
+
+
+def test_slow_writing_makes_states_seldom(job, monkeypatch):
+    states = States(monkeypatch, 30.0)
+    write = Store.write_state
+
+    def slowly(*given):
+        states.now += 6  # of which twenty times are four epochs
+        write(*given)
+
+    monkeypatch.setattr(Store, "write_state", slowly)
+    work = Work(replace(at(job, epochs=12), evaluations=(), runtime=replace(RUNTIME, save_seconds=60)))
+    while not work.advance().done:
+        work.checkpoints.wait()
+    assert states.epochs == [2, 6, 10]
+
+
+def test_killed_between_two_states_a_trial_goes_on_from_the_last(job, copy_of, monkeypatch, first_is_best):
+    """The record shows more epochs than the state then; they are trained again, with the same numbers."""
+    seldom = replace(at(job, epochs=6), runtime=replace(RUNTIME, save_seconds=60))
+    reference = copy_of(seldom)
+    finish(reference)
+    with monkeypatch.context() as during:
+        states = States(during, 30.0)
+        work = Work(seldom)
+        for _ in range(5):
+            work.advance()
+        work.checkpoints.wait()
+        assert states.epochs == [2, 4]
+    store = Store(job.storage)
+    assert store.read_trial(job.key)["epochs"] == 5
+    work = Work(seldom)
+    assert (work.trial.epoch, work.trial.best_epoch) == (4, 1)
+    finish(seldom)
+    assert record(seldom) == record(reference)
+
+
+def test_a_job_that_is_left_between_two_epochs_is_saved(job):
+    seldom = replace(job, runtime=replace(RUNTIME, save_seconds=60))
+    actor = Worker({"job": seldom})
+    actor.step()
+    actor.step()
+    assert Store(job.storage).read_state(job.key) is None
+    actor.stop()
+    assert Work(seldom).trial.epoch == 2
+
+
+def test_a_job_that_is_left_within_an_epoch_is_not_saved(job, monkeypatch):
+    """Its network has been trained further than its number of epochs says."""
+    seldom = replace(job, runtime=replace(RUNTIME, save_seconds=60))
+    actor = Worker({"job": seldom})
+    actor.step()
+    monkeypatch.setattr(Trial, "_select", lambda self: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError):
+        actor.step()
+    actor.stop()
+    assert Store(job.storage).read_state(job.key) is None
+
+
+def test_an_error_in_writing_a_state_is_raised(job, monkeypatch):
+    monkeypatch.setattr(Store, "write_state", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+    with pytest.raises(OSError, match="no space left"):
+        Work(job).advance()
 
 
 def test_an_evaluation_that_another_process_finished_is_not_run_again(job):

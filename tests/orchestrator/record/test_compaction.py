@@ -21,6 +21,7 @@ from tests.orchestrator.record.test_store import epoch_row, evaluation_row, meas
 @pytest.fixture(autouse=True)
 def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "FILES", 4)
+    monkeypatch.setattr("analysis.record.rows.FEW", 0)
 
 
 def write(store: Store, trial: str, value: int) -> None:

@@ -1,0 +1,117 @@
+"""A training's checkpoints: its weights, and until its end the states from which it resumes."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from orchestrator.record.store import RecordRow, Store
+from trainables.checkpoint import pack_state, pack_weights, unpack_state
+from trainables.trial import Trial
+
+#: Writing takes at most one part in so many of a training's time.
+SHARE = 20
+
+
+class Checkpoints:
+    """Writes the checkpoints of one training, seldom enough to cost little, in a thread beside the training.
+
+    A state is written after an epoch once ``every`` seconds have passed since the last one, or :data:`SHARE` times what the
+    last one took, if that is longer. So a kill costs that time or one epoch. Until then the best weights are kept in memory.
+    With ``every = 0`` a state is written after each epoch, before training goes on. At the end there are the weights of the
+    best and of the last epoch, and no state: there is nothing to resume.
+
+    Args:
+        store: the record.
+        key: the trial's key.
+        every: seconds between two states at least.
+    """
+
+    def __init__(self, store: Store, key: str, every: float) -> None:
+        self._store, self._key, self._every = store, key, every
+        self._thread = ThreadPoolExecutor(1, "checkpoints")
+        self._writing: Future[None] | None = None
+        self._seconds = 0.0  # that the last state took
+        self._began = time.monotonic()  # when the last state was written
+        self._saved = 0  # its epoch
+        self._best: tuple[int, bytes] | None = None  # the best epoch and its weights, once this process has trained it
+
+    def resume(self, trial: Trial) -> list[RecordRow]:
+        """Load the last state into ``trial``, and return its history; empty where there is no state.
+
+        Raises:
+            Unavailable, pickle.UnpicklingError: the state is not readable.
+        """
+        data = self._store.read_state(self._key)
+        if data is None:
+            return []
+        state = unpack_state(data)
+        trial.load_state_dict(state["trial"])
+        self._saved = trial.epoch
+        return list(state["history"])
+
+    def after_epoch(self, trial: Trial, history: Sequence[RecordRow]) -> None:
+        """Take in a trained epoch: write its state if it is time to, or the weights of a training that ends with it.
+
+        Raises:
+            OSError: this, or the state before, could not be written.
+        """
+        if trial.best_epoch == trial.epoch:
+            self._best = trial.epoch, pack_weights(trial.weights())
+        if trial.finished:
+            self.write_weights(self._key, trial)
+        elif not self._every:
+            self.save(trial, history)
+            self.wait()
+        elif self._due:
+            self.save(trial, history)
+
+    @property
+    def _due(self) -> bool:
+        if self._writing is not None and not self._writing.done():
+            return False
+        return time.monotonic() - self._began >= max(self._every, SHARE * self._seconds)
+
+    def save(self, trial: Trial, history: Sequence[RecordRow]) -> None:
+        """Start to write the state as it is now, between two epochs, once the one before is written."""
+        if trial.epoch == self._saved or trial.finished:
+            return
+        self.wait()
+        began = time.monotonic()
+        epoch, best = trial.epoch, self._best
+        state = pack_state({"trial": trial.state_dict(), "history": [*history]})
+
+        def write() -> None:
+            # The weights before the state that refers to them: a kill in between loses no state.
+            if best is not None:
+                self._store.write_weights(self._key, *best)
+            self._store.write_state(self._key, epoch, state)
+            self._seconds = time.monotonic() - began
+
+        self._writing = self._thread.submit(write)
+        self._began, self._saved = began, epoch
+
+    def write_weights(self, key: str, trial: Trial) -> None:
+        """Write the weights of the best and of the last epoch under ``key``: this trial's, or that of one that ends here."""
+        self.wait()
+        weights = {trial.epoch: pack_weights(trial.weights())}
+        if trial.best_epoch != trial.epoch:
+            best = self._best[1] if self._best else self._store.read_weights(self._key, trial.best_epoch)
+            weights[trial.best_epoch] = best
+        for epoch, data in weights.items():
+            self._store.write_weights(key, epoch, data)
+        self._store.keep_weights(key, weights)
+
+    def close(self) -> None:
+        """Wait until everything is written, and end the thread."""
+        self.wait()
+        self._thread.shutdown()
+
+    def wait(self) -> None:
+        """Wait until the state is written.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
