@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from orchestrator.api.terms import STORAGE
@@ -38,7 +37,7 @@ def studies(
     for row in rows:
         factors = ", ".join(f"{name} ({len(levels)})" for name, levels in row["factors"].items())
         table.add_row(row["name"], ", ".join(row["aliases"]), row["reference"], factors, f"{row['arms']} x {row['seeds']}")
-    Console().print(table)
+    print_columns(table)
     for name, reason in OUT.items():
         if fnmatchcase(name, pattern):
             out.print(f"left out: {name}, {reason}", markup=False, highlight=False)
@@ -76,7 +75,7 @@ def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
     table = RichTable("study", "variant", "trials finished", "last run", box=None, pad_edge=False)
     for row in found.studies:
         table.add_row(row["study"], row["variant"], f"{row['finished']}/{row['trials']}", row["created"])
-    Console().print(table)
+    print_columns(table)
     for trial in found.failed:
         out.print(f"failed: {trial['trial']} {trial['arm']}: {trial['reason']}", markup=False)
 

@@ -7,7 +7,10 @@ from analysis.record.schema import Ending, Status
 
 @dataclass(frozen=True)
 class Recorded:
-    """A trial in the record: its status, finished epochs, and the keys of its evaluations and measurements."""
+    """A trial in the record: its status, finished epochs, and the keys of its evaluations and measurements.
+
+    ``seconds``: how long a device worked on it, in training, evaluations and measurements.
+    """
 
     status: Status = Status.UNFINISHED
     reason: str = ""
@@ -15,3 +18,4 @@ class Recorded:
     evaluations: frozenset[str] = field(default_factory=frozenset)
     measurements: frozenset[str] = field(default_factory=frozenset)
     ending: Ending | None = None
+    seconds: float = field(default=0.0, compare=False)

@@ -35,9 +35,9 @@ RecordRow = Mapping[str, Any]
 
 #: The columns that a plan needs, by table.
 _INDEXED = {
-    "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending")]),
-    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation")]),
-    "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement")]),
+    "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending", "seconds")]),
+    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation", "seconds")]),
+    "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement", "seconds")]),
 }
 
 
@@ -183,6 +183,7 @@ class Store(Files):
             for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))
         }
         nothing: frozenset[str] = frozenset()
+        seconds = _seconds(tables.values())
         return {
             row["trial"]: Recorded(
                 row["status"],
@@ -191,9 +192,16 @@ class Store(Files):
                 keys["evaluations"].get(row["trial"], nothing),
                 keys["measures"].get(row["trial"], nothing),
                 row["ending"],
+                seconds.get(row["trial"], 0.0),
             )
             for row in map(_typed, tables["trial"].to_pylist())
         }
+
+    def configurations(self) -> list[dict[str, Any]]:
+        """Read every trial's key (``trial``), ``config`` and ``versions``, as JSON, and when it was last ``updated``."""
+        wanted = pa.schema([TRIAL.field(name) for name in ("trial", "config", "versions", "updated")])
+        found: list[dict[str, Any]] = rows(self, self.trials(), {"trial": wanted})["trial"].to_pylist()
+        return found
 
     def recorded(self, trial: str) -> Recorded | None:
         """Return what the record holds of a trial; None if it does not hold it."""
@@ -240,6 +248,17 @@ class Store(Files):
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
     """Give a trial's row its enumerations."""
     return {**row, "status": Status(row["status"]), "ending": Ending(row["ending"]) if row["ending"] else None}
+
+
+def _seconds(tables: Iterable[pa.Table]) -> dict[str, float]:
+    """Add up the seconds of each trial: what one run computed is in several rows, all of which have the run's seconds."""
+    runs = pa.concat_tables(
+        [table.select(["trial", "seconds"]).group_by(["trial", "seconds"]).aggregate([]) for table in tables]
+    )
+    added = runs.group_by("trial").aggregate([("seconds", "sum")])
+    return {
+        key: total or 0.0 for key, total in zip(*(added[name].to_pylist() for name in ("trial", "seconds_sum")), strict=True)
+    }
 
 
 def _median(row: RecordRow) -> float | None:
