@@ -70,8 +70,8 @@ def rm(
 ) -> None:
     """Delete studies that were run, with the trials that no other study needs; or single trials. Without --yes it only shows.
 
-    A single trial goes even if studies need it: their next run trains it again. Runs of MLflow and studies of Optuna that lie in
-    the storage go too; those on a server stay. While a run uses the storage, nothing is deleted.
+    A single trial goes even if studies need it: their next run trains it again. What MLflow and Optuna keep of them in the
+    storage goes too; what a server shows stays. While a run uses the storage, nothing is deleted.
 
     Example: `advsweep rm cifs/robustness --variant 'demo@training.epochs=2'`
 
@@ -97,8 +97,8 @@ def gc(
 ) -> None:
     """Free what no table needs: trials that no study has, states of finished trials, leftovers. Without --yes it only shows.
 
-    A state is what training resumes from, two thirds of a trial's bytes. A finished trial without one is attacked and measured as
-    before, but nothing can go on with its training. While a run uses the storage, nothing is deleted.
+    A state is what training resumes from, two thirds of a trial's bytes. A finished trial without one is attacked and measured
+    as before, but nothing can go on with its training. While a run uses the storage, nothing is deleted.
 
     Example: `advsweep gc --only states --yes`
     """

@@ -1,4 +1,4 @@
-"""Why a trial is new: in what its configuration, and the code that trains it, differ from the nearest recorded trial's. Pure."""
+"""Why a trial is new: how its configuration and the code that trains it differ from the nearest recorded trial's. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,7 +58,7 @@ def nearest(planned: Sequence[PlannedTrial], recorded: Iterable[Mapping[str, Any
 
     Args:
         planned: trials that are not recorded.
-        recorded: for each recorded trial its key (``trial``), ``config`` and ``versions``, as JSON, and when it was ``updated``.
+        recorded: of each recorded trial its key (``trial``), ``config`` and ``versions``, as JSON, and when it was ``updated``.
 
     Returns:
         by the planned trials' keys; empty where nothing is recorded.

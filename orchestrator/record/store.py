@@ -135,10 +135,14 @@ class Store(Files):
             FileNotFoundError: they are not there.
             BrokenRecordError: the file is damaged.
         """
-        found = self._weights(trial, epoch)
-        if not found:
+        name = self.weights(trial, epoch)
+        if name is None:
             raise FileNotFoundError(self.path(TRIALS_FOLDER, trial, f"weights-{epoch:06d}"))
-        return self.read_file(trial, newest(found, "weights")[0])
+        return self.read_file(trial, name)
+
+    def weights(self, trial: str, epoch: int) -> FileName | None:
+        """Find the file of a trial's weights after an epoch; None if it is not there."""
+        return next(iter(newest(self._weights(trial, epoch), "weights")), None)
 
     def _weights(self, trial: str, epoch: int) -> list[FileName]:
         names = self.trials([trial]).get(trial, [])
