@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from orchestrator.api.records import chosen_studies, existing_store, find_trial
 from orchestrator.api.terms import STORAGE, Names, as_names
@@ -15,10 +15,6 @@ from orchestrator.record.store import Store
 
 if TYPE_CHECKING:
     from analysis.record.manifest import Manifest
-
-#: What :func:`gc` frees: trials that no study has, states of finished trials, files that newer ones replace, and files that
-#: killed writers left.
-Garbage = Literal["orphans", "states", "superseded", "temporary"]
 
 
 @dataclass(frozen=True)
@@ -184,7 +180,7 @@ class Freed:
     views: tuple[str, ...] = ()
 
 
-def gc(storage: str = STORAGE, *, only: Collection[Garbage] = (), yes: bool = False) -> Freed:
+def gc(storage: str = STORAGE, *, only: Collection[str] = (), yes: bool = False) -> Freed:
     """Delete what no table needs: trials that no study has, states of finished trials, older versions, temporary files.
 
     Without its state a finished trial is evaluated and measured as before, but nothing can go on with its training.

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
@@ -208,6 +209,8 @@ def existing_store(storage: str) -> Store:
         Unavailable: there is no storage.
     """
     store = Store(storage)
+    if storage.endswith(".zip") and Path(storage).is_file():
+        raise Unavailable(f"--storage {storage!r} is a zip file: unzip it, and name the folder")
     if not store.exists():
         raise Unavailable(f"--storage {storage!r}: there is nothing yet; `advsweep run` makes it")
     return store

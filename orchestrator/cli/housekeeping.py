@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.filesize import decimal
@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from orchestrator.api.terms import STORAGE
 from orchestrator.cli.options import Json, Storage
 from orchestrator.cli.printing import out, print_columns, print_json, storage_option
+from orchestrator.record.removal import Needless
 
 if TYPE_CHECKING:
     from orchestrator.api.housekeeping import Freed, Removed
@@ -25,10 +26,10 @@ Variant = Annotated[
 
 #: What `advsweep gc` frees, for people.
 REASONS: Mapping[str, str] = {
-    "orphans": "trials that no study has",
-    "states": "states of finished trials",
-    "superseded": "files that newer ones replace",
-    "temporary": "files that killed writers left",
+    Needless.ORPHANS: "trials that no study has",
+    Needless.STATES: "states of finished trials",
+    Needless.SUPERSEDED: "files that newer ones replace",
+    Needless.TEMPORARY: "files that killed writers left",
 }
 
 
@@ -88,7 +89,7 @@ def rm(
 
 def gc(
     only: Annotated[
-        list[Literal["orphans", "states", "superseded", "temporary"]] | None,
+        list[Needless] | None,
         typer.Option("--only", help="Only trials that no study has, states of finished trials, older versions, leftovers."),
     ] = None,
     storage: Storage = STORAGE,

@@ -104,9 +104,13 @@ def print_table(table: "Table") -> None:
 def print_columns(table: "RichTable") -> None:
     """Print columns to stdout: to the width of a terminal, and whole where it is none."""
     console = Console()
-    if not console.is_terminal:
-        console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def print_json(value: Any) -> None:

@@ -46,7 +46,7 @@ class Work:
         elif (row := self.store.read_trial(job.key)) and row["status"] == Status.FINISHED:
             # `advsweep gc` has deleted its state.
             self.trial.conclude(row["epochs"], row["best_epoch"])
-            self.history = self.store.read_epochs(job.key)
+            self.history = [*self.store.read_epochs(job.key)]
         # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()
         self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]

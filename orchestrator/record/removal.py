@@ -132,7 +132,7 @@ def remove(store: Store, removal: Removal) -> None:
         folders.add(file.path.rpartition("/")[0])
     for folder in folders:
         if store.local and folder.endswith(".tmp"):  # a trial whose removal was interrupted
-            store.system.delete_dir(store.path(folder))
+            _delete_folder(store, store.path(folder))
     for manifest in removal.manifests:
         store.delete(manifest.path)
 
@@ -143,9 +143,13 @@ def _remove_trial(store: Store, key: str) -> None:
     if store.local:
         hidden = store.path(TRIALS_FOLDER, f".{key}.{uuid.uuid4().hex}.tmp")
         store.system.move(store.path(folder), hidden)
-        store.system.delete_dir(hidden)
+        _delete_folder(store, hidden)
         return
     # Without its row there is no trial, whatever else is still there.
     names = (info.base_name for info in store.entries(folder))
     for name in sorted(names, key=lambda name: (not name.startswith("trial-"), name)):
         store.delete(f"{folder}/{name}")
+
+
+def _delete_folder(store: Store, path: str) -> None:
+    store.system.delete_dir(path)
