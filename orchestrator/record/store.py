@@ -183,7 +183,7 @@ class Store(Files):
         wanted = None if trials is None else set(trials)
         tables = rows(self, {key: names for key, names in self.trials().items() if wanted is None or key in wanted}, _INDEXED)
         keys = {
-            table: tables[table].to_pandas().groupby("trial")[column].agg(frozenset).to_dict()
+            table: _keys(tables[table], column)
             for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))
         }
         nothing: frozenset[str] = frozenset()
@@ -252,6 +252,13 @@ class Store(Files):
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
     """Give a trial's row its enumerations."""
     return {**row, "status": Status(row["status"]), "ending": Ending(row["ending"]) if row["ending"] else None}
+
+
+def _keys(table: pa.Table, column: str) -> dict[str, frozenset[str]]:
+    """Collect the keys in a column by trial."""
+    grouped = table.group_by("trial").aggregate([(column, "list")])
+    lists = zip(grouped["trial"].to_pylist(), grouped[f"{column}_list"].to_pylist(), strict=True)
+    return {trial: frozenset(keys) for trial, keys in lists}
 
 
 def _seconds(tables: Iterable[pa.Table]) -> dict[str, float]:

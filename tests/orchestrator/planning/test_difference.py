@@ -99,7 +99,7 @@ def test_a_record_without_versions_is_compared_all_the_same():
 def storage(tmp_path: Path) -> tuple[Path, Path]:
     """A study file and a storage in which one of its two variants is recorded."""
     file = tmp_path / "study.py"
-    file.write_text("from tests.support.tiny_study import STUDY\n\nSTUDIES = (STUDY,)\n")
+    file.write_text("from tests.support.tiny_study import STUDY\n")
     recorded_study(tmp_path / "storage", seeds=1)
     return file, tmp_path / "storage"
 
@@ -111,8 +111,8 @@ def test_a_plan_says_why_trials_are_new(storage: tuple[Path, Path]):
     said = here("plan", *options, "--why").out.splitlines()
     assert [line.partition(" new: ")[0] for line in said if " new: " in line] == ["Vanilla seed 1 and 2 more are"]
     assert any(line.endswith("differs in seed 0 -> 1") for line in said)
-    said = here("plan", *options, "--seeds", "1", "--set", "training.epochs=4", "--why", "--json").out
-    trials = json.loads(said)["trials"]
+    as_json = here("plan", *options, "--seeds", "1", "--set", "training.epochs=4", "--why", "--json").out
+    trials = json.loads(as_json)["trials"]
     assert [trial["changes"] for trial in trials] == [
         [{"field": "training.epochs", "recorded": "3", "planned": "4", "code": False}]
     ] * 3

@@ -147,7 +147,8 @@ def test_a_file_that_a_run_replaces_meanwhile_is_copied_in_its_new_version(
     study: tuple[Store, Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, made = study
-    trial, read, written = made.trials[2], Store.read_file, []
+    trial, read = made.trials[2], Store.read_file
+    written: list[FileName] = []
 
     def replaced(self: Store, key: str, name: FileName) -> bytes:
         if key == trial.key and not written:
