@@ -28,17 +28,10 @@ from analysis.record.schema import (
 )
 from orchestrator.errors import Unavailable
 from orchestrator.record.files import Files, packed
-from orchestrator.record.recorded import Recorded
+from orchestrator.record.recorded import INDEXED, Recorded, indexed
 
 #: A row of one of the record's tables, by column.
 RecordRow = Mapping[str, Any]
-
-#: The columns that a plan needs, by table.
-_INDEXED = {
-    "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending", "seconds")]),
-    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation", "seconds")]),
-    "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement", "seconds")]),
-}
 
 
 class Store(Files):
@@ -181,25 +174,8 @@ class Store(Files):
     def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
         """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
         wanted = None if trials is None else set(trials)
-        tables = rows(self, {key: names for key, names in self.trials().items() if wanted is None or key in wanted}, _INDEXED)
-        keys = {
-            table: _keys(tables[table], column)
-            for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))
-        }
-        nothing: frozenset[str] = frozenset()
-        seconds = _seconds(tables.values())
-        return {
-            row["trial"]: Recorded(
-                row["status"],
-                row["reason"],
-                row["epochs"],
-                keys["evaluations"].get(row["trial"], nothing),
-                keys["measures"].get(row["trial"], nothing),
-                row["ending"],
-                seconds.get(row["trial"], 0.0),
-            )
-            for row in map(_typed, tables["trial"].to_pylist())
-        }
+        listed = {key: names for key, names in self.trials().items() if wanted is None or key in wanted}
+        return indexed(rows(self, listed, INDEXED))
 
     def configurations(self) -> list[dict[str, Any]]:
         """Read every trial's key (``trial``), ``config`` and ``versions``, as JSON, and when it was last ``updated``."""
@@ -252,24 +228,6 @@ class Store(Files):
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
     """Give a trial's row its enumerations."""
     return {**row, "status": Status(row["status"]), "ending": Ending(row["ending"]) if row["ending"] else None}
-
-
-def _keys(table: pa.Table, column: str) -> dict[str, frozenset[str]]:
-    """Collect the keys in a column by trial."""
-    grouped = table.group_by("trial").aggregate([(column, "list")])
-    lists = zip(grouped["trial"].to_pylist(), grouped[f"{column}_list"].to_pylist(), strict=True)
-    return {trial: frozenset(keys) for trial, keys in lists}
-
-
-def _seconds(tables: Iterable[pa.Table]) -> dict[str, float]:
-    """Add up the seconds of each trial: what one run computed is in several rows, all of which have the run's seconds."""
-    runs = pa.concat_tables(
-        [table.select(["trial", "seconds"]).group_by(["trial", "seconds"]).aggregate([]) for table in tables]
-    )
-    added = runs.group_by("trial").aggregate([("seconds", "sum")])
-    return {
-        key: total or 0.0 for key, total in zip(*(added[name].to_pylist() for name in ("trial", "seconds_sum")), strict=True)
-    }
 
 
 def _median(row: RecordRow) -> float | None:
