@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analysis.record.load import Record
     from orchestrator.api.attacks import Checked, check, evaluate, evaluate_checkpoint
+    from orchestrator.api.exports import Exported, export
+    from orchestrator.api.housekeeping import DiskUse, Freed, Removed, StudyUse, du, gc, rm
     from orchestrator.api.listing import Listed, fields, listing
     from orchestrator.api.observer import Observer
-    from orchestrator.api.plans import SweepResult, estimate, plan, run
+    from orchestrator.api.plans import SweepResult, estimate, plan, run, why_new
     from orchestrator.api.records import LoadedModel, Status, compact, load, load_model, status
     from orchestrator.api.searches import SearchResult, search
-    from orchestrator.api.tables import figure, figures, render, table, tables
+    from orchestrator.api.tables import BestCheckpoint, checkpoints, figure, figures, render, table, tables
     from orchestrator.api.views import sync
     from orchestrator.errors import AdvsweepError, BadInput, CheckFailed, Interrupted, SweepIncomplete, Unavailable
     from orchestrator.execution.options import Options
+    from orchestrator.planning.difference import Change, Nearest
     from orchestrator.record.compaction import Compacted
     from orchestrator.search.options import SearchOptions
     from trainables.config import Runtime
@@ -35,16 +38,19 @@ if TYPE_CHECKING:
 
 #: Public names by the module that defines them.
 _NAMES = {
-    "orchestrator.api.plans": ("SweepResult", "estimate", "plan", "run"),
+    "orchestrator.api.plans": ("SweepResult", "estimate", "plan", "run", "why_new"),
     "orchestrator.api.attacks": ("Checked", "check", "evaluate", "evaluate_checkpoint"),
     "orchestrator.api.searches": ("SearchResult", "search"),
-    "orchestrator.api.tables": ("figure", "figures", "render", "table", "tables"),
+    "orchestrator.api.tables": ("BestCheckpoint", "checkpoints", "figure", "figures", "render", "table", "tables"),
     "orchestrator.api.records": ("LoadedModel", "Status", "compact", "load", "load_model", "status"),
+    "orchestrator.api.housekeeping": ("DiskUse", "Freed", "Removed", "StudyUse", "du", "gc", "rm"),
+    "orchestrator.api.exports": ("Exported", "export"),
     "orchestrator.api.views": ("sync",),
     "orchestrator.api.listing": ("Listed", "fields", "listing"),
     "orchestrator.api.observer": ("Observer",),
     "orchestrator.errors": ("AdvsweepError", "BadInput", "CheckFailed", "Interrupted", "SweepIncomplete", "Unavailable"),
     "orchestrator.execution.options": ("Options",),
+    "orchestrator.planning.difference": ("Change", "Nearest"),
     "orchestrator.record.compaction": ("Compacted",),
     "orchestrator.search.options": ("SearchOptions",),
     "analysis.record.load": ("Record",),
@@ -56,44 +62,58 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "AdvsweepError",
     "BadInput",
+    "BestCheckpoint",
+    "Change",
     "CheckFailed",
     "Checked",
     "Compacted",
+    "DiskUse",
+    "Exported",
     "Field",
+    "Freed",
     "Interrupted",
     "Listed",
     "LoadedModel",
+    "Nearest",
     "Observer",
     "Options",
     "Record",
+    "Removed",
     "Runtime",
     "SearchOptions",
     "SearchResult",
     "Status",
+    "StudyUse",
     "SweepIncomplete",
     "SweepResult",
     "Trait",
     "Unavailable",
     "__version__",
     "check",
+    "checkpoints",
     "compact",
+    "du",
     "estimate",
     "evaluate",
     "evaluate_checkpoint",
+    "export",
     "fields",
     "figure",
     "figures",
+    "gc",
     "listing",
     "load",
     "load_model",
     "plan",
     "render",
+    "rm",
     "run",
     "search",
     "status",
     "sync",
     "table",
     "tables",
+    "why_new",
 ]
 
 

@@ -239,6 +239,13 @@ class Trial:
             self._average.load_state_dict(state["average"])
         self._generators.load_state_dict(state["generators"])
 
+    def conclude(self, epoch: int, best_epoch: int) -> None:
+        """Take a training as over that ended with these epochs, without the state from which it could go on.
+
+        Its checkpoints can be evaluated and measured, for they depend on their weights alone.
+        """
+        self.epoch, self.best_epoch = epoch, best_epoch
+
 
 def build_source(spec: config.TrialConfig, weights: Mapping[str, Tensor], device: torch.device) -> SourceNetwork:
     """Build another trial's network with these weights on ``device``, in evaluation mode, as the source of transfer attacks."""

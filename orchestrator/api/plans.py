@@ -16,6 +16,7 @@ from orchestrator.environment import configure_environment
 from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
 from orchestrator.execution.options import Options
 from orchestrator.planning import expansion
+from orchestrator.planning.difference import Nearest, nearest
 from orchestrator.planning.plan import Plan
 from orchestrator.plugins.preflight import preflight
 from orchestrator.record.store import Store
@@ -122,6 +123,35 @@ def plan_studies(
         raise _unreadable(storage, error) from error
     preflight(made)
     return made
+
+
+def why_new(plan: Plan, *, storage: str = STORAGE) -> dict[str, Nearest]:
+    """Say why trials of a plan are new: in what each differs from the recorded trial that is most like it.
+
+    Args:
+        plan: as :func:`plan` returns it.
+        storage: the folder or URI of the record.
+
+    Returns:
+        by the trial's key: the nearest recorded trial, and the fields and the code in which they differ; without trials that
+        are recorded, and empty where nothing is recorded.
+
+    Raises:
+        Unavailable: the storage cannot be read, or its record is damaged.
+
+    >>> import advsweep
+    >>> longer = {"data.examples": 64, "model.width": 4, "training.epochs": 3}  # the recorded ones have 2
+    >>> made = advsweep.plan("cifs/table-5", profile="demo", seeds=1, settings=longer, storage="results")
+    >>> [str(change) for change in advsweep.why_new(made, storage="results")[made.trials[0].key].changes]
+    ['training.epochs 2 -> 3']
+    """
+    store = Store(storage)
+    try:
+        recorded = store.configurations()
+    except OSError as error:
+        raise _unreadable(storage, error) from error
+    there = {row["trial"] for row in recorded}
+    return nearest([trial for trial in plan.trials if trial.key not in there], recorded)
 
 
 def estimate(plan: Plan, *, storage: str = STORAGE, calibrate: bool = False, data_dir: str = "data") -> Estimate:

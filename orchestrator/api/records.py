@@ -1,8 +1,11 @@
 """Read a storage: the record as frames, trained networks, and the states of trials."""
 
 import json
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
@@ -14,11 +17,13 @@ from orchestrator.errors import BadInput, Unavailable
 from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
 from orchestrator.record.compaction import Compacted
+from orchestrator.record.inventory import inventory
 from orchestrator.record.store import Store
 from trainables.config import TrialConfig
 
 if TYPE_CHECKING:
     from analysis.record.load import Record
+    from analysis.record.manifest import Manifest
     from trainables.models import Network
 
 
@@ -76,7 +81,7 @@ def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *,
 
     Args:
         storage: a folder or URI.
-        trial: a trial's key, from ``load(storage).trials["trial"]``.
+        trial: a trial's key, from ``load(storage).trials["trial"]``, or as much of its beginning as no other key has.
         checkpoint: the ``best`` or the ``last`` one.
         study_files: files with the trial's plugins.
 
@@ -96,6 +101,7 @@ def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *,
 
     store = existing_store(storage)
     load_studies(as_paths(study_files))
+    trial = find_trial(store, trial)
     if (row := store.read_trial(trial)) is None:
         raise BadInput(f"trial = {trial!r}: there is no such trial in --storage {storage!r}")
     if checkpoint not in ("best", "last"):
@@ -122,18 +128,22 @@ class Status:
     """Counts of a storage's contents.
 
     ``trials``: their number by state. ``evaluations``: their number. ``studies``: for each study that was run, its name
-    (``study``), ``variant``, number of ``trials`` and of ``finished`` ones, and the time of its last run (``created``).
-    ``failed``: for each failed trial, its key (``trial``), ``arm`` and ``reason``.
+    (``study``), ``variant``, number of ``trials`` and of ``finished`` ones, the time of its last run (``created``), and of its
+    trials, which other studies may share, the device-hours so far (``hours``) and the ``bytes``. ``failed``: for each failed
+    trial, its key (``trial``), ``arm`` and ``reason``. ``hours``: device-hours of all trials so far: training, evaluations and
+    measurements. ``size``: of all files, in bytes.
     """
 
     trials: dict[str, int]
     evaluations: int
     studies: list[dict[str, Any]]
     failed: list[dict[str, str]]
+    hours: float
+    size: int
 
 
 def status(storage: str = STORAGE) -> Status:
-    """Count a storage's studies, trials by state and evaluations, and list why trials failed.
+    """Count a storage's studies, trials by state and evaluations, their cost and sizes, and list why trials failed.
 
     Raises:
         Unavailable: there is no storage.
@@ -144,7 +154,10 @@ def status(storage: str = STORAGE) -> Status:
     """
     store = existing_store(storage)
     index = store.index()
-    manifests = store.manifests()
+    manifests, stored = store.manifests(), inventory(store)
+    sized: Counter[str | None] = Counter()
+    for file in stored:
+        sized[file.trial] += file.size
     names = {key: label for m in manifests for key, label in m.beside.items()}
     names |= {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
     return Status(
@@ -157,6 +170,8 @@ def status(storage: str = STORAGE) -> Status:
                 "trials": len(m.trials),
                 "finished": sum(index[key].status == State.FINISHED for key in m.trials if key in index),
                 "created": m.created,
+                "hours": sum(index[key].seconds for key in m.trials if key in index) / 3600,
+                "bytes": sum(sized[key] for key in m.trials),
             }
             for m in manifests
         ],
@@ -165,6 +180,8 @@ def status(storage: str = STORAGE) -> Status:
             for key, r in index.items()
             if r.status == State.FAILED
         ],
+        hours=sum(r.seconds for r in index.values()) / 3600,
+        size=sum(sized.values()),
     )
 
 
@@ -192,6 +209,46 @@ def existing_store(storage: str) -> Store:
         Unavailable: there is no storage.
     """
     store = Store(storage)
+    if storage.endswith(".zip") and Path(storage).is_file():
+        raise Unavailable(f"--storage {storage!r} is a zip file: unzip it, and name the folder")
     if not store.exists():
         raise Unavailable(f"--storage {storage!r}: there is nothing yet; `advsweep run` makes it")
     return store
+
+
+def find_trial(store: Store, key: str) -> str:
+    """Complete the beginning of a trial's key.
+
+    Raises:
+        BadInput: no trial of the storage has this key, or several have keys that begin so.
+    """
+    if key.isalnum() and store.trials([key]):
+        return key
+    found = [each for each in store.trials() if key and each.startswith(key)]
+    if len(found) == 1 or key in found:
+        return min(found)
+    where = f"in --storage {store.uri!r}"
+    if not found:
+        raise BadInput(f"trial = {key!r}: there is no such trial {where}")
+    raise BadInput(f"trial = {key!r}: {len(found)} keys begin so {where}: {', '.join(found[:5])}; write more of it")
+
+
+def chosen_studies(
+    manifests: Iterable["Manifest"], names: Sequence[str], variant: str | None, storage: str
+) -> "list[Manifest]":
+    """Choose manifests by the names, aliases or patterns of their studies, and by their variant.
+
+    Raises:
+        BadInput: nothing fits one of the names.
+    """
+    chosen = []
+    manifests = list(manifests)
+    for name in names:
+        of_name = [m for m in manifests if any(fnmatchcase(own, name) for own in m.names)]
+        found = [m for m in of_name if variant is None or m.variant == variant or fnmatchcase(m.variant, variant)]
+        if not found:
+            what = f"--variant {variant!r}: no such variant of {name!r}" if of_name else f"no study {name!r}"
+            there = ", ".join(m.full_name for m in of_name or manifests) or "no study yet"
+            raise BadInput(f"{what} in --storage {storage!r}, which holds: {there}")
+        chosen += [m for m in found if m not in chosen]
+    return chosen

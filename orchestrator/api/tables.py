@@ -1,8 +1,10 @@
 """Make the tables of studies, and the data of their figures, from a storage."""
 
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
+from analysis.record.schema import TRIALS_FOLDER
 from orchestrator.api.records import existing_store, read_record
 from orchestrator.api.terms import STORAGE, CheckpointName, ProfileName
 from orchestrator.errors import BadInput, Unavailable
@@ -120,6 +122,62 @@ def figures(
 ) -> "dict[str, dict[str, pd.DataFrame]]":
     """Collect the figure of every study that was run and matches ``pattern``, by its name; otherwise as :func:`figure`."""
     return {m.study: build_figure(storage, m, checkpoint) for m in find_manifests(storage, pattern, profile)}
+
+
+@dataclass(frozen=True)
+class BestCheckpoint:
+    """The checkpoint of a row's best seed.
+
+    Attributes:
+        labels: the row's.
+        checkpoint: ``last`` or ``best``.
+        seed: the best one; None where none is finished, and then neither are ``trial`` and ``epoch``.
+        trial: its key.
+        epoch: of the checkpoint.
+        path: the file of the network's weights; None where the storage does not have it.
+    """
+
+    labels: tuple[str, ...]
+    checkpoint: str
+    seed: int | None = None
+    trial: str | None = None
+    epoch: int | None = None
+    path: str | None = None
+
+
+def checkpoints(name: str, *, profile: ProfileName | None = None, storage: str = STORAGE) -> list[BestCheckpoint]:
+    """Find the checkpoints of the best seed of each row of a study's table.
+
+    Args:
+        name, profile, storage: as in :func:`table`.
+
+    Raises:
+        BadInput: no such study was run here.
+        Unavailable: there is no storage, or its record is damaged.
+
+    >>> import advsweep
+    >>> vanilla = advsweep.checkpoints("cifs/table-5", storage="results")[0]
+    >>> vanilla.labels, vanilla.checkpoint, vanilla.seed, vanilla.epoch
+    (('Vanilla',), 'last', 0, 2)
+    >>> vanilla.path.endswith(".safetensors")
+    True
+    """
+    made = build_table(storage, _one(name, profile, storage))
+    store = existing_store(storage)
+    trials = {arm.labels: arm.trials for arm in made.manifest.arms}
+    found = []
+    for block in made.blocks:
+        for row in block.rows:
+            key = trials[row.labels[: len(made.manifest.factors)]].get(str(row.best))
+            recorded = store.read_trial(key) if key else None
+            if key is None or recorded is None:
+                found.append(BestCheckpoint(row.labels, block.checkpoint))
+                continue
+            epoch = recorded["best_epoch" if block.checkpoint == "best" else "epochs"]
+            weights = store.weights(key, epoch)
+            path = store.path(TRIALS_FOLDER, key, str(weights)) if weights else None
+            found.append(BestCheckpoint(row.labels, block.checkpoint, row.best, key, epoch, path))
+    return found
 
 
 def build_table(

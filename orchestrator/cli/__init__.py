@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.attacks import check, evaluate
+from orchestrator.cli.housekeeping import du, export, gc, rm
 from orchestrator.cli.listing import list_
 from orchestrator.cli.new_study import new_study
 from orchestrator.cli.printing import err
@@ -26,7 +27,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("list")(list_)
-for command in (studies, new_study, plan, run, search, evaluate, check, status, table, figure, sync, compact, ui):
+for command in (
+    *(studies, new_study, plan, run, search, evaluate, check, status, table, figure, sync, ui),
+    *(du, rm, gc, export, compact),
+):
     app.command()(command)
 
 

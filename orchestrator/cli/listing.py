@@ -5,12 +5,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from orchestrator.cli.options import Json, StudyFiles
-from orchestrator.cli.printing import out, print_json
+from orchestrator.cli.printing import out, print_columns, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,4 +108,4 @@ def _print(columns: "Iterable[str]", rows: "Iterable[Iterable[str]]") -> None:
     table = RichTable(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    print_columns(table)

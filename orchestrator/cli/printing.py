@@ -6,16 +6,22 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 
 from orchestrator.api.observer import Observer
 from orchestrator.api.terms import STORAGE
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from analysis.tables import Table
     from orchestrator.api.observer import Synced
     from orchestrator.api.plans import SweepResult
     from orchestrator.cost.estimate import Estimate
     from orchestrator.planning.plan import Plan
+
+#: Columns are never cut where stdout is no terminal, in characters.
+WIDEST = 100_000
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -93,6 +99,18 @@ def print_table(table: "Table") -> None:
         Console().print(to_rich(table))
     else:
         sys.stdout.write(to_text(table))
+
+
+def print_columns(table: "RichTable") -> None:
+    """Print columns to stdout: to the width of a terminal, and whole where it is none."""
+    console = Console()
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from orchestrator.cli.options import Json, StudyOptions, with_options
-from orchestrator.cli.printing import Printer, err, out, print_hours, print_json, print_table, storage_option
+from orchestrator.cli.printing import Printer, err, out, print_columns, print_hours, print_json, print_table, storage_option
 from orchestrator.search.options import PrunerName, SamplerName, SearchOptions
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _print_findings(search: "Search") -> None:
         marks = (" *" if finding.trial in best else "") + ("" if finding.feasible else " (breaks a constraint)")
         table.add_row(finding.trial[:8], finding.label + marks, *(f"{finding.values[g.label]:.2f}" for g in search.goals))
     out.print(f"\n{len(found)} configurations, accuracy in percent on validation images (seed 0):\n", highlight=False)
-    Console().print(table)
+    print_columns(table)
     if several:
         out.print("* on the Pareto front", highlight=False, markup=False)
     if len(found) > SHOWN:

@@ -2,16 +2,17 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table as RichTable
 
-from orchestrator.api.terms import STORAGE
-from orchestrator.cli.options import Json, Optuna, ProfileOption, Storage, StudyFiles
-from orchestrator.cli.printing import Printer, out, print_json
+from orchestrator.api.terms import STORAGE, ProfileName
+from orchestrator.cli.options import Json, NewestProfile, Optuna, ProfileOption, Storage, StudyFiles
+from orchestrator.cli.printing import Printer, out, print_columns, print_json
 
 if TYPE_CHECKING:
     from search_spaces.study import Study
@@ -38,7 +39,7 @@ def studies(
     for row in rows:
         factors = ", ".join(f"{name} ({len(levels)})" for name, levels in row["factors"].items())
         table.add_row(row["name"], ", ".join(row["aliases"]), row["reference"], factors, f"{row['arms']} x {row['seeds']}")
-    Console().print(table)
+    print_columns(table)
     for name, reason in OUT.items():
         if fnmatchcase(name, pattern):
             out.print(f"left out: {name}, {reason}", markup=False, highlight=False)
@@ -59,11 +60,25 @@ def _described(study: "Study", profile: str) -> dict[str, Any]:
     }
 
 
-def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
-    """Show the contents of a storage: studies, trials by state, and why trials failed.
+def status(
+    name: Annotated[
+        str | None, typer.Argument(help="A study that was run here: list the checkpoint of each row's best seed instead.")
+    ] = None,
+    profile: NewestProfile = None,
+    storage: Storage = STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Show the contents of a storage: studies, trials by state, their cost and sizes, and why trials failed.
+
+    The size of a study is that of its trials, which other studies may share; `advsweep du` says more.
 
     Example: `advsweep status --storage ./advsweep-results`
+
+    Example: `advsweep status cifs/robustness`
     """
+    if name is not None:
+        _print_checkpoints(name, profile, storage, as_json)
+        return
     from orchestrator.api.records import existing_store
     from orchestrator.api.records import status as count
 
@@ -71,14 +86,33 @@ def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
     if as_json:
         print_json(vars(found))
         return
+    from orchestrator.cost.estimate import hours_text
+
     states = ", ".join(f"{n} {state}" for state, n in found.trials.items())
     out.print(f"{existing_store(storage).uri}: {states} trials, {found.evaluations} evaluations")
-    table = RichTable("study", "variant", "trials finished", "last run", box=None, pad_edge=False)
+    out.print(f"{hours_text(found.hours)} device-hours so far, {decimal(found.size)}", highlight=False)
+    table = RichTable("study", "variant", "trials finished", "device-hours", "size", "last run", box=None, pad_edge=False)
     for row in found.studies:
-        table.add_row(row["study"], row["variant"], f"{row['finished']}/{row['trials']}", row["created"])
-    Console().print(table)
+        finished = f"{row['finished']}/{row['trials']}"
+        cost = hours_text(row["hours"]), decimal(row["bytes"])
+        table.add_row(row["study"], row["variant"], finished, *cost, row["created"])
+    print_columns(table)
     for trial in found.failed:
         out.print(f"failed: {trial['trial']} {trial['arm']}: {trial['reason']}", markup=False)
+
+
+def _print_checkpoints(name: str, profile: ProfileName | None, storage: str, as_json: bool) -> None:
+    from orchestrator.api.tables import checkpoints
+
+    found = checkpoints(name, profile=profile, storage=storage)
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    table = RichTable("row", "checkpoint", "best seed", "trial", "epoch", "weights", box=None, pad_edge=False)
+    for each in found:
+        known = str(each.seed), str(each.trial)[:8], str(each.epoch), each.path or "not in this storage"
+        table.add_row(" ".join(each.labels), each.checkpoint, *(known if each.trial else ("", "", "", "no seed is finished")))
+    print_columns(table)
 
 
 def compact(storage: Storage = STORAGE) -> None:

@@ -3,15 +3,26 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from analysis.record.schema import Status
 from orchestrator.cli.options import DataDir, Json, Names, StudyOptions, with_options
-from orchestrator.cli.printing import Printer, out, print_counts, print_hours, print_json, print_tables, storage_option
+from orchestrator.cli.printing import (
+    Printer,
+    out,
+    print_columns,
+    print_counts,
+    print_hours,
+    print_json,
+    print_tables,
+    storage_option,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.execution.options import Options
+    from orchestrator.planning.difference import Nearest
     from orchestrator.planning.plan import Plan, PlannedTrial
 
 
@@ -25,6 +36,9 @@ def plan(
         typer.Option("--calibrate", help="Estimate from a few batches of the commonest training here, not from the record."),
     ] = False,
     data_dir: DataDir = "data",
+    why: Annotated[
+        bool, typer.Option("--why", help="Say of each new trial in what it differs from the recorded one that is most like it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a run would train and evaluate, what studies share, what the storage holds already, and the device-hours.
@@ -32,16 +46,21 @@ def plan(
     Starts nothing, except for the few batches of --calibrate.
 
     Example: `advsweep plan 'cifs/*' --profile short --seeds 5`
+
+    Example: `advsweep plan cifs/robustness --profile demo --set training.epochs=8 --why`
     """
     from orchestrator.api import plans
 
     made = plans.plan(names, **vars(study))
     expected = plans.estimate(made, storage=study.storage, calibrate=calibrate, data_dir=data_dir)
+    new = plans.why_new(made, storage=study.storage) if why else {}
     if as_json:
-        print_json({**made.counts(), **expected.as_json(), "trials": [_as_json(trial) for trial in made.trials]})
+        trials = [_as_json(trial, new.get(trial.key)) for trial in made.trials]
+        print_json({**made.counts(), **expected.as_json(), "trials": trials})
         return
     _print_trials(made)
     print_counts(made, expected)
+    _print_why(made, new)
 
 
 @with_options
@@ -59,8 +78,8 @@ def run(names: Names, *, study: StudyOptions, options: "Options") -> None:
     done.raise_for_failures()
 
 
-def _as_json(trial: "PlannedTrial") -> dict[str, Any]:
-    return {
+def _as_json(trial: "PlannedTrial", why: "Nearest | None") -> dict[str, Any]:
+    known = {
         "trial": trial.key,
         "arms": dict(trial.arms),
         "seed": trial.config.seed,
@@ -69,6 +88,19 @@ def _as_json(trial: "PlannedTrial") -> dict[str, Any]:
         "evaluations_to_run": len(trial.missing),
         "measurements_to_run": len(trial.unmeasured),
     }
+    return known | ({"nearest": why.trial, "changes": [vars(change) for change in why.changes]} if why else {})
+
+
+def _print_why(made: "Plan", new: "Mapping[str, Nearest]") -> None:
+    """Print why trials are new; those with the same differences share a line."""
+    alike: dict[str, list[str]] = {}
+    for trial in made.trials:
+        if trial.key in new:
+            alike.setdefault(", ".join(map(str, new[trial.key].changes)), []).append(trial.key)
+    labels = {trial.key: trial.label for trial in made.trials}
+    for keys in alike.values():
+        which = f"{labels[keys[0]]} and {len(keys) - 1} more are" if len(keys) > 1 else f"{labels[keys[0]]} is"
+        out.print(f"{which} new: {new[keys[0]]}", markup=False, highlight=False)
 
 
 def _print_trials(made: "Plan") -> None:
@@ -78,4 +110,4 @@ def _print_trials(made: "Plan") -> None:
         there = t.recorded.status if t.recorded.status in (Status.FINISHED, Status.FAILED) else epochs
         arm = next(iter(t.arms.values()))
         table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
-    Console().print(table)
+    print_columns(table)

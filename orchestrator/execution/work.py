@@ -41,7 +41,7 @@ class Work:
         self.checkpoints = Checkpoints(self.store, job.key, job.runtime.save_seconds)
         before = self.store.read_trial(job.key)
         if before and is_over(job.config.training, before["epochs"], before["best_epoch"]):
-            self.trial.epoch, self.trial.best_epoch = before["epochs"], before["best_epoch"]
+            self.trial.conclude(before["epochs"], before["best_epoch"])
             self.history: list[RecordRow] = before["history"]
         else:
             self.history = self.checkpoints.resume(self.trial)

@@ -28,17 +28,10 @@ from analysis.record.schema import (
 )
 from orchestrator.errors import Unavailable
 from orchestrator.record.files import Files, packed
-from orchestrator.record.recorded import Recorded
+from orchestrator.record.recorded import INDEXED, Recorded, indexed
 
 #: A row of one of the record's tables, by column.
 RecordRow = Mapping[str, Any]
-
-#: The columns that a plan needs, by table.
-_INDEXED = {
-    "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending")]),
-    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation")]),
-    "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement")]),
-}
 
 
 class Store(Files):
@@ -136,10 +129,14 @@ class Store(Files):
             FileNotFoundError: they are not there.
             BrokenRecordError: the file is damaged.
         """
-        found = self._weights(trial, epoch)
-        if not found:
+        name = self.weights(trial, epoch)
+        if name is None:
             raise FileNotFoundError(self.path(TRIALS_FOLDER, trial, f"weights-{epoch:06d}"))
-        return self.read_file(trial, newest(found, "weights")[0])
+        return self.read_file(trial, name)
+
+    def weights(self, trial: str, epoch: int) -> FileName | None:
+        """Find the file of a trial's weights after an epoch; None if it is not there."""
+        return next(iter(newest(self._weights(trial, epoch), "weights")), None)
 
     def _weights(self, trial: str, epoch: int) -> list[FileName]:
         names = self.trials([trial]).get(trial, [])
@@ -181,23 +178,13 @@ class Store(Files):
 
     def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
         """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
-        tables = rows(self, self.trials(trials), _INDEXED)
-        keys = {
-            table: tables[table].to_pandas().groupby("trial")[column].agg(frozenset).to_dict()
-            for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))
-        }
-        nothing: frozenset[str] = frozenset()
-        return {
-            row["trial"]: Recorded(
-                row["status"],
-                row["reason"],
-                row["epochs"],
-                keys["evaluations"].get(row["trial"], nothing),
-                keys["measures"].get(row["trial"], nothing),
-                row["ending"],
-            )
-            for row in map(_typed, tables["trial"].to_pylist())
-        }
+        return indexed(rows(self, self.trials(trials), INDEXED))
+
+    def configurations(self) -> list[dict[str, Any]]:
+        """Read every trial's key (``trial``), ``config`` and ``versions``, as JSON, and when it was last ``updated``."""
+        wanted = pa.schema([TRIAL.field(name) for name in ("trial", "config", "versions", "updated")])
+        found: list[dict[str, Any]] = rows(self, self.trials(), {"trial": wanted})["trial"].to_pylist()
+        return found
 
     def recorded(self, trial: str) -> Recorded | None:
         """Return what the record holds of a trial; None if it does not hold it."""

@@ -13,7 +13,21 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.ray, pytest.mark.xdist_group
 
 #: Each function needs the results of those before it.
 ORDER = (
-    *("plan", "estimate", "run", "table", "render", "figure", "load", "status", "load_model"),
+    *(
+        "plan",
+        "estimate",
+        "run",
+        "why_new",
+        "table",
+        "render",
+        "figure",
+        "load",
+        "status",
+        "load_model",
+        "checkpoints",
+        "compact",
+    ),
+    *("du", "rm", "gc", "export"),
     *("evaluate", "evaluate_checkpoint", "check", "sync", "search"),
     *("listing", "fields"),
 )

@@ -47,6 +47,6 @@ def answer(store: Store, trial: PlannedTrial, accuracies: Mapping[str, float]) -
             ranks = (np.arange(EXAMPLES) >= round(accuracy * EXAMPLES)).astype(np.uint16)
             row = {"evaluation": e.key, "trial": trial.key, "checkpoint": e.checkpoint, "epoch": 1, "head": head}
             row |= {"attack": attack_key(e.attack), "attack_name": e.attack.name, "attack_spec": e.attack.model_dump_json()}
-            row |= {"beta_atk": getattr(e.attack, "beta_atk", ""), "complete": False}
+            row |= {"beta_atk": getattr(e.attack, "beta_atk", ""), "complete": False, "seconds": 1.0, "finished": NOW}
             rows.append({**row, "ranks": ranks, "accuracy": float((ranks == 0).mean())})
     store.write_evaluations(trial.key, "byhand", rows)

@@ -1,0 +1,155 @@
+"""Deleting from a storage: trials, studies, and what nothing needs any more."""
+
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from analysis.record.manifest import Manifest
+from analysis.record.names import FileName, newest
+from analysis.record.rows import rows
+from analysis.record.schema import TRIAL, TRIALS_FOLDER, Status
+from orchestrator.errors import Unavailable
+from orchestrator.record.inventory import Kind, StoredFile
+from orchestrator.record.store import Store
+
+#: A temporary file of this age, in seconds, is left over: no file takes so long to be written.
+ABANDONED = 3600.0
+
+#: Tables of which a trial's newest files count; of weights there may be two epochs.
+_TABLES = ("trial", "evaluations", "outcomes", "measures", "state")
+
+_ROW = pa.schema([TRIAL.field(name) for name in ("trial", "status", "epochs", "best_epoch")])
+
+
+class Needless(StrEnum):
+    """Why a trial or a file is not needed."""
+
+    ORPHANS = "orphans"
+    STATES = "states"
+    SUPERSEDED = "superseded"
+    TEMPORARY = "temporary"
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is to be deleted: whole ``trials`` by their keys, single ``files``, and the ``manifests`` of studies."""
+
+    trials: tuple[str, ...] = ()
+    files: tuple[StoredFile, ...] = ()
+    manifests: tuple[Manifest, ...] = ()
+
+
+def needed(manifest: Manifest) -> frozenset[str]:
+    """Collect the keys of every trial that a study needs: its rows, what is beside them, and these under older numerics."""
+    keys = manifest.trials | manifest.beside.keys()
+    return keys.union(*(manifest.older.get(key, ()) for key in keys))
+
+
+def of_studies(manifests: Iterable[Manifest], others: Iterable[Manifest], there: Collection[str]) -> Removal:
+    """Choose what goes with studies: their manifests, and their trials, without those that ``others`` need.
+
+    ``there``: the keys of the trials that the storage has.
+    """
+    manifests = tuple(manifests)
+    keys = frozenset[str]().union(*map(needed, manifests)).difference(*map(needed, others))
+    return Removal(trials=tuple(sorted(keys.intersection(there))), manifests=manifests)
+
+
+def needless(store: Store, stored: Iterable[StoredFile], only: Collection[Needless]) -> dict[Needless, Removal]:
+    """Find what nothing needs, by the reasons in ``only``; ``stored``: every file of the storage.
+
+    Raises:
+        Unavailable: a file is damaged; what a study needs whose manifest is not readable is not known.
+    """
+    stored, manifests = list(stored), store.manifests()
+    by_trial: dict[str, list[StoredFile]] = defaultdict(list)
+    for file in stored:
+        if file.trial is not None and file.name is not None and not file.trial.endswith(".tmp"):
+            by_trial[file.trial].append(file)
+    found = dict.fromkeys(only, Removal())
+    orphans = set[str]()
+    if Needless.ORPHANS in only:
+        _check_manifests(stored, manifests)
+        orphans = by_trial.keys() - set[str]().union(*map(needed, manifests))
+        found[Needless.ORPHANS] = Removal(trials=tuple(sorted(orphans)))
+    kept = {key: files for key, files in by_trial.items() if key not in orphans}
+    listed = {key: [file.name for file in files if file.name] for key, files in kept.items()}
+    table = rows(store, listed, {"trial": _ROW})["trial"]
+    finished = {row["trial"]: row for row in table.to_pylist() if row["status"] == Status.FINISHED}
+    if Needless.STATES in only:
+        states = (file for key in finished for file in kept[key] if file.kind is Kind.STATES)
+        found[Needless.STATES] = Removal(files=tuple(states))
+    if Needless.SUPERSEDED in only:
+        older = (file for key, files in kept.items() for file in _superseded(files, finished.get(key)))
+        taken = {file.path for removal in found.values() for file in removal.files}
+        found[Needless.SUPERSEDED] = Removal(files=tuple(file for file in older if file.path not in taken))
+    if Needless.TEMPORARY in only:
+        before = time.time() - ABANDONED
+        left = (file for file in stored if file.kind is Kind.TEMPORARY and file.modified < before)
+        found[Needless.TEMPORARY] = Removal(files=tuple(left))
+    return found
+
+
+def _check_manifests(stored: Iterable[StoredFile], manifests: Iterable[Manifest]) -> None:
+    """Refuse to call trials orphans where a file among the manifests is not one that was read."""
+    unread = {file.path for file in stored if file.kind is Kind.MANIFESTS} - {manifest.path for manifest in manifests}
+    if unread:
+        raise Unavailable(
+            f"{min(unread)} is no readable manifest, so which trials its study needs is not known; "
+            "restore or delete it, or leave out orphans"
+        )
+
+
+def _superseded(files: Iterable[StoredFile], finished: Mapping[str, Any] | None) -> Iterator[StoredFile]:
+    """Yield the files of a trial that newer ones replace or that nothing refers to; ``finished``: the row of one that is."""
+    by_name: dict[FileName, StoredFile] = {file.name: file for file in files if file.name}
+    counted = newest(by_name, *_TABLES)
+    parts = {name.part for name in counted if name.table == "evaluations"}
+    current = {name for name in counted if name.table != "outcomes" or name.part in parts}
+    # Of weights, each epoch's newest; of a trial that is not finished only its state says which epochs count.
+    epochs = {name.order for name in by_name if name.table == "weights"}
+    if finished is not None:
+        epochs &= {finished["epochs"], finished["best_epoch"]}
+    for epoch in epochs:
+        current.update(newest([name for name in by_name if name.order == epoch], "weights"))
+    known = {"weights", *_TABLES}
+    yield from (file for name, file in by_name.items() if name.table in known and name not in current)
+
+
+def remove(store: Store, removal: Removal) -> None:
+    """Delete from a storage: manifests last, so that the same command completes what was interrupted."""
+    for key in removal.trials:
+        _remove_trial(store, key)
+    folders = set[str]()
+    for file in removal.files:
+        store.delete(file.path)
+        folders.add(file.path.rpartition("/")[0])
+    for folder in folders:
+        if store.local and folder.endswith(".tmp"):  # a trial whose removal was interrupted
+            _delete_folder(store, store.path(folder))
+    for manifest in removal.manifests:
+        store.delete(manifest.path)
+
+
+def _remove_trial(store: Store, key: str) -> None:
+    """Delete a trial, of which a reader sees all or nothing."""
+    folder = f"{TRIALS_FOLDER}/{key}"
+    if store.local:
+        hidden = store.path(TRIALS_FOLDER, f".{key}.{uuid.uuid4().hex}.tmp")
+        store.system.move(store.path(folder), hidden)
+        _delete_folder(store, hidden)
+        return
+    # Without its row there is no trial, whatever else is still there.
+    names = (info.base_name for info in store.entries(folder))
+    for name in sorted(names, key=lambda name: (not name.startswith("trial-"), name)):
+        store.delete(f"{folder}/{name}")
+
+
+def _delete_folder(store: Store, path: str) -> None:
+    store.system.delete_dir(path)
