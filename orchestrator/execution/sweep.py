@@ -21,8 +21,9 @@ from orchestrator.record.compaction import LOOSE, compact
 from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 from orchestrator.search.loop import Search
-from orchestrator.tracking import mlflow_view
-from orchestrator.tracking.mlflow_view import MlflowView, Tables
+from orchestrator.tracking.mlflow_database import connect, connect_own, default_uri
+from orchestrator.tracking.mlflow_tables import Tables
+from orchestrator.tracking.mlflow_view import MlflowView
 from orchestrator.tracking.optuna_storage import default_url, open_storage
 from orchestrator.tracking.optuna_view import NumbersOf, OptunaView
 from orchestrator.tracking.tracker import Tracker
@@ -182,9 +183,9 @@ def _prepared_cluster(plan: Plan, store: Store, options: Options) -> Iterator[_A
 
 def _check_before_start(store: Store, options: Options) -> None:
     """Raise, before a cluster is started or anything is written, the errors that would stop the sweep later."""
-    uri = mlflow_view.default_uri(store)
+    uri = default_uri(store)
     if options.tracking and not uri.startswith("sqlite:"):
-        mlflow_view.connect(uri)
+        connect(uri)
     if options.optuna:
         open_storage(options.optuna)
     store.check_location()
