@@ -3,32 +3,41 @@
     python -m benchmarks.views                     # 1,000 trials of 120 epochs
     python -m benchmarks.views --trials 10000 --epochs 2      # what grows with the number of trials
 
-The record is synthetic: a study of one factor with a numeric level and three seeds for each row. The bare loop creates each run,
-logs the same parameters, metrics and tags with one ``log_batch``, and ends it; it reads no record. Both write to a SQLite
+The record is synthetic: a study of one factor with a numeric level and three seeds for each row. The bare loop creates each
+run, logs as many parameters, metrics and tags with one ``log_batch``, and ends it; it reads no record. Both write to a SQLite
 database of their own on the same disk, in turns of 100 trials, so that other load on the machine affects both alike.
 """
 
 import argparse
 import json
-import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import Param, RunTag
 
 from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, Read
 from analysis.record.schema import Status
-from orchestrator.environment import configure_environment
+from orchestrator.api.shown import numbers_of
 from orchestrator.record.compaction import compact
 from orchestrator.record.store import Store
+from orchestrator.tracking.mlflow_database import connect
+from orchestrator.tracking.mlflow_metrics import epoch_metrics, evaluation_metrics
+from orchestrator.tracking.mlflow_view import MlflowView
+from orchestrator.tracking.optuna_view import OptunaView
 
 CREATED = datetime(2026, 11, 20, tzinfo=UTC)
 ATTACKS = ("natural", "fgsm", "pgd-20", "pgd-100")
 SEEDS = 3
+
+#: Trials of a turn.
+TURN = 100
 
 
 def key_of(number: int) -> str:
@@ -54,7 +63,13 @@ def make_record(store: Store, trials: int, epochs: int) -> None:
         )
         for row in range((trials + SEEDS - 1) // SEEDS)
     )
-    values: dict[str, Any] = {"study": "synthetic/beta", "aliases": (), "reference": "", "title": "Synthetic", "profile": "paper"}
+    values: dict[str, Any] = {
+        "study": "synthetic/beta",
+        "aliases": (),
+        "reference": "",
+        "title": "Synthetic",
+        "profile": "paper",
+    }
     values |= {"variant": "paper", "overrides": {}, "selection": "validation", "checkpoint": "last", "rows_by_beta": False}
     values |= {"factors": ("beta",), "columns": tuple(ManifestColumn(name, False) for name in ATTACKS), "arms": arms}
     store.write_manifest(Manifest(**values, printed=(), created=CREATED.isoformat()))
@@ -74,7 +89,14 @@ def _trial(key: str, config: str, seed: int, epochs: int) -> dict[str, Any]:
 
 def _evaluations(key: str, number: int, epochs: int) -> list[dict[str, Any]]:
     right = np.arange(100) >= number % 100
-    row = {"trial": key, "epoch": epochs, "beta_atk": "", "head": "final", "accuracy": float(np.mean(right)), "ranks": ~right * 3}
+    row = {
+        "trial": key,
+        "epoch": epochs,
+        "beta_atk": "",
+        "head": "final",
+        "accuracy": float(np.mean(right)),
+        "ranks": ~right * 3,
+    }
     row |= {"complete": True, "class_accuracy": [0.5] * 10, "seconds": 1.0, "finished": CREATED + timedelta(minutes=epochs + 1)}
     return [
         {**row, "evaluation": f"{key}-{checkpoint}-{attack}", "checkpoint": checkpoint, "attack": attack, "attack_name": attack}
@@ -82,3 +104,69 @@ def _evaluations(key: str, number: int, epochs: int) -> list[dict[str, Any]]:
         for checkpoint in ("best", "last")
         for attack in ATTACKS
     ]
+
+
+def bare(client: MlflowClient, experiment: str, number: int, epochs: int) -> None:
+    """Log to MLflow what a trial's run shows, in the fewest calls."""
+    row = _trial(key_of(number), "{}", 0, epochs)
+    metrics = [*epoch_metrics(row["history"]), *evaluation_metrics(_evaluations(key_of(number), number, epochs))]
+    tags = [RunTag(f"tag_{i}", "value") for i in range(6)]
+    run = client.create_run(experiment, tags={"trial": key_of(number)}).info.run_id
+    params = [Param(f"field_{i}", str(i)) for i in range(41)]
+    for begin in range(0, len(metrics), 800):
+        client.log_batch(run, metrics[begin : begin + 800], params if not begin else [], tags if not begin else [])
+    client.set_terminated(run)
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+def measure_mlflow(store: Store, trials: int, epochs: int) -> None:
+    """Print runs a second of the bare loop and of the first update, and the seconds of an update with nothing to do."""
+    view = MlflowView.open(store)
+    client = connect(f"sqlite:///{store.root}/bare.db")
+    experiment = client.create_experiment("bare", f"{store.root}/bare")
+    seconds = {"bare": 0.0, "view": 0.0}
+    for begin in range(0, trials, TURN):
+        turn = range(begin, min(begin + TURN, trials))
+        seconds["view"] += timed(partial(view.sync, live=(), only={key_of(number) for number in turn}))
+        seconds["bare"] += timed(partial(_each, turn, partial(bare, client, experiment, epochs=epochs)))
+    nothing = timed(lambda: MlflowView.open(store).sync(live=()))
+    print(f"MLflow, runs/s: bare loop {trials / seconds['bare']:.1f}, first update {trials / seconds['view']:.1f}", end="")
+    print(f" ({seconds['bare'] / seconds['view']:.2f}x); update with nothing to do: {nothing:.1f} s")
+
+
+def _each(numbers: Iterable[int], call: Callable[..., object]) -> None:
+    for number in numbers:
+        call(number=number)
+
+
+def measure_optuna(store: Store, trials: int) -> None:
+    """Print the seconds and the bytes of Optuna's journal."""
+    url = f"{store.root}/optuna.journal"
+    first, nothing = (timed(lambda: OptunaView.open(url, store, numbers_of(store.uri)).sync(live=())) for _ in range(2))
+    size = Path(url).stat().st_size
+    print(f"Optuna: first update {first:.1f} s, nothing to do {nothing:.1f} s; journal {size / 1e6:.1f} MB", end="")
+    print(f" ({size / trials:.0f} bytes a trial)")
+
+
+def main() -> None:
+    """Make the record and measure both views."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--epochs", type=int, default=120)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        make_record(store, arguments.trials, arguments.epochs)
+        print(f"{arguments.trials} trials of {arguments.epochs} epochs")
+        measure_optuna(store, arguments.trials)
+        measure_mlflow(store, arguments.trials, arguments.epochs)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
-from orchestrator.tracking.set_aside import set_aside
+from orchestrator.tracking.set_aside import note, set_aside
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that it raises too
@@ -72,11 +72,11 @@ def replace_damaged(client: MlflowClient | None, database: Path) -> str:
     """
     # A journal of the old database would be applied to the new one.
     files = [database.with_name(database.name + end) for end in ("-journal", "-wal", "-shm")]
-    line = set_aside(database, *files)
+    kept = set_aside(database, *files)
     _make(database)
     if client is not None:
         client._tracking_client.store.engine.dispose()  # its connections are to the file that was set aside
-    return line
+    return note(database, kept)
 
 
 def _make(database: Path) -> None:
@@ -102,7 +102,9 @@ def _settle(database: Path) -> None:
     """
     here = str(database.resolve().parent)
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        found = connection.execute("SELECT artifact_location FROM experiments WHERE artifact_location LIKE ?", [f"%/{ARTIFACTS}/%"])
+        found = connection.execute(
+            "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ?", [f"%/{ARTIFACTS}/%"]
+        )
         for there in {location.rpartition(f"/{ARTIFACTS}/")[0] for (location,) in found} - {here}:
             for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
                 connection.execute(

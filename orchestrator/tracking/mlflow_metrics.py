@@ -60,10 +60,12 @@ def measure_metrics(measures: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
 
 @lru_cache
 def _attack_name(spec: str) -> tuple[str, str]:
-    """Return an attack's short name from its JSON, and a hash of the fields that it does not say. Many trials share an attack."""
+    """Return an attack's short name from its JSON, and a hash of its other fields; once, for many trials share an attack."""
     fields = json.loads(spec)
     short = "-".join(str(fields[part]) for part in ("name", "iterations", "split") if fields.get(part) is not None)
-    return short, _digest({name: value for name, value in fields.items() if name not in {"name", "beta_atk", "iterations", "split"}})
+    return short, _digest(
+        {name: value for name, value in fields.items() if name not in {"name", "beta_atk", "iterations", "split"}}
+    )
 
 
 def as_name(text: str) -> str:

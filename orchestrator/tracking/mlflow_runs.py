@@ -105,7 +105,8 @@ class Experiments:
         found = self._client.get_experiment_by_name(paper)
         if found is None:
             database = database_of(self._client.tracking_uri)
-            created: str = self._client.create_experiment(paper, database and artifacts_of(database, paper), TRAINING)
+            artifacts = artifacts_of(database, paper) if database else None
+            created: str = self._client.create_experiment(paper, artifacts, TRAINING)
             return created
         if found.lifecycle_stage == LifecycleStage.DELETED:  # which keeps its name
             self._client.restore_experiment(found.experiment_id)

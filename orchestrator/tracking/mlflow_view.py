@@ -5,9 +5,8 @@ nothing, and an update that was interrupted anywhere is completed by the next :m
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any, Self, TypeVar
 
 from mlflow import MlflowClient
@@ -19,7 +18,7 @@ from analysis.record.manifest import Manifest
 from analysis.record.schema import Status
 from orchestrator.errors import one_line
 from orchestrator.record.store import Store
-from orchestrator.tracking.mlflow_database import is_damage, own_database, replace_damaged
+from orchestrator.tracking.mlflow_database import connect_own, is_damage, own_database, replace_damaged
 from orchestrator.tracking.mlflow_metrics import as_name, epoch_metrics, evaluation_metrics, measure_metrics, milliseconds
 from orchestrator.tracking.mlflow_runs import NAME, SYNCED_TAG, Experiments, Run, only_runs
 from orchestrator.tracking.mlflow_tables import TableRuns, Tables
@@ -74,6 +73,8 @@ class MlflowView:
 
     One process at a time, by a lock in the storage: two would both find no run, and both create one.
 
+    ``notes``: lines for the user, from connecting.
+
     Attributes:
         left: how many trials the update under way has still to write.
         written: how many trials and tables have been written; grows while there is progress.
@@ -81,7 +82,7 @@ class MlflowView:
 
     name = "MLflow"
 
-    def __init__(self, client: MlflowClient, store: Store) -> None:
+    def __init__(self, client: MlflowClient, store: Store, notes: Sequence[str] = ()) -> None:
         self.left = self.written = 0
         self._client = client
         self._store = store
@@ -89,8 +90,18 @@ class MlflowView:
         self._tables = TableRuns(client, store, self._experiments)
         self._runs: dict[str, Run] = {}
         self._current = False
-        self._mended: list[str] = []
+        self._mended = [*notes]
         self._refused: dict[str, str] = {}
+
+    @classmethod
+    def open(cls, store: Store) -> Self:
+        """Make the view in the database or on the server that :func:`.default_uri` names.
+
+        Raises:
+            Unavailable: nothing answers there.
+        """
+        client, notes = connect_own(store)
+        return cls(client, store, notes)
 
     @property
     def notes(self) -> list[str]:
@@ -188,9 +199,7 @@ class MlflowView:
         self._refused.pop(key, None)
         return written
 
-    def _show(
-        self, key: str, arms: Mapping[str, str], state: str, found: TrialRows, live: Collection[str] | None
-    ) -> bool:
+    def _show(self, key: str, arms: Mapping[str, str], state: str, found: TrialRows, live: Collection[str] | None) -> bool:
         """Update a trial's run from its rows; return False if there is nothing new."""
         row = found.row
         trial_status = Status(row["status"])
@@ -221,11 +230,12 @@ class MlflowView:
 
     def _log(self, run: Run, metrics: list[Metric], params: list[Param], tags: list[RunTag], synced: str) -> None:
         """Write to a run in as few calls as MLflow allows, each of which takes a transaction; that it is synced comes last."""
-        parts = (_batches(metrics, _METRICS), _batches(params, _PARAMS), _batches(tags, _TAGS))
-        batches = [[*batch] for batch in zip_longest(*parts, fillvalue=[])] or [[[], [], []]]
-        batches[-1][2] = [*batches[-1][2], RunTag(SYNCED_TAG, synced)]
-        for some_metrics, some_params, some_tags in batches:
-            self._client.log_batch(run.id, some_metrics, some_params, some_tags)
+        parts = _batches(metrics, _METRICS), _batches(params, _PARAMS), _batches(tags, _TAGS)
+        last = max(1, *map(len, parts)) - 1
+        for i in range(last + 1):
+            some_metrics, some_params, some_tags = (part[i] if i < len(part) else [] for part in parts)
+            more = [RunTag(SYNCED_TAG, synced)] if i == last else []
+            self._client.log_batch(run.id, some_metrics, some_params, [*some_tags, *more])
 
     def _create(self, key: str, arms: Mapping[str, str], row: Mapping[str, Any]) -> Run:
         """Create a trial's run, in the experiment of the first study that has the trial."""
@@ -266,6 +276,5 @@ def _arms(manifests: Iterable[Manifest]) -> dict[str, dict[str, str]]:
     return arms
 
 
-def _batches(items: list[T], size: int) -> Iterator[list[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _batches(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

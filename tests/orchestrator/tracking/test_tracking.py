@@ -513,6 +513,8 @@ def test_a_study_has_one_run_with_its_table(client, reader, store):
     assert view.sync_tables(made("one µ")) == 1
     assert tables(client, store) == [(f"{study} (demo)", "FINISHED", {"table.md": "one µ", "table.csv": study})]
     assert view.sync_tables(made("one µ")) == MlflowView(client, store).sync_tables(made("one µ")) == 0
+    assert MlflowView(client, store).sync_tables(made("two")) == 0, "nothing that it is made from has changed"
+    store.write_manifest(replace(store.manifests()[0], title="Another"))
     assert MlflowView(client, store).sync_tables(made("two")) == 1
     assert tables(client, store) == [(f"{study} (demo)", "FINISHED", {"table.md": "two", "table.csv": study})]
     view.sync(live=())
