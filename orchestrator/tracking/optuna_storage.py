@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-from itertools import takewhile
 from pathlib import Path
 
 import optuna
@@ -76,7 +75,10 @@ def _opened(journal: Path) -> tuple[BaseStorage, list[str]]:
     kept = set_aside(journal)
     lines = [note(journal, kept)]
     with open(kept, "rb") as damaged, open(journal, "wb") as file:
-        file.writelines(takewhile(_is_whole, iter(damaged.readline, b"")))
+        for line in damaged:
+            if not _is_whole(line):
+                break
+            file.write(line)
     try:
         return open_storage(str(journal)), lines
     except Unavailable:  # whole lines that contradict each other
