@@ -56,3 +56,8 @@ def suggest(name: str, known: Collection[str], *, allowed: Collection[str] = (),
     """
     close = get_close_matches(name, known, n=1, cutoff=likeness)
     return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(allowed or known)}"
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 200 characters; its class where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200] or type(error).__name__

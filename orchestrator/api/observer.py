@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Synced:
-    """A view that was updated from the record. ``place``: its URI or path. ``written``: a description of what was written."""
+    """A view that was updated from the record.
+
+    ``place``: its URI or path. ``written``: a description of what was written. ``notes``: what happened besides, a line each: a
+    damaged database that was set aside, or a trial that MLflow refuses.
+    """
 
     place: str
     written: str
+    notes: tuple[str, ...] = ()
 
 
 class Observer:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from analysis.record.manifest import Manifest
     from orchestrator.execution.sweep import Shown
-    from orchestrator.tracking.mlflow_view import Tables
+    from orchestrator.tracking.mlflow_tables import Tables
     from orchestrator.tracking.optuna_view import Numbers, NumbersOf
 
 #: The files of a table in MLflow, by format.

@@ -7,7 +7,7 @@ from orchestrator.api.observer import Observer, Synced
 from orchestrator.api.records import existing_store
 from orchestrator.api.terms import STORAGE
 from orchestrator.environment import configure_environment
-from orchestrator.errors import Unavailable
+from orchestrator.errors import AdvsweepError, Unavailable, one_line
 from orchestrator.record.store import Store
 
 
@@ -34,8 +34,10 @@ def sync(storage: str = STORAGE, *, optuna: str | None = None, observer: Observe
     for view in views:
         try:
             done.append(view(store))
-        except Unavailable as error:
+        except AdvsweepError as error:
             refused.append(str(error))
+        except Exception as error:  # of a server or a database; what the user can do is the same
+            refused.append(f"{type(error).__name__}: {one_line(error)}")
         else:
             observer.synced(done[-1])
     if refused:
@@ -47,27 +49,24 @@ def sync_mlflow(store: Store) -> Synced:
     """Update MLflow from the record: its server at ``MLFLOW_TRACKING_URI``, or a database in the storage."""
     configure_environment()
     from orchestrator.api.shown import tables_of
-    from orchestrator.tracking import mlflow_view
+    from orchestrator.tracking.mlflow_database import default_uri
+    from orchestrator.tracking.mlflow_view import MlflowView
 
-    uri = mlflow_view.default_uri(store)
-    view = mlflow_view.MlflowView(mlflow_view.connect(uri), store)
+    view = MlflowView.open(store)
     written = view.sync(live=None if store.held("run") else ()) + view.sync_tables(tables_of(store.uri))
-    return Synced(uri, f"{written} runs updated")
+    return Synced(default_uri(store), f"{written} runs updated", tuple(view.notes))
 
 
 def sync_optuna(store: Store, url: str | None = None) -> Synced:
     """Update Optuna from the record, at ``url`` or in a journal in the storage."""
     configure_environment()
-    from analysis.record.files import BrokenRecordError
     from orchestrator.api.shown import numbers_of
-    from orchestrator.tracking.optuna_storage import default_url, open_storage
+    from orchestrator.tracking.optuna_storage import default_url
     from orchestrator.tracking.optuna_view import OptunaView
 
     url = url or default_url(store)
     if url is None:
         return Synced("Optuna", "not updated, for its journal cannot be in a remote storage; give another place by --optuna")
-    try:
-        reported = OptunaView(open_storage(url), store, numbers_of(store.uri)).sync(live=None)
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
-    return Synced(url, f"{reported} trials reported to Optuna")
+    view = OptunaView.open(url, store, numbers_of(store.uri))
+    reported = view.sync(live=None)
+    return Synced(url, f"{reported} trials reported to Optuna", tuple(view.notes))

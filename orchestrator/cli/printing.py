@@ -41,7 +41,8 @@ class Printer(Observer):
         print_counts(plan, expected, self.console)
 
     def synced(self, view: "Synced") -> None:
-        self.console.print(f"{view.place}: {view.written}", markup=False, highlight=False)
+        for line in (f"{view.place}: {view.written}", *view.notes):
+            self.console.print(line, markup=False, highlight=False)
 
 
 def print_counts(plan: "Plan", expected: "Estimate", console: Console = out) -> None:

@@ -21,8 +21,9 @@ from orchestrator.record.compaction import LOOSE, compact
 from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 from orchestrator.search.loop import Search
-from orchestrator.tracking import mlflow_view
-from orchestrator.tracking.mlflow_view import MlflowView, Tables
+from orchestrator.tracking.mlflow_database import connect, default_uri
+from orchestrator.tracking.mlflow_tables import Tables
+from orchestrator.tracking.mlflow_view import MlflowView
 from orchestrator.tracking.optuna_storage import default_url, open_storage
 from orchestrator.tracking.optuna_view import NumbersOf, OptunaView
 from orchestrator.tracking.tracker import Tracker
@@ -182,9 +183,9 @@ def _prepared_cluster(plan: Plan, store: Store, options: Options) -> Iterator[_A
 
 def _check_before_start(store: Store, options: Options) -> None:
     """Raise, before a cluster is started or anything is written, the errors that would stop the sweep later."""
-    uri = mlflow_view.default_uri(store)
+    uri = default_uri(store)
     if options.tracking and not uri.startswith("sqlite:"):
-        mlflow_view.connect(uri)
+        connect(uri)
     if options.optuna:
         open_storage(options.optuna)
     store.check_location()
@@ -240,26 +241,30 @@ def _held(store: Store, options: Options, shown: Shown, console: Console, seen: 
 def _tracked(store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
     """Update the views at the start, during the sweep and at its end."""
     trackers = list(_trackers(store, options, shown)) if options.tracking else []
+    say = partial(console.print, markup=False, highlight=False)
     for tracker in trackers:
         tracker.start()
     try:
         yield trackers
     finally:
         for tracker in trackers:
-            if not tracker.stop():
-                console.print(
-                    f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` updates it",
-                    markup=False,
-                    highlight=False,
-                )
+            if not tracker.stop(waiting=partial(_say_behind, say, tracker.name)):
+                say(f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` updates it")
+            for note in tracker.notes:
+                say(note)
+
+
+def _say_behind(say: Callable[[str], None], name: str, behind: int) -> None:
+    """Say how far a view is behind, while it is waited for."""
+    say(f"{name} is {behind} trials behind; waiting for it, as long as it goes on")
 
 
 def _trackers(store: Store, options: Options, shown: Shown) -> Iterator[Tracker]:
     """Yield a tracker for MLflow, and one for Optuna if its studies have a storage."""
-    mlflow = MlflowView(mlflow_view.connect(mlflow_view.default_uri(store)), store)
+    mlflow = MlflowView.open(store)
     yield Tracker(mlflow, last=partial(mlflow.sync_tables, shown.tables))
     if url := options.optuna or default_url(store):
-        yield Tracker(OptunaView(open_storage(url), store, shown.numbers))
+        yield Tracker(OptunaView.open(url, store, shown.numbers))
 
 
 @dataclass(frozen=True)

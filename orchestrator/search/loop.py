@@ -25,7 +25,7 @@ from orchestrator.record.store import Store
 from orchestrator.search.goals import Goal
 from orchestrator.search.space import Parameters, SearchSpace
 from orchestrator.search.suggestion import suggest_from
-from orchestrator.tracking.optuna_view import REASON, TRIAL_KEY
+from orchestrator.tracking.optuna_study import REASON, TRIAL_KEY
 from search_spaces.settings import SourceSettings
 from trainables.config import TrialConfig, trial_key
 

@@ -16,7 +16,7 @@ from orchestrator.search.options import PrunerName, SamplerName, SearchOptions
 from orchestrator.search.results import SEARCH, as_study, define, manifest
 from orchestrator.search.samplers import open_study
 from orchestrator.search.space import SearchSpace
-from orchestrator.tracking.optuna_storage import default_url, open_storage
+from orchestrator.tracking.optuna_storage import default_url, open_own, open_storage
 from search_spaces.catalog import SPACES
 from search_spaces.space import Space
 from search_spaces.study import Study
@@ -64,7 +64,7 @@ class SearchRequest:
         """
         epochs = self.space.config(self.space.samples[0]).training.epochs
         chosen = self.options
-        storage = open_storage(self.url)
+        storage = open_own(store)[0] if self.url == default_url(store) else open_storage(self.url)
         study = open_study(storage, self.name, self.objectives, chosen.sampler, chosen.pruner, epochs, chosen.sampler_seed)
         define(study, self.space, self.goals, chosen.checkpoint, self.overrides)
         numbers = (chosen.trials, chosen.sampler_seed)

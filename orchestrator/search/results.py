@@ -17,7 +17,7 @@ from orchestrator.planning.expansion import plan
 from orchestrator.search.goals import Goal
 from orchestrator.search.loop import LABEL, REPEATS, Search
 from orchestrator.search.space import Parameters, SearchSpace
-from orchestrator.tracking.optuna_view import REASON, TRIAL_KEY
+from orchestrator.tracking.optuna_study import REASON, TRIAL_KEY
 from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL
 from search_spaces.study import Study

@@ -4,38 +4,34 @@ A run is found by its trial's key, and everything that is written carries the re
 nothing, and an update that was interrupted anywhere is completed by the next :meth:`MlflowView.sync`.
 """
 
-import hashlib
 import json
-import logging
-import os
-import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 
 from analysis.record.fields import flatten
 from analysis.record.manifest import Manifest
 from analysis.record.schema import Status
-from orchestrator.errors import Unavailable
+from orchestrator.errors import one_line
 from orchestrator.record.store import Store
-from orchestrator.tracking.mlflow_metrics import epoch_metrics, evaluation_metrics, measure_metrics, milliseconds
+from orchestrator.tracking.mlflow_database import connect_own, is_damage, own_database, replace_damaged
+from orchestrator.tracking.mlflow_metrics import as_name, epoch_metrics, evaluation_metrics, measure_metrics, milliseconds
+from orchestrator.tracking.mlflow_runs import NAME, SYNCED_TAG, Experiments, Run, only_runs
+from orchestrator.tracking.mlflow_tables import TableRuns, Tables
+from orchestrator.tracking.trial_rows import TrialRows, read_trials, state_of
 
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("alembic").setLevel(logging.WARNING)
+#: The most metrics, parameters and tags of a batch; MLflow takes 1,000, 100 and 100, and 1,000 of all together.
+_METRICS, _PARAMS, _TAGS = 800, 100, 99
 
-#: The most metrics and parameters that MLflow takes in one batch.
-METRICS, PARAMS = 1000, 100
-
-#: Renders a study's table from its manifest: a file's name to its text.
-Tables = Callable[[Manifest], Mapping[str, str]]
+#: The most characters of a parameter and a tag.
+_PARAM, _TAG = 6000, 8000
 
 #: Names of a run's tags.
-TRIAL_TAG, STUDIES_TAG, STUDY_TAG, SYNCED_TAG = "advsweep.trial", "advsweep.studies", "advsweep.study", "advsweep.synced"
+TRIAL_TAG, STUDIES_TAG = "advsweep.trial", "advsweep.studies"
 
 #: The status of a run in MLflow, by that of a trial that is not running.
 RUN_STATUS = {
@@ -45,62 +41,74 @@ RUN_STATUS = {
     Status.FAILED: "FAILED",
 }
 
-#: Tags of an experiment, for which MLflow's UI opens its pages for training and not those for language models.
-TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+#: What MLflow answers where it refuses a run's contents, and not the connection.
+_REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST"}
+
+T = TypeVar("T")
 
 
-def default_uri(store: Store) -> str:
-    """Return ``MLFLOW_TRACKING_URI``, or a SQLite database in the storage (if that is remote, in the working directory)."""
-    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
-        return uri
-    return f"sqlite:///{store.root if store.local else Path.cwd()}/mlflow.db"
+@dataclass(frozen=True)
+class _Synced:
+    """What a run shows, as its tag :data:`.SYNCED_TAG` says.
 
-
-def connect(uri: str) -> MlflowClient:
-    """Connect to a tracking server or a SQLite database, which is created if it does not exist.
-
-    Raises:
-        Unavailable: nothing answers at ``uri``.
+    ``state``: a digest of the trial's files and arms. ``epochs``: how many are shown of the training that began at ``created``,
+    in milliseconds since 1970.
     """
-    try:
-        if uri.startswith("sqlite:///"):
-            _make(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
-    except Exception as error:  # every database driver has its own errors; what the user can do is the same
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise Unavailable(
-            f"MLFLOW_TRACKING_URI={uri!r} cannot be reached: {reason}; "
-            "start that server, unset the variable, or add --no-tracking and run `advsweep sync` later"
-        ) from error
-    return client
 
+    state: str = ""
+    epochs: int = 0
+    created: int = 0
 
-def _make(database: Path) -> None:
-    """Create a SQLite database atomically: MLflow takes seconds to create its tables, and cannot continue with half of them."""
-    if database.exists():
-        return
-    temporary = database.with_name(f".{database.name}.{uuid.uuid4().hex}.tmp")
-    MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
-    with suppress(FileExistsError):  # another process was faster
-        os.link(temporary, database)
-    temporary.unlink()
+    @classmethod
+    def of(cls, run: Run | None) -> Self:
+        parts = run.synced.split() if run else []
+        return cls(parts[0], int(parts[1]), int(parts[2])) if len(parts) == 3 else cls()
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.epochs} {self.created}"
 
 
 class MlflowView:
     """Updates MLflow's runs from the record.
 
     One process at a time, by a lock in the storage: two would both find no run, and both create one.
+
+    ``notes``: lines for the user, from connecting.
+
+    Attributes:
+        left: how many trials the update under way has still to write.
+        written: how many trials and tables have been written; grows while there is progress.
     """
 
     name = "MLflow"
 
-    def __init__(self, client: MlflowClient, store: Store) -> None:
+    def __init__(self, client: MlflowClient, store: Store, notes: Sequence[str] = ()) -> None:
+        self.left = self.written = 0
         self._client = client
         self._store = store
-        self._experiments: dict[str, str] = {}
-        self._runs: dict[str, _Run] = {}
+        self._experiments = Experiments(client)
+        self._tables = TableRuns(client, store, self._experiments)
+        self._runs: dict[str, Run] = {}
         self._current = False
+        self._mended = [*notes]
+        self._refused: dict[str, str] = {}
+
+    @classmethod
+    def open(cls, store: Store) -> Self:
+        """Make the view in the database or on the server that :func:`.default_uri` names.
+
+        Raises:
+            Unavailable: nothing answers there.
+        """
+        client, notes = connect_own(store)
+        return cls(client, store, notes)
+
+    @property
+    def notes(self) -> list[str]:
+        """What happened that a user should know, a line each."""
+        refused = [f"{self.name} does not show trial {key}: {why}" for key, why in self._refused.items()]
+        more = [f"nor {len(refused) - 1} more trials"] if len(refused) > 1 else []
+        return [*self._mended, *([", ".join([refused[0], *more])] if refused else [])]
 
     def sync(self, live: Collection[str] | None, only: Collection[str] | None = None) -> int:
         """Update the runs of trials.
@@ -111,139 +119,152 @@ class MlflowView:
             only: keys of the trials to update; None for all, after a new search for their runs.
 
         Returns:
-            the number of runs that were written.
+            the number of runs that were written; a trial that MLflow refuses is in :attr:`notes`, and stops no other.
         """
         with self._store.exclusively("sync", timeout=120, part="mlflow"):
-            manifests = self._store.manifests()
-            arms = _arms(manifests)
-            if only is None or not self._current:
-                self._find_runs(sorted({m.study.split("/")[0] for m in manifests}))
-            if only is None:
-                # Runs of trials that are in no manifest any more (fewer seeds, say) must not stay RUNNING either.
-                arms = {key: {} for key in self._runs.keys() & set(self._store.trials())} | arms
-            # A call that fails may have taken effect: then the next update searches for the runs again.
-            self._current = False
-            keys = arms.keys() if only is None else arms.keys() & set(only)
-            written = sum(self._show(key, arms[key], live) for key in sorted(keys))
-            self._current = True
-            return written
+            return self._mending(lambda: self._sync(live, only))
 
     def sync_tables(self, tables: Tables) -> int:
         """Update the studies' tables, as files of one run for each study.
 
         Returns:
             the number of tables that were written.
+
+        Raises:
+            Unavailable: a table cannot be made; all others are updated.
         """
         with self._store.exclusively("sync", timeout=120, part="mlflow"):
-            return sum(self._show_table(manifest, tables(manifest)) for manifest in self._store.manifests())
+            return self._mending(lambda: self._tables.sync(tables, self._count))
 
-    def _show_table(self, manifest: Manifest, files: Mapping[str, str]) -> bool:
-        """Write a study's table to its run in the paper's experiment; return False if the same files are there already."""
-        experiment = self.experiment(manifest.study.split("/")[0])
-        name = manifest.full_name
-        digest = hashlib.sha256(json.dumps(dict(files)).encode()).hexdigest()[:16]
-        found = list(self._client.search_runs([experiment], f"tags.`{STUDY_TAG}` = '{name}'"))
-        run = found[0] if found else self._client.create_run(experiment, run_name=f"table: {name}", tags={STUDY_TAG: name})
-        for double in found[1:]:
-            self._client.delete_run(double.info.run_id)
-        if run.data.tags.get(SYNCED_TAG) == digest:
+    def _count(self) -> None:
+        self.written += 1
+
+    def _mending(self, update: Callable[[], T]) -> T:
+        """Run an update; run it again in a new database where the storage's own is damaged."""
+        try:
+            return update()
+        except Exception as error:  # of which library depends on where the damage is
+            database = own_database(self._store)
+            if database is None or not is_damage(error):
+                raise
+            self._mended.append(replace_damaged(self._client, database))
+        self._current = False
+        return update()
+
+    def _sync(self, live: Collection[str] | None, only: Collection[str] | None) -> int:
+        manifests = self._store.manifests()
+        arms = _arms(manifests)
+        listed = self._store.trials(None if only is None else arms.keys() & set(only))
+        if only is None or not self._current:
+            self._find_runs(sorted({m.study.split("/")[0] for m in manifests}))
+        if only is None:
+            # Runs of trials that are in no manifest any more (fewer seeds, say) must not stay RUNNING either.
+            arms = {key: {} for key in self._runs.keys() & listed.keys()} | arms
+        # A call that fails may have taken effect: then the next update searches for the runs again.
+        self._current = False
+        states = {key: state_of(listed[key], sorted(arms[key].items())) for key in arms.keys() & listed.keys()}
+        pending = {key: listed[key] for key, state in states.items() if self._differs(key, state, live)}
+        self.left, written = len(pending), 0
+        for key, found in read_trials(self._store, pending):
+            written += self._shown(key, arms[key], states[key], found, live)
+            self.left -= 1
+            self._count()
+        self.left = 0
+        self._current = True
+        return written
+
+    def _differs(self, key: str, state: str, live: Collection[str] | None) -> bool:
+        """Check whether a trial's run may show something else than the record, without reading the record."""
+        run = self._runs.get(key)
+        if run is None or _Synced.of(run).state != state:
+            return True
+        if live is None:  # whether it runs, the record says
+            return run.status in {"KILLED", "RUNNING"}
+        return (run.status == "RUNNING") != (key in live)
+
+    def _shown(
+        self, key: str, arms: Mapping[str, str], state: str, found: TrialRows | str, live: Collection[str] | None
+    ) -> bool:
+        """Update a trial's run, or note why it cannot be; return whether it was written."""
+        try:
+            if isinstance(found, str):
+                raise ValueError(found)
+            written = self._show(key, arms, state, found, live)
+        except (ValueError, KeyError, TypeError, MlflowException) as error:
+            refused = not isinstance(error, MlflowException) or (error.error_code in _REFUSED and not is_damage(error))
+            if not refused:
+                raise
+            self._refused[key] = one_line(error)
             return False
-        for file, text in files.items():
-            self._client.log_text(run.info.run_id, text, file)
-        self._client.set_terminated(run.info.run_id, "FINISHED")
-        self._client.set_tag(run.info.run_id, SYNCED_TAG, digest)
-        return True
+        self._refused.pop(key, None)
+        return written
 
-    def experiment(self, paper: str) -> str:
-        """Return the id of a paper's experiment, which is created if it does not exist."""
-        if paper not in self._experiments:
-            found = self._client.get_experiment_by_name(paper)
-            if found is None:
-                local = self._client.tracking_uri.startswith("sqlite") and self._store.local
-                artifacts = f"{self._store.root}/mlflow-artifacts/{paper}" if local else None
-                self._experiments[paper] = self._client.create_experiment(paper, artifacts, TRAINING)
-            else:
-                self._experiments[paper] = found.experiment_id
-        return self._experiments[paper]
-
-    def _show(self, key: str, arms: Mapping[str, str], live: Collection[str] | None) -> bool:
-        """Update a trial's run from the record; return False if there is nothing new."""
-        row = self._store.read_trial(key)
-        if row is None:
+    def _show(self, key: str, arms: Mapping[str, str], state: str, found: TrialRows, live: Collection[str] | None) -> bool:
+        """Update a trial's run from its rows; return False if there is nothing new."""
+        row = found.row
+        trial_status = Status(row["status"])
+        running = trial_status == Status.UNFINISHED if live is None else key in live
+        status = "RUNNING" if running else RUN_STATUS[trial_status]
+        run, before = self._runs.get(key), _Synced.of(self._runs.get(key))
+        if run and run.status == status and before.state == state:
             return False
-        epochs = self._store.read_epochs(key)
-        evaluations = [e for e in self._store.read_evaluations(key) if e["head"] == "final"]
-        measures = self._store.read_measures(key)
-        running = row["status"] == Status.UNFINISHED if live is None else key in live
-        status = "RUNNING" if running else RUN_STATUS[row["status"]]
-        known = sorted({*(e["evaluation"] for e in evaluations), *(m["measurement"] for m in measures)})
-        state = [status, row["reason"], len(epochs), known, sorted(arms.items())]
-        digest = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
-        run = self._runs.get(key) or self._create(key, arms, row)
-        if run.synced == digest:
-            return False
-
+        run = run or self._create(key, arms, row)
+        now = _Synced(state, row["epochs"], milliseconds(row["created"]))
+        before = before if before.created == now.created else _Synced()
         if not run.synced:
-            params = [Param(name, str(value)) for name, value in flatten(json.loads(row["config"])).items()]
-            for batch in _batches(params, PARAMS):
-                self._client.log_batch(run.id, params=batch)
             self._client.log_dict(run.id, json.loads(row["config"]), "config.json")
-        metrics = [*epoch_metrics(epochs), *evaluation_metrics(evaluations), *measure_metrics(measures)]
-        for batch in _batches(metrics, METRICS):
-            self._client.log_batch(run.id, metrics=batch)
-        tags = {f"advsweep.arm.{study}": arm for study, arm in arms.items()}
-        tags |= {STUDIES_TAG: ", ".join(arms), "advsweep.versions": row["versions"], "advsweep.device": row["device"]}
-        tags["advsweep.reason"] = row["reason"]
-        self._client.log_batch(run.id, tags=[RunTag(name, value) for name, value in tags.items()])
+        metrics = [*epoch_metrics(row["history"] or (), before.epochs), *self._unknown(run, before, found)]
         if running:
             self._client.update_run(run.id, status=status)
         else:
             self._client.set_terminated(run.id, status, end_time=milliseconds(row["updated"]))
-        # Last, so that a run that was written partly is written again.
-        self._client.set_tag(run.id, SYNCED_TAG, digest)
-        self._runs[key] = replace(run, synced=digest)
+        self._log(run, metrics, _params(row) if not run.synced else [], _tags(arms, row), str(now))
+        self._runs[key] = Run(key, run.id, status, str(now))
         return True
 
-    def _create(self, key: str, arms: Mapping[str, str], row: Mapping[str, Any]) -> "_Run":
+    def _unknown(self, run: Run, before: _Synced, found: TrialRows) -> list[Metric]:
+        """Return the metrics of evaluations and measures that a run does not show yet."""
+        metrics = [*evaluation_metrics(found.evaluations), *measure_metrics(found.measures)]
+        known = self._client.get_run(run.id).data.metrics if metrics and before.state else {}
+        return [metric for metric in metrics if known.get(metric.key) != metric.value]
+
+    def _log(self, run: Run, metrics: list[Metric], params: list[Param], tags: list[RunTag], synced: str) -> None:
+        """Write to a run in as few calls as MLflow allows, each of which takes a transaction; that it is synced comes last."""
+        parts = _batches(metrics, _METRICS), _batches(params, _PARAMS), _batches(tags, _TAGS)
+        last = max(1, *map(len, parts)) - 1
+        for i in range(last + 1):
+            some_metrics, some_params, some_tags = (part[i] if i < len(part) else [] for part in parts)
+            more = [RunTag(SYNCED_TAG, synced)] if i == last else []
+            self._client.log_batch(run.id, some_metrics, some_params, [*some_tags, *more])
+
+    def _create(self, key: str, arms: Mapping[str, str], row: Mapping[str, Any]) -> Run:
         """Create a trial's run, in the experiment of the first study that has the trial."""
         study, arm = next(iter(arms.items()))
         created = self._client.create_run(
-            self.experiment(study.split("/")[0]),
+            self._experiments.id(study.split("/")[0]),
             start_time=milliseconds(row["created"]),
             tags={TRIAL_TAG: key},
-            run_name=f"{arm} seed {row['seed']}",
+            run_name=f"{arm} seed {row['seed']}"[:NAME],
         )
-        self._runs[key] = _Run(key, created.info.run_id, "")
+        self._runs[key] = Run(key, created.info.run_id, "RUNNING", "")
         return self._runs[key]
 
     def _find_runs(self, papers: list[str]) -> None:
-        """Find the trials' runs; of two that a repeated call created for one trial, delete the emptier one."""
-        self._runs = {}
-        runs = self._search([self.experiment(paper) for paper in papers])
-        for run in sorted(runs, key=lambda run: not run.synced):
-            if run.trial in self._runs:
-                self._client.delete_run(run.id)
-            else:
-                self._runs[run.trial] = run
-
-    def _search(self, experiments: list[str]) -> Iterator["_Run"]:
-        """Yield every run of a trial in these experiments."""
-        token = None
-        while experiments:
-            page = self._client.search_runs(experiments, f"tags.`{TRIAL_TAG}` != ''", max_results=1000, page_token=token)
-            for run in page:
-                yield _Run(run.data.tags[TRIAL_TAG], run.info.run_id, run.data.tags.get(SYNCED_TAG, ""))
-            if not (token := page.token):
-                return
+        """Find the trials' runs."""
+        self._experiments.forget()
+        self._runs = only_runs(self._client, [self._experiments.id(paper) for paper in papers], TRIAL_TAG)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A trial's run in MLflow, and a digest of what it shows ("" if it was never written completely)."""
+def _params(row: Mapping[str, Any]) -> list[Param]:
+    """Return a trial's configuration as parameters; one that is too long is cut: config.json has the whole."""
+    return [Param(as_name(name), str(value)[:_PARAM]) for name, value in flatten(json.loads(row["config"])).items()]
 
-    trial: str
-    id: str
-    synced: str
+
+def _tags(arms: Mapping[str, str], row: Mapping[str, Any]) -> list[RunTag]:
+    """Return the tags of a trial's run."""
+    tags = {as_name(f"advsweep.arm.{study}"): arm for study, arm in arms.items()}
+    tags |= {STUDIES_TAG: ", ".join(arms), "advsweep.versions": row["versions"], "advsweep.device": row["device"]}
+    return [RunTag(name, (value or "")[:_TAG]) for name, value in (tags | {"advsweep.reason": row["reason"]}).items()]
 
 
 def _arms(manifests: Iterable[Manifest]) -> dict[str, dict[str, str]]:
@@ -255,6 +276,5 @@ def _arms(manifests: Iterable[Manifest]) -> dict[str, dict[str, str]]:
     return arms
 
 
-def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _batches(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

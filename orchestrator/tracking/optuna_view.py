@@ -4,25 +4,25 @@ Optuna's dashboard and importance evaluators work on it. It can be updated from 
 because Optuna never changes a finished trial, a study that differs from the record is deleted and created again.
 """
 
-import hashlib
-import json
 import math
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 import optuna
-from optuna.distributions import CategoricalDistribution
+import pyarrow as pa
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial
 
 from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn
-from analysis.record.schema import Status
+from analysis.record.rows import rows as read_rows
+from analysis.record.schema import TRIAL, Status
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
+from orchestrator.tracking.optuna_storage import default_url, open_own, open_storage
+from orchestrator.tracking.optuna_study import SYNCED, Repetition, Shown, objectives
 
 # Metric names are needed, and a warning on the terminal would break the live view.
 warnings.filterwarnings("ignore", ".*set_metric_names is experimental", ExperimentalWarning)
@@ -30,8 +30,7 @@ warnings.filterwarnings("ignore", ".*set_metric_names is experimental", Experime
 #: User attributes of a study: the identity of the storage that it shows, and its columns, factors and checkpoint.
 STORAGE, SHOWN = "advsweep.storage", "advsweep.shown"
 
-#: User attributes of a trial: its key in the record, its seed, its arm, why it has no values, and a digest of what it shows.
-TRIAL_KEY, SEED, ARM, REASON, SYNCED = "trial", "seed", "arm", "reason", "advsweep.synced"
+_TRIAL = pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "created", "updated")])
 
 
 class Numbers(Protocol):
@@ -48,38 +47,6 @@ class Numbers(Protocol):
 NumbersOf = Callable[[Collection[str]], Numbers]
 
 
-def objectives(manifest: Manifest) -> tuple[ManifestColumn, ...]:
-    """Return the columns that Optuna maximises: final accuracies of the study itself that every row has; none without rows."""
-    return tuple(
-        column
-        for column in manifest.columns
-        if column.kind == "accuracy" and column.head == "final" and not column.added
-        if manifest.arms and all(arm.reads.get(column.label) for arm in manifest.arms)
-    )
-
-
-@dataclass(frozen=True)
-class _Repetition:
-    """One seed of an arm of a study: ``trial`` is the key of its trial."""
-
-    arm: ManifestArm
-    seed: str
-    trial: str
-
-    def synced(self, row: Mapping[str, Any], columns: Sequence[ManifestColumn], reason: str = "") -> str:
-        """Return a digest of what Optuna shows: of where the values are read from, or of the ``reason`` why there are none.
-
-        Values stay the same as long as they are read from the same evaluations of a trial that was not trained again.
-        """
-        reads = {} if reason else {c.label: [asdict(read) for read in self.arm.reads[c.label]] for c in columns}
-        state = [self.trial, row["created"].isoformat(), reads, reason]
-        return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]
-
-
-#: Identifies a repetition in its study: the arm's labels, and the seed.
-_ArmAndSeed = tuple[tuple[str, ...], str]
-
-
 class OptunaView:
     """Updates Optuna's studies from the record.
 
@@ -87,22 +54,39 @@ class OptunaView:
     values accuracies in percent at the checkpoint that the paper shows (the last one, if it shows both). A failed trial has its
     reason; a trial that is unfinished or lacks an evaluation is not added yet.
 
-    ``numbers``: reads the values from the record.
+    ``numbers``: reads the values from the record. ``notes``: lines for the user, from opening the storage.
+
+    Attributes:
+        left: how many trials of the study under way are still to be added.
+        written: how many have been added.
     """
 
     name = "Optuna"
 
-    def __init__(self, storage: BaseStorage, store: Store, numbers: NumbersOf) -> None:
+    def __init__(self, storage: BaseStorage, store: Store, numbers: NumbersOf, notes: Sequence[str] = ()) -> None:
+        self.left = self.written = 0
+        self.notes = notes
         self._storage = storage
         self._store = store
         self._numbers = numbers
+
+    @classmethod
+    def open(cls, url: str, store: Store, numbers: NumbersOf) -> Self:
+        """Make the view in the storage of Optuna at ``url``; a damaged journal in ``store`` is made anew.
+
+        Raises:
+            BadInput: Optuna does not support this kind of URL.
+            Unavailable: the database or file cannot be reached or written.
+        """
+        storage, notes = open_own(store) if url == default_url(store) else (open_storage(url), ())
+        return cls(storage, store, numbers, notes)
 
     def sync(self, live: Collection[str] | None, only: Collection[str] | None = None) -> int:
         """Update Optuna's studies.
 
         Args:
             live: has no effect: running trials are not added.
-            only: keys of the trials to update; None for all.
+            only: keys of the trials to add; None for all, after which no trial is left that differs from the record.
 
         Returns:
             the number of trials that were added.
@@ -124,67 +108,63 @@ class OptunaView:
 
     def _update(self, manifest: Manifest, only: Collection[str] | None) -> int:
         """Add the trials that a study lacks, after creating it again if it differs from the record; return how many."""
-        study = self._study(manifest)
+        planned = Shown.of(manifest)
+        study = self._study(planned)
         trials = study.get_trials(deepcopy=False)
-        shown = {_arm_and_seed(trial, manifest): trial for trial in trials}
-        planned = {(arm.labels, seed): _Repetition(arm, seed, key) for arm in manifest.arms for seed, key in arm.trials.items()}
-        checked = {key: repetition for key, repetition in planned.items() if only is None or repetition.trial in only}
-        current = self._current(manifest, checked, shown)
+        shown = {_row(trial): trial for trial in trials}
+        checked = {row: r for row, r in planned.repetitions.items() if only is None or r.trial in only}
+        current = self._current(planned, checked, shown)
         wrong = [
-            trial
-            for key, trial in shown.items()
-            if key not in planned or (key in checked and _synced(trial) != _synced(current.get(key)))
+            row
+            for row, trial in shown.items()
+            if row not in planned.repetitions or (row in checked and _synced(trial) != _synced(current.get(row)))
         ]
-        if wrong or len(shown) < len(trials):
+        # Made anew at the start and the end of a sweep alone: every time, a journal grows by all trials.
+        if only is None and (wrong or len(shown) < len(trials)):
             self._delete(study)
             return self._update(manifest, None)
-        new = [trial for key, trial in current.items() if key not in shown]
-        study.add_trials(new)
+        new = [trial for row, trial in current.items() if row not in shown]
+        self.left = len(new)
+        for trial in new:
+            study.add_trial(trial)
+            self.left -= 1
+            self.written += 1
         return len(new)
 
     def _current(
-        self,
-        manifest: Manifest,
-        repetitions: Mapping[_ArmAndSeed, _Repetition],
-        shown: Mapping[_ArmAndSeed, FrozenTrial],
-    ) -> dict[_ArmAndSeed, FrozenTrial]:
+        self, planned: Shown, repetitions: Mapping[str, Repetition], shown: Mapping[str, FrozenTrial]
+    ) -> dict[str, FrozenTrial]:
         """Return the trials that the record holds of these repetitions; those that are shown unchanged are not read again."""
-        columns = objectives(manifest)
-        rows = {key: row for key in {r.trial for r in repetitions.values()} if (row := self._store.read_trial(key))}
+        keys = {r.trial for r in repetitions.values()}
+        table = read_rows(self._store, self._store.trials(keys), {"trial": _TRIAL})["trial"]
+        rows = {row["trial"]: row for row in table.to_pylist()}
+        there = {name: r for name, r in repetitions.items() if r.trial in rows}
         current = {
-            key: shown[key]
-            for key, r in repetitions.items()
-            if key in shown and r.trial in rows and _synced(shown[key]) == r.synced(rows[r.trial], columns)
+            name: shown[name] for name, r in there.items() if name in shown and _synced(shown[name]) == r.synced(rows[r.trial])
         }
         ended = {
-            key: r
-            for key, r in repetitions.items()
-            if key not in current and r.trial in rows and rows[r.trial]["status"] in {Status.FINISHED, Status.FAILED}
+            name: r
+            for name, r in there.items()
+            if name not in current and Status(rows[r.trial]["status"]) in {Status.FINISHED, Status.FAILED}
         }
         if not ended:
             return current
         numbers = self._numbers({r.trial for r in ended.values()})
-        for key, r in ended.items():
-            row, values = rows[r.trial], _values(numbers, manifest, r)
+        for name, r in ended.items():
+            row, values = rows[r.trial], _values(numbers, planned, r)
             # A trial that failed under another study's attack has its values nevertheless, as in the tables.
             if values or row["status"] == Status.FAILED:
-                current[key] = _trial(manifest, r, row, values)
+                current[name] = planned.trial(r, row, values)
         return current
 
-    def _study(self, manifest: Manifest) -> Study:
+    def _study(self, planned: Shown) -> Study:
         """Open the study that shows a manifest; create it if there is none, or if its columns, factors or checkpoint differ.
 
         Raises:
             Unavailable: the study of this name shows another storage, or is not a view.
         """
-        name, labels = manifest.full_name, [column.label for column in objectives(manifest)]
-        shown = {
-            "title": manifest.title,
-            "checkpoint": _checkpoint(manifest),
-            "columns": labels,
-            "factors": {factor: list(choices) for factor, choices in _choices(manifest).items()},
-        }
-        directions = [StudyDirection.MAXIMIZE] * len(labels)
+        name, shown = planned.manifest.full_name, planned.attribute()
+        directions = [StudyDirection.MAXIMIZE] * len(planned.columns)
         try:
             study = optuna.load_study(study_name=name, storage=self._storage)
         except KeyError:
@@ -203,7 +183,7 @@ class OptunaView:
             self._delete(study)
             study = optuna.create_study(study_name=name, storage=self._storage, directions=directions)
         study.set_user_attr(STORAGE, here)
-        study.set_metric_names(labels)
+        study.set_metric_names(shown["columns"])
         study.set_user_attr(SHOWN, shown)
         return study
 
@@ -211,50 +191,18 @@ class OptunaView:
         optuna.delete_study(study_name=study.study_name, storage=self._storage)
 
 
-def _checkpoint(manifest: Manifest) -> str:
-    """Return the checkpoint whose accuracies are shown."""
-    return "last" if manifest.checkpoint == "both" else manifest.checkpoint
-
-
-def _choices(manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    """Return every label of each factor, including those of baselines."""
-    columns = zip(*(arm.labels for arm in manifest.arms), strict=True)
-    return {factor: tuple(dict.fromkeys(labels)) for factor, labels in zip(manifest.factors, columns, strict=True)}
-
-
-def _arm_and_seed(trial: FrozenTrial, manifest: Manifest) -> _ArmAndSeed:
-    return tuple(str(trial.params.get(factor)) for factor in manifest.factors), str(trial.user_attrs.get(SEED))
+def _row(trial: FrozenTrial) -> str:
+    return str(_synced(trial)).partition(" ")[0]
 
 
 def _synced(trial: FrozenTrial | None) -> str | None:
     return trial.user_attrs.get(SYNCED) if trial else None
 
 
-def _values(numbers: Numbers, manifest: Manifest, repetition: _Repetition) -> list[float] | None:
+def _values(numbers: Numbers, planned: Shown, repetition: Repetition) -> list[float] | None:
     """Return a repetition's value in each column, in percent; None if any is missing."""
     if numbers.missing(repetition.trial):
         return None
-    checkpoint = _checkpoint(manifest)
-    found = [numbers.value(repetition.trial, checkpoint, repetition.arm, column) for column in objectives(manifest)]
+    found = [numbers.value(repetition.trial, planned.checkpoint, repetition.arm, column) for column in planned.columns]
     values = [value for value in found if value is not None and math.isfinite(value)]
     return values if len(values) == len(found) else None
-
-
-def _trial(manifest: Manifest, repetition: _Repetition, row: Mapping[str, Any], values: list[float] | None) -> FrozenTrial:
-    """Make a finished trial of Optuna's, or a failed one if there are no values."""
-    reason = "" if values else row["reason"] or "failed"
-    attributes = {TRIAL_KEY: repetition.trial, SEED: int(repetition.seed)}
-    attributes[ARM] = " ".join(repetition.arm.labels) or manifest.title
-    attributes |= {REASON: reason} if reason else {}
-    trial = create_trial(
-        state=TrialState.COMPLETE if values else TrialState.FAIL,
-        values=values,
-        params=dict(zip(manifest.factors, repetition.arm.labels, strict=True)),
-        distributions={factor: CategoricalDistribution(choices) for factor, choices in _choices(manifest).items()},
-        user_attrs={**attributes, SYNCED: repetition.synced(row, objectives(manifest), reason)},
-    )
-    # Optuna's times are local times without a time zone.
-    trial.datetime_start, trial.datetime_complete = (
-        row[name].astimezone().replace(tzinfo=None) for name in ("created", "updated")
-    )
-    return trial

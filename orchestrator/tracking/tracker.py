@@ -1,15 +1,33 @@
 """Views of the record, such as MLflow, updated while a sweep runs: one thread for each view."""
 
 import threading
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Protocol
+
+from orchestrator.errors import one_line
+
+#: Seconds between two looks at whether there is progress.
+_WAIT = 5.0
 
 
 class RecordView(Protocol):
     """A view of the record: it holds nothing that the record does not hold, and can be updated from it at any time."""
 
     name: str
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What happened that a user should know, a line each."""
+
+    @property
+    def left(self) -> int:
+        """How many entries the update under way has still to write."""
+
+    @property
+    def written(self) -> int:
+        """How many entries have been written; grows while there is progress."""
 
     def sync(self, live: Collection[str] | None, only: Collection[str] | None = None) -> int:
         """Update the view from the record.
@@ -55,14 +73,37 @@ class Tracker:
             self._changed.add(key)
             (self._live.add if live else self._live.discard)(key)
 
-    def stop(self, timeout: float = 60.0) -> bool:
-        """Update the whole view, with no trial running; return False if that fails or takes over ``timeout`` seconds."""
+    @property
+    def behind(self) -> int:
+        """How many trials have something new in the record that the view does not show yet."""
+        with self._lock:
+            return max(self._view.left, len(self._changed))
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What happened that a user should know, a line each."""
+        return self._view.notes
+
+    def stop(self, patience: float = 60.0, waiting: Callable[[int], None] = lambda behind: None) -> bool:
+        """Update the whole view, with no trial running; return False if that fails.
+
+        Args:
+            patience: after so many seconds without progress it is given up.
+            waiting: is called every few seconds with the number of trials that the view is behind.
+        """
         with self._lock:
             self._live.clear()
         self._stop.set()
-        self._thread.join(timeout)
-        if self._thread.is_alive():
-            self.error = self.error or f"{self.name} did not answer within {timeout:g} s"
+        written, since = self._view.written, time.monotonic()
+        self._thread.join(min(patience, _WAIT))
+        while self._thread.is_alive():
+            if self._view.written > written:
+                written, since = self._view.written, time.monotonic()
+            elif time.monotonic() - since >= patience:
+                self.error = self.error or f"{self.name} did not answer within {patience:g} s"
+                break
+            waiting(self.behind)
+            self._thread.join(min(patience, _WAIT))
         return not self.error
 
     def _loop(self) -> None:
@@ -82,7 +123,7 @@ class Tracker:
         try:
             update()
         except Exception as error:  # a view must never harm the sweep; the record is complete without it
-            self.error = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            self.error = one_line(error)
             return False
         self.error = ""
         return True

@@ -20,6 +20,7 @@ from orchestrator.api.tables import build_table
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
 from orchestrator.tracking.optuna_storage import open_storage
+from orchestrator.tracking.optuna_study import CHOICES, Shown, distributions
 from orchestrator.tracking.optuna_view import SHOWN, OptunaView
 from orchestrator.tracking.tracker import Tracker
 
@@ -236,6 +237,56 @@ def test_a_study_of_one_row_is_shown_too(storage, store):
     assert (trial.params, trial.values, trial.user_attrs["arm"]) == ({}, [80], "Blocks")
 
 
+def of_labels(*labels):
+    """Return the manifest of a study of one factor with these labels."""
+    arms = [replace(arm("AT", "CAS"), labels=(label,), trials={"0": f"t{i}"}) for i, label in enumerate(labels)]
+    return manifest(factors=("beta",), columns=(PGD,), arms=tuple(arms))
+
+
+@pytest.mark.parametrize(
+    ("labels", "low", "high", "values"),
+    [
+        (("0", "2", "0.5"), 0, 2, [0, 2, 0.5]),
+        (("1e-3", "1"), 0.001, 1, [0.001, 1]),
+        ((*map(str, range(CHOICES)), "-"), 0, CHOICES - 1, [*range(CHOICES), None]),
+    ],
+)
+def test_levels_that_are_numbers_are_numbers(storage, store, labels, low, high, values):
+    store.write_manifest(of_labels(*labels))
+    for i in range(len(labels)):
+        store.write_trial(row(f"t{i}"))
+        evaluate(store, f"t{i}", 10, 10)
+    arms = of_labels(*labels).arms
+    keys = [f"t{i}-last-" for i in range(len(labels))]
+    assert len(arms) == len(keys)
+    view(storage, store).sync(live=())
+    trials = sorted(study_of(storage).trials, key=lambda t: int(t.user_attrs["trial"][1:]))
+    assert [t.params.get("beta") for t in trials] == values
+    found = [t.distributions["beta"] for t in trials if t.params]
+    assert {(d.low, d.high) for d in found} == {(low, high)}
+    assert view(storage, store).sync(live=()) == 0
+
+
+def test_many_labels_are_no_choices_and_few_are():
+    few, many = [f"name {i}" for i in range(CHOICES)], [f"name {i}" for i in range(CHOICES + 1)]
+    assert distributions(of_labels(*few))["beta"].choices == tuple(few)
+    assert distributions(of_labels(*many)) == {}
+    assert distributions(of_labels("0", "inf"))["beta"].choices == ("0", "inf")
+
+
+def test_a_journal_grows_in_proportion_to_its_trials(store, tmp_path):
+    def size(rows):
+        labels = [f"{i / 8:g}" for i in range(rows)]
+        url = f"{tmp_path}/{rows}.journal"
+        planned = Shown.of(of_labels(*labels))
+        study = optuna.create_study(study_name="all", storage=open_storage(url))
+        before = Path(url).stat().st_size
+        study.add_trials([planned.trial(r, row(r.trial), [50.0]) for r in planned.repetitions.values()])
+        return (Path(url).stat().st_size - before) / rows
+
+    assert size(200) < 1.1 * size(50) < 1100
+
+
 @pytest.mark.parametrize(
     ("evaluator", "sign"),
     # PED-ANOVA explains low values, and warns about it.
@@ -275,9 +326,9 @@ def test_trials_that_end_later_are_added(storage, store):
     assert (values["at-cifs-1"], values["at-none-1"]) == ([90, 85], [30, 25])
 
 
-def synced_anew(storage, store, only=None):
+def synced_anew(storage, store):
     """Sync after a change, and check that the result is that of an empty storage; return the trials."""
-    view(storage, store).sync(live=(), only=only)
+    view(storage, store).sync(live=())
     fresh = optuna.storages.InMemoryStorage()
     view(fresh, store).sync(live=())
     assert shown(storage) == shown(fresh)
@@ -285,15 +336,24 @@ def synced_anew(storage, store, only=None):
     return shown(storage)
 
 
-@pytest.mark.parametrize("only", [None, {"at-cas-1"}])
-def test_a_trial_that_failed_and_finished_later(storage, store, only):
+def test_a_trial_that_failed_and_finished_later(storage, store):
     view(storage, store).sync(live=())
     store.write_trial(row("at-cas-1", status=Status.UNFINISHED, epochs=2))
-    assert "at-cas-1" not in synced_anew(storage, store, only)
+    assert "at-cas-1" not in synced_anew(storage, store)
     store.write_trial(row("at-cas-1"))
-    state, _, values, attributes, _ = synced_anew(storage, store, only)["at-cas-1"]
+    state, _, values, attributes, _ = synced_anew(storage, store)["at-cas-1"]
     assert (state, values) == (TrialState.COMPLETE, [60, 55])
     assert "reason" not in attributes
+
+
+def test_a_study_is_made_anew_at_the_end_of_a_sweep_alone(storage, store):
+    """A journal grows by all trials every time."""
+    view(storage, store).sync(live=())
+    before = identities(storage)
+    store.write_trial(row("at-cas-1"))
+    assert view(storage, store).sync(live=(), only={"at-cas-1"}) == 0
+    assert identities(storage) == before
+    assert synced_anew(storage, store)["at-cas-1"][0] == TrialState.COMPLETE
 
 
 def test_a_trial_that_failed_otherwise(storage, store):
