@@ -3,7 +3,6 @@
 A tracking server, or a database for Optuna, may show other storages too, perhaps with the same trials; it is left as it is.
 """
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import optuna
 from mlflow import MlflowClient
 
 from orchestrator.record.store import Store
-from orchestrator.tracking import mlflow_view
-from orchestrator.tracking.mlflow_view import STUDY_TAG, TRIAL_TAG
+from orchestrator.tracking.mlflow_database import connect, default_uri, own_database
+from orchestrator.tracking.mlflow_runs import find_runs
+from orchestrator.tracking.mlflow_tables import STUDY_TAG
+from orchestrator.tracking.mlflow_view import TRIAL_TAG
 from orchestrator.tracking.optuna_storage import default_url, open_storage
 from orchestrator.tracking.optuna_view import STORAGE
 
@@ -32,12 +33,12 @@ def remove_from_views(store: Store, trials: Collection[str], studies: Collection
         Unavailable: a view cannot be opened, or another process updates it.
     """
     left = []
-    uri = mlflow_view.default_uri(store)
-    if "MLFLOW_TRACKING_URI" in os.environ or not store.local:
+    uri, database = default_uri(store), own_database(store)
+    if database is None or not store.local:
         left.append(f"MLflow at {uri}")
-    elif Path(store.root, "mlflow.db").exists():
+    elif database.exists():
         with store.exclusively("sync", timeout=120, part="mlflow"):
-            _remove_runs(mlflow_view.connect(uri), trials, studies)
+            _remove_runs(connect(uri), trials, studies)
     journal = default_url(store)
     if journal is not None and Path(journal).exists():
         with store.exclusively("sync", timeout=120, part="optuna"):
@@ -48,15 +49,8 @@ def remove_from_views(store: Store, trials: Collection[str], studies: Collection
 def _remove_runs(client: MlflowClient, trials: Collection[str], studies: Collection[str]) -> None:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     for tag, names in ((TRIAL_TAG, trials), (STUDY_TAG, studies)):
-        token, doomed = None, []
-        while experiments and names:
-            page = client.search_runs(experiments, f"tags.`{tag}` != ''", max_results=1000, page_token=token)
-            doomed += [run.info.run_id for run in page if run.data.tags[tag] in names]
-            token = page.token
-            if not token:
-                break
-        for run in doomed:
-            client.delete_run(run)
+        for run in [run for run in find_runs(client, experiments, tag) if run.of in names]:
+            client.delete_run(run.id)
 
 
 def _remove_studies(journal: str, identity: str, studies: Collection[str]) -> None:

@@ -28,7 +28,7 @@ from orchestrator.errors import Unavailable
 from orchestrator.execution.work import Work
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.store import Store
-from tests.support.tiny_study import RUNTIME, finish, tiny_plan
+from tests.support.tiny_study import RUNTIME, tiny_plan
 from trainables.checkpoint import pack_weights, unpack_weights
 from trainables.config import TSNE, measurement_key
 from trainables.trial import Trial
