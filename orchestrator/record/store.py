@@ -17,6 +17,7 @@ from analysis.record.names import FileName, newest
 from analysis.record.rows import rows
 from analysis.record.schema import (
     EVALUATIONS,
+    FAILURES,
     IDENTITY_FILE,
     MEASURES,
     OUTCOMES,
@@ -28,7 +29,7 @@ from analysis.record.schema import (
 )
 from orchestrator.errors import Unavailable
 from orchestrator.record.files import Files, packed
-from orchestrator.record.recorded import Recorded
+from orchestrator.record.recorded import Failed, Recorded
 
 #: A row of one of the record's tables, by column.
 RecordRow = Mapping[str, Any]
@@ -38,6 +39,7 @@ _INDEXED = {
     "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending")]),
     "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation")]),
     "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement")]),
+    "failures": FAILURES,
 }
 
 
@@ -121,6 +123,10 @@ class Store(Files):
         ]
         self._replace(trial, "measures", part, packed(pa.Table.from_pylist(flat, schema=MEASURES)))
 
+    def write_failures(self, trial: str, part: str, rows: Iterable[RecordRow]) -> None:
+        """Write a part of a trial's failed evaluations and measurements; replaces the same ``part`` and leaves the others."""
+        self._replace(trial, "failures", part, packed(pa.Table.from_pylist([*rows], schema=FAILURES)))
+
     def write_weights(self, trial: str, epoch: int, data: bytes) -> None:
         """Write a trial's weights after an epoch, as safetensors."""
         name = FileName.of("weights", "", epoch, data, "safetensors")
@@ -182,18 +188,17 @@ class Store(Files):
             table: tables[table].to_pandas().groupby("trial")[column].agg(frozenset).to_dict()
             for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))
         }
+        failures: dict[str, dict[str, Failed]] = {}
+        for row in sorted(tables["failures"].to_pylist(), key=lambda row: row["finished"]):
+            failures.setdefault(row["trial"], {})[row["evaluation"]] = Failed(row["label"], row["checkpoint"], row["reason"])
         nothing: frozenset[str] = frozenset()
-        return {
-            row["trial"]: Recorded(
-                row["status"],
-                row["reason"],
-                row["epochs"],
-                keys["evaluations"].get(row["trial"], nothing),
-                keys["measures"].get(row["trial"], nothing),
-                row["ending"],
-            )
-            for row in map(_typed, tables["trial"].to_pylist())
-        }
+        found = {}
+        for row in map(_typed, tables["trial"].to_pylist()):
+            key = row["trial"]
+            evaluations, measurements = (keys[table].get(key, nothing) for table in ("evaluations", "measures"))
+            failed = {of: why for of, why in failures.get(key, {}).items() if of not in evaluations | measurements}
+            found[key] = Recorded(row["status"], row["reason"], row["epochs"], evaluations, measurements, row["ending"], failed)
+        return found
 
     def recorded(self, trial: str) -> Recorded | None:
         """Return what the record holds of a trial; None if it does not hold it."""
