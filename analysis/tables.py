@@ -215,9 +215,7 @@ def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
         of = ", ".join(str(seeds[i]) for i in summary.ranked)
         notes.append(f"best and worst of seeds {of}" if summary.best is not None else "no best and worst: seeds lack attacks")
     cells = {
-        column: _cell(
-            {seed: found[seed][i] for seed in seeds}, float(summary.mean[i]), float(summary.std[i]), papers[column]
-        )
+        column: _cell({seed: found[seed][i] for seed in seeds}, float(summary.mean[i]), float(summary.std[i]), papers[column])
         for i, column in enumerate(columns)
     }
     best, worst = (None if end is None else seeds[end] for end in (summary.best, summary.worst))

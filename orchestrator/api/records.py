@@ -123,17 +123,19 @@ class Status:
 
     ``trials``: their number by state. ``evaluations``: their number. ``studies``: for each study that was run, its name
     (``study``), ``variant``, number of ``trials`` and of ``finished`` ones, and the time of its last run (``created``).
-    ``failed``: for each failed trial, its key (``trial``), ``arm`` and ``reason``.
+    ``failed``: for each failed trial, its key (``trial``), ``arm`` and ``reason``. ``failed_evaluations``: the same for each
+    evaluation or measurement that failed, and its name (``evaluation``).
     """
 
     trials: dict[str, int]
     evaluations: int
     studies: list[dict[str, Any]]
     failed: list[dict[str, str]]
+    failed_evaluations: list[dict[str, str]]
 
 
 def status(storage: str = STORAGE) -> Status:
-    """Count a storage's studies, trials by state and evaluations, and list why trials failed.
+    """Count a storage's studies, trials by state and evaluations, and list why trials and evaluations failed.
 
     Raises:
         Unavailable: there is no storage.
@@ -164,6 +166,11 @@ def status(storage: str = STORAGE) -> Status:
             {"trial": key, "arm": names.get(key, ""), "reason": r.reason}
             for key, r in index.items()
             if r.status == State.FAILED
+        ],
+        failed_evaluations=[
+            {"trial": key, "arm": names.get(key, ""), "evaluation": failed.name, "reason": failed.reason}
+            for key, r in index.items()
+            for failed in r.failures.values()
         ],
     )
 

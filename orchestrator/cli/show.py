@@ -60,7 +60,7 @@ def _described(study: "Study", profile: str) -> dict[str, Any]:
 
 
 def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
-    """Show the contents of a storage: studies, trials by state, and why trials failed.
+    """Show the contents of a storage: studies, trials by state, and why trials and evaluations failed.
 
     Example: `advsweep status --storage ./advsweep-results`
     """
@@ -79,6 +79,8 @@ def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
     Console().print(table)
     for trial in found.failed:
         out.print(f"failed: {trial['trial']} {trial['arm']}: {trial['reason']}", markup=False)
+    for one in found.failed_evaluations:
+        out.print(f"failed: {one['trial']} {one['arm']}, {one['evaluation']}: {one['reason']}", markup=False)
 
 
 def compact(storage: Storage = STORAGE) -> None:

@@ -14,13 +14,12 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from analysis.record.schema import Ending
 from orchestrator.execution.cluster import Resources, living_nodes
 from orchestrator.execution.job import Job, write_failure, write_stop
 from orchestrator.execution.retries import Retries
 from orchestrator.execution.signals import interrupt_restored
 from orchestrator.execution.worker import Worker
-from orchestrator.record.report import End, Report
+from orchestrator.record.report import End, Report, died
 from orchestrator.record.store import Store
 
 # This package reports a failed trial itself, in one line; Tune would print a traceback.
@@ -194,9 +193,9 @@ class _Callback(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         job: Job = trial.config["job"]
         error = _error(trial)
-        if self._retries.again(job, _died(error)):
+        if self._retries.again(job, died(error)):
             return
-        end = explain(error, self._retries.failures(job))
+        end = End.of(error, self._retries.failures(job))
         write_failure(self._store, job, end)
         self._listener.failed(job.key, end)
         self._end(job)
@@ -213,38 +212,3 @@ def _error(trial: TuneTrial) -> Exception:
     """Return the exception that a trial raised last; Tune writes it to a file before its callbacks."""
     file = trial.pickled_error_file
     return ray.cloudpickle.loads(Path(file).read_bytes()) if file else RuntimeError("Ray Tune gave no reason")
-
-
-def _cause(error: Exception) -> BaseException:
-    """Return the exception that Ray has wrapped, or the exception itself."""
-    return getattr(error, "cause", None) or error
-
-
-def _died(error: Exception) -> bool:
-    """Check whether a trial's process or node died, in contrast to an exception of the trial."""
-    deaths = {"ActorDiedError", "RayActorError", "ActorUnavailableError", "WorkerCrashedError", "NodeDiedError"}
-    return type(_cause(error)).__name__ in deaths
-
-
-def explain(error: Exception, failures: int) -> End:
-    """Classify why a trial failed: out of memory, a dead process, or the exception, with the last line of its message.
-
-    ``failures``: how many of its tries have failed.
-    """
-    cause = _cause(error)
-    name = type(cause).__name__
-    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else ""
-    if _out_of_memory(cause):
-        ending, kind = Ending.OUT_OF_MEMORY, "out of memory"
-    elif _died(error):
-        ending, kind = Ending.PROCESS_DIED, f"its process or node died {failures} times"
-    else:
-        ending, kind = Ending.ERROR, name
-    return End(ending, f"{kind}: {last[:200]}" if last else kind)
-
-
-def _out_of_memory(cause: BaseException) -> bool:
-    """Check whether memory ran out, also by the message: torch may raise a plain RuntimeError, for a GPU as for a CPU."""
-    words = any(words in str(cause) for words in ("out of memory", "can't allocate memory"))
-    return words or "OutOfMemory" in type(cause).__name__ or isinstance(cause, MemoryError)

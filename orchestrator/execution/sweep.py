@@ -15,7 +15,7 @@ from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, check_storage, cluster, prepare_nodes, resources
 from orchestrator.execution.job import Job
 from orchestrator.execution.options import Options
-from orchestrator.execution.progress import Progress
+from orchestrator.execution.progress import Outcome, Progress
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.record.compaction import LOOSE, compact
 from orchestrator.record.report import End, Report
@@ -30,22 +30,6 @@ from trainables.config import Runtime
 from trainables.config.terms.registry import Entry
 from trainables.models import build_model
 from trainables.models.layout import UnsafeLayout, check_layout
-
-
-class Outcome(NamedTuple):
-    """What a sweep could not do, and how long it took.
-
-    ``failures``: why trials failed, by their keys. ``not_run``: why evaluations could not be run, by the trial's key and the
-    evaluation's label. ``hours``: computation of its trials; see :attr:`.Progress.hours`.
-    """
-
-    failures: dict[str, End]
-    not_run: dict[str, dict[str, str]]
-    hours: float = 0.0
-
-    def and_then(self, later: "Outcome") -> "Outcome":
-        """Combine this outcome with that of a later run of the same sweep."""
-        return Outcome(self.failures | later.failures, self.not_run | later.not_run, self.hours + later.hours)
 
 
 class Shown(NamedTuple):
@@ -64,13 +48,13 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
     """
     if not plan.to_run:
         with _with_studies(plan, store, options, shown, console):
-            return Outcome({}, {})
+            return Outcome({}, {}, {})
     with _prepared_cluster(plan, store, options) as allocation, _with_studies(plan, store, options, shown, console) as trackers:
         first = plan.ready()
         outcome = _run(first, store, allocation, trackers, console, plan.prefixes)
         # In a second run: attacks that are transferred from trials of the first, and evaluations of prefixes.
         if first.trials != plan.trials:
-            rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
+            rest = replace(plan, retry_failed=False).against(store.index(t.key for t in plan.trials))
             outcome = outcome.and_then(_run(rest, store, allocation, trackers, console))
     return outcome
 
@@ -102,7 +86,7 @@ def search(
             driver.run(source, allocation.share, store, _Listeners(progress, trackers))
         if not source.over:
             raise Interrupted
-        return found, Outcome(progress.failures, progress.not_run, progress.hours)
+        return found, progress.outcome
 
 
 def _run(
@@ -115,13 +99,13 @@ def _run(
 ) -> Outcome:
     """Run the jobs of a plan on a prepared cluster. ``prefixes``: see :class:`.Plan`."""
     if not plan.to_run:
-        return Outcome({}, {})
+        return Outcome({}, {}, {})
     jobs = [Job.of(trial, store, allocation.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
     with Progress(plan.to_run, console) as progress:
         driver.run(driver.Queue(jobs), allocation.share, store, _Listeners(progress, trackers))
     if progress.done + len(progress.failures) < len(jobs):
         raise Interrupted
-    return Outcome(progress.failures, progress.not_run, progress.hours)
+    return progress.outcome
 
 
 class _SearchJobs:

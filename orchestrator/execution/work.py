@@ -13,12 +13,13 @@ from orchestrator.cost.passes import evaluation_passes, measurement_passes, trai
 from orchestrator.execution.job import Job, write_trial
 from orchestrator.planning.plan import Evaluation, Measurement
 from orchestrator.planning.settings import explain
+from orchestrator.record.columns import attack_columns, measure_columns
 from orchestrator.record.recorded import Recorded
-from orchestrator.record.report import End, Report
+from orchestrator.record.report import End, Report, of_its_own
 from orchestrator.record.store import RecordRow, Store
 from trainables.attacks import SourceNetworks
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
-from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, is_prefix, measure_key
+from trainables.config import Attack, Transfer, TrialConfig, attack_key, is_prefix, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source
 
@@ -48,10 +49,12 @@ class Work:
         self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
         self.unmeasured = [m for m in job.measurements if m.key not in recorded.measurements]
         self.not_run: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
         # All evaluations of this work go to one file, which is written again after each: none is lost, and files are few.
         self.part = uuid.uuid4().hex[:12]
         self.rows: list[RecordRow] = []
         self.arrays: list[RecordRow] = []
+        self.failures: list[RecordRow] = []
         # The device is the one that it was trained on, also when it is attacked on another machine later.
         before = self.store.read_trial(job.key) if self.trial.epoch else None
         self.device = before["device"] if before else self.trial.device_name
@@ -64,7 +67,7 @@ class Work:
 
     def advance(self) -> Report:
         """Train one epoch, or run the next evaluations and measurements, and report; a trial that diverges has failed."""
-        failure, self.not_run, self.seconds = None, {}, 0.0
+        failure, self.not_run, self.failed, self.seconds = None, {}, {}, 0.0
         try:
             passes = self._evaluate_and_measure() if self.trained else self._train()
         except Diverged as error:
@@ -82,6 +85,7 @@ class Work:
             seconds=self.seconds,
             done=failure is not None or (self.trained and not self.remaining and not self.unmeasured),
             not_run=self.not_run,
+            failed=self.failed,
             failure=failure,
         )
 
@@ -134,13 +138,16 @@ class Work:
             sources = self._sources(attack)
         except SourceMissing as error:
             # A retry would not help, and the trial is fine: the evaluation stays missing, and the next run tries it again.
-            self.not_run |= {f"{evaluation.label} ({evaluation.checkpoint})": str(error) for evaluation in covered}
+            self.not_run |= {evaluation.name: str(error) for evaluation in covered}
             self.remaining = [e for e in self.remaining if e not in covered]
             return 0.0
         weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
         began = time.monotonic()
         complete = any(e.complete for e in covered)
-        found = self.trial.evaluate(attack, weights, sources, complete)
+        try:
+            found = self.trial.evaluate(attack, weights, sources, complete)
+        except Exception as error:
+            return self._fail(error, attack_key(attack), covered)
         seconds = time.monotonic() - began
         self.seconds += seconds
         if found.broken is not None and not complete:
@@ -159,7 +166,10 @@ class Work:
         covered = [m for m in self.unmeasured if m.measure == measure and self._epoch(m) == epoch]
         weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
         began = time.monotonic()
-        found = self.trial.measure(measure, weights)
+        try:
+            found = self.trial.measure(measure, weights)
+        except Exception as error:
+            return self._fail(error, measure_key(measure), covered)
         seconds = time.monotonic() - began
         self.seconds += seconds
         self.arrays += [
@@ -168,9 +178,7 @@ class Work:
                 "trial": self.job.key,
                 "checkpoint": measurement.checkpoint,
                 "epoch": epoch,
-                "measure": measure_key(measure),
-                "measure_name": measure.name,
-                "measure_spec": measure.model_dump_json(),
+                **measure_columns(measure),
                 "array": name,
                 "values": values,
                 "seconds": seconds,
@@ -182,6 +190,22 @@ class Work:
         self.store.write_measures(self.job.key, self.part, self.arrays)
         self.unmeasured = [m for m in self.unmeasured if m not in covered]
         return len(covered) * measurement_passes(self.job.config, measure)
+
+    def _fail(self, error: Exception, of: str, failed: Sequence[Evaluation | Measurement]) -> float:
+        """Record that evaluations or measurements failed, by the key of their attack or measure; all others go on.
+
+        An error that is not their own is raised again: then the driver retries the trial.
+        """
+        if not of_its_own(error):
+            raise error
+        reason, now = End.of(error).reason, _milliseconds()
+        row = {"trial": self.job.key, "attack": of, "reason": reason, "finished": now}
+        self.failures += [{**row, "evaluation": e.key, "checkpoint": e.checkpoint, "label": e.label} for e in failed]
+        self.store.write_failures(self.job.key, self.part, self.failures)
+        self.failed |= {each.name: reason for each in failed}
+        self.remaining = [e for e in self.remaining if e not in failed]
+        self.unmeasured = [m for m in self.unmeasured if m not in failed]
+        return 0.0
 
     def _longest(self, evaluations: Sequence[Evaluation]) -> Attack:
         """Return the attack of the first evaluation, or the longest attack that begins with it."""
@@ -203,15 +227,7 @@ class Work:
                 "trial": self.job.key,
                 "checkpoint": evaluation.checkpoint,
                 "epoch": epoch,
-                "attack": attack_key(attack),
-                "attack_name": attack.name,
-                "attack_spec": attack.model_dump_json(),
-                "sees": attack.sees.value,
-                "iterates": attack.iterates,
-                "ensemble": attack.ensemble,
-                "gradient_steps": attack.gradient_steps,
-                "numerics": json.dumps(attack_versions(attack)),
-                "beta_atk": "" if attack.aim is None else str(attack.aim),
+                **attack_columns(attack),
                 "head": head,
                 "accuracy": float((rank == 0).mean()),
                 "ranks": rank,

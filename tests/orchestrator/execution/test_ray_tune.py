@@ -10,7 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from analysis.record.schema import Ending, Status
-from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping, explain
+from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping
 from orchestrator.execution.retries import Retries
 from orchestrator.record.report import End, Report
 from tests.support.tiny_study import jobs, tiny_plan
@@ -40,7 +40,7 @@ OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
     ],
 )
 def test_an_error_of_a_trial_is_a_reason_in_one_line(wrap, error, reason):
-    explained = explain(wrap(error), 5)
+    explained = End.of(wrap(error), 5)
     assert explained.reason.startswith(reason)
     assert "\n" not in explained.reason
     assert explained.ending is (Ending.OUT_OF_MEMORY if reason.startswith("out of memory") else Ending.ERROR)
@@ -48,7 +48,7 @@ def test_an_error_of_a_trial_is_a_reason_in_one_line(wrap, error, reason):
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError(""), RuntimeError("\n")])
 def test_an_error_without_a_message_has_its_name_as_reason(error):
-    explained = explain(error, 5)
+    explained = End.of(error, 5)
     assert explained.reason in {"out of memory", "ValueError", "RuntimeError"}
 
 
@@ -62,7 +62,7 @@ def test_an_error_without_a_message_has_its_name_as_reason(error):
     ],
 )
 def test_the_reason_of_a_dead_process_says_how_often_it_was_tried(error):
-    explained = explain(error, 5)
+    explained = End.of(error, 5)
     assert explained.ending is Ending.PROCESS_DIED
     assert explained.reason.startswith("its process or node died 5 times: ")
     assert "\n" not in explained.reason
@@ -70,12 +70,12 @@ def test_the_reason_of_a_dead_process_says_how_often_it_was_tried(error):
 
 def test_rays_own_memory_monitor_is_out_of_memory():
     error = ray.exceptions.OutOfMemoryError("Task was killed due to the node running low on memory.\nRefer to the docs.\n")
-    assert explain(error, 1).reason.startswith("out of memory: ")
-    assert explain(error, 1).ending is Ending.OUT_OF_MEMORY
+    assert End.of(error, 1).reason.startswith("out of memory: ")
+    assert End.of(error, 1).ending is Ending.OUT_OF_MEMORY
 
 
 def test_a_long_reason_is_cut():
-    assert len(explain(ValueError("x" * 5000), 5).reason) < 300
+    assert len(End.of(ValueError("x" * 5000), 5).reason) < 300
 
 
 class Driver:

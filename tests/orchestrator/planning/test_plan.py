@@ -13,7 +13,8 @@ from analysis.record.manifest import Manifest, Read
 from analysis.record.schema import Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
-from orchestrator.planning.expansion import SOURCE_SEED, plan
+from orchestrator.planning.demand import SOURCE_SEED
+from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import configure, resolve
 from orchestrator.record.recorded import Recorded
 from search_spaces.catalog import STUDIES
