@@ -102,8 +102,9 @@ def plan(
         study_files: ``.py`` or ``.toml`` files with user-defined studies and plugins.
         storage: a folder, or a URI that pyarrow knows (``s3://bucket/path``); it need not exist.
         retry_failed: whether trials and evaluations that failed before are run again.
-        where: by the name of a factor the label, or the labels, of the rows that are planned: ``{"top_k": ["top-1", "top-2"]}``.
-            A label may be cut to its value (``0.1`` for ``β = 0.1``) or be a pattern. None for all rows.
+        where: by the name of a factor the label, or the labels, of the rows that are planned, such as
+            ``{"top_k": ["top-1", "top-2"]}``. A label may be cut to its value (``0.1`` for ``β = 0.1``) or be a pattern. None
+            for all rows.
         columns: patterns of the columns that are planned, such as ``["Natural", "PGD*"]``; empty for all. What is left out is
             missing in the table until it is run.
 

@@ -144,9 +144,8 @@ def sweep_options(
     from trainables.config import Runtime
 
     runtime = Runtime(data_dir=data_dir, download=download, layout=layout, compile=compile_)
-    return Options(
-        cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna, moment(until)
-    ).resolved()
+    end = moment(until)
+    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna, end).resolved()
 
 
 #: Functions that make the value of a group of options, by the parameter of commands that gets it.

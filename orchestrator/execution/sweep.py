@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -83,9 +84,9 @@ def search(
         found = begin()
         with Progress((), console, found.trials - found.tried) as progress:
             source = _SearchJobs(found, manifest, store, allocation.runtime, progress)
-            driver.run(source, allocation.share, store, _Listeners(progress, trackers))
+            driver.run(source, allocation.share, store, _Listeners(progress, trackers), allocation.until)
         if not source.over:
-            raise Interrupted
+            raise allocation.interrupted()
         return found, progress.outcome
 
 
@@ -102,9 +103,9 @@ def _run(
         return Outcome({}, {}, {})
     jobs = [Job.of(trial, store, allocation.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
     with Progress(plan.to_run, console) as progress:
-        driver.run(driver.Queue(jobs), allocation.share, store, _Listeners(progress, trackers))
+        driver.run(driver.Queue(jobs), allocation.share, store, _Listeners(progress, trackers), allocation.until)
     if progress.done + len(progress.failures) < len(jobs):
-        raise Interrupted
+        raise allocation.interrupted()
     return progress.outcome
 
 
@@ -145,10 +146,16 @@ class _SearchJobs:
 
 
 class _Allocation(NamedTuple):
-    """What the trials of a sweep run with: the ``share`` of the cluster that each gets, and their runtime."""
+    """What the trials of a sweep run with: the ``share`` of the cluster that each gets, their runtime, and until when."""
 
     share: Resources
     runtime: Runtime
+    until: datetime | None
+
+    def interrupted(self) -> Interrupted:
+        """Return the error of a sweep that stopped before its end."""
+        late = self.until is not None and datetime.now() >= self.until
+        return Interrupted(f" at {self.until:%H:%M} (--until)" if late else "")
 
 
 @contextmanager
@@ -161,7 +168,7 @@ def _prepared_cluster(plan: Plan, store: Store, options: Options) -> Iterator[_A
         _check_layouts(plan, runtime, "cuda" if share.gpus else "cpu")
         plugins = frozenset[Entry]().union(*(t.plugins for t in plan.to_run))
         prepare_nodes(sorted({t.config.data.dataset for t in plan.to_run}), runtime, plugins)
-        yield _Allocation(share, runtime)
+        yield _Allocation(share, runtime, options.until)
 
 
 def _check_before_start(store: Store, options: Options) -> None:

@@ -3,6 +3,7 @@
 Errors are told apart by the names of their types: Ray's and torch's are not imported here.
 """
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -100,3 +101,11 @@ def of_its_own(error: Exception) -> bool:
     """
     device = type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
     return not (device or isinstance(error, OSError) or out_of_memory(error))
+
+
+def fault_of(error: BaseException) -> str:
+    """Return the fault of the environment that an error tells of, in one line: lost data, a full disk; "" for none."""
+    cause = cause_of(error)
+    missing = {"DataNotFound", "DiskFull"} & {kind.__name__ for kind in type(cause).__mro__}
+    full = isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+    return (str(cause).splitlines() or [type(cause).__name__])[0] if missing or full else ""

@@ -1,6 +1,7 @@
 """The driver without Ray: reasons of failures, searcher and callbacks. Whole sweeps are run in tests/integration."""
 
 import pickle
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -11,9 +12,10 @@ from ray.tune.search import Searcher
 
 from analysis.record.schema import Ending, Status
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping
-from orchestrator.execution.retries import Retries
+from orchestrator.execution.retries import Halt, Retries
 from orchestrator.record.report import End, Report
 from tests.support.tiny_study import jobs, tiny_plan
+from trainables.data import DataNotFound
 
 
 def as_task_error(cause):
@@ -85,8 +87,9 @@ class Driver:
         self.listener, self.nodes, self.now = Listener(), {"here", "there"}, 0.0
         self.source, self.folder = source, folder
         self.retries = Retries(lambda: frozenset(self.nodes), lambda: self.now)
-        self.searcher = JobSearcher(source, self.retries)
-        self.callback = _Callback(source, store, self.listener, {}, self.retries)
+        self.halt = Halt()
+        self.searcher = JobSearcher(source, self.retries, self.halt)
+        self.callback = _Callback(source, store, self.listener, {}, self.retries, self.halt)
 
     def suggest(self):
         return self.searcher.suggest("a trial")
@@ -129,7 +132,7 @@ def test_the_searcher_gives_the_jobs_in_order_and_finishes_when_all_have_ended(d
 
 
 def test_a_plan_with_nothing_to_do_is_finished_at_once():
-    assert JobSearcher(Queue([]), Retries(frozenset)).suggest("x") == Searcher.FINISHED
+    assert JobSearcher(Queue([]), Retries(frozenset), Halt()).suggest("x") == Searcher.FINISHED
 
 
 def test_a_job_whose_process_died_waits_longer_each_time_and_delays_no_other(driver):
@@ -185,7 +188,7 @@ def reported(epoch):
 
 def test_a_job_that_its_source_stops_is_recorded(store):
     (job, *_) = jobs(tiny_plan(), store)
-    early = _EarlyStopping(Impatient(), store)
+    early = _EarlyStopping(Impatient(), store, Halt())
     trial = SimpleNamespace(config={"job": job, "key": job.key})
     assert early.on_trial_result(None, trial, reported(1)) == TrialScheduler.CONTINUE
     assert store.read_trial(job.key) is None
@@ -194,6 +197,37 @@ def test_a_job_that_its_source_stops_is_recorded(store):
     assert (row["status"], row["ending"]) == (Status.EARLY_STOPPED, Ending.EARLY_STOPPED)
     assert row["reason"] == "enough after 2"
     assert early.reasons == {job.key: "enough after 2"}
+
+
+def test_at_its_time_a_sweep_starts_no_job_and_stops_the_others_at_their_next_report(driver, store):
+    first = driver.suggest()
+    early = _EarlyStopping(driver.source, store, driver.halt)
+    trial = SimpleNamespace(config=first)
+    driver.halt.until = datetime.now() + timedelta(hours=1)
+    assert early.on_trial_result(None, trial, reported(1)) == TrialScheduler.CONTINUE
+    driver.halt.until = datetime.now()
+    assert driver.suggest() == Searcher.FINISHED
+    assert early.on_trial_result(None, trial, reported(2)) == TrialScheduler.STOP
+    assert store.read_trial(first["key"]) is None, "it is neither stopped early nor failed"
+    driver.source.ended = None  # nothing has ended
+    driver.complete(first)
+    assert (driver.retries.over, early.reasons, driver.listener.failures) == (True, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (DataNotFound("data set mnist in there is missing or damaged"), "data set mnist in there is missing or damaged"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (as_task_error(OSError(28, "No space left on device")), "[Errno 28] No space left on device"),
+    ],
+)
+def test_a_fault_of_the_environment_halts_the_sweep_and_fails_no_trial(driver, store, error, fault):
+    first = driver.suggest()
+    driver.fail(first, error)
+    assert driver.halt.fault == fault
+    assert driver.suggest() == Searcher.FINISHED
+    assert (store.read_trial(first["key"]), driver.listener.failures) == (None, {})
 
 
 class Impatient(Queue):
@@ -216,5 +250,9 @@ def test_searcher_scheduler_and_callback_can_be_pickled_with_any_source_and_list
 
     source = Terminal()
     retries = Retries(frozenset)
-    for made in (_Callback(source, store, source, {}, retries), JobSearcher(source, retries), _EarlyStopping(source, store)):
+    for made in (
+        _Callback(source, store, source, {}, retries, Halt()),
+        JobSearcher(source, retries, Halt()),
+        _EarlyStopping(source, store, Halt()),
+    ):
         pickle.dumps(made)

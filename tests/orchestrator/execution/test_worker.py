@@ -320,6 +320,78 @@ def test_a_missing_source_leaves_out_its_evaluation_alone(store):
     assert transferred(job, source.key).evaluations[0].key in store.recorded(job.key).evaluations
 
 
+@pytest.fixture
+def steep(monkeypatch):
+    """Let FGSM and a measure raise this error; returns a function that sets it, None for none."""
+    errors = []
+
+    def broken(name, of):
+        whole = getattr(Trial, name)
+
+        def method(self, spec, *arguments):
+            if errors and isinstance(spec, of):
+                raise errors[-1]
+            return whole(self, spec, *arguments)
+
+        monkeypatch.setattr(Trial, name, method)
+
+    broken("evaluate", FGSM)
+    broken("measure", Dimensions)
+    return lambda error: errors.append(error) if error else errors.clear()
+
+
+def measured(job):
+    """Return the job with two measures."""
+    made = (
+        Measurement(measurement_key(job.key, "last", measure), "last", measure)
+        for measure in (Dimensions(), Soundness(attack=None))
+    )
+    return replace(job, measurements=tuple(made))
+
+
+def test_an_attack_or_measure_that_fails_is_a_failure_of_its_own(job, steep):
+    job = measured(job)
+    steep(ValueError("Traceback\ntoo steep"))
+    work = Work(job)
+    reports = []
+    while not reports or not reports[-1].done:
+        reports.append(work.advance())
+    failed = {name: why for report in reports for name, why in report.failed.items()}
+    assert failed.keys() == {"FGSM (last)", "FGSM (best)", "dimensions (last)"}
+    assert {*failed.values()} == {"ValueError: too steep"}
+    assert reports[-1].failure is None
+    assert (reports[-1].evaluations_left, reports[-1].measurements_left) == (0, 0)
+
+    recorded = work.store.recorded(job.key)
+    broken = {e.key for e in job.evaluations if e.label == "FGSM"}
+    assert recorded.status == Status.FINISHED
+    assert recorded.evaluations == {e.key for e in job.evaluations} - broken
+    assert {failure.name: failure.reason for failure in recorded.failures.values()} == failed
+    assert recorded.failures.keys() == broken | {job.measurements[0].key}
+    assert recorded.measurements == {job.measurements[1].key}
+
+    # The same job again, without the fault, makes what is missing.
+    steep(None)
+    finish(job)
+    recorded = work.store.recorded(job.key)
+    assert (recorded.failures, recorded.evaluations) == ({}, {e.key for e in job.evaluations})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        OSError(28, "No space left on device"),
+    ],
+)
+def test_an_error_that_is_not_the_attacks_own_is_the_drivers(job, steep, error):
+    steep(error)
+    with pytest.raises(type(error)):
+        finish(job)
+    assert Store(job.storage).recorded(job.key).failures == {}
+
+
 def test_a_source_that_failed_or_lost_its_weights_is_reported(store):
     source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
     finish(source)
