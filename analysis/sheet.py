@@ -126,7 +126,8 @@ def _lines(row: Row, table: Table) -> list[tuple[str, list[str], list[str]]]:
     lines = [(name, [*map(marked, row.cells)], styles)]
     for end, seed in (("best", row.best), ("worst", row.worst)):
         if seed is not None and len(row.seeds) > 1:
-            lines.append((f"{end} ({seed})", show(cell and (cell.values.get(seed), None) for cell in row.cells), plain))
+            values = show((cell.values.get(seed), None) if cell else None for cell in row.cells)
+            lines.append((f"{end} ({seed})", values, plain))
     for name, of in (("paper", ""), ("paper best", "best"), ("paper worst", "worst")):
         papers = [cell and (cell.paper_ends.get(of) if of else cell.paper) for cell in row.cells]
         if any(papers):

@@ -96,6 +96,12 @@ class Table:
         return (*self.manifest.factors, "beta_atk") if self.over_beta == "each" else self.manifest.factors
 
     @property
+    def complete(self) -> bool:
+        """Whether every seed that the study asks for has a number in each column that applies to its row."""
+        rows = (row for block in self.blocks for row in block.rows)
+        return all(len(cell.values) == row.asked for row in rows for cell in row.cells if cell is not None)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """The footnotes, each once, in the order of the rows."""
         return tuple(dict.fromkeys(note for block in self.blocks for row in block.rows for note in _footnotes(row)))

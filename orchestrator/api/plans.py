@@ -24,7 +24,7 @@ from search_spaces.study import Study
 from trainables.config import Runtime
 
 if TYPE_CHECKING:
-    from orchestrator.execution.sweep import Outcome
+    from orchestrator.execution.progress import Outcome
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,11 @@ Name = Annotated[str, typer.Argument(help="A study that was run here: name, alia
 NewestProfile = Annotated[
     Literal["paper", "short", "demo"] | None, typer.Option(help="The profile of the run; by default that of the newest run.")
 ]
+RunSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="All settings of the run; by default those of the newest."),
+]
+Variant = Annotated[str | None, typer.Option(help="The variant of the run, as `advsweep status` names it.")]
 
 
 @dataclass(frozen=True)

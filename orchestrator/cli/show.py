@@ -1,5 +1,6 @@
 """Commands that show the catalogue, a storage's contents, and the views of MLflow and Optuna."""
 
+import shlex
 import subprocess
 import sys
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from rich.table import Table as RichTable
 
 from orchestrator.api.terms import STORAGE
 from orchestrator.cli.options import Json, Optuna, ProfileOption, Storage, StudyFiles
-from orchestrator.cli.printing import Printer, out, print_json
+from orchestrator.cli.printing import Printer, out, print_json, storage_option
 
 if TYPE_CHECKING:
     from search_spaces.study import Study
@@ -77,6 +78,9 @@ def status(storage: Storage = STORAGE, as_json: Json = False) -> None:
     for row in found.studies:
         table.add_row(row["study"], row["variant"], f"{row['finished']}/{row['trials']}", row["created"])
     Console().print(table)
+    for row in found.studies:
+        variant = shlex.quote(row["variant"])
+        out.print(f"advsweep table {row['study']} --variant {variant}{storage_option(storage)}", markup=False, highlight=False)
     for trial in found.failed:
         out.print(f"failed: {trial['trial']} {trial['arm']}: {trial['reason']}", markup=False)
     for one in found.failed_evaluations:

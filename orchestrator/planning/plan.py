@@ -102,13 +102,14 @@ class PlannedTrial:
     @property
     def unmeasured(self) -> tuple[Measurement, ...]:
         """Measurements that are neither made nor have failed."""
-        return tuple(m for m in self.measurements if not {m.key} & (self.recorded.measurements | self.recorded.failures.keys()))
+        ended = self.recorded.measurements | self.recorded.failures.keys()
+        return tuple(m for m in self.measurements if m.key not in ended)
 
     @property
     def failed(self) -> dict[str, str]:
         """Why evaluations and measurements of this plan failed, by their names."""
-        failures = self.recorded.failures
-        return {each.name: failures[each.key].reason for each in (*self._lacking, *self.measurements) if each.key in failures}
+        failures, asked = self.recorded.failures, [e.key for e in self._lacking] + [m.key for m in self.measurements]
+        return {failures[key].name: failures[key].reason for key in asked if key in failures}
 
     @property
     def plugins(self) -> frozenset[Entry]:

@@ -137,7 +137,8 @@ class Storage:
 
     def failure(self, trial: str, attack: str, reason: str, *, checkpoint: str = "last") -> None:
         """Write one more part with one evaluation that failed."""
-        row = {"evaluation": f"{trial}-{checkpoint}-{attack}", "trial": trial, "checkpoint": checkpoint, "attack": attack}
+        key = f"{trial}-{checkpoint}-{attack}"
+        row: dict[str, Any] = {"evaluation": key, "trial": trial, "checkpoint": checkpoint, "attack": attack}
         row |= {"label": attack, "reason": reason, "finished": NOW}
         self.table(trial, "failures", FAILURES, [row], str(self._next(trial)))
 

@@ -344,7 +344,7 @@ def measured(job):
     """Return the job with two measures."""
     made = (
         Measurement(measurement_key(job.key, "last", measure), "last", measure)
-        for measure in (Dimensions(), Soundness(attack=None))
+        for measure in (Dimensions(), Soundness())
     )
     return replace(job, measurements=tuple(made))
 
