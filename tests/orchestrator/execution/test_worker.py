@@ -323,7 +323,7 @@ def test_a_missing_source_leaves_out_its_evaluation_alone(store):
 @pytest.fixture
 def steep(monkeypatch):
     """Let FGSM and a measure raise this error; returns a function that sets it, None for none."""
-    errors = []
+    errors: list[Exception] = []
 
     def broken(name, of):
         whole = getattr(Trial, name)
@@ -340,20 +340,12 @@ def steep(monkeypatch):
     return lambda error: errors.append(error) if error else errors.clear()
 
 
-def measured(job):
-    """Return the job with two measures."""
-    made = (
-        Measurement(measurement_key(job.key, "last", measure), "last", measure)
-        for measure in (Dimensions(), Soundness())
-    )
-    return replace(job, measurements=tuple(made))
-
-
 def test_an_attack_or_measure_that_fails_is_a_failure_of_its_own(job, steep):
-    job = measured(job)
+    measures = measuring(job, Dimensions(), Soundness(), checkpoints=("last",)).measurements
+    job = replace(job, measurements=measures)
     steep(ValueError("Traceback\ntoo steep"))
     work = Work(job)
-    reports = []
+    reports: list[Any] = []
     while not reports or not reports[-1].done:
         reports.append(work.advance())
     failed = {name: why for report in reports for name, why in report.failed.items()}

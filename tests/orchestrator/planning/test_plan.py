@@ -824,6 +824,7 @@ def test_what_was_added_before_stays_in_the_manifest():
     assert now.columns == before.columns
     assert [arm.reads for arm in now.arms] == [arm.reads for arm in before.arms]
     assert now.with_added(now) == now
+    assert [arm.trials for arm in before.with_added(now).arms] == [arm.trials for arm in now.arms], "fewer seeds drop none"
     other = plan([STUDY], "demo", seeds=1, overrides={"training.lr": 0.5}).manifests[0].with_added(before)
     assert all("pgd(iterations=9)" not in arm.reads for arm in other.arms)
 
