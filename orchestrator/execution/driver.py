@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from analysis.record.schema import Status
 from orchestrator.errors import Unavailable
 from orchestrator.execution.cluster import Resources, living_nodes
 from orchestrator.execution.job import Job, write_failure, write_stop
@@ -225,10 +227,19 @@ class _Callback(tune.Callback):
             return
         if self._retries.again(job, died(error)):
             return
+        if less := self._without_failed(job):
+            self._retries.afresh(less)
+            return
         end = End.of(error, self._retries.failures(job))
         write_failure(self._store, job, end)
         self._listener.failed(job.key, end)
         self._end(job)
+
+    def _without_failed(self, job: Job) -> Job | None:
+        """Give up the evaluations in which a trained trial failed; None if it failed in none."""
+        recorded = self._store.recorded(job.key)
+        failed = recorded.failures.keys() - job.given_up if recorded and recorded.status == Status.FINISHED else frozenset()
+        return replace(job, given_up=job.given_up | failed) if failed else None
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self._end(trial.config["job"])

@@ -76,6 +76,11 @@ class Retries:
         self._waiting.append((self._clock() + pause, job))
         return True
 
+    def afresh(self, job: Job) -> None:
+        """Let a job that failed for good begin anew, in place of the one of its key: it does less."""
+        self.begin(job)
+        self._waiting.append((self._clock(), job))
+
     def due(self) -> Job | None:
         """Return a job that has waited long enough, or None."""
         now = self._clock()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from analysis.record.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution.job import Job, write_trial
-from orchestrator.planning.plan import Evaluation, Measurement
+from orchestrator.planning.plan import Evaluation, Measurement, longest_first
 from orchestrator.planning.settings import explain
 from orchestrator.record.columns import attack_columns, measure_columns
 from orchestrator.record.recorded import Recorded
@@ -46,8 +46,10 @@ class Work:
             self._keep_weights()
         # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()
-        self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
-        self.unmeasured = [m for m in job.measurements if m.key not in recorded.measurements]
+        done = recorded.measurements | job.given_up
+        self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations) and e.key not in done]
+        self.unmeasured = [m for m in job.measurements if m.key not in done]
+        self.given_up = {failed.name: failed.reason for key, failed in recorded.failures.items() if key in job.given_up}
         self.not_run: dict[str, str] = {}
         self.failed: dict[str, str] = {}
         # All evaluations of this work go to one file, which is written again after each: none is lost, and files are few.
@@ -67,7 +69,8 @@ class Work:
 
     def advance(self) -> Report:
         """Train one epoch, or run the next evaluations and measurements, and report; a trial that diverges has failed."""
-        failure, self.not_run, self.failed, self.seconds = None, {}, {}, 0.0
+        failure, self.not_run, self.seconds = None, {}, 0.0
+        self.failed, self.given_up = self.given_up, {}
         try:
             passes = self._evaluate_and_measure() if self.trained else self._train()
         except Diverged as error:
@@ -131,7 +134,7 @@ class Work:
         """Run the next attack, and record every evaluation that its result covers; return their passes."""
         epoch = self._epoch(self.remaining[0])
         same_epoch = [e for e in self.remaining if self._epoch(e) == epoch]
-        attack = self._longest(same_epoch)
+        attack = longest_first(same_epoch)
         # If the best checkpoint is the last one, a single run covers both.
         covered = [e for e in same_epoch if e.attack == attack]
         try:
@@ -194,26 +197,20 @@ class Work:
     def _fail(self, error: Exception, of: str, failed: Sequence[Evaluation | Measurement]) -> float:
         """Record that evaluations or measurements failed, by the key of their attack or measure; all others go on.
 
-        An error that is not their own is raised again: then the driver retries the trial.
+        An error that another try may not have is raised again: then the driver retries the trial, and gives them up at last.
         """
-        if not of_its_own(error):
+        if isinstance(error, OSError):
             raise error
         reason, now = End.of(error).reason, _milliseconds()
         row = {"trial": self.job.key, "attack": of, "reason": reason, "finished": now}
         self.failures += [{**row, "evaluation": e.key, "checkpoint": e.checkpoint, "label": e.label} for e in failed]
         self.store.write_failures(self.job.key, self.part, self.failures)
+        if not of_its_own(error):
+            raise error
         self.failed |= {each.name: reason for each in failed}
         self.remaining = [e for e in self.remaining if e not in failed]
         self.unmeasured = [m for m in self.unmeasured if m not in failed]
         return 0.0
-
-    def _longest(self, evaluations: Sequence[Evaluation]) -> Attack:
-        """Return the attack of the first evaluation, or the longest attack that begins with it."""
-        first = evaluations[0]
-        longer = (
-            [] if first.complete else [e.attack for e in evaluations if not e.complete and is_prefix(first.attack, e.attack)]
-        )
-        return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
 
     def _evaluation_rows(
         self, evaluation: Evaluation, found: Evaluated, epoch: int, complete: bool, seconds: float

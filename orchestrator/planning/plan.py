@@ -1,7 +1,7 @@
 """The plan as a value: trials, their evaluations and measurements, what the record holds, and what has to run. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -9,7 +9,7 @@ from analysis.record.manifest import Manifest
 from analysis.record.schema import Status
 from orchestrator.errors import BadInput
 from orchestrator.record.recorded import Recorded
-from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key
+from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key, is_prefix
 from trainables.config.terms.registry import Entry, used_plugins
 
 CHECKPOINTS = ("last", "best")
@@ -65,6 +65,13 @@ class Measurement:
     def name(self) -> str:
         """A readable name: its label and checkpoint."""
         return f"{self.label} ({self.checkpoint})"
+
+
+def longest_first(evaluations: Sequence[Evaluation]) -> Attack:
+    """Return the attack of the first evaluation, or the longest attack of all that begins with it."""
+    first = evaluations[0]
+    longer = [e.attack for e in evaluations if not (first.complete or e.complete) and is_prefix(first.attack, e.attack)]
+    return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
 
 
 @dataclass(frozen=True)

@@ -95,12 +95,12 @@ def out_of_memory(cause: BaseException) -> bool:
 
 
 def of_its_own(error: Exception) -> bool:
-    """Check whether an attack's or a measure's error is its own: another try, or another attack, would not change it.
+    """Check whether an attack's or a measure's error is its own, so that another try would not change it.
 
-    Not so if memory or a disk failed, or the device: after an error of CUDA every later call in its process fails.
+    Not so if memory failed, or the device: after an error of CUDA every later call in its process fails.
     """
     device = type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
-    return not (device or isinstance(error, OSError) or out_of_memory(error))
+    return not (device or out_of_memory(error))
 
 
 def fault_of(error: BaseException) -> str:

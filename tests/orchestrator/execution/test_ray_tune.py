@@ -1,7 +1,8 @@
 """The driver without Ray: reasons of failures, searcher and callbacks. Whole sweeps are run in tests/integration."""
 
 import pickle
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from ray.tune.search import Searcher
 
 from analysis.record.schema import Ending, Status
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping
+from orchestrator.execution.job import write_trial
 from orchestrator.execution.retries import Halt, Retries
 from orchestrator.record.report import End, Report
 from tests.support.tiny_study import jobs, tiny_plan
@@ -158,6 +160,29 @@ def test_a_job_that_raised_an_error_is_retried_at_once_and_tried_five_times_in_a
     assert driver.listener.failures == {first["key"]: End(Ending.ERROR, "ValueError: its own")}
     assert (store.read_trial(first["key"])["status"], store.read_trial(first["key"])["epochs"]) == (Status.FAILED, 0)
     assert driver.suggest() != first
+
+
+def test_an_attack_that_fails_in_every_try_is_given_up_and_its_trial_goes_on(driver, store):
+    first = driver.suggest()
+    job = first["job"]
+    progress = {"epochs": job.config.training.epochs, "best_epoch": 1, "device": "", "seconds": 0.0, "history": []}
+    write_trial(store, job, progress, Status.FINISHED)
+    row = {"trial": job.key, "evaluation": "e", "checkpoint": "last", "attack": "a", "label": "PGD", "reason": "out of memory"}
+    store.write_failures(job.key, "part", [{**row, "finished": datetime.now(UTC)}])
+    error = MemoryError("3 GiB")
+    for _ in range(4):
+        driver.fail(first, error)
+        assert driver.suggest() == first
+    driver.fail(first, error)
+    less = driver.suggest()
+    assert less["job"] == replace(job, given_up=frozenset({"e"}))
+    assert driver.listener.failures == {}
+    # What fails then fails the trial.
+    for _ in range(4):
+        driver.fail(less, error)
+        assert driver.suggest() == less
+    driver.fail(less, error)
+    assert driver.listener.failures == {job.key: End(Ending.OUT_OF_MEMORY, "out of memory: 3 GiB")}
 
 
 def test_a_death_with_its_node_costs_no_try(driver):

@@ -370,16 +370,29 @@ def test_an_attack_or_measure_that_fails_is_a_failure_of_its_own(job, steep):
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError("CUDA error: device-side assert triggered"),
-        OSError(28, "No space left on device"),
-    ],
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: device-side assert triggered")]
 )
-def test_an_error_that_is_not_the_attacks_own_is_the_drivers(job, steep, error):
+def test_an_error_that_another_try_may_not_have_is_the_drivers_until_it_gives_up(job, steep, error):
     steep(error)
-    with pytest.raises(type(error)):
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            finish(job)
+    failed = Store(job.storage).recorded(job.key).failures
+    broken = {e.key for e in job.evaluations if e.label == "FGSM"}
+    assert failed.keys() < broken, "of one checkpoint: the other is not reached"
+    assert all(str(error) in failure.reason for failure in failed.values())
+
+    report = Work(replace(job, given_up=frozenset(broken))).advance()
+    assert report.failed == {failure.name: failure.reason for failure in failed.values()}
+    assert (report.done, report.failure) == (True, None)
+    recorded = Store(job.storage).recorded(job.key)
+    assert recorded.evaluations == {e.key for e in job.evaluations} - broken
+    assert (recorded.status, recorded.failures) == (Status.FINISHED, failed)
+
+
+def test_a_full_disk_is_no_failure_of_an_attack(job, steep):
+    steep(OSError(28, "No space left on device"))
+    with pytest.raises(OSError, match="No space left"):
         finish(job)
     assert Store(job.storage).recorded(job.key).failures == {}
 
