@@ -40,6 +40,8 @@ class CellReader:
         self._evaluations: dict[tuple[str, str, str, str, bool], Any] = dict(zip(keys, e.itertuples(), strict=True))
         measured = zip(m["trial"], m["checkpoint"], m["measure"], m["array"], strict=True)
         self._arrays = dict(zip(measured, m["values"], strict=True))
+        f = record.failures
+        self._failures = dict(zip(zip(f["trial"], f["checkpoint"], f["attack"], strict=True), f["reason"], strict=True))
         self._epoch_seconds = record.epochs.groupby("trial")["seconds"].mean().to_dict()
 
     def outdated(self, trial: str, checkpoint: str, arm: ManifestArm) -> tuple[str, ...]:
@@ -111,6 +113,13 @@ class CellReader:
             return None
         stopped = row.reason if row.status == Status.EARLY_STOPPED else None
         return stopped or self.reason(trial) or f"unfinished (epoch {row.epochs} of {epochs})"
+
+    def lacking(self, trial: str, checkpoint: str, arm: ManifestArm, column: ManifestColumn) -> str:
+        """Say why a trial that is trained to its end has no number in ``column``."""
+        reads = [read.attack for read in arm.reads.get(column.label, ())]
+        needed = [(trial, checkpoint, key) for key in (*reads, arm.measures.get(column.label, ""))]
+        failed = next((self._failures[key] for key in needed if key in self._failures), None)
+        return f"failed: {failed}" if failed else self.reason(trial) or "not evaluated yet"
 
     def reason(self, trial: str) -> str | None:
         """Say why the trial failed; None if it did not."""

@@ -175,8 +175,9 @@ def to_csv(table: Table) -> str:
     """Render a table as CSV for programs: one number a line, accuracies in percent, unrounded.
 
     ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one seed for all columns) or ``seed``; ``seeds``: the seeds in
-    it; ``paper``: the paper's number, that of its best or worst training where it prints one. A row with no finished seed
-    keeps its means, empty; ``notes`` give the reason. A column that does not apply to a row has no line.
+    it; ``finished``: how many seeds have a number in the row; ``paper``: the paper's number, that of its best or worst training
+    where it prints one. A mean of no seed is empty; ``notes`` give the reason, and that of a mean over fewer seeds than the row
+    has. A column that does not apply to a row has no line.
     """
     m = table.manifest
     header = ["study", "profile", "variant", "selection", "over_beta", "checkpoint", *table.factors, "column", "statistic"]
@@ -184,7 +185,6 @@ def to_csv(table: Table) -> str:
     lines = []
     for block in table.blocks:
         for row in block.rows:
-            why = "; ".join((*row.notes, *row.doubts))
             for column, cell in zip(table.columns, row.cells, strict=True):
                 if cell is None:
                     continue
@@ -198,6 +198,7 @@ def to_csv(table: Table) -> str:
                     *row.labels,
                     column.label,
                 )
+                why = "; ".join(filter(None, (cell.note, *row.notes, *row.doubts)))
                 for statistic in _statistics(row, cell):
                     number = cell.paper_ends.get(statistic[0], cell.paper)
                     paper = (number.value, number.std) if number else (None, None)
@@ -208,5 +209,5 @@ def to_csv(table: Table) -> str:
 def _statistics(row: Row, cell: Cell) -> list[tuple[str, str, float | None, float | None]]:
     """List the lines of a cell: statistic, seeds, value, std."""
     singles = [("best", row.best), ("worst", row.worst), *(("seed", seed) for seed in row.seeds)]
-    mean = ("mean", " ".join(map(str, row.seeds)), cell.mean, cell.std)
-    return [mean, *((name, str(seed), cell.values[seed], None) for name, seed in singles if seed is not None)]
+    mean = ("mean", " ".join(map(str, cell.values)), cell.mean, cell.std)
+    return [mean, *((name, str(seed), cell.values[seed], None) for name, seed in singles if seed in cell.values)]

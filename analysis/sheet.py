@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.tables import Row, Table
+from analysis.tables import Cell, Row, Table
 
 #: What the two styles mean.
 LEGEND = (("best mean of the column", "bold"), ("strongest attack of the row", "underline"))
@@ -56,7 +56,7 @@ def sheet(table: Table) -> Sheet:
     for block in table.blocks:
         blocks.add(len(text))
         for row in block.rows:
-            lines = _lines(row)
+            lines = _lines(row, table)
             if max(height, len(lines)) > 1:
                 gaps.add(len(text))
             height = len(lines)
@@ -106,19 +106,28 @@ def notes(table: Table) -> list[str]:
     return [f"[{i}] {note}" for i, note in enumerate(table.notes, 1)]
 
 
-def _lines(row: Row) -> list[tuple[str, list[str], list[str]]]:
-    """Lay out a row: for each line its name, texts and styles. A single seed has one line: it is mean, best and worst."""
+def _lines(row: Row, table: Table) -> list[tuple[str, list[str], list[str]]]:
+    """Lay out a row: for each line its name, texts and styles. A single seed has one line: it is mean, best and worst.
+
+    A mean over fewer seeds than the row has, and a number that is missing, have the mark of a footnote.
+    """
 
     def show(numbers: Iterable[tuple[float | None, float | None] | None]) -> list[str]:
         return ["–" if pair is None else _percent(*pair) for pair in numbers]
 
+    def marked(cell: Cell | None) -> str:
+        if cell is None:
+            return "–"
+        return _percent(cell.mean, cell.std) + (f" [{table.notes.index(cell.note) + 1}]" if cell.note else "")
+
     plain = [""] * len(row.cells)
     styles = [" ".join(name for name in ("bold", "underline") if getattr(cell, name, False)) for cell in row.cells]
     name = str(row.seeds[0]) if len(row.seeds) == 1 else "mean"
-    lines = [(name, show((cell.mean, cell.std) if cell else None for cell in row.cells), styles)]
+    lines = [(name, [*map(marked, row.cells)], styles)]
     for end, seed in (("best", row.best), ("worst", row.worst)):
         if seed is not None and len(row.seeds) > 1:
-            lines.append((f"{end} ({seed})", show((cell.values[seed], None) if cell else None for cell in row.cells), plain))
+            values = show((cell.values.get(seed), None) if cell else None for cell in row.cells)
+            lines.append((f"{end} ({seed})", values, plain))
     for name, of in (("paper", ""), ("paper best", "best"), ("paper worst", "worst")):
         papers = [cell and (cell.paper_ends.get(of) if of else cell.paper) for cell in row.cells]
         if any(papers):

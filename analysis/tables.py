@@ -26,9 +26,10 @@ OverBeta = Literal["minimum", "per-sample", "each"]
 class Cell:
     """The numbers of one row in one column.
 
-    ``values``: by finished seed, in percent, except for areas, measures and costs. ``mean``: over seeds, None where none is
-    finished; ``std``: the sample standard deviation, None with fewer than two. ``paper``: the paper's number; ``paper_ends``:
-    the paper's number of its ``best`` and ``worst`` training. ``bold``: the best mean of its column. ``underline``: the
+    ``values``: by seed, of those that have the number, in percent, except for areas, measures and costs. ``mean``: over these
+    seeds, None where there are none; ``std``: the sample standard deviation, None with fewer than two. ``paper``: the paper's
+    number; ``paper_ends``: the paper's number of its ``best`` and ``worst`` training. ``note``: of which seeds the number is,
+    and why the others of the row lack it; "" where none does. ``bold``: the best mean of its column. ``underline``: the
     strongest attack of its row.
     """
 
@@ -37,6 +38,7 @@ class Cell:
     std: float | None
     paper: ManifestNumber | None
     paper_ends: Mapping[str, ManifestNumber] = field(default_factory=dict)
+    note: str = ""
     bold: bool = False
     underline: bool = False
 
@@ -45,9 +47,11 @@ class Cell:
 class Row:
     """A row of a table: an arm, or an arm under one beta_atk, which is its last label then ("" where none applies).
 
-    ``cells``: one for each column, None where the column does not apply to the arm. ``seeds``: the finished ones; ``asked``:
-    how many the study asks for. ``best`` and ``worst``: a seed each, None where none is finished. ``notes``: why seeds are
-    missing, and which were recorded under older numerics. ``doubts``: the checks of :mod:`analysis.checks` that the arm fails.
+    ``cells``: one for each column, None where the column does not apply to the arm. ``seeds``: those that have a number in the
+    row; ``asked``: how many the study asks for. ``best`` and ``worst``: a seed each, of those that have a number under every
+    attack under which any seed of the row has one; None where fewer than two of several seeds have all. ``notes``: why seeds
+    are missing, and which were recorded under older numerics. ``doubts``: the checks of :mod:`analysis.checks` that the arm
+    fails.
     """
 
     labels: tuple[str, ...]
@@ -92,9 +96,20 @@ class Table:
         return (*self.manifest.factors, "beta_atk") if self.over_beta == "each" else self.manifest.factors
 
     @property
+    def complete(self) -> bool:
+        """Whether every seed that the study asks for has a number in each column that applies to its row."""
+        rows = (row for block in self.blocks for row in block.rows)
+        return all(len(cell.values) == row.asked for row in rows for cell in row.cells if cell is not None)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """The footnotes, each once, in the order of the rows."""
-        return tuple(dict.fromkeys(n for block in self.blocks for row in block.rows for n in (*row.notes, *row.doubts)))
+        return tuple(dict.fromkeys(note for block in self.blocks for row in block.rows for note in _footnotes(row)))
+
+
+def _footnotes(row: Row) -> tuple[str, ...]:
+    """List the footnotes of a row: those of its cells, and its own."""
+    return (*(cell.note for cell in row.cells if cell and cell.note), *row.notes, *row.doubts)
 
 
 def build(
@@ -184,30 +199,47 @@ class _Inputs(NamedTuple):
 
 def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
     columns = [column for column in inputs.columns if column.label in arm.columns]
-    values: dict[int, list[float]] = {}
+    found: dict[int, list[float | str]] = {}
     notes = []
     for seed, trial in sorted((int(seed), trial) for seed, trial in arm.trials.items()):
-        found = _values(inputs, trial, checkpoint, arm, columns)
-        if isinstance(found, str):
-            notes.append(f"seed {seed}: {found}")
+        numbers = _numbers(inputs, trial, checkpoint, arm, columns)
+        if isinstance(numbers, str):
+            notes.append(f"seed {seed}: {numbers}")
         else:
-            values[seed] = found
+            found[seed] = numbers
             if older := inputs.cells.outdated(trial, checkpoint, arm):
                 notes.append(f"seed {seed}: recorded under an older numerics of {', '.join(older)}")
-    seeds = tuple(values)
+    seeds = tuple(found)
     papers = {column: _printed(inputs, arm.labels, checkpoint, column.label) for column in columns}
     if not seeds or not columns:
         cells = {column: Cell({}, None, None, *papers[column]) for column in columns}
-        best = worst = None
-    else:
-        adversarial = np.array([column.adversarial for column in columns])
-        summary = over_seeds(np.array([values[seed] for seed in seeds]), np.array(seeds), adversarial)
-        best, worst = seeds[summary.best], seeds[summary.worst]
-        cells = {}
-        for i, column in enumerate(columns):
-            std = float(summary.std[i]) if len(seeds) > 1 else None
-            cells[column] = Cell({seed: values[seed][i] for seed in seeds}, float(summary.mean[i]), std, *papers[column])
+        return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), None, None, tuple(notes))
+    values = np.array([[math.nan if isinstance(n, str) else n for n in found[seed]] for seed in seeds])
+    there = np.array([[not isinstance(n, str) for n in found[seed]] for seed in seeds])
+    summary = over_seeds(values, there, np.array(seeds), np.array([column.adversarial for column in columns]))
+    if len(summary.ranked) < len(seeds):
+        of = ", ".join(str(seeds[i]) for i in summary.ranked)
+        notes.append(f"best and worst of seeds {of}" if summary.best is not None else "no best and worst: seeds lack attacks")
+    cells = {
+        column: _cell({seed: found[seed][i] for seed in seeds}, float(summary.mean[i]), float(summary.std[i]), papers[column])
+        for i, column in enumerate(columns)
+    }
+    best, worst = (None if end is None else seeds[end] for end in (summary.best, summary.worst))
     return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), best, worst, tuple(notes))
+
+
+def _cell(
+    found: Mapping[int, float | str],
+    mean: float,
+    std: float,
+    papers: tuple[ManifestNumber | None, Mapping[str, ManifestNumber]],
+) -> Cell:
+    """Make a cell of the numbers of a row's seeds, or of why they have none, and note which are missing."""
+    values = {seed: number for seed, number in found.items() if not isinstance(number, str)}
+    lacking = [f"seed {seed}: {why}" for seed, why in found.items() if isinstance(why, str)]
+    of = [f"of {'seeds' if len(values) > 1 else 'seed'} {', '.join(map(str, values))} alone"] if values and lacking else []
+    several = len(values) > 1
+    return Cell(values, mean if values else None, std if several else None, *papers, note="; ".join((*of, *lacking)))
 
 
 def _printed(
@@ -218,18 +250,18 @@ def _printed(
     return found.pop(""), {seed: number for seed, number in found.items() if number}
 
 
-def _values(
+def _numbers(
     inputs: _Inputs, trial: str, checkpoint: str, arm: ManifestArm, columns: Sequence[ManifestColumn]
-) -> list[float] | str:
-    """Read the value that a trial of ``arm`` has in each of ``columns``, or say why it is not in the table."""
+) -> list[float | str] | str:
+    """Read the number that a trial of ``arm`` has in each of ``columns``, or why it has none; or why it has none in any."""
     if why := inputs.cells.missing(trial):
         return why
-    found = [inputs.cells.value(trial, checkpoint, arm, arm.own(column)) for column in columns]
-    values = [value for value in found if value is not None]
-    missing = len(found) - len(values)
-    if not missing:
-        return values  # also where it has failed since, in an attack of another study
-    return inputs.cells.reason(trial) or f"trained, {missing} of {len(found)} columns not evaluated yet"
+    found: list[float | str] = []
+    for column in (arm.own(column) for column in columns):
+        value = inputs.cells.value(trial, checkpoint, arm, column)
+        found.append(inputs.cells.lacking(trial, checkpoint, arm, column) if value is None else value)
+    reasons = [number for number in found if isinstance(number, str)]
+    return f"trained, {', '.join(dict.fromkeys(reasons))}" if reasons and len(reasons) == len(found) else found
 
 
 def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn]) -> tuple[Row, ...]:

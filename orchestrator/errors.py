@@ -3,9 +3,9 @@
 AdvsweepError
 ├── BadInput (2)          a name, field or value that is not allowed
 ├── Unavailable (2)       a storage, data set, cluster or server that cannot be reached
-├── SweepIncomplete (1)   the sweep ended with failed trials, or evaluations that could not be run
+├── SweepIncomplete (1)   the sweep ended with failed trials, or evaluations that failed or could not be run
 ├── CheckFailed (1)       the checklist found that attacks overestimate a row's robustness
-└── Interrupted (130)     Ctrl-C, or a scheduler's SIGTERM
+└── Interrupted (130)     Ctrl-C, a scheduler's SIGTERM, or --until
 """
 
 from collections.abc import Collection
@@ -28,7 +28,7 @@ class Unavailable(AdvsweepError):
 
 
 class SweepIncomplete(AdvsweepError):
-    """A sweep in which trials failed or evaluations could not be run; the others are finished and recorded."""
+    """A sweep in which trials or evaluations failed, or could not be run; the others are finished and recorded."""
 
     exit_code = 1
 
@@ -40,12 +40,12 @@ class CheckFailed(AdvsweepError):
 
 
 class Interrupted(AdvsweepError):
-    """A command that the user or a scheduler stopped; what is finished is kept."""
+    """A command that the user, a scheduler or ``--until`` stopped; what is finished is kept. ``when``: at which time."""
 
     exit_code = 130
 
-    def __init__(self) -> None:
-        super().__init__("stopped; finished work is kept. To go on, run the same command again")
+    def __init__(self, when: str = "") -> None:
+        super().__init__(f"stopped{when}; finished work is kept. To go on, run the same command again")
 
 
 def suggest(name: str, known: Collection[str], *, allowed: Collection[str] = (), likeness: float = 0.6) -> str:

@@ -16,10 +16,10 @@ from analysis.record.files import BrokenRecordError, RecordFiles, StorageNotFoun
 from analysis.record.manifest import Manifest
 from analysis.record.outcomes import Outcomes
 from analysis.record.rows import rows
-from analysis.record.schema import EPOCHS, EVALUATIONS, MEASURES, STUDIES_FOLDER, TRIAL
+from analysis.record.schema import EPOCHS, EVALUATIONS, FAILURES, MEASURES, STUDIES_FOLDER, TRIAL
 
 #: The tables that are read at once, with their schemas.
-_TABLES = {"trial": TRIAL, "evaluations": EVALUATIONS, "measures": MEASURES}
+_TABLES = {"trial": TRIAL, "evaluations": EVALUATIONS, "measures": MEASURES, "failures": FAILURES}
 
 
 class ManifestNotFoundError(LookupError):
@@ -35,7 +35,8 @@ class Record:
 
     ``trials``: one row a trial. ``epochs``: one row an epoch of a trial. ``evaluations``: one row an evaluation and head, each
     pair once. ``measures``: one row a measurement and array, each pair once; :func:`array` restores an array's shape.
-    ``outcomes``: reads what evaluations did to single examples.
+    ``outcomes``: reads what evaluations did to single examples. ``failures``: one row an evaluation or measurement that has
+    failed and has no number since, each once, with its last reason.
     """
 
     trials: pd.DataFrame
@@ -43,6 +44,7 @@ class Record:
     evaluations: pd.DataFrame
     measures: pd.DataFrame
     outcomes: Outcomes
+    failures: pd.DataFrame
 
 
 def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
@@ -63,12 +65,15 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     evaluations = evaluations[evaluations["attack_spec"].map(lambda attack: attack.on_test_set).astype(bool)]
     measures["measure_spec"] = _parsed(measures["measure_spec"], Fields)
     found["config"] = _parsed(found["config"], Fields)
+    failures = tables["failures"].to_pandas().sort_values("finished", kind="stable").drop_duplicates("evaluation", keep="last")
+    done = {*evaluations["evaluation"], *measures["measurement"]}
     return Record(
         found.drop(columns="history"),
         _epochs(tables["trial"]),
         evaluations.drop_duplicates(["evaluation", "head"], ignore_index=True),
         measures.drop_duplicates(["measurement", "array"], ignore_index=True),
         Outcomes(files),
+        failures[~failures["evaluation"].isin(done)].reset_index(drop=True),
     )
 
 

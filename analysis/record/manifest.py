@@ -172,9 +172,9 @@ class Manifest:
         return self.beside | rows
 
     def with_added(self, before: Self) -> Self:
-        """Carry over what users added to an earlier manifest of the study: columns, measures of its figure, and ``beside``.
+        """Carry over what an earlier manifest of the study has more: added columns, measures of its figure, seeds, ``beside``.
 
-        Only arms whose trials are still those of the earlier manifest get the added columns and measures.
+        Only arms whose trials are still those of the earlier manifest get them.
         """
         labels = {column.label for column in self.columns}
         added = tuple(column for column in before.columns if column.added and column.label not in labels)
@@ -185,7 +185,8 @@ class Manifest:
             same = old is not None and (old.trials.items() <= arm.trials.items() or arm.trials.items() <= old.trials.items())
             kept = {c.label: old.reads[c.label] for c in added if c.label in old.reads} if old and same else {}
             pictures = old.pictures if old and same else {}
-            arms.append(replace(arm, reads=arm.reads | kept, pictures=pictures | arm.pictures))
+            trials = (old.trials if old and same else {}) | arm.trials
+            arms.append(replace(arm, trials=trials, reads=arm.reads | kept, pictures=pictures | arm.pictures))
         return replace(self, columns=(*self.columns, *added), arms=tuple(arms), beside=before.beside | self.beside)
 
     def to_json(self) -> str:

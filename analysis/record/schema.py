@@ -6,6 +6,7 @@ Under the storage's root::
     trials/<trial>/evaluations-<part>-<order>.<digest>.parquet  a row for each evaluation and head: EVALUATIONS
     trials/<trial>/outcomes-<part>-<order>.<digest>.parquet     the same evaluations by example: OUTCOMES
     trials/<trial>/measures-<part>-<order>.<digest>.parquet     a row for each array of each measurement: MEASURES
+    trials/<trial>/failures-<part>-<order>.<digest>.parquet     a row for each evaluation or measurement that failed: FAILURES
     trials/<trial>/weights-<epoch>.<digest>.safetensors         the network after the best epoch, and at the end the last one
     trials/<trial>/state-<epoch>.<digest>.pt                    until the end: from which training resumes, without pickled code
     segments/<table>-<order>.<digest>.parquet                   rows of many trials' files of one table, to read them at once
@@ -149,6 +150,18 @@ OUTCOMES = pa.schema(
         ("broken", pa.list_(pa.uint16())),
         # per test example: distance to the nearest misclassified image found, inf for none; null unless minimal-norm
         ("distance", pa.list_(pa.float32())),
+    ]
+)
+
+FAILURES = pa.schema(
+    [
+        ("evaluation", pa.string()),  # key of the evaluation or measurement; where it has a number too, it failed before
+        ("trial", pa.string()),
+        ("checkpoint", pa.string()),  # "best" or "last"
+        ("attack", pa.string()),  # key of the attack, or of the measure
+        ("label", pa.string()),  # a readable name of it
+        ("reason", pa.string()),  # in one line
+        ("finished", _time),
     ]
 )
 

@@ -18,13 +18,14 @@ from orchestrator.execution.options import Options
 from orchestrator.planning import expansion
 from orchestrator.planning.difference import Nearest, nearest
 from orchestrator.planning.plan import Plan
+from orchestrator.planning.selection import Selection, Where
 from orchestrator.plugins.preflight import preflight
 from orchestrator.record.store import Store
 from search_spaces.study import Study
 from trainables.config import Runtime
 
 if TYPE_CHECKING:
-    from orchestrator.execution.sweep import Outcome
+    from orchestrator.execution.progress import Outcome
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class SweepResult:
     """The result of a run.
 
     ``plan``: the plan before the run. ``expected``: the estimated device-hours. ``outcome``: trials that failed, evaluations
-    that could not be run, and the device-hours that were used. ``storage``: the folder or URI of the record.
+    that failed or could not be run, and the device-hours that were used. ``storage``: the folder or URI of the record.
     """
 
     plan: Plan
@@ -46,13 +47,20 @@ class SweepResult:
         now = {key: end.reason for key, end in self.outcome.failures.items()}
         return now | {t.key: t.recorded.reason for t in self.plan.failed}
 
+    @property
+    def failed_evaluations(self) -> dict[str, dict[str, str]]:
+        """The reasons of failed evaluations and measurements, in this run or before it, by the trial's key and their names."""
+        now = self.outcome.failed
+        before = {t.key: t.failed for t in self.plan.trials if t.failed}
+        return {key: {**before.get(key, {}), **now.get(key, {})} for key in before | now}
+
     def raise_for_failures(self) -> None:
-        """Raise an error if a trial failed or an evaluation could not be run.
+        """Raise an error if a trial or an evaluation failed, or an evaluation could not be run.
 
         Raises:
             SweepIncomplete: the message has the counts, and the first reason of each.
         """
-        reasons, not_run = self.failures, self.outcome.not_run
+        reasons = self.failures
         problems = []
         if reasons:
             first = next(t for t in self.plan.trials if t.key in reasons)
@@ -60,13 +68,15 @@ class SweepResult:
                 f"{len(reasons)} of {len(self.plan.trials)} trials failed ({first.label}: {reasons[first.key]}); "
                 "resume them with --retry-failed"
             )
-        if not_run:
-            first = next(t for t in self.plan.trials if t.key in not_run)
-            evaluation, reason = next(iter(not_run[first.key].items()))
-            problems.append(
-                f"{sum(map(len, not_run.values()))} evaluations could not be run ({first.label}, {evaluation}: {reason}); "
-                "the same command runs them again"
-            )
+        for words, lacking, remedy in (
+            ("failed", self.failed_evaluations, "run them again with --retry-failed"),
+            ("could not be run", self.outcome.not_run, "the same command runs them again"),
+        ):
+            if lacking:
+                first = next(t for t in self.plan.trials if t.key in lacking)
+                evaluation, reason = next(iter(lacking[first.key].items()))
+                count = sum(map(len, lacking.values()))
+                problems.append(f"{count} evaluations {words} ({first.label}, {evaluation}: {reason}); {remedy}")
         if problems:
             raise SweepIncomplete("; ".join(problems))
 
@@ -80,6 +90,8 @@ def plan(
     study_files: Files = (),
     storage: str = STORAGE,
     retry_failed: bool = False,
+    where: Where | None = None,
+    columns: Sequence[str] = (),
 ) -> Plan:
     """Expand studies into trials and evaluations, each once, and mark those that the storage already holds. Starts nothing.
 
@@ -90,7 +102,12 @@ def plan(
         settings: fields to set in every trial that has them, by dotted name: ``{"training.lr": 0.1}``.
         study_files: ``.py`` or ``.toml`` files with user-defined studies and plugins.
         storage: a folder, or a URI that pyarrow knows (``s3://bucket/path``); it need not exist.
-        retry_failed: whether trials that failed before are run again.
+        retry_failed: whether trials and evaluations that failed before are run again.
+        where: by the name of a factor the label, or the labels, of the rows that are planned, such as
+            ``{"top_k": ["top-1", "top-2"]}``. A label may be cut to its value (``0.1`` for ``β = 0.1``) or be a pattern. None
+            for all rows.
+        columns: patterns of the columns that are planned, such as ``["Natural", "PGD*"]``; empty for all. What is left out is
+            missing in the table until it is run.
 
     Raises:
         BadInput: a name, field or value is not allowed.
@@ -102,9 +119,13 @@ def plan(
     (8, 8)
     >>> made.trials[0].config.model.name
     'resnet-10'
+    >>> part = advsweep.plan("cifs/table-5", profile="demo", storage="results", where={"top_k": "top-1"}, columns=["Natural*"])
+    >>> len(part.trials)
+    2
     """
     found = find_studies(as_names(names), as_paths(study_files))
-    return plan_studies(found, profile, seeds, settings, storage, retry_failed=retry_failed)
+    selected = Selection.of(where, columns)
+    return plan_studies(found, profile, seeds, settings, storage, retry_failed=retry_failed, selected=selected)
 
 
 def plan_studies(
@@ -193,18 +214,20 @@ def run(
     study_files: Files = (),
     storage: str = STORAGE,
     retry_failed: bool = False,
+    where: Where | None = None,
+    columns: Sequence[str] = (),
     options: Options | None = None,
     observer: Observer | None = None,
 ) -> SweepResult:
     """Train and evaluate what is not in the storage yet. To resume after a stop, call it again with the same arguments.
 
     Args:
-        names, profile, seeds, settings, study_files, storage, retry_failed: as in :func:`plan`.
-        options: resources of a trial, cluster, data and tracking.
+        names, profile, seeds, settings, study_files, storage, retry_failed, where, columns: as in :func:`plan`.
+        options: resources of a trial, cluster, data, tracking, and until when trials are run.
         observer: is passed the plan, and has the console for the progress of trials; None for no output.
 
     Returns:
-        the plan and its outcome; failed trials are listed in it and raise nothing (see :meth:`SweepResult.raise_for_failures`).
+        the plan and its outcome; failures are listed in it and raise nothing (see :meth:`SweepResult.raise_for_failures`).
 
     Raises:
         BadInput, Unavailable: before any trial starts.
@@ -226,6 +249,8 @@ def run(
         study_files=study_files,
         storage=storage,
         retry_failed=retry_failed,
+        where=where,
+        columns=columns,
     )
     return run_plan(made, storage, options, observer)
 

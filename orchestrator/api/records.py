@@ -130,20 +130,22 @@ class Status:
     ``trials``: their number by state. ``evaluations``: their number. ``studies``: for each study that was run, its name
     (``study``), ``variant``, number of ``trials`` and of ``finished`` ones, the time of its last run (``created``), and of its
     trials, which other studies may share, the device-hours so far (``hours``) and the ``bytes``. ``failed``: for each failed
-    trial, its key (``trial``), ``arm`` and ``reason``. ``hours``: device-hours of all trials so far: training, evaluations and
-    measurements. ``size``: of all files, in bytes.
+    trial, its key (``trial``), ``arm`` and ``reason``. ``failed_evaluations``: the same for each evaluation or measurement that
+    failed, and its name (``evaluation``). ``hours``: device-hours of all trials so far: training, evaluations and measurements.
+    ``size``: of all files, in bytes.
     """
 
     trials: dict[str, int]
     evaluations: int
     studies: list[dict[str, Any]]
     failed: list[dict[str, str]]
+    failed_evaluations: list[dict[str, str]]
     hours: float
     size: int
 
 
 def status(storage: str = STORAGE) -> Status:
-    """Count a storage's studies, trials by state and evaluations, their cost and sizes, and list why trials failed.
+    """Count a storage's studies, trials by state and evaluations, their cost and sizes, and list what failed and why.
 
     Raises:
         Unavailable: there is no storage.
@@ -179,6 +181,11 @@ def status(storage: str = STORAGE) -> Status:
             {"trial": key, "arm": names.get(key, ""), "reason": r.reason}
             for key, r in index.items()
             if r.status == State.FAILED
+        ],
+        failed_evaluations=[
+            {"trial": key, "arm": names.get(key, ""), "evaluation": failed.name, "reason": failed.reason}
+            for key, r in index.items()
+            for failed in r.failures.values()
         ],
         hours=sum(r.seconds for r in index.values()) / 3600,
         size=sum(sized.values()),

@@ -1,8 +1,10 @@
 """Make the tables of studies, and the data of their figures, from a storage."""
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.record.schema import TRIALS_FOLDER
 from orchestrator.api.records import existing_store, read_record
@@ -26,6 +28,8 @@ def table(
     checkpoint: "Checkpoint" = "both",
     over_beta: "OverBeta" = "minimum",
     profile: ProfileName | None = None,
+    settings: Mapping[str, Any] | None = None,
+    variant: str | None = None,
     storage: str = STORAGE,
 ) -> "Table":
     """Make the table of a study that was run, in percent; :func:`render` writes it.
@@ -36,6 +40,8 @@ def table(
         over_beta: how accuracies under several beta_atk are reduced: their ``minimum``, the ``per-sample`` worst case, or
             ``each`` in its own row.
         profile: the profile of the run; None for the newest run.
+        settings: those of the run, all of them; None for the newest run.
+        variant: profile and settings in one word, as :func:`~orchestrator.api.records.status` names it; None for the newest.
         storage: a folder or URI.
 
     Raises:
@@ -49,7 +55,7 @@ def table(
     >>> [row.labels for row in made.blocks[0].rows]
     [('Vanilla',), ('top-1',), ('top-2',), ('top-3',)]
     """
-    return build_table(storage, _one(name, profile, storage), checkpoint, over_beta)
+    return build_table(storage, _one(storage, name, profile, settings, variant), checkpoint, over_beta)
 
 
 def tables(
@@ -58,10 +64,14 @@ def tables(
     checkpoint: "Checkpoint" = "both",
     over_beta: "OverBeta" = "minimum",
     profile: ProfileName | None = None,
+    settings: Mapping[str, Any] | None = None,
+    variant: str | None = None,
     storage: str = STORAGE,
 ) -> "list[Table]":
     """Make the table of every study that was run and has a name that matches ``pattern``; otherwise as :func:`table`."""
-    return [build_table(storage, m, checkpoint, over_beta) for m in find_manifests(storage, pattern, profile)]
+    return [
+        build_table(storage, m, checkpoint, over_beta) for m in find_manifests(storage, pattern, profile, settings, variant)
+    ]
 
 
 def render(table: "Table", form: Format | str = "text") -> str:
@@ -94,6 +104,8 @@ def figure(
     *,
     checkpoint: CheckpointName = "last",
     profile: ProfileName | None = None,
+    settings: Mapping[str, Any] | None = None,
+    variant: str | None = None,
     storage: str = STORAGE,
 ) -> "dict[str, pd.DataFrame]":
     """Collect the data of a study's figure: frames by title, with a row for every value.
@@ -110,7 +122,7 @@ def figure(
     >>> bool(frame["accuracy"].between(0, 1).all())
     True
     """
-    return build_figure(storage, _one(name, profile, storage), checkpoint)
+    return build_figure(storage, _one(storage, name, profile, settings, variant), checkpoint)
 
 
 def figures(
@@ -118,10 +130,12 @@ def figures(
     *,
     checkpoint: CheckpointName = "last",
     profile: ProfileName | None = None,
+    settings: Mapping[str, Any] | None = None,
+    variant: str | None = None,
     storage: str = STORAGE,
 ) -> "dict[str, dict[str, pd.DataFrame]]":
     """Collect the figure of every study that was run and matches ``pattern``, by its name; otherwise as :func:`figure`."""
-    return {m.study: build_figure(storage, m, checkpoint) for m in find_manifests(storage, pattern, profile)}
+    return {m.study: build_figure(storage, m, checkpoint) for m in find_manifests(storage, pattern, profile, settings, variant)}
 
 
 @dataclass(frozen=True)
@@ -162,7 +176,7 @@ def checkpoints(name: str, *, profile: ProfileName | None = None, storage: str =
     >>> vanilla.path.endswith(".safetensors")
     True
     """
-    made = build_table(storage, _one(name, profile, storage))
+    made = build_table(storage, _one(storage, name, profile))
     store = existing_store(storage)
     trials = {arm.labels: arm.trials for arm in made.manifest.arms}
     found = []
@@ -202,11 +216,19 @@ def build_figure(storage: str, manifest: "Manifest", checkpoint: CheckpointName)
     return frames(read_record(storage, trials=manifest.trials), manifest, checkpoint)
 
 
-def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "list[Manifest]":
+def find_manifests(
+    storage: str,
+    pattern: str,
+    profile: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    variant: str | None = None,
+) -> "list[Manifest]":
     """Find the studies of this name, alias or pattern that were run on a storage, the newest variant of each.
 
+    ``profile``, ``settings``, ``variant``: that the variants have; None for any.
+
     Raises:
-        BadInput: no such study was run.
+        BadInput: no such study was run, or not in that way.
         Unavailable: there is no storage, or a manifest is damaged.
     """
     from analysis.record.files import BrokenRecordError
@@ -214,10 +236,10 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
 
     existing_store(storage)
     try:
-        there = manifests(storage)
+        there = _of_variant(manifests(storage), pattern, settings, variant)
         if any(c in pattern for c in "*?["):
             # Among the manifests, and not in the catalogue: a study from a file is found without that file.
-            wanted = {m.study for m in there if any(fnmatchcase(name, pattern) for name in m.names)}
+            wanted = {m.study for m in there if _matches(m, pattern)}
             if not wanted:
                 raise ManifestNotFoundError(
                     f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`"
@@ -235,8 +257,35 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
         raise Unavailable(str(error)) from error
 
 
-def _one(name: str, profile: str | None, storage: str) -> "Manifest":
-    found = find_manifests(storage, name, profile)
+def _of_variant(
+    there: "Sequence[Manifest]", pattern: str, settings: Mapping[str, Any] | None, variant: str | None
+) -> "Sequence[Manifest]":
+    """Select manifests of these settings or this variant.
+
+    Raises:
+        BadInput: studies that match ``pattern`` were run, but not so; the message lists their variants.
+    """
+    wanted = None if settings is None else json.loads(json.dumps(settings))
+    found = [m for m in there if variant in {None, m.variant} and wanted in (None, m.overrides)]
+    matched = [m for m in there if _matches(m, pattern)]
+    if matched and not any(_matches(m, pattern) for m in found):
+        asked = "--set" if variant is None else f"--variant {variant}"
+        raise BadInput(f"{asked}: {pattern!r} was not run so, but as {', '.join(sorted({m.variant for m in matched}))}")
+    return found
+
+
+def _matches(manifest: "Manifest", pattern: str) -> bool:
+    return any(name == pattern or fnmatchcase(name, pattern) for name in manifest.names)
+
+
+def _one(
+    storage: str,
+    name: str,
+    profile: str | None,
+    settings: Mapping[str, Any] | None = None,
+    variant: str | None = None,
+) -> "Manifest":
+    found = find_manifests(storage, name, profile, settings, variant)
     if len(found) > 1:
         raise BadInput(f"{name!r}: must be one study, and is {len(found)}: {', '.join(m.study for m in found)}")
     return found[0]

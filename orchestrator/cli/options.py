@@ -1,6 +1,6 @@
 """Options that several commands share, and groups of options that a command gets as one value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
@@ -38,7 +38,7 @@ StudyFiles = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Resume failed trials from their last checkpoint.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Resume failed trials, and run failed attacks again.")]
 DataDir = Annotated[str, typer.Option(help="Folder of the data sets, on every node.")]
 Optuna = Annotated[
     str | None,
@@ -53,6 +53,11 @@ Name = Annotated[str, typer.Argument(help="A study that was run here: name, alia
 NewestProfile = Annotated[
     Literal["paper", "short", "demo"] | None, typer.Option(help="The profile of the run; by default that of the newest run.")
 ]
+RunSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="All settings of the run; by default those of the newest."),
+]
+Variant = Annotated[str | None, typer.Option(help="The variant of the run, as `advsweep status` names it.")]
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,33 @@ def study_options(
     return StudyOptions(profile, seeds, parse(settings or []), tuple(study_file or ()), storage, retry_failed)
 
 
+@dataclass(frozen=True)
+class SelectionOptions:
+    """The rows and columns of studies that a command plans; arguments of :func:`orchestrator.api.plans.plan`."""
+
+    where: Mapping[str, Sequence[str]]
+    columns: tuple[str, ...]
+
+
+def selection_options(
+    *,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FACTOR=LABEL",
+            help="Only rows of this label, its value, or a pattern: beta=0.1, 'module=C*'; several of a factor: any of them.",
+        ),
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Only columns of this label or pattern: Natural, 'PGD*'.")
+    ] = None,
+) -> SelectionOptions:
+    """Make :class:`SelectionOptions` of the command line's options."""
+    from orchestrator.planning.selection import parse_where
+
+    return SelectionOptions(parse_where(where or []), tuple(columns or ()))
+
+
 def sweep_options(
     *,
     cpus_per_trial: Annotated[float | None, typer.Option(min=0, help="CPU cores of a trial; 1 by default.")] = None,
@@ -108,17 +140,29 @@ def sweep_options(
         float,
         typer.Option(min=0, help="Seconds between states of a training: what a killed process loses at most; 0: each epoch."),
     ] = 60.0,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Start no trial after this time of day (22:30) or duration (8h, 90m); running ones stop at their next epoch.",
+        ),
+    ] = None,
 ) -> "Options":
     """Make the options of a sweep of the command line's options."""
-    from orchestrator.execution.options import Options
+    from orchestrator.execution.options import Options, moment
     from trainables.config import Runtime
 
     runtime = Runtime(data_dir=data_dir, download=download, layout=layout, compile=compile_, save_seconds=save_every)
-    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna).resolved()
+    end = moment(until)
+    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna, end).resolved()
 
 
 #: Functions that make the value of a group of options, by the parameter of commands that gets it.
-GROUPS: Mapping[str, Callable[..., Any]] = {"study": study_options, "options": sweep_options}
+GROUPS: Mapping[str, Callable[..., Any]] = {
+    "study": study_options,
+    "selection": selection_options,
+    "options": sweep_options,
+}
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -55,7 +55,12 @@ def print_counts(plan: "Plan", expected: "Estimate", console: Console = out) -> 
         + (f" and {n['trials_begun']} on their way" if n["trials_begun"] else "")
         + f"; {n['evaluations_to_run']} evaluations to run"
         + (f", {n['measurements_to_run']} measurements" if n["measurements_to_run"] else "")
-        + (f"; {n['trials_failed']} failed before (--retry-failed resumes them)" if n["trials_failed"] else ""),
+        + (f"; {n['trials_failed']} failed before (--retry-failed resumes them)" if n["trials_failed"] else "")
+        + (
+            f"; {n['evaluations_failed']} evaluations failed before (--retry-failed runs them again)"
+            if n["evaluations_failed"]
+            else ""
+        ),
         highlight=False,
     )
     console.print(

@@ -1,5 +1,6 @@
 """Commands that show the catalogue, a storage's contents, and the views of MLflow and Optuna."""
 
+import shlex
 import subprocess
 import sys
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from rich.table import Table as RichTable
 
 from orchestrator.api.terms import STORAGE, ProfileName
 from orchestrator.cli.options import Json, NewestProfile, Optuna, ProfileOption, Storage, StudyFiles
-from orchestrator.cli.printing import Printer, out, print_columns, print_json
+from orchestrator.cli.printing import Printer, out, print_columns, print_json, storage_option
 
 if TYPE_CHECKING:
     from search_spaces.study import Study
@@ -68,7 +69,7 @@ def status(
     storage: Storage = STORAGE,
     as_json: Json = False,
 ) -> None:
-    """Show the contents of a storage: studies, trials by state, their cost and sizes, and why trials failed.
+    """Show the contents of a storage: studies, trials by state, their cost and sizes, and why trials and evaluations failed.
 
     The size of a study is that of its trials, which other studies may share; `advsweep du` says more.
 
@@ -97,8 +98,13 @@ def status(
         cost = hours_text(row["hours"]), decimal(row["bytes"])
         table.add_row(row["study"], row["variant"], finished, *cost, row["created"])
     print_columns(table)
+    for row in found.studies:
+        variant = shlex.quote(row["variant"])
+        out.print(f"advsweep table {row['study']} --variant {variant}{storage_option(storage)}", markup=False, highlight=False)
     for trial in found.failed:
         out.print(f"failed: {trial['trial']} {trial['arm']}: {trial['reason']}", markup=False)
+    for one in found.failed_evaluations:
+        out.print(f"failed: {one['trial']} {one['arm']}, {one['evaluation']}: {one['reason']}", markup=False)
 
 
 def _print_checkpoints(name: str, profile: ProfileName | None, storage: str, as_json: bool) -> None:

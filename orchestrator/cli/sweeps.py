@@ -6,7 +6,7 @@ import typer
 from rich.table import Table as RichTable
 
 from analysis.record.schema import Status
-from orchestrator.cli.options import DataDir, Json, Names, StudyOptions, with_options
+from orchestrator.cli.options import DataDir, Json, Names, SelectionOptions, StudyOptions, with_options
 from orchestrator.cli.printing import (
     Printer,
     out,
@@ -31,6 +31,7 @@ def plan(
     names: Names,
     *,
     study: StudyOptions,
+    selection: SelectionOptions,
     calibrate: Annotated[
         bool,
         typer.Option("--calibrate", help="Estimate from a few batches of the commonest training here, not from the record."),
@@ -51,7 +52,7 @@ def plan(
     """
     from orchestrator.api import plans
 
-    made = plans.plan(names, **vars(study))
+    made = plans.plan(names, **vars(study), **vars(selection))
     expected = plans.estimate(made, storage=study.storage, calibrate=calibrate, data_dir=data_dir)
     new = plans.why_new(made, storage=study.storage) if why else {}
     if as_json:
@@ -64,14 +65,16 @@ def plan(
 
 
 @with_options
-def run(names: Names, *, study: StudyOptions, options: "Options") -> None:
+def run(names: Names, *, study: StudyOptions, selection: SelectionOptions, options: "Options") -> None:
     """Train and evaluate what the storage lacks, then print the tables. To resume after a stop, run the same command again.
 
     Example: `advsweep run cifs/robustness --profile demo`
+
+    Example: `advsweep run cifs/beta --where "beta=0.1" --columns Natural --columns "PGD*" --until 8h`
     """
     from orchestrator.api import plans
 
-    done = plans.run(names, **vars(study), options=options, observer=Printer())
+    done = plans.run(names, **vars(study), **vars(selection), options=options, observer=Printer())
     print_hours(done)
     print_tables(done)
     out.print(f"\nMLflow's UI on these runs: advsweep ui{storage_option(study.storage)}")

@@ -2,15 +2,23 @@
 
 import re
 import sys
+import time
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from orchestrator.api.terms import STORAGE
-from orchestrator.cli.options import Name, NewestProfile, Storage
+from orchestrator.cli.options import Name, NewestProfile, RunSettings, Storage, Variant
 from orchestrator.cli.printing import out, print_table
 from orchestrator.errors import BadInput
+
+if TYPE_CHECKING:
+    from analysis.tables import Table
+
+#: Seconds between two looks at a table that is watched.
+WATCH_SECONDS = 5.0
 
 
 def table(
@@ -23,15 +31,48 @@ def table(
         typer.Option(help="Reduce over beta_atk by the minimum of the accuracies or the per-sample worst case, or not (each)."),
     ] = "minimum",
     profile: NewestProfile = None,
+    settings: RunSettings = None,
+    variant: Variant = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Print it again whenever it has grown, until it is complete or Ctrl-C.")
+    ] = False,
     storage: Storage = STORAGE,
 ) -> None:
     """Print the table of a study that was run, from the storage.
 
     Example: `advsweep table cifs/robustness --format latex --output table.tex`
+
+    Example: `advsweep table cifs/robustness --set training.lr=0.05 --watch`
     """
     from orchestrator.api import tables
 
-    made = tables.tables(name, checkpoint=checkpoint, over_beta=over_beta, profile=profile, storage=storage)
+    chosen = _parsed(settings)
+    make = partial(
+        tables.tables,
+        name,
+        checkpoint=checkpoint,
+        over_beta=over_beta,
+        profile=profile,
+        settings=chosen,
+        variant=variant,
+        storage=storage,
+    )
+    made = make()
+    _show(made, form, output)
+    while watch and not all(each.complete for each in made):
+        try:
+            time.sleep(WATCH_SECONDS)
+        except KeyboardInterrupt:
+            return
+        if (later := make()) != made:
+            made = later
+            _show(made, form, output)
+
+
+def _show(made: "list[Table]", form: str, output: Path | None) -> None:
+    """Print tables, or write them to a file."""
+    from orchestrator.api import tables
+
     if form == "text" and output is None:
         for each in made:
             print_table(each)
@@ -46,6 +87,13 @@ def table(
         raise _unwritable(output, error) from error
 
 
+def _parsed(settings: list[str] | None) -> dict[str, Any] | None:
+    """Parse settings as ``run`` does; None for none."""
+    from orchestrator.planning.settings import parse
+
+    return parse(settings) if settings else None
+
+
 def figure(
     name: Name,
     output: Annotated[
@@ -53,6 +101,8 @@ def figure(
     ] = None,
     checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of each trial.")] = "last",
     profile: NewestProfile = None,
+    settings: RunSettings = None,
+    variant: Variant = None,
     storage: Storage = STORAGE,
 ) -> None:
     """Write the data of a study's figure as CSV: curves by epoch, steps and eps, and the arrays of its measures.
@@ -61,7 +111,9 @@ def figure(
     """
     from orchestrator.api import tables
 
-    for study, found in tables.figures(name, checkpoint=checkpoint, profile=profile, storage=storage).items():
+    chosen = _parsed(settings)
+    made = tables.figures(name, checkpoint=checkpoint, profile=profile, settings=chosen, variant=variant, storage=storage)
+    for study, found in made.items():
         if not found:
             out.print(f"{study}: no data for a figure, only for a table: `advsweep table {study}`")
         for title, frame in found.items():

@@ -12,7 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.execution.signals import interrupt_deferred, terminate_as_interrupt
-from orchestrator.plugins.shipping import Bundle, bundle, unpack
+from orchestrator.plugins.shipping import Bundle, bundle, load, unpack
 from orchestrator.record.store import Store
 from trainables.config import Runtime
 from trainables.config.terms.registry import Entry
@@ -106,7 +106,7 @@ def resources(cpus: float | None, gpus: float | None, concurrent: int | None) ->
 
 
 def prepare_nodes(datasets: list[str], runtime: Runtime, plugins: Collection[Entry] = ()) -> None:
-    """Fetch the data sets and load the ``plugins`` on every node.
+    """Read the data sets and load the ``plugins`` on every node, so that no trial fails for what every trial needs.
 
     Raises:
         Unavailable: a node cannot get them; the message names it.
@@ -152,11 +152,12 @@ def _nodes() -> list[dict[str, Any]]:
 
 
 def _data_problem(datasets: list[str], runtime: Runtime, shipped: Bundle) -> str:
-    """Fetch data sets and load plugins here; return why that fails, or ""."""
+    """Load plugins with their implementations, and read data sets, here; return why that fails, or ""."""
     from trainables.data import DataNotFound, fetch
 
     try:
         unpack(shipped)
+        load(shipped)
         for name in datasets:
             fetch(name, runtime)
     except (BadInput, DataNotFound) as error:

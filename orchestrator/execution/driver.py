@@ -5,6 +5,8 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +16,14 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from analysis.record.schema import Ending
+from analysis.record.schema import Status
+from orchestrator.errors import Unavailable
 from orchestrator.execution.cluster import Resources, living_nodes
 from orchestrator.execution.job import Job, write_failure, write_stop
-from orchestrator.execution.retries import Retries
+from orchestrator.execution.retries import Halt, Retries
 from orchestrator.execution.signals import interrupt_restored
 from orchestrator.execution.worker import Worker
-from orchestrator.record.report import End, Report
+from orchestrator.record.report import End, Report, died, fault_of
 from orchestrator.record.store import Store
 
 # This package reports a failed trial itself, in one line; Tune would print a traceback.
@@ -72,10 +75,18 @@ class Queue:
         """Do nothing: the plan is fixed."""
 
 
-def run(source: JobSource, resources: Resources, store: Store, listener: Listener) -> None:
-    """Run every job of a source; a job that fails is recorded, and the others go on."""
+def run(source: JobSource, resources: Resources, store: Store, listener: Listener, until: datetime | None = None) -> None:
+    """Run every job of a source; a job that fails is recorded, and the others go on.
+
+    ``until``: when to stop, in local time; jobs may be left then.
+
+    Raises:
+        Unavailable: a fault of the environment, such as a full disk, under which every trial would fail. None is recorded as
+            failed for it.
+    """
     folder = tempfile.mkdtemp(prefix="advsweep-tune-")
-    early = _EarlyStopping(source, store)
+    halt = Halt(until)
+    early = _EarlyStopping(source, store, halt)
     retries = Retries(living_nodes)
     try:
         # Tune stops at the first Ctrl-C, but its handler stays afterwards: a second Ctrl-C would do nothing.
@@ -83,7 +94,7 @@ def run(source: JobSource, resources: Resources, store: Store, listener: Listene
             tune.Tuner(
                 tune.with_resources(Worker, {"cpu": resources.cpus, "gpu": resources.gpus}),
                 tune_config=tune.TuneConfig(
-                    search_alg=JobSearcher(source, retries),
+                    search_alg=JobSearcher(source, retries, halt),
                     scheduler=early,
                     num_samples=-1,  # as many as the searcher suggests
                     max_concurrent_trials=resources.concurrent,
@@ -97,12 +108,14 @@ def run(source: JobSource, resources: Resources, store: Store, listener: Listene
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker writes its own
                     # Tune counts a failure twice if an actor dies while it is reused: Retries counts instead.
                     failure_config=tune.FailureConfig(max_failures=0),
-                    callbacks=[_Callback(source, store, listener, early.reasons, retries)],
+                    callbacks=[_Callback(source, store, listener, early.reasons, retries, halt)],
                     verbose=0,
                 ),
             ).fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if halt.fault:
+        raise Unavailable(halt.fault)
 
 
 class JobSearcher(Searcher):
@@ -111,10 +124,10 @@ class JobSearcher(Searcher):
     A retry is a new trial for Tune: it goes to another actor than the one that failed.
     """
 
-    def __init__(self, source: JobSource, retries: Retries) -> None:
+    def __init__(self, source: JobSource, retries: Retries, halt: Halt) -> None:
         # Tune requires a metric of every searcher; it is not used.
         super().__init__(metric="training_iteration", mode="max")
-        self._source, self._retries = source, retries
+        self._source, self._retries, self._halt = source, retries, halt
         self._last = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -122,7 +135,9 @@ class JobSearcher(Searcher):
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next job; None while there is none but one may follow, FINISHED at the end."""
+        """Return the next job; None while there is none but one may follow, FINISHED at the end or where the sweep halts."""
+        if self._halt.now:
+            return Searcher.FINISHED
         job = self._retries.due()
         if job is None and not self._last:
             job = self._source.next()
@@ -144,16 +159,19 @@ class JobSearcher(Searcher):
 
 
 class _EarlyStopping(FIFOScheduler):
-    """Stops jobs early if their source says so; ``reasons``: why, by the trials' keys."""
+    """Stops jobs early if their source says so, or the sweep halts; ``reasons``: why the source did, by the trials' keys."""
 
-    def __init__(self, source: JobSource, store: Store) -> None:
+    def __init__(self, source: JobSource, store: Store, halt: Halt) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._source, self._store = source, store
+        self._source, self._store, self._halt = source, store, halt
         self.reasons: dict[str, str] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         job: Job = trial.config["job"]
         why = self._source.advanced(job, Report.of(result))
+        if why is None and self._halt.now:
+            self._halt.stopped.add(job.key)
+            return str(FIFOScheduler.STOP)
         if why is None:
             return str(FIFOScheduler.CONTINUE)
         self.reasons[job.key] = why
@@ -168,12 +186,20 @@ class _EarlyStopping(FIFOScheduler):
 class _Callback(tune.Callback):
     """Passes Tune's events to the source and the listener, retries failed jobs, and records those that failed for good."""
 
-    def __init__(self, source: JobSource, store: Store, listener: Listener, early: Mapping[str, str], retries: Retries) -> None:
+    def __init__(
+        self,
+        source: JobSource,
+        store: Store,
+        listener: Listener,
+        early: Mapping[str, str],
+        retries: Retries,
+        halt: Halt,
+    ) -> None:
         self._source = source
         self._early = early  # why trials ended early, by their keys
         self._store = store
         self._listener = listener
-        self._retries = retries
+        self._retries, self._halt = retries, halt
 
     def __getstate__(self) -> dict[str, Any]:
         """Return no state; see the searcher. A listener may hold a terminal."""
@@ -194,57 +220,37 @@ class _Callback(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         job: Job = trial.config["job"]
         error = _error(trial)
-        if self._retries.again(job, _died(error)):
+        if fault := fault_of(error):
+            self._halt.fault = self._halt.fault or fault
+            self._halt.stopped.add(job.key)
+            self._retries.end(job)
             return
-        end = explain(error, self._retries.failures(job))
+        if self._retries.again(job, died(error)):
+            return
+        if less := self._without_failed(job):
+            self._retries.afresh(less)
+            return
+        end = End.of(error, self._retries.failures(job))
         write_failure(self._store, job, end)
         self._listener.failed(job.key, end)
         self._end(job)
+
+    def _without_failed(self, job: Job) -> Job | None:
+        """Give up the evaluations in which a trained trial failed; None if it failed in none."""
+        recorded = self._store.recorded(job.key)
+        failed = recorded.failures.keys() - job.given_up if recorded and recorded.status == Status.FINISHED else frozenset()
+        return replace(job, given_up=job.given_up | failed) if failed else None
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self._end(trial.config["job"])
 
     def _end(self, job: Job) -> None:
         self._retries.end(job)
-        self._source.ended(job)
+        if job.key not in self._halt.stopped:
+            self._source.ended(job)
 
 
 def _error(trial: TuneTrial) -> Exception:
     """Return the exception that a trial raised last; Tune writes it to a file before its callbacks."""
     file = trial.pickled_error_file
     return ray.cloudpickle.loads(Path(file).read_bytes()) if file else RuntimeError("Ray Tune gave no reason")
-
-
-def _cause(error: Exception) -> BaseException:
-    """Return the exception that Ray has wrapped, or the exception itself."""
-    return getattr(error, "cause", None) or error
-
-
-def _died(error: Exception) -> bool:
-    """Check whether a trial's process or node died, in contrast to an exception of the trial."""
-    deaths = {"ActorDiedError", "RayActorError", "ActorUnavailableError", "WorkerCrashedError", "NodeDiedError"}
-    return type(_cause(error)).__name__ in deaths
-
-
-def explain(error: Exception, failures: int) -> End:
-    """Classify why a trial failed: out of memory, a dead process, or the exception, with the last line of its message.
-
-    ``failures``: how many of its tries have failed.
-    """
-    cause = _cause(error)
-    name = type(cause).__name__
-    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else ""
-    if _out_of_memory(cause):
-        ending, kind = Ending.OUT_OF_MEMORY, "out of memory"
-    elif _died(error):
-        ending, kind = Ending.PROCESS_DIED, f"its process or node died {failures} times"
-    else:
-        ending, kind = Ending.ERROR, name
-    return End(ending, f"{kind}: {last[:200]}" if last else kind)
-
-
-def _out_of_memory(cause: BaseException) -> bool:
-    """Check whether memory ran out, also by the message: torch may raise a plain RuntimeError, for a GPU as for a CPU."""
-    words = any(words in str(cause) for words in ("out of memory", "can't allocate memory"))
-    return words or "OutOfMemory" in type(cause).__name__ or isinstance(cause, MemoryError)

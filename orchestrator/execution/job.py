@@ -24,6 +24,7 @@ class Job:
     """The work on one trial: train it to the end, then run these evaluations and measurements.
 
     ``prefixes``: configurations of trials whose training is the beginning of this one, by key; they are recorded on the way.
+    ``given_up``: keys of its evaluations and measurements that failed in every try, and are not tried again.
     """
 
     storage: str
@@ -33,6 +34,7 @@ class Job:
     measurements: tuple[Measurement, ...]
     runtime: Runtime
     prefixes: Mapping[str, TrialConfig] = field(default_factory=dict)
+    given_up: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime, prefixes: Iterable[PlannedTrial] = ()) -> Self:

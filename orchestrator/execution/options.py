@@ -1,8 +1,11 @@
 """Options of a sweep: how it runs, which changes no result. Imports no ray, so that the command line starts at once."""
 
+import re
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from orchestrator.errors import BadInput
 from trainables.config import Runtime
 
 
@@ -14,7 +17,8 @@ class Options:
     the most trials at once; None for as many as fit. ``address``: a running Ray cluster (``auto``, ``host:6379``); None to
     start one on this machine. ``runtime``: device, kernels and the folder of the data sets. ``tracking``: whether MLflow and
     Optuna are updated from the record. ``optuna``: the storage of Optuna's studies, a journal's path or a database's URL; None
-    for a journal in the storage.
+    for a journal in the storage. ``until``: when trials stop, in local time: none is started later, and running ones stop at
+    their next report; None for never. See :func:`moment`.
     """
 
     cpus: float | None = None
@@ -24,8 +28,30 @@ class Options:
     runtime: Runtime = field(default_factory=Runtime)
     tracking: bool = True
     optuna: str | None = None
+    until: datetime | None = None
 
     def resolved(self) -> "Options":
         """Return these options with an absolute path of the data folder, which is the same in every worker."""
         folder = str(Path(self.runtime.data_dir).expanduser().resolve())
         return replace(self, runtime=replace(self.runtime, data_dir=folder))
+
+
+def moment(text: str | None, now: datetime | None = None) -> datetime | None:
+    """Read a time of day, which may be tomorrow's, or a duration from ``now`` on, such as ``8h`` or ``1h30m``; None for None.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    if text is None:
+        return None
+    now = now or datetime.now()
+    duration = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    if duration and text:
+        hours, minutes, seconds = (int(part or 0) for part in duration.groups())
+        return now + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        time = datetime.strptime(text, "%H:%M").time()
+    except ValueError as error:
+        raise BadInput(f"--until {text!r}: write a time of day, as in 22:30, or a duration, as in 8h or 1h30m") from error
+    today = datetime.combine(now.date(), time)
+    return today if today > now else today + timedelta(days=1)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,6 +18,26 @@ from orchestrator.record.report import End, Report
 
 #: The most running trials that the live view lists.
 MAX_LISTED = 16
+
+
+class Outcome(NamedTuple):
+    """What a sweep could not do, and how long it took.
+
+    ``failures``: why trials failed, by their keys. ``not_run``: why evaluations could not be run, by the trial's key and the
+    evaluation's name; ``failed``: the same of evaluations and measurements that failed. ``hours``: computation,
+    summed over trials that ran at once; without loading data and writing the record.
+    """
+
+    failures: dict[str, End]
+    not_run: dict[str, dict[str, str]]
+    failed: dict[str, dict[str, str]]
+    hours: float = 0.0
+
+    def and_then(self, later: "Outcome") -> "Outcome":
+        """Combine this outcome with that of a later run of the same sweep."""
+        failures, not_run = self.failures | later.failures, self.not_run | later.not_run
+        failed = {key: {**self.failed.get(key, {}), **later.failed.get(key, {})} for key in self.failed | later.failed}
+        return Outcome(failures, not_run, failed, self.hours + later.hours)
 
 
 @dataclass
@@ -53,6 +73,7 @@ class Progress:
         self._failed: dict[str, End] = {}
         self._stopped: dict[str, str] = {}
         self._not_run: dict[str, dict[str, str]] = {}
+        self._failed_in: dict[str, dict[str, str]] = {}  # evaluations and measurements
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._first: float | None = None
@@ -81,14 +102,9 @@ class Progress:
         return dict(self._failed)
 
     @property
-    def not_run(self) -> dict[str, dict[str, str]]:
-        """Why evaluations could not be run, by the trial's key and the evaluation's label."""
-        return dict(self._not_run)
-
-    @property
-    def hours(self) -> float:
-        """Hours of computation so far, summed over trials that ran at once; without loading data and writing the record."""
-        return self._seconds / 3600
+    def outcome(self) -> Outcome:
+        """What could not be done so far, and how long it took."""
+        return Outcome(self.failures, dict(self._not_run), dict(self._failed_in), self._seconds / 3600)
 
     def add(self, trial: PlannedTrial) -> None:
         """Add a trial to those known at the start."""
@@ -110,9 +126,14 @@ class Progress:
             row.natural, row.robust = report.natural_accuracy, report.robust_accuracy
             row.remaining = max(0.0, row.remaining - report.passes * row.size)
             self._seconds += report.seconds
-            if report.not_run:
-                self._not_run.setdefault(key, {}).update(report.not_run)
-            lines = [f"{row.label}: NOT RUN: {evaluation}: {why}" for evaluation, why in report.not_run.items()]
+            lines = []
+            for word, which, reasons in (
+                ("NOT RUN", self._not_run, report.not_run),
+                ("FAILED", self._failed_in, report.failed),
+            ):
+                if reasons:
+                    which.setdefault(key, {}).update(reasons)
+                lines += [f"{row.label}: {word}: {evaluation}: {why}" for evaluation, why in reasons.items()]
             if report.done:
                 self._end(key, report.failure)
             lines.append(self._line(key))
@@ -164,6 +185,8 @@ class Progress:
             text += f", {len(self._failed)} failed"
         if self._not_run:
             text += f", {sum(map(len, self._not_run.values()))} evaluations not run"
+        if self._failed_in:
+            text += f", {sum(map(len, self._failed_in.values()))} evaluations failed"
         return f"{text}, in {_duration(time.monotonic() - self._began)}"
 
     @property
@@ -196,8 +219,9 @@ class Progress:
             for row in running[:MAX_LISTED]:
                 table.add_row(Text(row.label), _stage(row), _percent(row.natural), _percent(row.robust))
             more = [Text(f"... and {len(running) - MAX_LISTED} more")] if len(running) > MAX_LISTED else []
-            not_run = [(key, f"{label}: {why}") for key, reasons in self._not_run.items() for label, why in reasons.items()]
-            last = [*not_run, *((key, end.reason) for key, end in self._failed.items())][-5:]
+            by_trial = (*self._not_run.items(), *self._failed_in.items())
+            lacking = [(key, f"{label}: {why}") for key, reasons in by_trial for label, why in reasons.items()]
+            last = [*lacking, *((key, end.reason) for key, end in self._failed.items())][-5:]
             failures = [Text(f"{self._rows[key].label}: {why}", style="red") for key, why in last]
             return Group(head, table, *more, *failures)
 

@@ -1,8 +1,9 @@
-"""Retries of failed jobs, each after its own wait, while the other jobs run."""
+"""Retries of failed jobs, each after its own wait, while the other jobs run; and what halts a sweep before its end."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from orchestrator.execution.job import Job
 
@@ -75,6 +76,11 @@ class Retries:
         self._waiting.append((self._clock() + pause, job))
         return True
 
+    def afresh(self, job: Job) -> None:
+        """Let a job that failed for good begin anew, in place of the one of its key: it does less."""
+        self.begin(job)
+        self._waiting.append((self._clock(), job))
+
     def due(self) -> Job | None:
         """Return a job that has waited long enough, or None."""
         now = self._clock()
@@ -83,3 +89,21 @@ class Retries:
                 del self._waiting[i]
                 return job
         return None
+
+
+@dataclass
+class Halt:
+    """What halts a sweep before its end: a time, or a fault of the environment, under which every trial would fail.
+
+    ``until``: no job is started later, in local time, and running ones stop at their next report; None for never. ``fault``:
+    what is wrong; "" for nothing. ``stopped``: keys of the trials that were stopped for either.
+    """
+
+    until: datetime | None = None
+    fault: str = ""
+    stopped: set[str] = field(default_factory=set)
+
+    @property
+    def now(self) -> bool:
+        """Whether to halt."""
+        return bool(self.fault) or (self.until is not None and datetime.now() >= self.until)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, check_storage, cluster, prepare_nodes, resources
 from orchestrator.execution.job import Job
 from orchestrator.execution.options import Options
-from orchestrator.execution.progress import Progress
+from orchestrator.execution.progress import Outcome, Progress
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.record.compaction import LOOSE, compact
 from orchestrator.record.report import End, Report
@@ -31,22 +32,6 @@ from trainables.config import Runtime
 from trainables.config.terms.registry import Entry
 from trainables.models import build_model
 from trainables.models.layout import UnsafeLayout, check_layout
-
-
-class Outcome(NamedTuple):
-    """What a sweep could not do, and how long it took.
-
-    ``failures``: why trials failed, by their keys. ``not_run``: why evaluations could not be run, by the trial's key and the
-    evaluation's label. ``hours``: computation of its trials; see :attr:`.Progress.hours`.
-    """
-
-    failures: dict[str, End]
-    not_run: dict[str, dict[str, str]]
-    hours: float = 0.0
-
-    def and_then(self, later: "Outcome") -> "Outcome":
-        """Combine this outcome with that of a later run of the same sweep."""
-        return Outcome(self.failures | later.failures, self.not_run | later.not_run, self.hours + later.hours)
 
 
 class Shown(NamedTuple):
@@ -65,13 +50,13 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
     """
     if not plan.to_run:
         with _with_studies(plan, store, options, shown, console):
-            return Outcome({}, {})
+            return Outcome({}, {}, {})
     with _prepared_cluster(plan, store, options) as allocation, _with_studies(plan, store, options, shown, console) as trackers:
         first = plan.ready()
         outcome = _run(first, store, allocation, trackers, console, plan.prefixes)
         # In a second run: attacks that are transferred from trials of the first, and evaluations of prefixes.
         if first.trials != plan.trials:
-            rest = replace(plan.against(store.index(t.key for t in plan.trials)), retry_failed=False)
+            rest = replace(plan, retry_failed=False).against(store.index(t.key for t in plan.trials))
             outcome = outcome.and_then(_run(rest, store, allocation, trackers, console))
     return outcome
 
@@ -100,10 +85,10 @@ def search(
         found = begin()
         with Progress((), console, found.trials - found.tried) as progress:
             source = _SearchJobs(found, manifest, store, allocation.runtime, progress)
-            driver.run(source, allocation.share, store, _Listeners(progress, trackers))
+            driver.run(source, allocation.share, store, _Listeners(progress, trackers), allocation.until)
         if not source.over:
-            raise Interrupted
-        return found, Outcome(progress.failures, progress.not_run, progress.hours)
+            raise allocation.interrupted()
+        return found, progress.outcome
 
 
 def _run(
@@ -116,13 +101,13 @@ def _run(
 ) -> Outcome:
     """Run the jobs of a plan on a prepared cluster. ``prefixes``: see :class:`.Plan`."""
     if not plan.to_run:
-        return Outcome({}, {})
+        return Outcome({}, {}, {})
     jobs = [Job.of(trial, store, allocation.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
     with Progress(plan.to_run, console) as progress:
-        driver.run(driver.Queue(jobs), allocation.share, store, _Listeners(progress, trackers))
+        driver.run(driver.Queue(jobs), allocation.share, store, _Listeners(progress, trackers), allocation.until)
     if progress.done + len(progress.failures) < len(jobs):
-        raise Interrupted
-    return Outcome(progress.failures, progress.not_run, progress.hours)
+        raise allocation.interrupted()
+    return progress.outcome
 
 
 class _SearchJobs:
@@ -162,10 +147,16 @@ class _SearchJobs:
 
 
 class _Allocation(NamedTuple):
-    """What the trials of a sweep run with: the ``share`` of the cluster that each gets, and their runtime."""
+    """What the trials of a sweep run with: the ``share`` of the cluster that each gets, their runtime, and until when."""
 
     share: Resources
     runtime: Runtime
+    until: datetime | None
+
+    def interrupted(self) -> Interrupted:
+        """Return the error of a sweep that stopped before its end."""
+        late = self.until is not None and datetime.now() >= self.until
+        return Interrupted(f" at {self.until:%H:%M} (--until)" if late else "")
 
 
 @contextmanager
@@ -178,7 +169,7 @@ def _prepared_cluster(plan: Plan, store: Store, options: Options) -> Iterator[_A
         _check_layouts(plan, runtime, "cuda" if share.gpus else "cpu")
         plugins = frozenset[Entry]().union(*(t.plugins for t in plan.to_run))
         prepare_nodes(sorted({t.config.data.dataset for t in plan.to_run}), runtime, plugins)
-        yield _Allocation(share, runtime)
+        yield _Allocation(share, runtime, options.until)
 
 
 def _check_before_start(store: Store, options: Options) -> None:

@@ -12,14 +12,15 @@ from analysis.record.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution.checkpoints import Checkpoints
 from orchestrator.execution.job import Job, write_trial
-from orchestrator.planning.plan import Evaluation, Measurement
+from orchestrator.planning.plan import Evaluation, Measurement, longest_first
 from orchestrator.planning.settings import explain
+from orchestrator.record.columns import attack_columns, measure_columns
 from orchestrator.record.recorded import Recorded
-from orchestrator.record.report import End, Report
+from orchestrator.record.report import End, Report, of_its_own
 from orchestrator.record.store import RecordRow, Store
 from trainables.attacks import SourceNetworks
 from trainables.checkpoint import unpack_weights
-from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, is_prefix, measure_key
+from trainables.config import Attack, Transfer, TrialConfig, attack_key, is_prefix, measure_key
 from trainables.measures import class_accuracy
 from trainables.trial import Diverged, Evaluated, Trial, build_source, is_over
 
@@ -48,13 +49,17 @@ class Work:
         self.between_epochs = True
         # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()
-        self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
-        self.unmeasured = [m for m in job.measurements if m.key not in recorded.measurements]
+        done = recorded.measurements | job.given_up
+        self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations) and e.key not in done]
+        self.unmeasured = [m for m in job.measurements if m.key not in done]
+        self.given_up = {failed.name: failed.reason for key, failed in recorded.failures.items() if key in job.given_up}
         self.not_run: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
         # All evaluations of this work go to one file, which is written again after each: none is lost, and files are few.
         self.part = uuid.uuid4().hex[:12]
         self.rows: list[RecordRow] = []
         self.arrays: list[RecordRow] = []
+        self.failures: list[RecordRow] = []
         # The device is the one that it was trained on, also when it is attacked on another machine later.
         self.device = before["device"] if before and self.trial.epoch else self.trial.device_name
         self._write_trial()
@@ -67,6 +72,7 @@ class Work:
     def advance(self) -> Report:
         """Train one epoch, or run the next evaluations and measurements, and report; a trial that diverges has failed."""
         failure, self.not_run, self.seconds = None, {}, 0.0
+        self.failed, self.given_up = self.given_up, {}
         try:
             passes = self._evaluate_and_measure() if self.trained else self._train()
         except Diverged as error:
@@ -84,6 +90,7 @@ class Work:
             seconds=self.seconds,
             done=failure is not None or (self.trained and not self.remaining and not self.unmeasured),
             not_run=self.not_run,
+            failed=self.failed,
             failure=failure,
         )
 
@@ -129,20 +136,23 @@ class Work:
         """Run the next attack, and record every evaluation that its result covers; return their passes."""
         epoch = self._epoch(self.remaining[0])
         same_epoch = [e for e in self.remaining if self._epoch(e) == epoch]
-        attack = self._longest(same_epoch)
+        attack = longest_first(same_epoch)
         # If the best checkpoint is the last one, a single run covers both.
         covered = [e for e in same_epoch if e.attack == attack]
         try:
             sources = self._sources(attack)
         except SourceMissing as error:
             # A retry would not help, and the trial is fine: the evaluation stays missing, and the next run tries it again.
-            self.not_run |= {f"{evaluation.label} ({evaluation.checkpoint})": str(error) for evaluation in covered}
+            self.not_run |= {evaluation.name: str(error) for evaluation in covered}
             self.remaining = [e for e in self.remaining if e not in covered]
             return 0.0
         weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
         began = time.monotonic()
         complete = any(e.complete for e in covered)
-        found = self.trial.evaluate(attack, weights, sources, complete)
+        try:
+            found = self.trial.evaluate(attack, weights, sources, complete)
+        except Exception as error:
+            return self._fail(error, attack_key(attack), covered)
         seconds = time.monotonic() - began
         self.seconds += seconds
         if found.broken is not None and not complete:
@@ -161,7 +171,10 @@ class Work:
         covered = [m for m in self.unmeasured if m.measure == measure and self._epoch(m) == epoch]
         weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
         began = time.monotonic()
-        found = self.trial.measure(measure, weights)
+        try:
+            found = self.trial.measure(measure, weights)
+        except Exception as error:
+            return self._fail(error, measure_key(measure), covered)
         seconds = time.monotonic() - began
         self.seconds += seconds
         self.arrays += [
@@ -170,9 +183,7 @@ class Work:
                 "trial": self.job.key,
                 "checkpoint": measurement.checkpoint,
                 "epoch": epoch,
-                "measure": measure_key(measure),
-                "measure_name": measure.name,
-                "measure_spec": measure.model_dump_json(),
+                **measure_columns(measure),
                 "array": name,
                 "values": values,
                 "seconds": seconds,
@@ -185,13 +196,23 @@ class Work:
         self.unmeasured = [m for m in self.unmeasured if m not in covered]
         return len(covered) * measurement_passes(self.job.config, measure)
 
-    def _longest(self, evaluations: Sequence[Evaluation]) -> Attack:
-        """Return the attack of the first evaluation, or the longest attack that begins with it."""
-        first = evaluations[0]
-        longer = (
-            [] if first.complete else [e.attack for e in evaluations if not e.complete and is_prefix(first.attack, e.attack)]
-        )
-        return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
+    def _fail(self, error: Exception, of: str, failed: Sequence[Evaluation | Measurement]) -> float:
+        """Record that evaluations or measurements failed, by the key of their attack or measure; all others go on.
+
+        An error that another try may not have is raised again: then the driver retries the trial, and gives them up at last.
+        """
+        if isinstance(error, OSError):
+            raise error
+        reason, now = End.of(error).reason, _milliseconds()
+        row = {"trial": self.job.key, "attack": of, "reason": reason, "finished": now}
+        self.failures += [{**row, "evaluation": e.key, "checkpoint": e.checkpoint, "label": e.label} for e in failed]
+        self.store.write_failures(self.job.key, self.part, self.failures)
+        if not of_its_own(error):
+            raise error
+        self.failed |= {each.name: reason for each in failed}
+        self.remaining = [e for e in self.remaining if e not in failed]
+        self.unmeasured = [m for m in self.unmeasured if m not in failed]
+        return 0.0
 
     def _evaluation_rows(
         self, evaluation: Evaluation, found: Evaluated, epoch: int, complete: bool, seconds: float
@@ -205,15 +226,7 @@ class Work:
                 "trial": self.job.key,
                 "checkpoint": evaluation.checkpoint,
                 "epoch": epoch,
-                "attack": attack_key(attack),
-                "attack_name": attack.name,
-                "attack_spec": attack.model_dump_json(),
-                "sees": attack.sees.value,
-                "iterates": attack.iterates,
-                "ensemble": attack.ensemble,
-                "gradient_steps": attack.gradient_steps,
-                "numerics": json.dumps(attack_versions(attack)),
-                "beta_atk": "" if attack.aim is None else str(attack.aim),
+                **attack_columns(attack),
                 "head": head,
                 "accuracy": float((rank == 0).mean()),
                 "ranks": rank,

@@ -3,34 +3,29 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any, NamedTuple
 
 from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber
 from orchestrator.errors import BadInput
-from orchestrator.planning.plan import CHECKPOINTS, Evaluation, Measurement, Plan, PlannedTrial
-from orchestrator.planning.reading import Reader, Reading, manifest_column
+from orchestrator.planning.demand import SOURCE_SEED, Demand
+from orchestrator.planning.plan import CHECKPOINTS, Plan
+from orchestrator.planning.reading import Reader, manifest_column
+from orchestrator.planning.selection import EVERYTHING, Selection, Shape
 from orchestrator.planning.settings import configure, resolve, unknown_field
-from orchestrator.record.recorded import Recorded
-from search_spaces.column import AnyColumn, Column
+from search_spaces.column import Column
 from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Panel, Profile, Study
 from trainables.config import (
     Attack,
-    Measure,
     NoModule,
+    Transfer,
     TrialConfig,
     measure_key,
-    measurement_key,
     older_keys,
-    prefix_family,
-    trial_key,
 )
-
-#: The seed of networks that attacks are transferred from; no arm has it.
-SOURCE_SEED = 1000
 
 
 def plan(
@@ -45,6 +40,7 @@ def plan(
     checkpoints: Sequence[str] = CHECKPOINTS,
     train: bool = True,
     retry_failed: bool = False,
+    selected: Selection = EVERYTHING,
 ) -> Plan:
     """Expand studies into trials and evaluations; a trial that several studies share is one.
 
@@ -58,6 +54,8 @@ def plan(
         measures: measures in addition to the studies' own, of every arm that they apply to.
         checkpoints: those that added columns and measures are evaluated on.
         train, retry_failed: see :class:`~orchestrator.planning.plan.Plan`.
+        selected: the rows and columns that are planned. The manifests describe the whole studies all the same, so that their
+            tables show what is missing; a study without a selected row is left out.
 
     Raises:
         BadInput: a field or value is not allowed.
@@ -71,19 +69,26 @@ def plan(
     for name in overrides:
         if not any(name in row.held for study in expanded for row in study.rows):
             raise unknown_field(name, (row.configs[0] for study in expanded for row in study.rows))
-    demand = _Demand()
-    more = _More(tuple(added), shown, tuple(measures), tuple(checkpoints))
-    manifests = tuple(_manifest(study, demand, more) for study in expanded)
+    selected.check([study.shape for study in expanded])
+    demand, more = Demand(), _More(tuple(added), shown, tuple(measures), tuple(checkpoints), EVERYTHING)
+    parts = [study.selected(selected) for study in expanded]
+    manifests = tuple(_manifest(study, demand, more) for study, part in zip(expanded, parts, strict=True) if part.rows)
+    if selected != EVERYTHING:
+        demand = Demand()
+        for part in parts:
+            if part.rows:
+                _manifest(part, demand, more._replace(selected=selected))
     return Plan(manifests, demand.trials(), demand.requested, retry_failed, train, demand.evaluations_requested)
 
 
 class _More(NamedTuple):
-    """Columns and measures in addition to the studies' own; see :func:`plan`."""
+    """Columns and measures in addition to the studies' own, and which of all are selected; see :func:`plan`."""
 
     columns: tuple[Column, ...]
     shown: bool
     measures: tuple[Panel, ...]
     checkpoints: tuple[str, ...]
+    selected: Selection
 
 
 class _ArmConfigs(NamedTuple):
@@ -115,6 +120,17 @@ class _Expanded(NamedTuple):
             made.rows.append(_ArmConfigs(arm, configs, held & overrides.keys()))
         return made
 
+    @property
+    def shape(self) -> Shape:
+        """What of the study can be selected."""
+        factors = tuple(factor.name for factor in self.study.varied(self.profile))
+        columns = (c.label for c in (*self.study.columns, *self.study.panels))
+        return Shape(factors, tuple(row.arm.labels for row in self.rows), tuple(dict.fromkeys(columns)))
+
+    def selected(self, of: Selection) -> "_Expanded":
+        """Leave out the rows that are not selected."""
+        return self._replace(rows=[row for row in self.rows if of.has_row(self.shape.factors, row.arm.labels)])
+
     def configure(self, *layers: Settings) -> tuple[TrialConfig, frozenset[str]]:
         """Configure a trial by the profile's settings and further ones over them; also names the pins that hold."""
         resolved = [resolve(layer, self.profile.eps) for layer in (self.profile.settings, *layers)]
@@ -126,70 +142,6 @@ class _Expanded(NamedTuple):
         return config.model_copy(update={"seed": SOURCE_SEED})
 
 
-@dataclass
-class _Wanted:
-    """Everything that studies need of one trial.
-
-    ``arms``: the arm's label by study. ``attacks``: by key and checkpoint, the attack, the label of the first column that needs
-    it, and whether it must be complete. ``measures``: by key and checkpoint.
-    """
-
-    config: TrialConfig
-    arms: dict[str, str] = field(default_factory=dict)
-    attacks: dict[tuple[str, str], tuple[Attack, str, bool]] = field(default_factory=dict)
-    measures: dict[tuple[str, str], Measure] = field(default_factory=dict)
-
-    def ask(self, column: AnyColumn, reading: Reading, checkpoints: Iterable[str]) -> None:
-        """Add what a column reads, on these checkpoints; an attack is complete if any column needs it complete."""
-        for checkpoint in checkpoints:
-            for read, attack in reading.attacks.items():
-                key = read.attack, checkpoint
-                _, label, complete = self.attacks.get(key, (attack, column.label, False))
-                self.attacks[key] = attack, label, complete or getattr(column, "complete", False)
-            if reading.measure is not None:
-                self.measure(reading.measure, checkpoint)
-
-    def measure(self, measure: Measure, checkpoint: str) -> None:
-        self.measures[measure_key(measure), checkpoint] = measure
-
-
-class _Demand:
-    """Everything that all studies need. ``requested``, ``evaluations_requested``: trials and evaluations before sharing."""
-
-    def __init__(self) -> None:
-        self._trials: dict[str, _Wanted] = {}
-        self.requested = 0
-        self.evaluations_requested = 0
-
-    def train(self, config: TrialConfig, study: Study, label: str) -> str:
-        """Add the training of a configuration for a study, and return the trial's key."""
-        key = trial_key(config)
-        self._trials.setdefault(key, _Wanted(config)).arms.setdefault(study.name, label)
-        return key
-
-    def __getitem__(self, key: str) -> _Wanted:
-        return self._trials[key]
-
-    def trials(self) -> tuple[PlannedTrial, ...]:
-        """Make the planned trials, in running order."""
-        trials = [
-            PlannedTrial(
-                key,
-                wanted.config,
-                wanted.arms,
-                tuple(Evaluation.of(key, a, c, label, complete) for (_, c), (a, label, complete) in wanted.attacks.items()),
-                tuple(Measurement(measurement_key(key, c, m), c, m) for (_, c), m in wanted.measures.items()),
-                Recorded(),
-                prefix_family(wanted.config),
-                older_keys(wanted.config),
-            )
-            for key, wanted in self._trials.items()
-        ]
-        # Sources of transferred attacks first, then the first seed of every arm before the second of any, and of these the
-        # trials that most studies share: tables exist early.
-        return tuple(sorted(trials, key=lambda t: (t.config.seed != SOURCE_SEED, t.config.seed, -len(t.arms))))
-
-
 class _Asked(NamedTuple):
     """What one study needs. ``sources``: labels of source networks, by key. ``attacks``: each with its trial and checkpoint."""
 
@@ -197,14 +149,15 @@ class _Asked(NamedTuple):
     attacks: set[tuple[str, str, Attack]]
 
 
-def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
+def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
     """Add everything that a study needs to ``demand``, and make its manifest."""
     study, profile = expanded.study, expanded.profile
     asked = _Asked({}, set())
     columns = {column.label: manifest_column(column) for column in study.columns}
     columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
     arms = [_arm(row, expanded, demand, more, columns, asked) for row in expanded.rows]
-    demand.requested += sum(len(row.configs) for row in expanded.rows) + len(asked.sources)
+    used = {attack.source for *_, attack in asked.attacks if isinstance(attack, Transfer)}
+    demand.requested += sum(len(row.configs) for row in expanded.rows) + len(used & asked.sources.keys())
     demand.evaluations_requested += len(asked.attacks)
     return Manifest(
         study=study.name,
@@ -229,7 +182,7 @@ def _manifest(expanded: _Expanded, demand: _Demand, more: _More) -> Manifest:
 
 
 def _arm(
-    row: _ArmConfigs, expanded: _Expanded, demand: _Demand, more: _More, columns: Mapping[str, ManifestColumn], asked: _Asked
+    row: _ArmConfigs, expanded: _Expanded, demand: Demand, more: _More, columns: Mapping[str, ManifestColumn], asked: _Asked
 ) -> ManifestArm:
     """Add everything that a row needs to ``demand``, its sources and attacks also to ``asked``, and make the manifest's row."""
     study, profile = expanded.study, expanded.profile
@@ -252,12 +205,12 @@ def _arm(
     for key in keys.values():
         wanted = demand[key]
         for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
-            for column, reading in readings:
+            for column, reading in (pair for pair in readings if more.selected.has_column(pair[0].label)):
                 wanted.ask(column, reading, checkpoints)
                 asked.attacks.update(product((key,), checkpoints, reading.attacks.values()))
-        for checkpoints, measures in ((CHECKPOINTS, panels.values()), (more.checkpoints, added.values())):
-            for measure, checkpoint in product(measures, checkpoints):
-                wanted.measure(measure, checkpoint)
+        for checkpoints, measures in ((CHECKPOINTS, panels), (more.checkpoints, added)):
+            for label, checkpoint in product(filter(more.selected.has_column, measures), checkpoints):
+                wanted.measure(measures[label], checkpoint)
     shown = [*own, *(extra if more.shown else [])]
     shown_panels = {**panels, **(added if more.shown else {})}
     return ManifestArm(
@@ -271,7 +224,7 @@ def _arm(
     )
 
 
-def _older(demand: _Demand, trials: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _older(demand: Demand, trials: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Collect the keys that trials and their attacks had under older numerics, by present key; empty ones are left out."""
     found: dict[str, tuple[str, ...]] = {}
     for key in trials:

@@ -1,7 +1,7 @@
 """The plan as a value: trials, their evaluations and measurements, what the record holds, and what has to run. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -9,7 +9,7 @@ from analysis.record.manifest import Manifest
 from analysis.record.schema import Status
 from orchestrator.errors import BadInput
 from orchestrator.record.recorded import Recorded
-from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key
+from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key, is_prefix
 from trainables.config.terms.registry import Entry, used_plugins
 
 CHECKPOINTS = ("last", "best")
@@ -38,6 +38,11 @@ class Evaluation:
             return cls(whole, checkpoint, attack, label, complete)
         return cls(evaluation_key(trial, checkpoint, attack), checkpoint, attack, label, complete, whole)
 
+    @property
+    def name(self) -> str:
+        """A readable name: its label and checkpoint."""
+        return f"{self.label} ({self.checkpoint})"
+
     def done(self, recorded: frozenset[str]) -> bool:
         """Whether the recorded keys contain this evaluation or the complete one."""
         return self.key in recorded or self.instead in recorded
@@ -50,6 +55,23 @@ class Measurement:
     key: str
     checkpoint: str
     measure: Measure
+
+    @property
+    def label(self) -> str:
+        """The measure's name."""
+        return str(self.measure.name)
+
+    @property
+    def name(self) -> str:
+        """A readable name: its label and checkpoint."""
+        return f"{self.label} ({self.checkpoint})"
+
+
+def longest_first(evaluations: Sequence[Evaluation]) -> Attack:
+    """Return the attack of the first evaluation, or the longest attack of all that begins with it."""
+    first = evaluations[0]
+    longer = [e.attack for e in evaluations if not (first.complete or e.complete) and is_prefix(first.attack, e.attack)]
+    return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
 
 
 @dataclass(frozen=True)
@@ -77,11 +99,24 @@ class PlannedTrial:
 
     @property
     def missing(self) -> tuple[Evaluation, ...]:
+        """Evaluations that are neither done nor have failed."""
+        return tuple(e for e in self._lacking if e.key not in self.recorded.failures)
+
+    @property
+    def _lacking(self) -> tuple[Evaluation, ...]:
         return tuple(e for e in self.evaluations if not e.done(self.recorded.evaluations))
 
     @property
     def unmeasured(self) -> tuple[Measurement, ...]:
-        return tuple(m for m in self.measurements if m.key not in self.recorded.measurements)
+        """Measurements that are neither made nor have failed."""
+        ended = self.recorded.measurements | self.recorded.failures.keys()
+        return tuple(m for m in self.measurements if m.key not in ended)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Why evaluations and measurements of this plan failed, by their names."""
+        failures, asked = self.recorded.failures, [e.key for e in self._lacking] + [m.key for m in self.measurements]
+        return {failures[key].name: failures[key].reason for key in asked if key in failures}
 
     @property
     def plugins(self) -> frozenset[Entry]:
@@ -99,9 +134,9 @@ class Plan:
     """What studies need, what the record holds of it, and what has to run.
 
     ``manifests``: one for each study. ``trials``: each once, in running order. ``requested``, ``evaluations_requested``:
-    numbers of trials and evaluations before sharing. ``retry_failed``: whether failed trials are run again. ``train``: whether
-    trials are trained; otherwise only trained ones are attacked. ``outdated``: how many untrained trials are recorded under an
-    older numerics, by the name of what has changed.
+    numbers of trials and evaluations before sharing. ``retry_failed``: whether failed trials and evaluations are run again.
+    ``train``: whether trials are trained; otherwise only trained ones are attacked. ``outdated``: how many untrained trials are
+    recorded under an older numerics, by the name of what has changed.
     """
 
     manifests: tuple[Manifest, ...]
@@ -114,11 +149,13 @@ class Plan:
 
     def against(self, recorded: Mapping[str, Recorded]) -> "Plan":
         """Mark what the record holds of the plan's trials, which are given by key."""
-        trials = tuple(replace(t, recorded=recorded.get(t.key, Recorded())) for t in self.trials)
+        found = (recorded.get(t.key, Recorded()) for t in self.trials)
+        marked = (replace(r, failures={}) if self.retry_failed else r for r in found)
+        trials = tuple(replace(t, recorded=r) for t, r in zip(self.trials, marked, strict=True))
         outdated: Counter[str] = Counter()
         for trial in (trial for trial in trials if not trial.trained):
-            found = (parts for key, parts in trial.older.items() if key in recorded and recorded[key].status == Status.FINISHED)
-            outdated.update(next(found, ()))
+            older = (parts for key, parts in trial.older.items() if key in recorded and recorded[key].status == Status.FINISHED)
+            outdated.update(next(older, ()))
         return replace(self, trials=trials, outdated=dict(outdated))
 
     @property
@@ -206,6 +243,7 @@ class Plan:
             "trials_to_run": sum(not t.trained for t in self.to_run) - begun,
             "trials_begun": begun,
             "trials_failed": len(self.failed),
+            "evaluations_failed": sum(len(t.failed) for t in self.trials),
             "evaluations_requested": self.evaluations_requested,
             "evaluations_unique": sum(len(t.evaluations) for t in self.trials),
             "evaluations_to_run": sum(len(t.missing) for t in self.to_run),

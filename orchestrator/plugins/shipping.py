@@ -158,6 +158,21 @@ def unpack(shipped: Bundle) -> None:
             raise BadInput(f"{plugin} {what} on this node: its package must be installed in the same version on every node")
 
 
+def load(shipped: Bundle) -> None:
+    """Import the implementations of the plugins that a bundle needs, which this process has unpacked.
+
+    Raises:
+        BadInput: one cannot be imported here.
+    """
+    needed = {plugin for plugin, _ in shipped.fingerprints}
+    for plugin in registry.plugins():
+        if str(plugin) in needed:
+            try:
+                plugin.load()
+            except Exception as error:
+                raise BadInput(f"{plugin} cannot be loaded on this node: {type(error).__name__}: {error}") from error
+
+
 def packed(plugins: Collection[registry.Entry], make: Any, *arguments: Any) -> tuple[Any, tuple[Bundle, bytes]]:
     """Return for ``__reduce__`` a call of ``make(*arguments)`` that loads ``plugins`` first, as another process may lack them.
 

@@ -3,26 +3,42 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.record.schema import EVALUATIONS, MEASURES, TRIAL, Ending, Status
+from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, TRIAL, Ending, Status
 
 #: The columns that a plan needs, by table.
 INDEXED = {
     "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending", "seconds")]),
     "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation", "seconds")]),
     "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement", "seconds")]),
+    "failures": FAILURES,
 }
+
+
+class Failed(NamedTuple):
+    """An evaluation or measurement that failed. ``label``: its readable name. ``reason``: in one line."""
+
+    label: str
+    checkpoint: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Its label and its checkpoint."""
+        return f"{self.label} ({self.checkpoint})"
 
 
 @dataclass(frozen=True)
 class Recorded:
     """A trial in the record: its status, finished epochs, and the keys of its evaluations and measurements.
 
-    ``seconds``: how long a device worked on it, in training, evaluations and measurements.
+    ``failures``: those that failed, by their keys; none of them is among ``evaluations`` and ``measurements``. ``seconds``: how
+    long a device worked on it, in training, evaluations and measurements.
     """
 
     status: Status = Status.UNFINISHED
@@ -31,13 +47,19 @@ class Recorded:
     evaluations: frozenset[str] = field(default_factory=frozenset)
     measurements: frozenset[str] = field(default_factory=frozenset)
     ending: Ending | None = None
+    failures: Mapping[str, Failed] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
 
 
 def indexed(tables: Mapping[str, pa.Table]) -> dict[str, Recorded]:
     """Collect what tables with the columns of :data:`INDEXED` hold of each trial, by its key."""
     evaluations, measurements = _keys(tables["evaluations"], "evaluation"), _keys(tables["measures"], "measurement")
-    seconds, nothing = _seconds(tables.values()), frozenset[str]()
+    seconds, nothing = _seconds(tables[name] for name in ("trial", "evaluations", "measures")), frozenset[str]()
+    failures: dict[str, dict[str, Failed]] = {}
+    for row in sorted(tables["failures"].to_pylist(), key=lambda row: row["finished"]):
+        done = evaluations.get(row["trial"], nothing) | measurements.get(row["trial"], nothing)
+        if row["evaluation"] not in done:
+            failures.setdefault(row["trial"], {})[row["evaluation"]] = Failed(row["label"], row["checkpoint"], row["reason"])
     return {
         row["trial"]: Recorded(
             Status(row["status"]),
@@ -46,6 +68,7 @@ def indexed(tables: Mapping[str, pa.Table]) -> dict[str, Recorded]:
             evaluations.get(row["trial"], nothing),
             measurements.get(row["trial"], nothing),
             Ending(row["ending"]) if row["ending"] else None,
+            failures.get(row["trial"], {}),
             seconds[row["trial"]],
         )
         for row in tables["trial"].to_pylist()

@@ -17,6 +17,7 @@ from analysis.record.names import FileName, newest
 from analysis.record.rows import rows
 from analysis.record.schema import (
     EVALUATIONS,
+    FAILURES,
     IDENTITY_FILE,
     MEASURES,
     OUTCOMES,
@@ -113,6 +114,10 @@ class Store(Files):
             {**row, "shape": np.shape(row["values"]), "values": np.asarray(row["values"], np.float64).ravel()} for row in rows
         ]
         self._replace(trial, "measures", part, packed(pa.Table.from_pylist(flat, schema=MEASURES)))
+
+    def write_failures(self, trial: str, part: str, rows: Iterable[RecordRow]) -> None:
+        """Write a part of a trial's failed evaluations and measurements; replaces the same ``part`` and leaves the others."""
+        self._replace(trial, "failures", part, packed(pa.Table.from_pylist([*rows], schema=FAILURES)))
 
     def write_weights(self, trial: str, epoch: int, data: bytes) -> None:
         """Write a trial's weights after an epoch, as safetensors."""

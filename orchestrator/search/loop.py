@@ -97,7 +97,7 @@ class Search:
         """Continue from an earlier process: results stay, and trials that were running or are to be retried come first."""
         failed: set[str] = set()
         if self._retry_failed:
-            failed = {key for key, recorded in self.store.index().items() if recorded.status == Status.FAILED}
+            failed = {key for key, r in self.store.index().items() if r.status == Status.FAILED or r.failures}
         for trial in self.study.get_trials(deepcopy=False):
             key = trial.user_attrs.get(TRIAL_KEY)
             if key in failed and trial.state.is_finished():
@@ -120,7 +120,9 @@ class Search:
             parameters = self.space.locate(config) if config else None
             if config is None or parameters is None or trial_key(config) != key:
                 continue
-            planned = replace(self._planned(key, config, parameters), recorded=recorded)
+            planned = replace(self._planned(key, config, parameters), recorded=self._wanted(recorded))
+            if planned.failed:
+                continue
             if not planned.known:
                 # Trained, but not yet attacked on the validation images: cheap to complete.
                 self.study.enqueue_trial(dict(parameters), _known({KNOWN: True}), skip_if_exists=True)
@@ -164,7 +166,8 @@ class Search:
                 continue
             repeats = 0
             trial.set_user_attr(TRIAL_KEY, key)
-            planned = replace(self._planned(key, config, parameters), recorded=self.store.recorded(key) or Recorded())
+            recorded = self._wanted(self.store.recorded(key) or Recorded())
+            planned = replace(self._planned(key, config, parameters), recorded=recorded)
             self.sampled[key], self._running[key] = planned, trial
             for row in self.store.read_epochs(key):
                 self._report(trial, row["epoch"], row["natural_accuracy"], row["robust_accuracy"])
@@ -178,6 +181,10 @@ class Search:
         if planned.recorded.status == Status.FAILED:
             return self._retry_failed
         return not (planned.trained and planned.known)
+
+    def _wanted(self, recorded: Recorded) -> Recorded:
+        """Forget which evaluations failed where failures are to be retried."""
+        return replace(recorded, failures={}) if self._retry_failed else recorded
 
     def _random(self) -> Parameters:
         """Return random parameters that were not sampled before."""
@@ -220,14 +227,15 @@ class Search:
         """Report the result of a trial that has ended, from the record: its values, or that it has none."""
         trial = self._running.pop(key)
         planned = replace(self.sampled[key], recorded=self.store.recorded(key) or Recorded())
-        if planned.trained and planned.known:
+        if planned.trained and planned.known and not planned.failed:
             found = self._values(planned)
             for goal in self.goals:
                 if goal.bound is not None:
                     trial.set_constraint(goal.label, goal.bound - found[goal.label])
             self._reported[key] = self.study.tell(trial, [found[goal.label] for goal in self.objectives])
             return
-        trial.set_user_attr(REASON, planned.recorded.reason or "not evaluated")
+        failed = [f"{name} failed: {why}" for name, why in planned.failed.items()]
+        trial.set_user_attr(REASON, planned.recorded.reason or next(iter(failed), "not evaluated"))
         badly = did_badly(planned.recorded.ending)
         self._reported[key] = self.study.tell(trial, state=TrialState.PRUNED if badly else TrialState.FAIL)
 

@@ -64,6 +64,29 @@ def test_text_wraps_sentences_but_never_numbers(table: Table) -> None:
     assert max(len(line) for line in narrow.splitlines()) < 100
 
 
+def test_a_number_of_fewer_seeds_is_marked_in_every_format(storage: Storage) -> None:
+    storage.evaluated("v0", natural=9, FGSM0=6, PGD0=2)
+    storage.evaluated("v1", natural=7, PGD0=4)
+    storage.failure("v1", "FGSM0", "ValueError: a & b")
+    made = build(storage.load(), manifest(arm("CAS", ["v0", "v1"])), checkpoint="last", over_beta="minimum")
+    note = "of seed 0 alone; seed 1: failed: ValueError: a & b"
+    assert [line.split() for line in to_text(made).splitlines() if "/2" in line] == [
+        ["last", "CAS", "mean", "80.00", "±", "14.14*", "60.00", "[1]*", "30.00", "±", "14.14*↓", "2/2", "[2]"]
+    ]
+    assert f"[1] {note}" in to_text(made)
+    assert "**60.00 [1]**" in to_markdown(made)
+    assert f"[1] {note}" in to_markdown(made)
+    assert r"\textbf{60.00 [1]}" in to_latex(made)
+    assert r"[1] of seed 0 alone; seed 1: failed: ValueError: a \& b" in to_latex(made)
+    assert ">60.00 [1]<" in to_html(made)
+    assert "[1] of seed 0 alone; seed 1: failed: ValueError: a &amp; b" in to_html(made)
+    frame = pd.read_csv(io.StringIO(to_csv(made)), dtype=str)
+    mean = frame[(frame["column"] == "FGSM") & (frame["statistic"] == "mean")]
+    assert mean[["seeds", "value", "finished"]].to_numpy().tolist() == [["0", "60.0", "2"]]
+    assert mean["notes"].item().startswith(note)
+    assert frame[frame["column"] == "FGSM"]["statistic"].tolist() == ["mean", "seed"]
+
+
 def test_the_best_checkpoint_says_how_it_was_chosen(storage: Storage) -> None:
     for selection, words in {"validation": "the validation split.", "test": "the TEST split (as in the paper)."}.items():
         made = build(storage.load(), manifest(selection=selection), checkpoint="both", over_beta="each")

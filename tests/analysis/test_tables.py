@@ -25,6 +25,10 @@ def means(row: Row) -> list[float | None]:
     return [None if cell is None else cell.mean for cell in row.cells]
 
 
+def notes(row: Row) -> list[str]:
+    return [cell.note if cell else "" for cell in row.cells]
+
+
 @pytest.fixture
 def vanilla(storage: Storage) -> ManifestArm:
     """Two seeds: natural 90 and 70, FGSM 60 and 50, PGD-20 20 and 40."""
@@ -129,7 +133,8 @@ def test_top_k_is_of_complete_evaluations_alone(storage: Storage) -> None:
     study = manifest(ManifestArm(("Vanilla",), {"0": "v0"}, attacks), columns=(PGD, top_2))
     storage.trial("v0")
     storage.evaluation("v0", "PGD0", "1100", complete=False, ranks_of=[0, 0, 1, 1])
-    assert "1 of 2 columns not evaluated yet" in rows(table(storage, study))["Vanilla",].notes[0]
+    half = rows(table(storage, study))["Vanilla",]
+    assert (means(half), notes(half)) == ([pytest.approx(50), None], ["", "seed 0: not evaluated yet"])
     storage.evaluation("v0", "PGD0", "1100", complete=True, ranks_of=[0, 0, 1, 5])
     assert means(rows(table(storage, study))["Vanilla",]) == pytest.approx([50, 75])
 
@@ -168,20 +173,70 @@ def test_a_failed_seed_is_left_out_with_a_note(storage: Storage) -> None:
 
 def test_every_seed_that_is_missing_says_why(storage: Storage) -> None:
     storage.trial("a0", "unfinished", epochs=3)
-    storage.evaluated("a1", natural=9, FGSM0=6)
+    storage.trial("a1")
     storage.trial("a2", "failed", epochs=0)
     made = table(storage, manifest(arm("CAS", ["a0", "a1", "a2", "a3"]), arm("CIFS", ["a0"])))
     row = rows(made)["CAS",]
     assert row.notes == (
         "seed 0: unfinished (epoch 3 of 5)",
-        "seed 1: trained, 1 of 3 columns not evaluated yet",
+        "seed 1: trained, not evaluated yet",
         "seed 2: failed",
         "seed 3: not started",
     )
     assert made.notes == row.notes  # the same reason of another arm is the same footnote
     assert means(row) == [None] * 3
     assert (row.seeds, row.asked, row.best, row.worst) == ((), 4, None, None)
-    assert made.examples == (10,)
+    assert made.examples == ()
+
+
+def test_what_a_seed_lacks_empties_neither_its_row_nor_the_other_seeds(storage: Storage, vanilla: ManifestArm) -> None:
+    """FGSM of seed 2 has failed, PGD-20 of seed 1 is not run yet, and all else is shown."""
+    storage.evaluated("v1", natural=7, FGSM0=5)
+    storage.remove("v1", "PGD0")
+    storage.evaluated("v2", natural=5, PGD0=3)
+    storage.failure("v2", "FGSM0", "ValueError: too steep")
+    made = table(storage, manifest(replace(vanilla, trials={"0": "v0", "1": "v1", "2": "v2"})))
+    row = rows(made)["Vanilla",]
+    assert means(row) == pytest.approx([70, 55, 25])
+    assert [sorted(cell.values) for cell in row.cells if cell] == [[0, 1, 2], [0, 1], [0, 2]]
+    assert notes(row) == [
+        "",
+        "of seeds 0, 1 alone; seed 2: failed: ValueError: too steep",
+        "of seeds 0, 2 alone; seed 1: not evaluated yet",
+    ]
+    assert (row.seeds, row.best, row.worst, row.notes) == ((0, 1, 2), None, None, ("no best and worst: seeds lack attacks",))
+    assert made.notes == (*notes(row)[1:], *row.notes)
+
+
+def test_best_and_worst_are_of_the_seeds_that_have_every_attack(storage: Storage, vanilla: ManifestArm) -> None:
+    storage.evaluated("v2", natural=9, FGSM0=9)
+    row = rows(table(storage, manifest(replace(vanilla, trials={"0": "v0", "1": "v1", "2": "v2"}))))["Vanilla",]
+    assert (row.best, row.worst, row.notes) == (1, 0, ("best and worst of seeds 0, 1",))
+
+
+def test_a_column_that_no_seed_has_yet_removes_nothing(storage: Storage, vanilla: ManifestArm) -> None:
+    before = rows(table(storage, manifest(vanilla)))["Vanilla",]
+    later = ManifestColumn("AutoAttack", True, added=True)
+    arm_with = replace(vanilla, reads={**vanilla.reads, later.label: (Read("aa"),)})
+    row = rows(table(storage, manifest(arm_with, columns=(NATURAL, FGSM, PGD, later))))["Vanilla",]
+    assert row.cells[:3] == before.cells
+    assert (row.seeds, row.best, row.worst, row.notes) == (before.seeds, before.best, before.worst, before.notes)
+    assert row.cells[3] == Cell({}, None, None, None, note="seed 0: not evaluated yet; seed 1: not evaluated yet")
+
+
+def test_a_failed_trial_shows_what_it_has(storage: Storage) -> None:
+    """One that ran out of memory in an attack, say: the attack lacks for that reason."""
+    storage.evaluated("a0", natural=9, FGSM0=6)
+    storage.trial("a0", "failed", "out of memory: 3 GiB")
+    row = rows(table(storage, manifest(arm("CAS", ["a0"]))))["CAS",]
+    assert (means(row), notes(row)) == ([90, 60, None], ["", "", "seed 0: out of memory: 3 GiB"])
+
+
+def test_a_number_supersedes_an_earlier_failure(storage: Storage) -> None:
+    storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2)
+    storage.failure("a0", "FGSM0", "ValueError: too steep")
+    row = rows(table(storage, manifest(arm("CAS", ["a0"]))))["CAS",]
+    assert (means(row), notes(row)) == ([90, 60, 20], [""] * 3)
 
 
 def test_an_early_stopped_seed_is_left_out_with_all_its_results(storage: Storage) -> None:
@@ -196,9 +251,9 @@ def test_an_early_stopped_seed_is_left_out_with_all_its_results(storage: Storage
 def test_one_missing_beta_is_a_missing_column(storage: Storage) -> None:
     storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2, FGSMinf=5)
     found = rows(table(storage, manifest(arm("CAS", ["a0"], ["0", "inf"]))))
-    assert found["CAS",].notes == ("seed 0: trained, 1 of 3 columns not evaluated yet",)
+    assert (means(found["CAS",]), notes(found["CAS",])) == ([90, 50, None], ["", "", "seed 0: not evaluated yet"])
     by_beta = rows(table(storage, manifest(arm("CAS", ["a0"], ["0", "inf"])), over_beta="each"))
-    assert (by_beta["CAS", "0"].seeds, by_beta["CAS", "inf"].seeds) == ((0,), ())
+    assert (means(by_beta["CAS", "0"]), means(by_beta["CAS", "inf"])) == ([90, 60, 20], [None, 50, None])
 
 
 def test_checkpoints_are_blocks(storage: Storage) -> None:

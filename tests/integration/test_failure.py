@@ -1,4 +1,4 @@
-"""A trial that fails for good is recorded and marked in the table, and does not end the sweep."""
+"""A trial or an attack that fails for good is recorded and marked in the table, and does not end the sweep."""
 
 import csv
 import json
@@ -23,6 +23,67 @@ from tests.support.command_line import (
 )
 
 REASON = "no readable checkpoint to go on from"
+
+
+PLUGIN = """
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from trainables import plugins as own
+
+
+class Steep(own.Linf, own.Expected):
+    name: Literal["steep"] = "steep"
+
+
+@own.attack(Steep)
+def steep(spec: Steep, case: own.Case) -> torch.Tensor:
+    if len(case.x) > 4 and not Path("MENDED").exists():  # the preflight has four examples
+        raise ValueError("too steep")
+    return case.x
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(600)
+def test_an_attack_that_fails_leaves_its_trial_and_the_other_attacks(copied, tmp_path):
+    plugin, mended = tmp_path / "steep.py", tmp_path / "mended"
+    plugin.write_text(PLUGIN.replace("MENDED", str(mended)), encoding="utf-8")
+    command = ("evaluate", STUDY, *TINY, "--storage", copied, "--study-file", plugin, "--attack", "steep", "--attack", "fgsm")
+    before = numbers(copied)
+    done = advsweep(*command)
+    assert done.code == 1
+    [line] = done.err.splitlines()
+    assert line.startswith("advsweep: 8 evaluations failed (Vanilla seed 0, steep (")
+    assert line.endswith("ValueError: too steep); run them again with --retry-failed")
+    assert "4 of 4 trials done, 8 evaluations failed" in done.out
+    assert {*trials(copied).values()} == {"finished"}
+    after = numbers(copied)
+    for key, (trained, attacked, _) in before.items():
+        assert after[key][0] == trained
+        assert all(row in after[key][1] for row in attacked)
+
+    # Its reason is in everything that a user reads, and the other new column is there.
+    status = json.loads(here("status", "--storage", copied, "--json").out)
+    assert {(one["evaluation"], one["reason"]) for one in status["failed_evaluations"]} == {
+        ("steep (last)", "ValueError: too steep"),
+        ("steep (best)", "ValueError: too steep"),
+    }
+    assert ", steep (last): ValueError: too steep" in here("status", "--storage", copied).out
+    rows = list(csv.DictReader(StringIO(table(copied))))
+    assert {row["column"] for row in rows if not row["value"]} == {"steep"}
+    assert all("failed: ValueError: too steep" in row["notes"] for row in rows if row["column"] == "steep")
+
+    # It is not run again unless --retry-failed is given.
+    again = advsweep(*command)
+    assert (again.code, again.err) == (1, done.err)
+    assert "0 evaluations to run; 8 evaluations failed before (--retry-failed runs them again)" in again.out
+    mended.touch()
+    retried = advsweep(*command, "--retry-failed")
+    assert (retried.code, retried.err) == (0, "")
+    assert all(row["value"] for row in csv.DictReader(StringIO(table(copied))))
 
 
 @pytest.mark.ray

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from analysis.record import load
 from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
 from analysis.record.names import FileName
-from analysis.record.schema import EVALUATIONS, MEASURES, NEVER, OUTCOMES, TRIAL
+from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, NEVER, OUTCOMES, TRIAL
 from trainables.config.terms.registry import ATTACK
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -128,6 +128,19 @@ class Storage:
             row.setdefault("broken", [NEVER if rank == 0 else 0 for rank in found])
         self.table(trial, "outcomes", OUTCOMES, [row], part)
         self.table(trial, "evaluations", EVALUATIONS, [row], part)
+
+    def remove(self, trial: str, attack: str) -> None:
+        """Delete every part that holds a trial's evaluation by this attack."""
+        for file in (self.root / "trials" / trial).glob("evaluations-*"):
+            if attack in pq.read_table(file)["attack"].to_pylist():
+                file.unlink()
+
+    def failure(self, trial: str, attack: str, reason: str, *, checkpoint: str = "last") -> None:
+        """Write one more part with one evaluation that failed."""
+        key = f"{trial}-{checkpoint}-{attack}"
+        row: dict[str, Any] = {"evaluation": key, "trial": trial, "checkpoint": checkpoint, "attack": attack}
+        row |= {"label": attack, "reason": reason, "finished": NOW}
+        self.table(trial, "failures", FAILURES, [row], str(self._next(trial)))
 
     def _next(self, trial: str) -> int:
         """Count a trial's parts."""

@@ -53,14 +53,20 @@ def available(data: config.Data, runtime: config.Runtime) -> bool:
 
 
 def fetch(name: str, runtime: config.Runtime) -> None:
-    """Check that a data set's files exist, without reading them; download missing files where ``runtime`` allows it.
+    """Read a data set once, as trials will do; download missing files where ``runtime`` allows it.
 
     Raises:
-        DataNotFound: files are missing, or could not be downloaded.
+        DataNotFound: files are missing or damaged, could not be downloaded, or a plugin's loader failed.
     """
     source = _source(name)
-    if source.exists is not None and not source.exists(name, runtime.data_dir):
-        source.load(name, runtime.data_dir, runtime.download)
+    missing = source.exists is not None and not source.exists(name, runtime.data_dir)
+    try:
+        source.load(name, runtime.data_dir, runtime.download and missing)
+    except DataNotFound:
+        raise
+    except Exception as error:  # a plugin's loader may raise any
+        reason = (str(error).splitlines() or [""])[0]
+        raise DataNotFound(f"data set {name} cannot be read: {type(error).__name__}: {reason}") from error
 
 
 def _source(name: str) -> DataSource:

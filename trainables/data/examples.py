@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class DataNotFound(FileNotFoundError):
-    """A data set's files are missing; the message is one line and says how to get them."""
+    """A data set cannot be read: its files are missing or damaged; the message is one line and says how to get them."""
 
 
 @dataclass(frozen=True)

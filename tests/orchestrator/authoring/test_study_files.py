@@ -373,6 +373,23 @@ def test_what_was_run_is_found_without_the_file(own, tmp_path):
             find_manifests(store.uri, pattern, None)
 
 
+def test_each_variant_that_was_run_is_found(own, tmp_path):
+    studies = own("a.toml", LEAST)
+    store = Store(str(tmp_path / "storage"))
+    every = [{}, {"training.lr": 0.5}, {"training.lr": 0.5, "training.epochs": 3}]
+    for settings in every:
+        (made,) = plan(studies, "demo", overrides=settings).manifests
+        store.write_manifest(made)
+        for pattern in ("mine/least", "mine/*"):
+            assert [m.path for m in find_manifests(store.uri, pattern, settings=settings)] == [made.path]
+            assert [m.path for m in find_manifests(store.uri, pattern, variant=made.variant)] == [made.path]
+    for asked, said in (({"settings": {"training.lr": 1}}, "--set"), ({"variant": "paper"}, "--variant paper")):
+        with pytest.raises(
+            BadInput, match=f"^{said}: 'mine/\\*' was not run so, but as demo, demo@training.epochs=3@training.lr"
+        ):
+            find_manifests(store.uri, "mine/*", **asked)
+
+
 # --- the command line ---------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Groups of options: defined once, and passed as one value to every command that has them."""
 
 from dataclasses import fields
+from datetime import datetime
 from inspect import signature
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from typer.testing import CliRunner
 from orchestrator.api import attacks, plans, searches
 from orchestrator.cli import app
 from orchestrator.cli.attacks import check, evaluate
-from orchestrator.cli.options import StudyOptions, study_options, sweep_options, with_options
+from orchestrator.cli.options import StudyOptions, selection_options, study_options, sweep_options, with_options
 from orchestrator.cli.search import search
 from orchestrator.cli.sweeps import plan, run
-from orchestrator.execution.options import Options
+from orchestrator.errors import BadInput
+from orchestrator.execution.options import Options, moment
 from orchestrator.search.options import SearchOptions
 from trainables.config import Runtime
 
@@ -91,6 +93,33 @@ def test_a_searchs_options_have_the_defaults_of_its_command():
     assert its.keys() <= mine.keys()
     assert its.pop("objectives") == ("pgd20",), "which the command takes where none is given"
     assert all((mine[name] or None) == (default or None) for name, default in its.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("8h", datetime(2026, 11, 21, 4, 30)),
+        ("1h30m", datetime(2026, 11, 20, 22)),
+        ("90s", datetime(2026, 11, 20, 20, 31, 30)),
+        ("22:15", datetime(2026, 11, 20, 22, 15)),
+        ("7:00", datetime(2026, 11, 21, 7)),
+        ("20:30", datetime(2026, 11, 21, 20, 30)),
+        (None, None),
+    ],
+)
+def test_a_moment_is_a_time_of_day_or_a_duration(text, end):
+    assert moment(text, datetime(2026, 11, 20, 20, 30)) == end
+
+
+@pytest.mark.parametrize("text", ["", "8", "25:00", "soon", "m", "8 h"])
+def test_other_moments_are_refused(text):
+    with pytest.raises(BadInput, match=r"--until .*: write a time of day, as in 22:30, or a duration, as in 8h or 1h30m"):
+        moment(text)
+
+
+def test_rows_and_columns_are_passed_on():
+    got = selection_options(where=["beta=0.1", "beta=1"], columns=["PGD*"])
+    assert (got.where, got.columns) == ({"beta": ["0.1", "1"]}, ("PGD*",))
 
 
 def test_the_version():

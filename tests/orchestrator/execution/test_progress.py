@@ -109,7 +109,7 @@ def test_evaluations_that_could_not_be_run_are_printed_and_do_not_fail_the_trial
         "1 of 1 trials done, 2 evaluations not run",
     ]
     assert (shown.done, shown.failures) == (1, {})
-    assert shown.not_run == {trial.key: {"transfer (last)": "there is no such trial", "transfer (best)": "nor here"}}
+    assert shown.outcome.not_run == {trial.key: {"transfer (last)": "there is no such trial", "transfer (best)": "nor here"}}
 
 
 def test_measurements_follow_the_evaluations(clock):
@@ -258,7 +258,7 @@ def test_the_hours_of_trials_are_summed(clock):
         shown.started(trial.key)
         shown.advanced(trial.key, result(trial, 1))
     clock.now += 3600
-    assert shown.hours == 2 * 1.5 / 3600
+    assert shown.outcome.hours == 2 * 1.5 / 3600
 
 
 def test_recorded_work_costs_nothing(clock):

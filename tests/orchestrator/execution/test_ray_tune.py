@@ -1,6 +1,8 @@
 """The driver without Ray: reasons of failures, searcher and callbacks. Whole sweeps are run in tests/integration."""
 
 import pickle
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -10,10 +12,12 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from analysis.record.schema import Ending, Status
-from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping, explain
-from orchestrator.execution.retries import Retries
+from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping
+from orchestrator.execution.job import write_trial
+from orchestrator.execution.retries import Halt, Retries
 from orchestrator.record.report import End, Report
 from tests.support.tiny_study import jobs, tiny_plan
+from trainables.data import DataNotFound
 
 
 def as_task_error(cause):
@@ -40,7 +44,7 @@ OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
     ],
 )
 def test_an_error_of_a_trial_is_a_reason_in_one_line(wrap, error, reason):
-    explained = explain(wrap(error), 5)
+    explained = End.of(wrap(error), 5)
     assert explained.reason.startswith(reason)
     assert "\n" not in explained.reason
     assert explained.ending is (Ending.OUT_OF_MEMORY if reason.startswith("out of memory") else Ending.ERROR)
@@ -48,7 +52,7 @@ def test_an_error_of_a_trial_is_a_reason_in_one_line(wrap, error, reason):
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError(""), RuntimeError("\n")])
 def test_an_error_without_a_message_has_its_name_as_reason(error):
-    explained = explain(error, 5)
+    explained = End.of(error, 5)
     assert explained.reason in {"out of memory", "ValueError", "RuntimeError"}
 
 
@@ -62,7 +66,7 @@ def test_an_error_without_a_message_has_its_name_as_reason(error):
     ],
 )
 def test_the_reason_of_a_dead_process_says_how_often_it_was_tried(error):
-    explained = explain(error, 5)
+    explained = End.of(error, 5)
     assert explained.ending is Ending.PROCESS_DIED
     assert explained.reason.startswith("its process or node died 5 times: ")
     assert "\n" not in explained.reason
@@ -70,12 +74,12 @@ def test_the_reason_of_a_dead_process_says_how_often_it_was_tried(error):
 
 def test_rays_own_memory_monitor_is_out_of_memory():
     error = ray.exceptions.OutOfMemoryError("Task was killed due to the node running low on memory.\nRefer to the docs.\n")
-    assert explain(error, 1).reason.startswith("out of memory: ")
-    assert explain(error, 1).ending is Ending.OUT_OF_MEMORY
+    assert End.of(error, 1).reason.startswith("out of memory: ")
+    assert End.of(error, 1).ending is Ending.OUT_OF_MEMORY
 
 
 def test_a_long_reason_is_cut():
-    assert len(explain(ValueError("x" * 5000), 5).reason) < 300
+    assert len(End.of(ValueError("x" * 5000), 5).reason) < 300
 
 
 class Driver:
@@ -85,8 +89,9 @@ class Driver:
         self.listener, self.nodes, self.now = Listener(), {"here", "there"}, 0.0
         self.source, self.folder = source, folder
         self.retries = Retries(lambda: frozenset(self.nodes), lambda: self.now)
-        self.searcher = JobSearcher(source, self.retries)
-        self.callback = _Callback(source, store, self.listener, {}, self.retries)
+        self.halt = Halt()
+        self.searcher = JobSearcher(source, self.retries, self.halt)
+        self.callback = _Callback(source, store, self.listener, {}, self.retries, self.halt)
 
     def suggest(self):
         return self.searcher.suggest("a trial")
@@ -129,7 +134,7 @@ def test_the_searcher_gives_the_jobs_in_order_and_finishes_when_all_have_ended(d
 
 
 def test_a_plan_with_nothing_to_do_is_finished_at_once():
-    assert JobSearcher(Queue([]), Retries(frozenset)).suggest("x") == Searcher.FINISHED
+    assert JobSearcher(Queue([]), Retries(frozenset), Halt()).suggest("x") == Searcher.FINISHED
 
 
 def test_a_job_whose_process_died_waits_longer_each_time_and_delays_no_other(driver):
@@ -155,6 +160,29 @@ def test_a_job_that_raised_an_error_is_retried_at_once_and_tried_five_times_in_a
     assert driver.listener.failures == {first["key"]: End(Ending.ERROR, "ValueError: its own")}
     assert (store.read_trial(first["key"])["status"], store.read_trial(first["key"])["epochs"]) == (Status.FAILED, 0)
     assert driver.suggest() != first
+
+
+def test_an_attack_that_fails_in_every_try_is_given_up_and_its_trial_goes_on(driver, store):
+    first = driver.suggest()
+    job = first["job"]
+    progress = {"epochs": job.config.training.epochs, "best_epoch": 1, "device": "", "seconds": 0.0, "history": []}
+    write_trial(store, job, progress, Status.FINISHED)
+    row = {"trial": job.key, "evaluation": "e", "checkpoint": "last", "attack": "a", "label": "PGD", "reason": "out of memory"}
+    store.write_failures(job.key, "part", [{**row, "finished": datetime.now(UTC)}])
+    error = MemoryError("3 GiB")
+    for _ in range(4):
+        driver.fail(first, error)
+        assert driver.suggest() == first
+    driver.fail(first, error)
+    less = driver.suggest()
+    assert less["job"] == replace(job, given_up=frozenset({"e"}))
+    assert driver.listener.failures == {}
+    # What fails then fails the trial.
+    for _ in range(4):
+        driver.fail(less, error)
+        assert driver.suggest() == less
+    driver.fail(less, error)
+    assert driver.listener.failures == {job.key: End(Ending.OUT_OF_MEMORY, "out of memory: 3 GiB")}
 
 
 def test_a_death_with_its_node_costs_no_try(driver):
@@ -185,7 +213,7 @@ def reported(epoch):
 
 def test_a_job_that_its_source_stops_is_recorded(store):
     (job, *_) = jobs(tiny_plan(), store)
-    early = _EarlyStopping(Impatient(), store)
+    early = _EarlyStopping(Impatient(), store, Halt())
     trial = SimpleNamespace(config={"job": job, "key": job.key})
     assert early.on_trial_result(None, trial, reported(1)) == TrialScheduler.CONTINUE
     assert store.read_trial(job.key) is None
@@ -194,6 +222,37 @@ def test_a_job_that_its_source_stops_is_recorded(store):
     assert (row["status"], row["ending"]) == (Status.EARLY_STOPPED, Ending.EARLY_STOPPED)
     assert row["reason"] == "enough after 2"
     assert early.reasons == {job.key: "enough after 2"}
+
+
+def test_at_its_time_a_sweep_starts_no_job_and_stops_the_others_at_their_next_report(driver, store):
+    first = driver.suggest()
+    early = _EarlyStopping(driver.source, store, driver.halt)
+    trial = SimpleNamespace(config=first)
+    driver.halt.until = datetime.now() + timedelta(hours=1)
+    assert early.on_trial_result(None, trial, reported(1)) == TrialScheduler.CONTINUE
+    driver.halt.until = datetime.now()
+    assert driver.suggest() == Searcher.FINISHED
+    assert early.on_trial_result(None, trial, reported(2)) == TrialScheduler.STOP
+    assert store.read_trial(first["key"]) is None, "it is neither stopped early nor failed"
+    driver.source.ended = None  # nothing has ended
+    driver.complete(first)
+    assert (driver.retries.over, early.reasons, driver.listener.failures) == (True, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (DataNotFound("data set mnist in there is missing or damaged"), "data set mnist in there is missing or damaged"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (as_task_error(OSError(28, "No space left on device")), "[Errno 28] No space left on device"),
+    ],
+)
+def test_a_fault_of_the_environment_halts_the_sweep_and_fails_no_trial(driver, store, error, fault):
+    first = driver.suggest()
+    driver.fail(first, error)
+    assert driver.halt.fault == fault
+    assert driver.suggest() == Searcher.FINISHED
+    assert (store.read_trial(first["key"]), driver.listener.failures) == (None, {})
 
 
 class Impatient(Queue):
@@ -216,5 +275,9 @@ def test_searcher_scheduler_and_callback_can_be_pickled_with_any_source_and_list
 
     source = Terminal()
     retries = Retries(frozenset)
-    for made in (_Callback(source, store, source, {}, retries), JobSearcher(source, retries), _EarlyStopping(source, store)):
+    for made in (
+        _Callback(source, store, source, {}, retries, Halt()),
+        JobSearcher(source, retries, Halt()),
+        _EarlyStopping(source, store, Halt()),
+    ):
         pickle.dumps(made)

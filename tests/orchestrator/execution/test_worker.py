@@ -322,6 +322,83 @@ def test_a_missing_source_leaves_out_its_evaluation_alone(store):
     assert transferred(job, source.key).evaluations[0].key in store.recorded(job.key).evaluations
 
 
+@pytest.fixture
+def steep(monkeypatch):
+    """Let FGSM and a measure raise this error; returns a function that sets it, None for none."""
+    errors: list[Exception] = []
+
+    def broken(name, of):
+        whole = getattr(Trial, name)
+
+        def method(self, spec, *arguments):
+            if errors and isinstance(spec, of):
+                raise errors[-1]
+            return whole(self, spec, *arguments)
+
+        monkeypatch.setattr(Trial, name, method)
+
+    broken("evaluate", FGSM)
+    broken("measure", Dimensions)
+    return lambda error: errors.append(error) if error else errors.clear()
+
+
+def test_an_attack_or_measure_that_fails_is_a_failure_of_its_own(job, steep):
+    measures = measuring(job, Dimensions(), Soundness(), checkpoints=("last",)).measurements
+    job = replace(job, measurements=measures)
+    steep(ValueError("Traceback\ntoo steep"))
+    work = Work(job)
+    reports: list[Any] = []
+    while not reports or not reports[-1].done:
+        reports.append(work.advance())
+    failed = {name: why for report in reports for name, why in report.failed.items()}
+    assert failed.keys() == {"FGSM (last)", "FGSM (best)", "dimensions (last)"}
+    assert {*failed.values()} == {"ValueError: too steep"}
+    assert reports[-1].failure is None
+    assert (reports[-1].evaluations_left, reports[-1].measurements_left) == (0, 0)
+
+    recorded = work.store.recorded(job.key)
+    broken = {e.key for e in job.evaluations if e.label == "FGSM"}
+    assert recorded.status == Status.FINISHED
+    assert recorded.evaluations == {e.key for e in job.evaluations} - broken
+    assert {failure.name: failure.reason for failure in recorded.failures.values()} == failed
+    assert recorded.failures.keys() == broken | {job.measurements[0].key}
+    assert recorded.measurements == {job.measurements[1].key}
+
+    # The same job again, without the fault, makes what is missing.
+    steep(None)
+    finish(job)
+    recorded = work.store.recorded(job.key)
+    assert (recorded.failures, recorded.evaluations) == ({}, {e.key for e in job.evaluations})
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: device-side assert triggered")]
+)
+def test_an_error_that_another_try_may_not_have_is_the_drivers_until_it_gives_up(job, steep, error):
+    steep(error)
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            finish(job)
+    failed = Store(job.storage).recorded(job.key).failures
+    broken = {e.key for e in job.evaluations if e.label == "FGSM"}
+    assert failed.keys() < broken, "of one checkpoint: the other is not reached"
+    assert all(str(error) in failure.reason for failure in failed.values())
+
+    report = Work(replace(job, given_up=frozenset(broken))).advance()
+    assert report.failed == {failure.name: failure.reason for failure in failed.values()}
+    assert (report.done, report.failure) == (True, None)
+    recorded = Store(job.storage).recorded(job.key)
+    assert recorded.evaluations == {e.key for e in job.evaluations} - broken
+    assert (recorded.status, recorded.failures) == (Status.FINISHED, failed)
+
+
+def test_a_full_disk_is_no_failure_of_an_attack(job, steep):
+    steep(OSError(28, "No space left on device"))
+    with pytest.raises(OSError, match="No space left"):
+        finish(job)
+    assert Store(job.storage).recorded(job.key).failures == {}
+
+
 def test_a_source_that_failed_or_lost_its_weights_is_reported(store):
     source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
     finish(source)

@@ -13,9 +13,10 @@ from analysis.record.manifest import Manifest, Read
 from analysis.record.schema import Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.errors import BadInput
-from orchestrator.planning.expansion import SOURCE_SEED, plan
+from orchestrator.planning.demand import SOURCE_SEED
+from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import configure, resolve
-from orchestrator.record.recorded import Recorded
+from orchestrator.record.recorded import Failed, Recorded
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
 from search_spaces.factor import Level, choice
@@ -334,6 +335,7 @@ def test_nothing_recorded():
         "trials_to_run": 3,
         "trials_begun": 0,
         "trials_failed": 0,
+        "evaluations_failed": 0,
         "evaluations_requested": 2 * (3 + 5 + 5),
         "evaluations_unique": 2 * (3 + 5 + 5),
         "evaluations_to_run": 2 * (3 + 5 + 5),
@@ -391,6 +393,27 @@ def test_failed_trials_are_left_alone_unless_they_are_to_be_tried_again():
     )
     assert again.to_run == again.trials
     assert (again.failed, again.counts()["trials_failed"], again.counts()["trials_to_run"]) == ((), 0, 3)
+
+
+def test_failed_evaluations_are_left_alone_unless_they_are_to_be_tried_again():
+    trial = tiny_plan().trials[CAS]
+    first, second, *others = trial.evaluations
+    failures = {e.key: Failed(e.label, e.checkpoint, "ValueError: too steep") for e in (first, second)}
+    known = {"status": Status.FINISHED, "epochs": EPOCHS, "failures": failures}
+
+    made = record(tiny_plan(), CAS, **known, evaluations=frozenset(e.key for e in others))
+    assert made.trials[CAS] not in made.to_run
+    assert made.trials[CAS].failed == dict.fromkeys((first.name, second.name), "ValueError: too steep")
+    assert (made.counts()["evaluations_failed"], made.failed) == (2, ())
+    # What has neither a number nor a failure is run.
+    less = record(tiny_plan(), CAS, **known, evaluations=frozenset(e.key for e in others[1:]))
+    assert less.trials[CAS].missing == (others[0],)
+    assert less.trials[CAS] in less.to_run
+
+    again = plan([STUDY], "demo", seeds=1, retry_failed=True)
+    again = record(again, CAS, **known, evaluations=frozenset(e.key for e in others))
+    assert again.trials[CAS].missing == (first, second)
+    assert (again.trials[CAS].failed, again.counts()["evaluations_failed"]) == ({}, 0)
 
 
 # --- manifests ----------------------------------------------------------------------------------------------------------
@@ -801,6 +824,7 @@ def test_what_was_added_before_stays_in_the_manifest():
     assert now.columns == before.columns
     assert [arm.reads for arm in now.arms] == [arm.reads for arm in before.arms]
     assert now.with_added(now) == now
+    assert [arm.trials for arm in before.with_added(now).arms] == [arm.trials for arm in now.arms], "fewer seeds drop none"
     other = plan([STUDY], "demo", seeds=1, overrides={"training.lr": 0.5}).manifests[0].with_added(before)
     assert all("pgd(iterations=9)" not in arm.reads for arm in other.arms)
 

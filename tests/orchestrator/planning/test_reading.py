@@ -7,7 +7,7 @@ import pytest
 from analysis.record.manifest import Read
 from analysis.record.schema import Status
 from orchestrator.errors import BadInput
-from orchestrator.planning.expansion import SOURCE_SEED
+from orchestrator.planning.demand import SOURCE_SEED
 from orchestrator.record.recorded import Recorded
 from search_spaces.column import Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL, pgd

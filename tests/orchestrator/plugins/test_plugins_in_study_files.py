@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.cost.throughput import recorded
 from orchestrator.errors import AdvsweepError, BadInput
+from orchestrator.execution import cluster
 from orchestrator.execution.job import Job
 from orchestrator.execution.work import SourceMissing, Work
 from orchestrator.planning.expansion import plan
@@ -27,10 +29,11 @@ from orchestrator.plugins import shipping
 from orchestrator.plugins.preflight import preflight
 from search_spaces.settings import Eps
 from tests.support.tiny_study import RUNTIME, finish, tiny_plan
-from trainables.config import DATASETS, Model, NoModule, trial_key
+from trainables.config import DATASETS, DatasetInfo, Model, NoModule, Runtime, trial_key
 from trainables.config.entrance.parsing import reopen
 from trainables.config.terms import registry
 from trainables.config.terms.passes import FORWARD, WEIGHTS
+from trainables.plugins import data
 
 ROOT = Path(__file__).parents[3]
 
@@ -278,6 +281,26 @@ def test_another_version_of_a_package_is_refused(file):
         BadInput, match=r"^module 'gate' is not there on this node: its package must be installed in the same version"
     ):
         shipping.unpack(there._replace(files=()))
+
+
+def test_an_implementation_that_cannot_be_imported_on_another_node_is_refused_before_the_first_trial(file):
+    load([file])
+    entry = registry.MODULE.entries["gate"]
+    registry.MODULE.add(replace(entry, implementation="no_such_package.gate:Gate"))
+    with pytest.raises(BadInput, match=r"^module 'gate' cannot be loaded on this node: ModuleNotFoundError: No module named"):
+        shipping.load(shipping.bundle([entry]))
+    shipping.load(shipping.bundle([]))  # which needs no such module
+
+
+def test_a_data_set_whose_loader_fails_is_refused_before_the_first_trial(tmp_path):
+    def broken(name, data_dir, download):
+        raise RuntimeError("half of it is missing\nsomewhere")
+
+    data("broken", DatasetInfo(10, 1, 8, 100, 50))(broken)
+    plugin = registry.DATA.entries["broken"]
+    said = cluster._data_problem(["digits", "broken"], Runtime(data_dir=str(tmp_path)), shipping.bundle([plugin]))
+    assert said == "data set broken cannot be read: RuntimeError: half of it is missing"
+    assert cluster._data_problem(["digits"], Runtime(data_dir=str(tmp_path)), shipping.bundle([plugin])) == ""
 
 
 def test_a_file_that_cannot_be_run_on_another_node_is_refused(file):

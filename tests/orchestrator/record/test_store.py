@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from analysis.record.names import newest
 from analysis.record.schema import EPOCHS, EVALUATIONS, MEASURES, OUTCOMES, TRIAL, Status
 from orchestrator.errors import Unavailable
 from orchestrator.execution.work import Work
-from orchestrator.record.recorded import Recorded
+from orchestrator.record.recorded import Failed, Recorded
 from orchestrator.record.store import Store
 from tests.support.tiny_study import RUNTIME, tiny_plan
 from trainables.checkpoint import pack_weights, unpack_weights
@@ -276,6 +276,29 @@ def test_the_index_knows_status_epochs_and_evaluations(store):
         "b2": Recorded(Status.FAILED, "out of memory", 1, frozenset()),
     }
     assert store.index([]) == {}
+
+
+def failure_row(key, reason, **changed):
+    row = {"evaluation": key, "trial": "a1", "checkpoint": "best", "attack": "k", "label": "PGD-20", "reason": reason}
+    return row | {"finished": NOW} | changed
+
+
+def test_the_index_knows_failures_until_there_is_a_number(store):
+    store.write_trial(trial_row())
+    store.write_failures("a1", "z", [failure_row("e1", "first"), failure_row("e2", "other", label="CW")])
+    store.write_failures("a1", "a", [failure_row("e1", "last", finished=NOW + timedelta(seconds=1))])
+    failures = {"e1": Failed("PGD-20", "best", "last"), "e2": Failed("CW", "best", "other")}
+    assert store.index()["a1"].failures == failures
+    assert dict(zip(*load(store.uri).failures[["evaluation", "reason"]].to_numpy().T, strict=True)) == {
+        "e1": "last",
+        "e2": "other",
+    }
+    store.write_evaluations("a1", "x", [evaluation_row("e1")])
+    assert store.index()["a1"].failures == {"e2": failures["e2"]}
+    assert load(store.uri).failures["evaluation"].tolist() == ["e2"]
+    store.write_measures("a1", "x", [measure_row() | {"measurement": "e2"}])
+    assert store.index()["a1"].failures == {}
+    assert load(store.uri).failures.empty
 
 
 def test_the_index_ignores_other_files(store):

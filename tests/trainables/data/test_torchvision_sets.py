@@ -12,7 +12,7 @@ import torch
 import torchvision.datasets
 
 from trainables.config import DATASETS, Data, Runtime
-from trainables.data import DataNotFound, available, load
+from trainables.data import DataNotFound, available, fetch, load
 from trainables.data.torchvision_sets import SETS, torchvision_set
 
 TRAIN, TEST = 40, 20
@@ -129,8 +129,9 @@ def test_a_damaged_file_is_no_data_set(name, length, write, tmp_path):
     for file in tmp_path.rglob("*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[:length])
-    with pytest.raises(DataNotFound, match=f"{name} .*missing or damaged"):
-        load(Data(dataset=name), runtime, "cpu")
+    for read in (lambda: load(Data(dataset=name), runtime, "cpu"), lambda: fetch(name, runtime)):
+        with pytest.raises(DataNotFound, match=f"{name} .*missing or damaged"):
+            read()
 
 
 @pytest.mark.parametrize("name", NAMES)
