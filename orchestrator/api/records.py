@@ -1,20 +1,22 @@
 """Read a storage: the record as frames, trained networks, and the states of trials."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from analysis.record.files import BrokenRecordError
 from analysis.record.schema import Status as State
-from orchestrator.api.terms import STORAGE, CheckpointName, Files, as_paths
+from orchestrator.api.terms import STORAGE, CheckpointName, Files, as_paths, storage_option
 from orchestrator.authoring.study_files import load as load_studies
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
 from orchestrator.record.compaction import Compacted
-from orchestrator.record.store import Store
+from orchestrator.record.store import Store, WeightsNotFoundError
 from trainables.config import TrialConfig
 
 if TYPE_CHECKING:
@@ -52,14 +54,11 @@ def load(storage: str = STORAGE, *, trials: Collection[str] | None = None) -> "R
 
 def read_record(storage: str, trials: Collection[str] | None = None) -> "Record":
     """Read the record of a storage as :func:`load` does, without columns for the fields of configurations."""
-    from analysis.record.files import BrokenRecordError
     from analysis.record.load import load as read
 
     existing_store(storage)
-    try:
+    with storage_errors(storage):
         return read(storage, trials)
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
 
 
 class LoadedModel(NamedTuple):
@@ -96,7 +95,9 @@ def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *,
 
     store = existing_store(storage)
     load_studies(as_paths(study_files))
-    if (row := store.read_trial(trial)) is None:
+    with storage_errors(storage):
+        row = store.read_trial(trial)
+    if row is None:
         raise BadInput(f"trial = {trial!r}: there is no such trial in --storage {storage!r}")
     if checkpoint not in ("best", "last"):
         raise BadInput(f"checkpoint = {checkpoint!r}: allowed: best, last")
@@ -107,8 +108,9 @@ def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *,
         raise BadInput(f"trial = {trial}: {reason}; a trial with a plugin needs its study file") from error
     epoch = row["best_epoch"] if checkpoint == "best" else row["epochs"]
     try:
-        weights = unpack_weights(store.read_weights(trial, epoch))
-    except FileNotFoundError as error:
+        with storage_errors(storage):
+            weights = unpack_weights(store.read_weights(trial, epoch))
+    except WeightsNotFoundError as error:
         where = f"epoch {row['epochs']} of {config.training.epochs}"
         raise Unavailable(f"trial = {trial}: its {checkpoint} checkpoint is not in --storage {storage!r} ({where})") from error
     network = build_model(config.model, config.module, config.data.info, config.seed)
@@ -143,8 +145,8 @@ def status(storage: str = STORAGE) -> Status:
     {'finished': 4, 'unfinished': 0, 'early-stopped': 0, 'failed': 0}
     """
     store = existing_store(storage)
-    index = store.index()
-    manifests = store.manifests()
+    with storage_errors(storage):
+        index, manifests = store.index(), store.manifests()
     names = {key: label for m in manifests for key, label in m.beside.items()}
     names |= {key: f"{' '.join(a.labels)} seed {seed}" for m in manifests for a in m.arms for seed, key in a.trials.items()}
     return Status(
@@ -182,7 +184,25 @@ def compact(storage: str = STORAGE) -> Compacted:
     >>> advsweep.compact("results").written  # all is in segments already
     0
     """
-    return compaction.compact(existing_store(storage))
+    with storage_errors(storage):
+        return compaction.compact(existing_store(storage))
+
+
+@contextmanager
+def storage_errors(storage: str) -> Iterator[None]:
+    """Raise what reading the files of a storage can raise as one line that names the file.
+
+    Raises:
+        Unavailable: a file is damaged, or cannot be read.
+    """
+    try:
+        yield
+    except WeightsNotFoundError:
+        raise
+    except BrokenRecordError as error:
+        raise Unavailable(f"{error}; `advsweep doctor{storage_option(storage)}` says what mends it") from error
+    except OSError as error:
+        raise Unavailable(f"--storage {storage!r} cannot be read: {(str(error).splitlines() or [''])[0]}") from error
 
 
 def existing_store(storage: str) -> Store:

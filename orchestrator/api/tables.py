@@ -3,9 +3,9 @@
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.api.records import existing_store, read_record
+from orchestrator.api.records import existing_store, read_record, storage_errors
 from orchestrator.api.terms import STORAGE, CheckpointName, ProfileName
-from orchestrator.errors import BadInput, Unavailable
+from orchestrator.errors import BadInput
 from search_spaces.catalog import UnknownStudy, find
 from trainables.config import present_versions
 
@@ -127,21 +127,20 @@ def build_table(
 ) -> "Table":
     """Make the table of a study from its manifest; otherwise as :func:`table`."""
     from analysis.numerics import trials
-    from analysis.record.files import BrokenRecordError
     from analysis.tables import build
 
-    try:
-        record = read_record(storage, trials=trials(manifest))
+    record = read_record(storage, trials=trials(manifest))
+    with storage_errors(storage):
         return build(record, manifest, checkpoint=checkpoint, over_beta=over_beta, present=present_versions())
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
 
 
 def build_figure(storage: str, manifest: "Manifest", checkpoint: CheckpointName) -> "dict[str, pd.DataFrame]":
     """Collect the data of a study's figure from its manifest; otherwise as :func:`figure`."""
     from analysis.figures import frames
 
-    return frames(read_record(storage, trials=manifest.trials), manifest, checkpoint)
+    record = read_record(storage, trials=manifest.trials)
+    with storage_errors(storage):
+        return frames(record, manifest, checkpoint)
 
 
 def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "list[Manifest]":
@@ -151,12 +150,12 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
         BadInput: no such study was run.
         Unavailable: there is no storage, or a manifest is damaged.
     """
-    from analysis.record.files import BrokenRecordError
     from analysis.record.load import ManifestNotFoundError, manifests, newest_manifest
 
     existing_store(storage)
     try:
-        there = manifests(storage)
+        with storage_errors(storage):
+            there = manifests(storage)
         if any(c in pattern for c in "*?["):
             # Among the manifests, and not in the catalogue: a study from a file is found without that file.
             wanted = {m.study for m in there if any(fnmatchcase(name, pattern) for name in m.names)}
@@ -173,8 +172,6 @@ def find_manifests(storage: str, pattern: str, profile: str | None = None) -> "l
             if unknown.explained:  # such as a typing error
                 raise BadInput(str(unknown)) from error
         raise BadInput(str(error)) from error
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
 
 
 def _one(name: str, profile: str | None, storage: str) -> "Manifest":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from orchestrator.api.observer import Observer, Synced
-from orchestrator.api.records import existing_store
+from orchestrator.api.records import existing_store, storage_errors
 from orchestrator.api.terms import STORAGE
 from orchestrator.environment import configure_environment
 from orchestrator.errors import Unavailable
@@ -33,7 +33,8 @@ def sync(storage: str = STORAGE, *, optuna: str | None = None, observer: Observe
     views: tuple[Callable[[Store], Synced], ...] = (sync_mlflow, partial(sync_optuna, url=optuna))
     for view in views:
         try:
-            done.append(view(store))
+            with storage_errors(storage):
+                done.append(view(store))
         except Unavailable as error:
             refused.append(str(error))
         else:
@@ -58,7 +59,6 @@ def sync_mlflow(store: Store) -> Synced:
 def sync_optuna(store: Store, url: str | None = None) -> Synced:
     """Update Optuna from the record, at ``url`` or in a journal in the storage."""
     configure_environment()
-    from analysis.record.files import BrokenRecordError
     from orchestrator.api.shown import numbers_of
     from orchestrator.tracking.optuna_storage import default_url, open_storage
     from orchestrator.tracking.optuna_view import OptunaView
@@ -66,8 +66,5 @@ def sync_optuna(store: Store, url: str | None = None) -> Synced:
     url = url or default_url(store)
     if url is None:
         return Synced("Optuna", "not updated, for its journal cannot be in a remote storage; give another place by --optuna")
-    try:
-        reported = OptunaView(open_storage(url), store, numbers_of(store.uri)).sync(live=None)
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
+    reported = OptunaView(open_storage(url), store, numbers_of(store.uri)).sync(live=None)
     return Synced(url, f"{reported} trials reported to Optuna")

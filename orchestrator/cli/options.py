@@ -104,13 +104,17 @@ def sweep_options(
     no_tracking: Annotated[
         bool, typer.Option("--no-tracking", help="Leave MLflow and Optuna to a later `advsweep sync`.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="First verify every file of these trials, weights and states too; mend what is damaged."),
+    ] = False,
 ) -> "Options":
     """Make the options of a sweep of the command line's options."""
     from orchestrator.execution.options import Options
     from trainables.config import Runtime
 
     runtime = Runtime(data_dir=data_dir, download=download, layout=layout, compile=compile_)
-    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna).resolved()
+    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna, verify).resolved()
 
 
 #: Functions that make the value of a group of options, by the parameter of commands that gets it.

@@ -1,14 +1,13 @@
 """Output that several commands print, to stdout or stderr."""
 
 import json
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from orchestrator.api.observer import Observer
-from orchestrator.api.terms import STORAGE
+from orchestrator.record.files import set_aside
 
 if TYPE_CHECKING:
     from analysis.tables import Table
@@ -33,6 +32,9 @@ class Printer(Observer):
                 f"{len(missing)} of {len(plan.trials)} trials are not trained and left out ({missing[0].label}, ...)"
             )
         print_counts(plan, expected, self.console)
+
+    def damaged(self, path: str) -> None:
+        self.console.print(set_aside(path), markup=False, highlight=False)
 
     def synced(self, view: "Synced") -> None:
         self.console.print(f"{view.place}: {view.written}", markup=False, highlight=False)
@@ -98,8 +100,3 @@ def print_table(table: "Table") -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON to stdout."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
-
-
-def storage_option(storage: str) -> str:
-    """Write the option ``--storage`` for a command that is shown to the user; "" for the default storage."""
-    return "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from analysis.record.schema import Status
+from orchestrator.api.terms import storage_option
 from orchestrator.cli.options import DataDir, Json, Names, StudyOptions, with_options
-from orchestrator.cli.printing import Printer, out, print_counts, print_hours, print_json, print_tables, storage_option
+from orchestrator.cli.printing import Printer, out, print_counts, print_hours, print_json, print_tables
 
 if TYPE_CHECKING:
     from orchestrator.execution.options import Options

@@ -15,11 +15,13 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from analysis.record.schema import Ending
+from orchestrator.errors import DiskFull
 from orchestrator.execution.cluster import Resources, living_nodes
 from orchestrator.execution.job import Job, write_failure, write_stop
 from orchestrator.execution.retries import Retries
 from orchestrator.execution.signals import interrupt_restored
 from orchestrator.execution.worker import Worker
+from orchestrator.record.files import is_full
 from orchestrator.record.report import End, Report
 from orchestrator.record.store import Store
 
@@ -73,7 +75,11 @@ class Queue:
 
 
 def run(source: JobSource, resources: Resources, store: Store, listener: Listener) -> None:
-    """Run every job of a source; a job that fails is recorded, and the others go on."""
+    """Run every job of a source; a job that fails is recorded, and the others go on.
+
+    Raises:
+        DiskFull: a disk is full; no job is recorded as failed for that.
+    """
     folder = tempfile.mkdtemp(prefix="advsweep-tune-")
     early = _EarlyStopping(source, store)
     retries = Retries(living_nodes)
@@ -194,6 +200,8 @@ class _Callback(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         job: Job = trial.config["job"]
         error = _error(trial)
+        if is_full(_cause(error)):
+            raise DiskFull(_last_line(_cause(error)))  # out of Tune, which stops all jobs
         if self._retries.again(job, _died(error)):
             return
         end = explain(error, self._retries.failures(job))
@@ -233,8 +241,7 @@ def explain(error: Exception, failures: int) -> End:
     """
     cause = _cause(error)
     name = type(cause).__name__
-    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else ""
+    last = _last_line(cause)
     if _out_of_memory(cause):
         ending, kind = Ending.OUT_OF_MEMORY, "out of memory"
     elif _died(error):
@@ -242,6 +249,11 @@ def explain(error: Exception, failures: int) -> End:
     else:
         ending, kind = Ending.ERROR, name
     return End(ending, f"{kind}: {last[:200]}" if last else kind)
+
+
+def _last_line(cause: BaseException) -> str:
+    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
 
 
 def _out_of_memory(cause: BaseException) -> bool:

@@ -14,7 +14,8 @@ class Options:
     the most trials at once; None for as many as fit. ``address``: a running Ray cluster (``auto``, ``host:6379``); None to
     start one on this machine. ``runtime``: device, kernels and the folder of the data sets. ``tracking``: whether MLflow and
     Optuna are updated from the record. ``optuna``: the storage of Optuna's studies, a journal's path or a database's URL; None
-    for a journal in the storage.
+    for a journal in the storage. ``verify``: whether every file of the planned trials is verified first, also what is not read
+    otherwise.
     """
 
     cpus: float | None = None
@@ -24,6 +25,7 @@ class Options:
     runtime: Runtime = field(default_factory=Runtime)
     tracking: bool = True
     optuna: str | None = None
+    verify: bool = False
 
     def resolved(self) -> "Options":
         """Return these options with an absolute path of the data folder, which is the same in every worker."""

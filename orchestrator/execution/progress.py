@@ -14,6 +14,7 @@ from rich.text import Text
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.record.files import set_aside
 from orchestrator.record.report import End, Report
 
 #: The most running trials that the live view lists.
@@ -112,13 +113,13 @@ class Progress:
             self._seconds += report.seconds
             if report.not_run:
                 self._not_run.setdefault(key, {}).update(report.not_run)
+            damaged = [f"{row.label}: {set_aside(path)}" for path in report.damaged]
             lines = [f"{row.label}: NOT RUN: {evaluation}: {why}" for evaluation, why in report.not_run.items()]
             if report.done:
                 self._end(key, report.failure)
             lines.append(self._line(key))
-        if self._plain:
-            for line in lines:
-                self._console.print(line, markup=False, highlight=False)
+        for line in [*damaged, *lines] if self._plain else damaged:
+            self._console.print(line, markup=False, highlight=False)
 
     def failed(self, key: str, end: End) -> None:
         """Show that a trial failed for good."""

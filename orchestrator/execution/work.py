@@ -15,7 +15,7 @@ from orchestrator.planning.plan import Evaluation, Measurement
 from orchestrator.planning.settings import explain
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
-from orchestrator.record.store import RecordRow, Store
+from orchestrator.record.store import RecordRow, Store, WeightsNotFoundError
 from trainables.attacks import SourceNetworks
 from trainables.checkpoint import pack_state, pack_weights, unpack_state, unpack_weights
 from trainables.config import Attack, Transfer, TrialConfig, attack_key, attack_versions, is_prefix, measure_key
@@ -35,14 +35,9 @@ class Work:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.store = Store(job.storage)
-        self.trial = Trial(job.config, job.runtime)
-        self.history: list[RecordRow] = []
-        if (state := self.store.read_state(job.key)) is not None:
-            unpacked = unpack_state(state)
-            self.trial.load_state_dict(unpacked["trial"])
-            self.history = unpacked["history"]
-            self._keep_weights()
+        self.damaged: list[str] = []
+        self.store = Store(job.storage, self.damaged.append)
+        self._resume()
         # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()
         self.remaining = [e for e in job.evaluations if not e.done(recorded.evaluations)]
@@ -52,9 +47,26 @@ class Work:
         self.part = uuid.uuid4().hex[:12]
         self.rows: list[RecordRow] = []
         self.arrays: list[RecordRow] = []
+
+    def _resume(self) -> None:
+        """Go on from what the record holds of the trial; from its beginning where a checkpoint is lost."""
+        key, before = self.job.key, self.store.read_trial(self.job.key)
+        self.trial = Trial(self.job.config, self.job.runtime)
+        self.history: list[RecordRow] = []
+        if (state := self.store.read_state(key)) is not None:
+            unpacked = unpack_state(state)
+            self.trial.load_state_dict(unpacked["trial"])
+            self.history = unpacked["history"]
+            if not self.store.has_weights(key, self.trial.epoch):
+                self.store.write_weights(key, self.trial.epoch, pack_weights(self.trial.weights()))
+        elif before and before["status"] == Status.FINISHED:  # its weights are enough to attack it
+            self.trial.epoch, self.trial.best_epoch = before["epochs"], before["best_epoch"]
+            self.history = [{"trial": key, **epoch} for epoch in before["history"] or ()]
+        if not all(self.store.has_weights(key, epoch) for epoch in {self.trial.epoch, self.trial.best_epoch} - {0}):
+            self.trial, self.history = Trial(self.job.config, self.job.runtime), []
+        self._keep_weights()
         # The device is the one that it was trained on, also when it is attacked on another machine later.
-        before = self.store.read_trial(job.key) if self.trial.epoch else None
-        self.device = before["device"] if before else self.trial.device_name
+        self.device = before["device"] if before and self.trial.epoch else self.trial.device_name
         self._write_trial()
 
     @property
@@ -64,13 +76,17 @@ class Work:
 
     def advance(self) -> Report:
         """Train one epoch, or run the next evaluations and measurements, and report; a trial that diverges has failed."""
-        failure, self.not_run, self.seconds = None, {}, 0.0
+        failure, self.not_run, self.seconds, passes = None, {}, 0.0, 0.0
         try:
             passes = self._evaluate_and_measure() if self.trained else self._train()
+        except WeightsNotFoundError:
+            self._resume()
         except Diverged as error:
             # With the same seed it would diverge again, so it is not raised: the driver would retry it.
-            passes, failure = 0.0, End(Ending.DIVERGED, str(error))
+            failure = End(Ending.DIVERGED, str(error))
             self._write_trial(failure)
+        damaged = tuple(self.damaged)
+        self.damaged.clear()
         last = self.history[-1] if self.history else {}
         return Report(
             epoch=self.trial.epoch,
@@ -82,6 +98,7 @@ class Work:
             seconds=self.seconds,
             done=failure is not None or (self.trained and not self.remaining and not self.unmeasured),
             not_run=self.not_run,
+            damaged=damaged,
             failure=failure,
         )
 

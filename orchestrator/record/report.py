@@ -29,6 +29,7 @@ class Report:
         seconds: duration of the step, without writing the record.
         done: whether nothing is left to do, or the trial failed.
         not_run: why evaluations of this step could not be run, by their labels.
+        damaged: paths of damaged files that this step set aside; what they held is made anew.
         failure: why the trial failed; None if it did not.
     """
 
@@ -41,6 +42,7 @@ class Report:
     seconds: float
     done: bool
     not_run: Mapping[str, str] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
     failure: End | None = None
 
     def as_result(self) -> dict[str, Any]:

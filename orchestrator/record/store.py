@@ -5,22 +5,23 @@ The layout is :mod:`analysis.record.schema`'s.
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from analysis.record.files import BrokenRecordError, concurrently, trial_path
 from analysis.record.manifest import Manifest
-from analysis.record.names import FileName, newest
+from analysis.record.names import FileName, digest, newest
 from analysis.record.rows import rows
 from analysis.record.schema import (
     EVALUATIONS,
     IDENTITY_FILE,
     MEASURES,
     OUTCOMES,
-    STUDIES_FOLDER,
     TRIAL,
     TRIALS_FOLDER,
     Ending,
@@ -36,9 +37,13 @@ RecordRow = Mapping[str, Any]
 #: The columns that a plan needs, by table.
 _INDEXED = {
     "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending")]),
-    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation")]),
+    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "part", "evaluation")]),
     "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement")]),
 }
+
+
+class WeightsNotFoundError(FileNotFoundError):
+    """A trial's weights are not in the record, or were damaged."""
 
 
 class Store(Files):
@@ -47,8 +52,12 @@ class Store(Files):
     def identity(self) -> str:
         """Return the storage's unique id, which is kept when it is moved; it is created at the first call."""
         if not self._exists(IDENTITY_FILE):
-            self.write(IDENTITY_FILE, uuid.uuid4().hex.encode())
-        return self.read(IDENTITY_FILE).decode()
+            made = uuid.uuid4().hex
+            self.write(IDENTITY_FILE, f"{made} {digest(made.encode())}".encode())
+        found, _, its_digest = self.read(IDENTITY_FILE).decode(errors="replace").partition(" ")
+        if digest(found.encode()) != its_digest:
+            raise BrokenRecordError(f"{self.path(IDENTITY_FILE)} is damaged: its bytes are not those that were written")
+        return found
 
     @contextmanager
     def exclusively(self, purpose: str, timeout: float = 0, part: str = "") -> Iterator[None]:
@@ -132,13 +141,24 @@ class Store(Files):
         """Read a trial's weights after an epoch, as safetensors.
 
         Raises:
-            FileNotFoundError: they are not there.
-            BrokenRecordError: the file is damaged.
+            WeightsNotFoundError: they are not there, or were damaged and are set aside.
+            BrokenRecordError: they are damaged, and this store sets nothing aside.
         """
-        found = self._weights(trial, epoch)
-        if not found:
-            raise FileNotFoundError(self.path(TRIALS_FOLDER, trial, f"weights-{epoch:06d}"))
-        return self.read_file(trial, newest(found, "weights")[0])
+        if found := self._weights(trial, epoch):
+            with suppress(FileNotFoundError):
+                return self.read_file(trial, newest(found, "weights")[0])
+            self._reopen(trial)
+        raise WeightsNotFoundError(self.path(TRIALS_FOLDER, trial, f"weights-{epoch:06d}"))
+
+    def has_weights(self, trial: str, epoch: int) -> bool:
+        """Check whether a trial's weights after an epoch are there."""
+        return bool(self._weights(trial, epoch))
+
+    def _reopen(self, trial: str) -> None:
+        """Note that a finished trial has lost weights, so that the next run trains it again."""
+        row = self.read_trial(trial)
+        if row and row["status"] == Status.FINISHED:
+            self.write_trial({**row, "status": Status.UNFINISHED})
 
     def _weights(self, trial: str, epoch: int) -> list[FileName]:
         names = self.trials([trial]).get(trial, [])
@@ -164,7 +184,7 @@ class Store(Files):
         """Read the state from which a trial's training continues; None if there is none.
 
         Raises:
-            BrokenRecordError: the file is damaged.
+            BrokenRecordError: it is damaged, and this store sets nothing aside.
         """
         return self.consistently(
             trial,
@@ -177,23 +197,35 @@ class Store(Files):
     def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
         """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
         wanted = None if trials is None else set(trials)
-        tables = rows(self, {key: names for key, names in self.trials().items() if wanted is None or key in wanted}, _INDEXED)
-        keys = {
-            table: tables[table].to_pandas().groupby("trial")[column].agg(frozenset).to_dict()
-            for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))
-        }
-        nothing: frozenset[str] = frozenset()
-        return {
-            row["trial"]: Recorded(
-                row["status"],
-                row["reason"],
-                row["epochs"],
-                keys["evaluations"].get(row["trial"], nothing),
-                keys["measures"].get(row["trial"], nothing),
-                row["ending"],
-            )
+        listed = {key: names for key, names in self.trials().items() if wanted is None or key in wanted}
+        tables = rows(self, listed, _INDEXED)
+        found = {
+            row["trial"]: Recorded(row["status"], row["reason"], row["epochs"], ending=row["ending"])
             for row in map(_typed, tables["trial"].to_pylist())
         }
+        # An evaluation whose outcomes are lost is run again.
+        whole = {(key, name.part) for key, names in listed.items() for name in names if name.table == "outcomes"}
+        for (key, part), evaluations in _grouped(tables["evaluations"], ["trial", "part"], "evaluation"):
+            before = found.get(key, Recorded())  # the trial's row may be lost
+            if (key, part) in whole:
+                found[key] = replace(before, evaluations=before.evaluations | evaluations)
+        for key, measurements in _grouped(tables["measures"], "trial", "measurement"):
+            found[key] = replace(found.get(key, Recorded()), measurements=measurements)
+        return found
+
+    def verify(self, trials: Iterable[str]) -> None:
+        """Set aside every damaged file of these trials, also what no plan reads: outcomes, weights and states."""
+        concurrently(self._verify, [(trial, name) for trial, names in self.trials(trials).items() for name in names])
+
+    def _verify(self, file: tuple[str, FileName]) -> None:
+        try:
+            self.verify_file(*file)
+        except FileNotFoundError:  # replaced meanwhile
+            return
+        except BrokenRecordError as error:
+            self._set_aside(trial_path(*file), error)
+            if file[1].table == "weights":
+                self._reopen(file[0])
 
     def recorded(self, trial: str) -> Recorded | None:
         """Return what the record holds of a trial; None if it does not hold it."""
@@ -227,14 +259,22 @@ class Store(Files):
         self.write(manifest.path, manifest.to_json().encode())
 
     def read_manifest(self, path: str) -> Manifest | None:
-        """Read a manifest by its path in the storage; None if it is not there."""
-        return Manifest.from_json(self.read(path).decode()) if self._exists(path) else None
+        """Read a manifest by its path in the storage; None if it is not there, or was damaged and is set aside."""
+        if self._exists(path):
+            try:
+                return self.manifest(path)
+            except BrokenRecordError as error:
+                self._set_aside(path, error)
+        return None
 
     def manifests(self) -> list[Manifest]:
         """Read the manifests of all studies that were run here, in all variants."""
-        found = self.entries(STUDIES_FOLDER, recursive=True)
-        paths = [i.path for i in found if i.base_name.endswith(".json") and not i.base_name.startswith(".")]
-        return [Manifest.from_json(self.system.open_input_stream(path).read().decode()) for path in paths]
+        return concurrently(self.manifest, self.manifest_paths())
+
+
+def _grouped(table: pa.Table, by: list[str] | str, column: str) -> Iterator[tuple[Any, frozenset[str]]]:
+    """Yield the values of a column for each value of other columns."""
+    yield from table.to_pandas().groupby(by)[column].agg(frozenset).items()
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
