@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from orchestrator.api.listing import Listed, fields, listing
     from orchestrator.api.observer import Observer
     from orchestrator.api.plans import SweepResult, estimate, plan, run
-    from orchestrator.api.records import LoadedModel, Status, compact, load, load_model, status
+    from orchestrator.api.records import LoadedModel, Status, compact, doctor, load, load_model, status
     from orchestrator.api.searches import SearchResult, search
     from orchestrator.api.tables import figure, figures, render, table, tables
     from orchestrator.api.views import sync
-    from orchestrator.errors import AdvsweepError, BadInput, CheckFailed, Interrupted, SweepIncomplete, Unavailable
+    from orchestrator.errors import AdvsweepError, BadInput, CheckFailed, DiskFull, Interrupted, SweepIncomplete, Unavailable
     from orchestrator.execution.options import Options
     from orchestrator.record.compaction import Compacted
+    from orchestrator.record.doctor import Diagnosis, Finding
     from orchestrator.search.options import SearchOptions
     from trainables.config import Runtime
     from trainables.config.entrance.description import Field, Trait
@@ -39,13 +40,22 @@ _NAMES = {
     "orchestrator.api.attacks": ("Checked", "check", "evaluate", "evaluate_checkpoint"),
     "orchestrator.api.searches": ("SearchResult", "search"),
     "orchestrator.api.tables": ("figure", "figures", "render", "table", "tables"),
-    "orchestrator.api.records": ("LoadedModel", "Status", "compact", "load", "load_model", "status"),
+    "orchestrator.api.records": ("LoadedModel", "Status", "compact", "doctor", "load", "load_model", "status"),
     "orchestrator.api.views": ("sync",),
     "orchestrator.api.listing": ("Listed", "fields", "listing"),
     "orchestrator.api.observer": ("Observer",),
-    "orchestrator.errors": ("AdvsweepError", "BadInput", "CheckFailed", "Interrupted", "SweepIncomplete", "Unavailable"),
+    "orchestrator.errors": (
+        "AdvsweepError",
+        "BadInput",
+        "CheckFailed",
+        "DiskFull",
+        "Interrupted",
+        "SweepIncomplete",
+        "Unavailable",
+    ),
     "orchestrator.execution.options": ("Options",),
     "orchestrator.record.compaction": ("Compacted",),
+    "orchestrator.record.doctor": ("Diagnosis", "Finding"),
     "orchestrator.search.options": ("SearchOptions",),
     "analysis.record.load": ("Record",),
     "trainables.config": ("Runtime",),
@@ -59,7 +69,10 @@ __all__ = [
     "CheckFailed",
     "Checked",
     "Compacted",
+    "Diagnosis",
+    "DiskFull",
     "Field",
+    "Finding",
     "Interrupted",
     "Listed",
     "LoadedModel",
@@ -77,6 +90,7 @@ __all__ = [
     "__version__",
     "check",
     "compact",
+    "doctor",
     "estimate",
     "evaluate",
     "evaluate_checkpoint",

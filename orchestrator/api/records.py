@@ -16,6 +16,7 @@ from orchestrator.errors import BadInput, Unavailable
 from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
 from orchestrator.record.compaction import Compacted
+from orchestrator.record.doctor import Diagnosis, examine
 from orchestrator.record.store import Store, WeightsNotFoundError
 from trainables.config import TrialConfig
 
@@ -203,6 +204,20 @@ def storage_errors(storage: str) -> Iterator[None]:
         raise Unavailable(f"{error}; `advsweep doctor{storage_option(storage)}` says what mends it") from error
     except OSError as error:
         raise Unavailable(f"--storage {storage!r} cannot be read: {(str(error).splitlines() or [''])[0]}") from error
+
+
+def doctor(storage: str = STORAGE) -> Diagnosis:
+    """Verify every file of a storage, and list what is damaged, orphaned, half-written or doubled. Changes nothing.
+
+    Raises:
+        Unavailable: there is no storage, or a file cannot be read.
+
+    >>> import advsweep
+    >>> print(advsweep.doctor("results").damaged)
+    ()
+    """
+    with storage_errors(storage):
+        return examine(existing_store(storage))
 
 
 def existing_store(storage: str) -> Store:

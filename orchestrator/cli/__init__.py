@@ -10,7 +10,7 @@ from orchestrator.cli.listing import list_
 from orchestrator.cli.new_study import new_study
 from orchestrator.cli.printing import err
 from orchestrator.cli.search import search
-from orchestrator.cli.show import compact, status, studies, sync, ui
+from orchestrator.cli.show import compact, doctor, status, studies, sync, ui
 from orchestrator.cli.sweeps import plan, run
 from orchestrator.cli.tables import figure, table
 from orchestrator.environment import configure_environment
@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("list")(list_)
-for command in (studies, new_study, plan, run, search, evaluate, check, status, table, figure, sync, compact, ui):
+for command in (studies, new_study, plan, run, search, evaluate, check, status, table, figure, sync, compact, doctor, ui):
     app.command()(command)
 
 

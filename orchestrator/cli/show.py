@@ -94,6 +94,22 @@ def compact(storage: Storage = STORAGE) -> None:
     out.print(f"{done.written} segments written, {done.deleted} deleted", markup=False, highlight=False)
 
 
+def doctor(storage: Storage = STORAGE) -> None:
+    """Verify every file of a storage, and list what is damaged, orphaned, half-written or doubled, with what mends it.
+
+    Changes nothing. The exit code is 1 if something is damaged.
+
+    Example: `advsweep doctor --storage ./advsweep-results`
+    """
+    from orchestrator.api import records
+
+    found = records.doctor(storage)
+    for line in (*found.findings, found):
+        out.print(str(line), markup=False, highlight=False)
+    if found.damaged:
+        raise typer.Exit(1)
+
+
 def sync(storage: Storage = STORAGE, optuna: Optuna = None) -> None:
     """Update MLflow and Optuna from the record: after a crash, a server that was down, or a run with --no-tracking.
 

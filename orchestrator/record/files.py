@@ -108,9 +108,10 @@ class Files(RecordFiles):
 
     def sees(self, token: str) -> bool:
         """Check whether the file of a :meth:`token` is there."""
-        return self._exists(token)
+        return self.has_file(token)
 
-    def _exists(self, path: str) -> bool:
+    def has_file(self, path: str) -> bool:
+        """Check whether a file is there, by its path below the root."""
         return bool(self.system.get_file_info(self.path(path)).type == fs.FileType.File)
 
     def write(self, path: str, data: bytes) -> None:

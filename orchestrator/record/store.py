@@ -50,8 +50,12 @@ class Store(Files):
     """The record in a storage: trials, their checkpoints, evaluations and measurements, and the manifests of studies."""
 
     def identity(self) -> str:
-        """Return the storage's unique id, which is kept when it is moved; it is created at the first call."""
-        if not self._exists(IDENTITY_FILE):
+        """Return the storage's unique id, which is kept when it is moved; it is created at the first call.
+
+        Raises:
+            BrokenRecordError: it is damaged.
+        """
+        if not self.has_file(IDENTITY_FILE):
             made = uuid.uuid4().hex
             self.write(IDENTITY_FILE, f"{made} {digest(made.encode())}".encode())
         found, _, its_digest = self.read(IDENTITY_FILE).decode(errors="replace").partition(" ")
@@ -209,7 +213,7 @@ class Store(Files):
             before = found.get(key, Recorded())  # the trial's row may be lost
             if (key, part) in whole:
                 found[key] = replace(before, evaluations=before.evaluations | evaluations)
-        for key, measurements in _grouped(tables["measures"], "trial", "measurement"):
+        for [key], measurements in _grouped(tables["measures"], ["trial"], "measurement"):
             found[key] = replace(found.get(key, Recorded()), measurements=measurements)
         return found
 
@@ -260,7 +264,7 @@ class Store(Files):
 
     def read_manifest(self, path: str) -> Manifest | None:
         """Read a manifest by its path in the storage; None if it is not there, or was damaged and is set aside."""
-        if self._exists(path):
+        if self.has_file(path):
             try:
                 return self.manifest(path)
             except BrokenRecordError as error:
@@ -272,9 +276,11 @@ class Store(Files):
         return concurrently(self.manifest, self.manifest_paths())
 
 
-def _grouped(table: pa.Table, by: list[str] | str, column: str) -> Iterator[tuple[Any, frozenset[str]]]:
-    """Yield the values of a column for each value of other columns."""
-    yield from table.to_pandas().groupby(by)[column].agg(frozenset).items()
+def _grouped(table: pa.Table, by: list[str], column: str) -> Iterator[tuple[list[str], frozenset[str]]]:
+    """Yield the values of a column for each combination of values of other columns."""
+    groups = table.group_by(by).aggregate([(column, "distinct")])
+    for *key, values in zip(*(groups[name].to_pylist() for name in (*by, f"{column}_distinct")), strict=True):
+        yield key, frozenset(values)
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
