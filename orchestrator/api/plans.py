@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.record.files import BrokenRecordError
 from orchestrator.api.observer import Observer
-from orchestrator.api.records import storage_errors
+from orchestrator.api.records import damaged, storage_errors
 from orchestrator.api.terms import STORAGE, Files, Names, ProfileName, as_names, as_paths
 from orchestrator.authoring.study_files import find_studies
 from orchestrator.cost.calibration import calibrate as time_batches
@@ -220,4 +221,6 @@ def run_plan(made: Plan, storage: str, options: Options | None = None, observer:
         outcome = sweep(made, Store(storage, observer.damaged), options, shown_of(storage), observer.console)
     except KeyboardInterrupt:
         raise Interrupted from None
+    except BrokenRecordError as error:
+        raise damaged(storage, error) from error
     return SweepResult(made, expected, outcome, storage)

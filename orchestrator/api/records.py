@@ -201,9 +201,14 @@ def storage_errors(storage: str) -> Iterator[None]:
     except WeightsNotFoundError:
         raise
     except BrokenRecordError as error:
-        raise Unavailable(f"{error}; `advsweep doctor{storage_option(storage)}` says what mends it") from error
+        raise damaged(storage, error) from error
     except OSError as error:
         raise Unavailable(f"--storage {storage!r} cannot be read: {(str(error).splitlines() or [''])[0]}") from error
+
+
+def damaged(storage: str, error: BrokenRecordError) -> Unavailable:
+    """Make the error of a command that needs a damaged file."""
+    return Unavailable(f"{error}; `advsweep doctor{storage_option(storage)}` says what mends it")
 
 
 def doctor(storage: str = STORAGE) -> Diagnosis:

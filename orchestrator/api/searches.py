@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analysis.record.files import BrokenRecordError
 from orchestrator.api.observer import Observer
 from orchestrator.api.plans import SweepResult, plan_studies, run_plan
-from orchestrator.api.records import storage_errors
+from orchestrator.api.records import damaged, storage_errors
 from orchestrator.api.terms import STORAGE, Files, ProfileName, as_paths
 from orchestrator.environment import configure_environment
 from orchestrator.errors import Interrupted, SweepIncomplete
@@ -143,6 +144,8 @@ def run_search(asked: "SearchRequest", storage: str, options: Options, observer:
         )
     except KeyboardInterrupt:
         raise Interrupted from None
+    except BrokenRecordError as error:
+        raise damaged(storage, error) from error
     observer.found(made)
     failures = {key: end.reason for key, end in outcome.failures.items() if not did_badly(end.ending)}
     done = None

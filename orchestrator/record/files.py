@@ -214,4 +214,4 @@ def full(uri: str) -> str:
 
 def set_aside(path: str) -> str:
     """Say that a damaged file was set aside."""
-    return f"{path} was damaged and is set aside as {posixpath.basename(path)}{ASIDE}; what it held is made anew"
+    return f"{path} was damaged and is set aside as {posixpath.basename(path)}{ASIDE}; what is needed of it is made anew"
