@@ -132,6 +132,8 @@ def run_search(asked: "SearchRequest", storage: str, options: Options, observer:
     from orchestrator.search.results import finalists as as_study
 
     store = Store(storage, observer.damaged)
+    if options.verify:
+        store.verify(store.trials())
     # Every label of the factors, and the objectives' attacks: what is wrong with them is said before a cluster is started.
     samples = plan_studies([asked.samples], asked.profile, 1, asked.overrides, store)
     observer.searching(asked)

@@ -15,9 +15,9 @@ def check_room(plan: Plan, store: Store) -> None:
     Raises:
         DiskFull: they do not.
     """
-    if not store.local or not store.exists():
+    if not store.local:
         return
-    need, free = checkpoint_bytes(plan), shutil.disk_usage(store.root).free
+    need, free = checkpoint_bytes(plan), shutil.disk_usage(store.nearest).free
     if need > free:
         raise DiskFull(
             f"--storage {store.uri!r}: the checkpoints of this plan take about {need / 1e9:.3g} GB, and its disk has "

@@ -81,8 +81,8 @@ def run(source: JobSource, resources: Resources, store: Store, listener: Listene
         DiskFull: a disk is full; no job is recorded as failed for that.
     """
     folder = tempfile.mkdtemp(prefix="advsweep-tune-")
-    early = _EarlyStopping(source, store)
     retries = Retries(living_nodes)
+    early = _EarlyStopping(source, store, retries)
     try:
         # Tune stops at the first Ctrl-C, but its handler stays afterwards: a second Ctrl-C would do nothing.
         with interrupt_restored():
@@ -107,6 +107,10 @@ def run(source: JobSource, resources: Resources, store: Store, listener: Listene
                     verbose=0,
                 ),
             ).fit()
+    except tune.TuneError:
+        if retries.full:
+            raise retries.full from None
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -152,9 +156,9 @@ class JobSearcher(Searcher):
 class _EarlyStopping(FIFOScheduler):
     """Stops jobs early if their source says so; ``reasons``: why, by the trials' keys."""
 
-    def __init__(self, source: JobSource, store: Store) -> None:
+    def __init__(self, source: JobSource, store: Store, retries: Retries) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._source, self._store = source, store
+        self._source, self._store, self._retries = source, store, retries
         self.reasons: dict[str, str] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
@@ -163,7 +167,8 @@ class _EarlyStopping(FIFOScheduler):
         if why is None:
             return str(FIFOScheduler.CONTINUE)
         self.reasons[job.key] = why
-        write_stop(self._store, job, why)
+        with self._retries.noting_full():
+            write_stop(self._store, job, why)
         return str(FIFOScheduler.STOP)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -200,12 +205,13 @@ class _Callback(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         job: Job = trial.config["job"]
         error = _error(trial)
-        if is_full(_cause(error)):
-            raise DiskFull(_last_line(_cause(error)))  # out of Tune, which stops all jobs
-        if self._retries.again(job, _died(error)):
-            return
-        end = explain(error, self._retries.failures(job))
-        write_failure(self._store, job, end)
+        with self._retries.noting_full():
+            if is_full(_cause(error)):
+                raise DiskFull(_last_line(_cause(error)))
+            if self._retries.again(job, _died(error)):
+                return
+            end = explain(error, self._retries.failures(job))
+            write_failure(self._store, job, end)
         self._listener.failed(job.key, end)
         self._end(job)
 

@@ -1,9 +1,11 @@
 """Retries of failed jobs, each after its own wait, while the other jobs run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from orchestrator.errors import DiskFull
 from orchestrator.execution.job import Job
 
 #: How often a trial whose process died, or that raised an error, is tried again from its last checkpoint.
@@ -36,10 +38,14 @@ class Retries:
     Args:
         nodes: returns the ids of the nodes that are alive.
         clock: returns a time in seconds.
+
+    Attributes:
+        full: the error of a full disk, with which all jobs end at once.
     """
 
     def __init__(self, nodes: Callable[[], frozenset[str]], clock: Callable[[], float] = time.monotonic) -> None:
         self._nodes, self._clock = nodes, clock
+        self.full: DiskFull | None = None
         self._tries: dict[str, _Tries] = {}
         self._waiting: list[tuple[float, Job]] = []
 
@@ -74,6 +80,15 @@ class Retries:
         pause = PAUSE * 2 ** max(0, tries.deaths - 1) if died else 0.0
         self._waiting.append((self._clock() + pause, job))
         return True
+
+    @contextmanager
+    def noting_full(self) -> Iterator[None]:
+        """Keep the error of a full disk in ``full``: Tune stops at what its callback raises, and passes it on as a text."""
+        try:
+            yield
+        except DiskFull as error:
+            self.full = error
+            raise
 
     def due(self) -> Job | None:
         """Return a job that has waited long enough, or None."""

@@ -74,13 +74,15 @@ def examine(store: Store) -> Diagnosis:
     listed, paths, covering = store.trials(), store.manifest_paths(), segments(store)
     read = dict(zip(paths, concurrently(partial(_manifest, store), paths), strict=True))
     manifests = [manifest for manifest in read.values() if manifest]
-    commands = {key: _command(m, store) for m in manifests for key in (*m.beside, *m.trials)}
+    commands: dict[str, str] = {}
+    for manifest in manifests:
+        commands |= dict.fromkeys((*manifest.beside, *manifest.trials), _command(manifest, store))
     findings = [
         *(Finding(Kind.DAMAGED, path, "the same run as before writes it again") for path in paths if read[path] is None),
         *_of_storage(store),
         *(finding for name in covering for finding in _of_segment(store, name)),
     ]
-    mends = "the same run as before, with --verify, makes anew what it held"
+    mends = "the same run as before, with --verify, makes anew what is needed of it"
     for found in concurrently(lambda key: [*_of_trial(store, key, listed[key], commands.get(key, mends))], listed):
         findings += found
     if len(manifests) == len(paths):  # otherwise it is not known which trials a study has
@@ -95,10 +97,11 @@ def examine(store: Store) -> Diagnosis:
 def _command(manifest: Manifest, store: Store) -> str:
     """Say which command makes anew what a trial of a study has lost."""
     if not manifest.arms:
-        return "the same search as before makes anew what it held"
-    settings = [f"{name}={value}" for name, value in manifest.overrides.items()]
-    words = ["advsweep", "run", manifest.study, "--profile", manifest.profile, *(w for s in settings for w in ("--set", s))]
-    return f"`{shlex.join([*words, '--storage', store.uri, '--verify'])}` makes anew what it held"
+        return "the same search as before makes anew what is needed of it"
+    words = ["advsweep", "run", manifest.study, "--profile", manifest.profile, "--seeds", str(len(manifest.arms[0].trials))]
+    for name, value in manifest.overrides.items():
+        words += ["--set", f"{name}={value}"]
+    return f"`{shlex.join([*words, '--storage', store.uri, '--verify'])}` makes anew what is needed of it"
 
 
 def _manifest(store: Store, path: str) -> Manifest | None:

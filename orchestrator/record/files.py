@@ -80,9 +80,13 @@ class Files(RecordFiles):
         Raises:
             Unavailable: a part of its local path is a file.
         """
-        nearest = next(p for p in (Path(self.root), *Path(self.root).parents) if p.exists())
-        if self.local and not nearest.is_dir():
-            raise Unavailable(f"--storage {self.uri!r} cannot be written: {str(nearest)!r} is not a folder")
+        if self.local and not self.nearest.is_dir():
+            raise Unavailable(f"--storage {self.uri!r} cannot be written: {str(self.nearest)!r} is not a folder")
+
+    @property
+    def nearest(self) -> Path:
+        """The path of a local storage, or where it does not exist yet, of the nearest folder above it."""
+        return next(path for path in (Path(self.root), *Path(self.root).parents) if path.exists())
 
     def create(self) -> None:
         """Create the storage if it does not exist, and check that it can be written.
@@ -133,6 +137,7 @@ class Files(RecordFiles):
 
     def _write_renamed(self, path: str, data: bytes) -> None:
         folder, _, name = path.rpartition("/")
+        new = self.local and not os.path.isdir(folder)
         self.system.create_dir(folder, recursive=True)
         temporary = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp"
         try:
@@ -145,8 +150,8 @@ class Files(RecordFiles):
                 self.system.delete_file(temporary)
             raise
         with suppress(OSError):  # some network file systems cannot flush a folder
-            self._flush(folder)
-            self._flush(posixpath.dirname(folder))  # the folder may be new
+            for changed in (folder, posixpath.dirname(folder)) if new else (folder,):
+                self._flush(changed)
 
     def _flush(self, path: str) -> None:
         """Wait until a file or folder is on the disk, so that a machine that crashes loses nothing of it."""

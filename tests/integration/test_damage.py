@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -95,10 +96,10 @@ def test_the_next_run_mends_everything(copied: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk that the sweep fills."""
+    """A disk of 8 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]
     if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can mount a disk")
     yield folder
@@ -106,14 +107,26 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(small_disk: Path, undisturbed: tuple[Path, Ended]) -> None:
-    storage = small_disk / "storage"
-    done = command_line.advsweep(*sweep(storage, "--no-tracking"))
+def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(
+    small_disk: Path, undisturbed: tuple[Path, Ended], tmp_path: Path
+) -> None:
+    storage, filler = small_disk / "storage", small_disk / "filler"
+    with command_line.started(*sweep(storage, "--no-tracking"), folder=tmp_path) as command:
+        command.until(lambda: any(storage.glob("trials/*/state-*")))
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1024))
+        done = command.wait()
     assert done.code == 2
     [line] = done.err.splitlines()
-    assert "no space left on its disk" in line
+    assert "no space left on its disk; make room and run the same command again" in line
     assert "FAILED" not in done.out
     assert not list(storage.rglob("*.tmp"))
-    subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
+    assert "failed" not in command_line.trials(storage).values()
+    refused = command_line.advsweep(*sweep(storage, "--no-tracking"))
+    assert refused.code == 2
+    [line] = refused.err.splitlines()
+    assert "space" in line or "the checkpoints of this plan take about" in line
+    filler.unlink()
     assert command_line.advsweep(*sweep(storage, "--no-tracking")).code == 0
     assert table(storage) == table(undisturbed[0])

@@ -1,5 +1,6 @@
 """The driver without Ray: reasons of failures, searcher and callbacks. Whole sweeps are run in tests/integration."""
 
+import errno
 import pickle
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from analysis.record.schema import Ending, Status
+from orchestrator.errors import DiskFull
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping, explain
 from orchestrator.execution.retries import Retries
 from orchestrator.record.report import End, Report
@@ -185,7 +187,7 @@ def reported(epoch):
 
 def test_a_job_that_its_source_stops_is_recorded(store):
     (job, *_) = jobs(tiny_plan(), store)
-    early = _EarlyStopping(Impatient(), store)
+    early = _EarlyStopping(Impatient(), store, Retries(frozenset))
     trial = SimpleNamespace(config={"job": job, "key": job.key})
     assert early.on_trial_result(None, trial, reported(1)) == TrialScheduler.CONTINUE
     assert store.read_trial(job.key) is None
@@ -216,5 +218,22 @@ def test_searcher_scheduler_and_callback_can_be_pickled_with_any_source_and_list
 
     source = Terminal()
     retries = Retries(frozenset)
-    for made in (_Callback(source, store, source, {}, retries), JobSearcher(source, retries), _EarlyStopping(source, store)):
+    for made in (
+        _Callback(source, store, source, {}, retries),
+        JobSearcher(source, retries),
+        _EarlyStopping(source, store, retries),
+    ):
         pickle.dumps(made)
+
+
+@pytest.mark.parametrize("error", [DiskFull("no space left"), OSError(errno.ENOSPC, "no space left")])
+def test_a_full_disk_is_not_retried_and_no_failure_of_the_trial(store, tmp_path, error):
+    (job, *_) = jobs(tiny_plan(), store)
+    driver = Driver(Queue([job]), store, tmp_path)
+    config = driver.suggest()
+    with pytest.raises(DiskFull, match="no space left"):
+        driver.fail(config, error)
+    assert str(driver.retries.full).endswith("no space left")
+    assert driver.suggest() is None
+    assert store.read_trial(job.key) is None
+    assert driver.listener.failures == {}

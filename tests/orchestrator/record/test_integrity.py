@@ -332,8 +332,9 @@ def test_room_is_checked_for_trials_that_are_begun(trained: Store, tmp_path: Pat
     monkeypatch.setattr(room.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(DiskFull, match=r"take about .* GB, and its disk has 1e-06 GB left; make room, or run fewer trials"):
         check_room(made, trained)
+    with pytest.raises(DiskFull, match="take about"):
+        check_room(made, Store(str(tmp_path / "nowhere/yet")))
     check_room(made.against(trained.index()), trained)
-    check_room(made, Store(str(tmp_path / "nowhere")))
 
 
 def test_the_digest_of_a_manifest_is_that_of_its_other_fields(store: Store) -> None:
@@ -347,3 +348,10 @@ def test_the_digest_of_a_manifest_is_that_of_its_other_fields(store: Store) -> N
         store.read_manifest(manifest.path)
     store.write_manifest(replace(manifest, title="another"))
     assert store.read_manifest(manifest.path).title == "another"
+
+
+def test_the_examination_says_which_command_mends(trained: Store) -> None:
+    file = damage(files(Path(trained.root), "outcomes")[0])
+    (finding,) = examine(trained).damaged
+    command = f"`advsweep run tiny/table --profile demo --seeds 1 --storage {trained.uri} --verify`"
+    assert str(finding) == f"damaged: {file.relative_to(trained.root)}: {command} makes anew what is needed of it"
