@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from orchestrator.api.listing import Listed, fields, listing
     from orchestrator.api.observer import Observer
     from orchestrator.api.plans import SweepResult, estimate, plan, run, why_new
-    from orchestrator.api.records import LoadedModel, Status, compact, load, load_model, status
+    from orchestrator.api.records import LoadedModel, Status, compact, doctor, load, load_model, status
     from orchestrator.api.searches import SearchResult, search
     from orchestrator.api.tables import BestCheckpoint, checkpoints, figure, figures, render, table, tables
     from orchestrator.api.views import sync
-    from orchestrator.errors import AdvsweepError, BadInput, CheckFailed, Interrupted, SweepIncomplete, Unavailable
+    from orchestrator.errors import AdvsweepError, BadInput, CheckFailed, DiskFull, Interrupted, SweepIncomplete, Unavailable
     from orchestrator.execution.options import Options
     from orchestrator.planning.difference import Change, Nearest
     from orchestrator.record.compaction import Compacted
+    from orchestrator.record.doctor import Diagnosis, Finding
     from orchestrator.search.options import SearchOptions
     from trainables.config import Runtime
     from trainables.config.entrance.description import Field, Trait
@@ -42,16 +43,25 @@ _NAMES = {
     "orchestrator.api.attacks": ("Checked", "check", "evaluate", "evaluate_checkpoint"),
     "orchestrator.api.searches": ("SearchResult", "search"),
     "orchestrator.api.tables": ("BestCheckpoint", "checkpoints", "figure", "figures", "render", "table", "tables"),
-    "orchestrator.api.records": ("LoadedModel", "Status", "compact", "load", "load_model", "status"),
+    "orchestrator.api.records": ("LoadedModel", "Status", "compact", "doctor", "load", "load_model", "status"),
     "orchestrator.api.housekeeping": ("DiskUse", "Freed", "Removed", "StudyUse", "du", "gc", "rm"),
     "orchestrator.api.exports": ("Exported", "export"),
     "orchestrator.api.views": ("sync",),
     "orchestrator.api.listing": ("Listed", "fields", "listing"),
     "orchestrator.api.observer": ("Observer",),
-    "orchestrator.errors": ("AdvsweepError", "BadInput", "CheckFailed", "Interrupted", "SweepIncomplete", "Unavailable"),
+    "orchestrator.errors": (
+        "AdvsweepError",
+        "BadInput",
+        "CheckFailed",
+        "DiskFull",
+        "Interrupted",
+        "SweepIncomplete",
+        "Unavailable",
+    ),
     "orchestrator.execution.options": ("Options",),
     "orchestrator.planning.difference": ("Change", "Nearest"),
     "orchestrator.record.compaction": ("Compacted",),
+    "orchestrator.record.doctor": ("Diagnosis", "Finding"),
     "orchestrator.search.options": ("SearchOptions",),
     "analysis.record.load": ("Record",),
     "trainables.config": ("Runtime",),
@@ -67,9 +77,12 @@ __all__ = [
     "CheckFailed",
     "Checked",
     "Compacted",
+    "Diagnosis",
+    "DiskFull",
     "DiskUse",
     "Exported",
     "Field",
+    "Finding",
     "Freed",
     "Interrupted",
     "Listed",
@@ -92,6 +105,7 @@ __all__ = [
     "check",
     "checkpoints",
     "compact",
+    "doctor",
     "du",
     "estimate",
     "evaluate",

@@ -3,6 +3,7 @@
 AdvsweepError
 ├── BadInput (2)          a name, field or value that is not allowed
 ├── Unavailable (2)       a storage, data set, cluster or server that cannot be reached
+│   └── DiskFull (2)      a storage without room
 ├── SweepIncomplete (1)   the sweep ended with failed trials, or evaluations that failed or could not be run
 ├── CheckFailed (1)       the checklist found that attacks overestimate a row's robustness
 └── Interrupted (130)     Ctrl-C, a scheduler's SIGTERM, or --until
@@ -25,6 +26,10 @@ class BadInput(AdvsweepError):
 
 class Unavailable(AdvsweepError):
     """A storage, data set, cluster or server that cannot be reached; the message says how to fix that."""
+
+
+class DiskFull(Unavailable):
+    """A storage that has no room for what is to be written; what is finished is kept."""
 
 
 class SweepIncomplete(AdvsweepError):

@@ -13,14 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from analysis.record.names import FileName, digest
-from analysis.record.schema import TRIALS_FOLDER
+from analysis.record.manifest import Manifest
+from analysis.record.names import FileName, digest, digest_of
+from analysis.record.schema import STUDIES_FOLDER, TRIALS_FOLDER
 
 #: Files read at once: reads wait for a disk or a network, and not for a core.
 THREADS = 32
 
 #: How often a trial is listed again because a writer has replaced a file between its listing and its reading.
 TRIES = 20
+
+#: Bytes that are read at once of a file that is only verified.
+_BLOCK = 2**20
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -139,11 +143,18 @@ class RecordFiles:
             FileNotFoundError: it is not there any more.
             BrokenRecordError: its bytes are not those that were written.
         """
-        path = f"{TRIALS_FOLDER}/{trial}/{name}"
+        path = trial_path(trial, name)
         data = self.read(path)
         if digest(data) != name.digest:
-            raise BrokenRecordError(f"{self.path(path)} is damaged: its bytes are not those that were written")
+            raise _damaged(self.path(path))
         return data
+
+    def verify_file(self, trial: str, name: FileName) -> None:
+        """Verify a file of a trial, which may be large, without returning it; errors as :meth:`read_file`."""
+        path = self.path(trial_path(trial, name))
+        with self.system.open_input_stream(path) as stream:
+            if digest_of(iter(lambda: stream.read(_BLOCK), b"")) != name.digest:
+                raise _damaged(path)
 
     def read_table(self, trial: str, name: FileName, columns: Iterable[str] | None = None) -> pa.Table:
         """Read and verify a parquet file of a trial; errors as :meth:`read_file`."""
@@ -151,7 +162,21 @@ class RecordFiles:
         try:
             return pq.ParquetFile(pa.BufferReader(data)).read(None if columns is None else [*columns], use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
-            raise BrokenRecordError(f"{self.path(TRIALS_FOLDER, trial, str(name))} is not readable: {error}") from error
+            raise BrokenRecordError(f"{self.path(trial_path(trial, name))} is not readable: {error}") from error
+
+    def manifest_paths(self) -> list[str]:
+        """List the paths of all studies' manifests below the root."""
+        found = self.entries(STUDIES_FOLDER, recursive=True)
+        paths = (posixpath.relpath(info.path, self.root) for info in found if info.extension == "json")
+        return [path for path in paths if not posixpath.basename(path).startswith(".")]
+
+    def manifest(self, path: str) -> Manifest:
+        """Read and verify a manifest by its path below the root; errors as :meth:`read_file`."""
+        data = self.read(path)
+        try:
+            return Manifest.from_json(data.decode())
+        except (ValueError, KeyError, TypeError) as error:
+            raise BrokenRecordError(f"{self.path(path)} is damaged: {error}") from error
 
     def consistently(self, trial: str, names: Sequence[FileName], read: Callable[[Sequence[FileName]], T]) -> T:
         """Read a trial's files; where a writer has replaced one meanwhile, list the trial again and read anew.
@@ -164,6 +189,15 @@ class RecordFiles:
             except FileNotFoundError:
                 names = self.trials([trial]).get(trial, [])
         return read(names)
+
+
+def trial_path(trial: str, name: FileName) -> str:
+    """Return the path of a trial's file below the root."""
+    return f"{TRIALS_FOLDER}/{trial}/{name}"
+
+
+def _damaged(path: str) -> BrokenRecordError:
+    return BrokenRecordError(f"{path} is damaged: its bytes are not those that were written")
 
 
 def concurrently(function: Callable[[U], T], items: Iterable[U]) -> list[T]:

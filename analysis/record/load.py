@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from analysis.record.files import BrokenRecordError, RecordFiles, StorageNotFoun
 from analysis.record.manifest import Manifest
 from analysis.record.outcomes import Outcomes
 from analysis.record.rows import rows
-from analysis.record.schema import EPOCHS, EVALUATIONS, FAILURES, MEASURES, STUDIES_FOLDER, TRIAL
+from analysis.record.schema import EPOCHS, EVALUATIONS, FAILURES, MEASURES, TRIAL
 
 #: The tables that are read at once, with their schemas.
 _TABLES = {"trial": TRIAL, "evaluations": EVALUATIONS, "measures": MEASURES, "failures": FAILURES}
@@ -57,12 +56,17 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
         BrokenRecordError: a file of the record is unreadable.
     """
     files = _open(storage_uri)
-    tables = rows(files, files.trials(trials), _TABLES)
+    listed = files.trials(trials)
+    tables = rows(files, listed, _TABLES)
     evaluations, measures, found = (tables[table].to_pandas() for table in ("evaluations", "measures", "trial"))
     # Handmade records may leave it out: without a word an evaluation is complete.
     evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
     evaluations["attack_spec"] = _parsed(evaluations["attack_spec"], AttackFields)
     evaluations = evaluations[evaluations["attack_spec"].map(lambda attack: attack.on_test_set).astype(bool)]
+    # Of an evaluation that was run again because its outcomes were lost, the one that has outcomes counts.
+    whole = {f"{trial}/{name.part}" for trial, names in listed.items() for name in names if name.table == "outcomes"}
+    has_outcomes = (evaluations["trial"] + "/" + evaluations["part"]).isin(whole)
+    evaluations = evaluations.loc[has_outcomes.sort_values(ascending=False, kind="stable").index]
     measures["measure_spec"] = _parsed(measures["measure_spec"], Fields)
     found["config"] = _parsed(found["config"], Fields)
     failures = tables["failures"].to_pandas().sort_values("finished", kind="stable").drop_duplicates("evaluation", keep="last")
@@ -128,10 +132,7 @@ def manifests(storage_uri: str) -> list[Manifest]:
         BrokenRecordError: a manifest is unreadable.
     """
     files = _open(storage_uri)
-    found = files.entries(STUDIES_FOLDER, recursive=True)
-    return concurrently(
-        partial(_read_manifest, files), [i.path for i in found if i.extension == "json" and not i.base_name.startswith(".")]
-    )
+    return concurrently(files.manifest, files.manifest_paths())
 
 
 def find_manifest(storage_uri: str, study: str, profile: str | None = None) -> Manifest:
@@ -164,12 +165,3 @@ def _open(storage_uri: str) -> RecordFiles:
     if not files.exists():
         raise StorageNotFoundError(f"no storage at {storage_uri}: nothing was run there yet")
     return files
-
-
-def _read_manifest(files: RecordFiles, path: str) -> Manifest:
-    with files.system.open_input_file(path) as file:
-        text = file.read().decode()
-    try:
-        return Manifest.from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
-        raise BrokenRecordError(f"{path} is no manifest: {error}") from error

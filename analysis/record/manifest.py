@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
+from analysis.record.names import digest
 from analysis.record.schema import STUDIES_FOLDER
 
 #: The kinds of number that a column of a table shows.
@@ -190,14 +191,27 @@ class Manifest:
         return replace(self, columns=(*self.columns, *added), arms=tuple(arms), beside=before.beside | self.beside)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
+        """Write the manifest as JSON, with a field ``digest`` of all others."""
+        fields = asdict(self)
+        return json.dumps({"digest": _digest(fields), **fields}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
         data = json.loads(text)
+        if not isinstance(data, dict) or data.pop("digest", None) != _digest(data):
+            raise ValueError("its fields are not those that were written")
         tuples: dict[str, Any] = {name: tuple(data[name]) for name in ("aliases", "factors", "by_epoch")}
         tuples["older"] = {key: tuple(keys) for key, keys in data["older"].items()}
         columns = tuple(ManifestColumn(**c) for c in data["columns"])
         arms = tuple(ManifestArm.from_tree(a) for a in data["arms"])
         printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])
         return cls(**{**data, **tuples, "columns": columns, "arms": arms, "printed": printed})
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return digest(json.dumps(fields).encode())

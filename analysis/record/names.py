@@ -13,7 +13,15 @@ _NAME = re.compile(
 
 def digest(data: bytes) -> str:
     """Compute the digest that a file's name carries: the first 16 hexadecimal digits of the SHA-256 of its bytes."""
-    return hashlib.sha256(data).hexdigest()[:16]
+    return digest_of([data])
+
+
+def digest_of(blocks: Iterable[bytes]) -> str:
+    """Compute the digest of a file that is read in blocks."""
+    found = hashlib.sha256()
+    for block in blocks:
+        found.update(block)
+    return found.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.api.observer import Observer
 from orchestrator.api.plans import SweepResult, plan_studies, run_plan
-from orchestrator.api.records import read_record
+from orchestrator.api.records import read_record, storage_errors
 from orchestrator.api.terms import STORAGE, CheckpointName, Files, Names, ProfileName, as_names, as_paths
 from orchestrator.authoring.attack_text import column, number, panel
 from orchestrator.authoring.study_files import find_studies
@@ -16,6 +16,7 @@ from orchestrator.errors import BadInput, CheckFailed
 from orchestrator.execution.options import Options
 from orchestrator.planning.baseline import from_baseline
 from orchestrator.planning.plan import Plan
+from orchestrator.record.store import Store
 from search_spaces.checklist import CHECKLIST, MEASURES, TRANSFERRED
 from search_spaces.column import Column
 
@@ -63,12 +64,14 @@ def evaluate(
     """
     if not attacks and not measures:
         raise BadInput("--attack or --measure: give at least one")
+    options, observer = options or Options(), observer or Observer()
     made = plan_studies(
         find_studies(as_names(names), as_paths(study_files)),
         profile,
         seeds,
         settings,
-        storage,
+        Store(storage, observer.damaged),
+        options.verify,
         retry_failed=retry_failed,
         added=_columns(attacks),
         measures=tuple(map(panel, measures)),
@@ -188,12 +191,14 @@ def check(
     from analysis.checks import check as examine
 
     studies = find_studies(as_names(names), as_paths(study_files))
+    options, observer = options or Options(), observer or Observer()
     made = plan_studies(
         studies,
         profile,
         seeds,
         settings,
-        storage,
+        Store(storage, observer.damaged),
+        options.verify,
         retry_failed=retry_failed,
         added=CHECKLIST,
         shown=False,
@@ -204,7 +209,8 @@ def check(
     made = from_baseline(made, studies, TRANSFERRED, checkpoint)
     _refuse_untrained(made, storage)
     done = run_plan(made, storage, options, observer)
-    return Checked(done, {m.study: examine(read_record(storage, trials=m.trials), m, checkpoint) for m in made.manifests})
+    with storage_errors(storage):
+        return Checked(done, {m.study: examine(read_record(storage, trials=m.trials), m, checkpoint) for m in made.manifests})
 
 
 def _columns(attacks: Sequence[str]) -> tuple[Column, ...]:

@@ -37,6 +37,9 @@ class Observer:
     def planned(self, plan: "Plan", expected: "Estimate") -> None:
         """Called before a plan is run. ``expected``: the estimated device-hours."""
 
+    def damaged(self, path: str) -> None:
+        """Called when a damaged file of the storage has been set aside; what it held is made anew."""
+
     def searching(self, request: "SearchRequest") -> None:
         """Called before a search starts."""
 

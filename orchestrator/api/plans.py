@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.record.files import BrokenRecordError
 from orchestrator.api.observer import Observer
+from orchestrator.api.records import damaged, storage_errors
 from orchestrator.api.terms import STORAGE, Files, Names, ProfileName, as_names, as_paths
 from orchestrator.authoring.study_files import find_studies
 from orchestrator.cost.calibration import calibrate as time_batches
 from orchestrator.cost.estimate import Estimate, commonest
 from orchestrator.cost.estimate import estimate as estimate_plan
+from orchestrator.cost.room import check_room
 from orchestrator.cost.throughput import Throughput, recorded
 from orchestrator.environment import configure_environment
-from orchestrator.errors import Interrupted, SweepIncomplete, Unavailable
+from orchestrator.errors import Interrupted, SweepIncomplete
 from orchestrator.execution.options import Options
 from orchestrator.planning import expansion
 from orchestrator.planning.difference import Nearest, nearest
@@ -125,23 +128,28 @@ def plan(
     """
     found = find_studies(as_names(names), as_paths(study_files))
     selected = Selection.of(where, columns)
-    return plan_studies(found, profile, seeds, settings, storage, retry_failed=retry_failed, selected=selected)
+    return plan_studies(found, profile, seeds, settings, Store(storage), retry_failed=retry_failed, selected=selected)
 
 
 def plan_studies(
-    studies: Sequence[Study], profile: str, seeds: int | None, settings: Mapping[str, Any] | None, storage: str, **more: Any
+    studies: Sequence[Study],
+    profile: str,
+    seeds: int | None,
+    settings: Mapping[str, Any] | None,
+    store: Store,
+    verify: bool = False,
+    **more: Any,
 ) -> Plan:
     """Plan studies, mark what a storage's record holds, and run the preflight of the plugins in use.
 
-    ``more``: further arguments of :func:`orchestrator.planning.expansion.plan`.
+    ``verify``: see :class:`.Options`. ``more``: further arguments of :func:`orchestrator.planning.expansion.plan`.
     """
     made = expansion.plan(studies, profile, seeds=seeds, overrides=settings, **more)
-    store = Store(storage)
-    try:
+    with storage_errors(store.uri):
+        if verify:
+            store.verify(made.keys)
         made = made.against(store.index(made.keys))
         made.check_sources(store.index(made.sources))
-    except OSError as error:
-        raise _unreadable(storage, error) from error
     preflight(made)
     return made
 
@@ -167,10 +175,8 @@ def why_new(plan: Plan, *, storage: str = STORAGE) -> dict[str, Nearest]:
     ['training.epochs 2 -> 3']
     """
     store = Store(storage)
-    try:
+    with storage_errors(storage):
         recorded = store.configurations()
-    except OSError as error:
-        raise _unreadable(storage, error) from error
     there = {row["trial"] for row in recorded}
     return nearest([trial for trial in plan.trials if trial.key not in there], recorded)
 
@@ -199,10 +205,8 @@ def estimate(plan: Plan, *, storage: str = STORAGE, calibrate: bool = False, dat
         # A trial in a sweep has one thread too.
         runtime = Runtime(data_dir=str(Path(data_dir).expanduser().resolve()), threads=1)
         return estimate_plan(plan, time_batches(config, runtime) if config else Throughput())
-    try:
+    with storage_errors(storage):
         return estimate_plan(plan, recorded(Store(storage)))
-    except OSError as error:
-        raise _unreadable(storage, error) from error
 
 
 def run(
@@ -241,16 +245,16 @@ def run(
     >>> advsweep.plan("cifs/table-5", profile="demo", seeds=1, settings=small, storage="results").to_run
     ()
     """
-    made = plan(
-        names,
-        profile=profile,
-        seeds=seeds,
-        settings=settings,
-        study_files=study_files,
-        storage=storage,
+    options, observer = options or Options(), observer or Observer()
+    made = plan_studies(
+        find_studies(as_names(names), as_paths(study_files)),
+        profile,
+        seeds,
+        settings,
+        Store(storage, observer.damaged),
+        options.verify,
         retry_failed=retry_failed,
-        where=where,
-        columns=columns,
+        selected=Selection.of(where, columns),
     )
     return run_plan(made, storage, options, observer)
 
@@ -261,15 +265,14 @@ def run_plan(made: Plan, storage: str, options: Options | None = None, observer:
     observer, options = observer or Observer(), (options or Options()).resolved()
     expected = estimate(made, storage=storage)
     observer.planned(made, expected)
+    check_room(made, Store(storage))
     try:
         from orchestrator.api.shown import shown_of
         from orchestrator.execution.sweep import sweep
 
-        outcome = sweep(made, Store(storage), options, shown_of(storage), observer.console)
+        outcome = sweep(made, Store(storage, observer.damaged), options, shown_of(storage), observer.console)
     except KeyboardInterrupt:
         raise Interrupted from None
+    except BrokenRecordError as error:
+        raise damaged(storage, error) from error
     return SweepResult(made, expected, outcome, storage)
-
-
-def _unreadable(storage: str, error: OSError) -> Unavailable:
-    return Unavailable(f"--storage {storage!r} cannot be read: {str(error).splitlines()[0]}")

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from analysis.record.files import BrokenRecordError
 from analysis.record.schema import Status as State
-from orchestrator.api.terms import STORAGE, CheckpointName, Files, as_paths
+from orchestrator.api.terms import STORAGE, CheckpointName, Files, as_paths, storage_option
 from orchestrator.authoring.study_files import load as load_studies
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
 from orchestrator.record.compaction import Compacted
+from orchestrator.record.doctor import Diagnosis, examine
 from orchestrator.record.inventory import inventory
-from orchestrator.record.store import Store
+from orchestrator.record.store import Store, WeightsNotFoundError
 from trainables.config import TrialConfig
 
 if TYPE_CHECKING:
@@ -57,14 +60,11 @@ def load(storage: str = STORAGE, *, trials: Collection[str] | None = None) -> "R
 
 def read_record(storage: str, trials: Collection[str] | None = None) -> "Record":
     """Read the record of a storage as :func:`load` does, without columns for the fields of configurations."""
-    from analysis.record.files import BrokenRecordError
     from analysis.record.load import load as read
 
     existing_store(storage)
-    try:
+    with storage_errors(storage):
         return read(storage, trials)
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
 
 
 class LoadedModel(NamedTuple):
@@ -101,8 +101,10 @@ def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *,
 
     store = existing_store(storage)
     load_studies(as_paths(study_files))
-    trial = find_trial(store, trial)
-    if (row := store.read_trial(trial)) is None:
+    with storage_errors(storage):
+        trial = find_trial(store, trial)
+        row = store.read_trial(trial)
+    if row is None:
         raise BadInput(f"trial = {trial!r}: there is no such trial in --storage {storage!r}")
     if checkpoint not in ("best", "last"):
         raise BadInput(f"checkpoint = {checkpoint!r}: allowed: best, last")
@@ -113,8 +115,9 @@ def load_model(storage: str, trial: str, checkpoint: CheckpointName = "best", *,
         raise BadInput(f"trial = {trial}: {reason}; a trial with a plugin needs its study file") from error
     epoch = row["best_epoch"] if checkpoint == "best" else row["epochs"]
     try:
-        weights = unpack_weights(store.read_weights(trial, epoch))
-    except FileNotFoundError as error:
+        with storage_errors(storage):
+            weights = unpack_weights(store.read_weights(trial, epoch))
+    except WeightsNotFoundError as error:
         where = f"epoch {row['epochs']} of {config.training.epochs}"
         raise Unavailable(f"trial = {trial}: its {checkpoint} checkpoint is not in --storage {storage!r} ({where})") from error
     network = build_model(config.model, config.module, config.data.info, config.seed)
@@ -155,8 +158,8 @@ def status(storage: str = STORAGE) -> Status:
     {'finished': 4, 'unfinished': 0, 'early-stopped': 0, 'failed': 0}
     """
     store = existing_store(storage)
-    index = store.index()
-    manifests, stored = store.manifests(), inventory(store)
+    with storage_errors(storage):
+        index, manifests, stored = store.index(), store.manifests(), inventory(store)
     sized: Counter[str | None] = Counter()
     for file in stored:
         sized[file.trial] += file.size
@@ -206,7 +209,44 @@ def compact(storage: str = STORAGE) -> Compacted:
     >>> advsweep.compact("results").written  # all is in segments already
     0
     """
-    return compaction.compact(existing_store(storage))
+    with storage_errors(storage):
+        return compaction.compact(existing_store(storage))
+
+
+@contextmanager
+def storage_errors(storage: str) -> Iterator[None]:
+    """Raise what reading the files of a storage can raise as one line that names the file.
+
+    Raises:
+        Unavailable: a file is damaged, or cannot be read.
+    """
+    try:
+        yield
+    except WeightsNotFoundError:
+        raise
+    except BrokenRecordError as error:
+        raise damaged(storage, error) from error
+    except OSError as error:
+        raise Unavailable(f"--storage {storage!r} cannot be read: {(str(error).splitlines() or [''])[0]}") from error
+
+
+def damaged(storage: str, error: BrokenRecordError) -> Unavailable:
+    """Make the error of a command that needs a damaged file."""
+    return Unavailable(f"{error}; `advsweep doctor{storage_option(storage)}` says what mends it")
+
+
+def doctor(storage: str = STORAGE) -> Diagnosis:
+    """Verify every file of a storage, and list what is damaged, orphaned, half-written or doubled. Changes nothing.
+
+    Raises:
+        Unavailable: there is no storage, or a file cannot be read.
+
+    >>> import advsweep
+    >>> print(advsweep.doctor("results").damaged)
+    ()
+    """
+    with storage_errors(storage):
+        return examine(existing_store(storage))
 
 
 def existing_store(storage: str) -> Store:

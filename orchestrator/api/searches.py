@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analysis.record.files import BrokenRecordError
 from orchestrator.api.observer import Observer
 from orchestrator.api.plans import SweepResult, plan_studies, run_plan
+from orchestrator.api.records import damaged, storage_errors
 from orchestrator.api.terms import STORAGE, Files, ProfileName, as_paths
 from orchestrator.environment import configure_environment
 from orchestrator.errors import Interrupted, SweepIncomplete
@@ -107,17 +109,18 @@ def search(
     from orchestrator.search.request import request
 
     options = (options or Options()).resolved()
-    asked = request(
-        space,
-        search_options or SearchOptions(),
-        profile=profile,
-        seeds=seeds,
-        overrides=dict(settings or {}),
-        study_files=as_paths(study_files),
-        retry_failed=retry_failed,
-        optuna=options.optuna,
-        store=Store(storage),
-    )
+    with storage_errors(storage):
+        asked = request(
+            space,
+            search_options or SearchOptions(),
+            profile=profile,
+            seeds=seeds,
+            overrides=dict(settings or {}),
+            study_files=as_paths(study_files),
+            retry_failed=retry_failed,
+            optuna=options.optuna,
+            store=Store(storage),
+        )
     return run_search(asked, storage, options, observer or Observer())
 
 
@@ -128,9 +131,11 @@ def run_search(asked: "SearchRequest", storage: str, options: Options, observer:
     from orchestrator.search.results import chosen
     from orchestrator.search.results import finalists as as_study
 
-    store = Store(storage)
+    store = Store(storage, observer.damaged)
+    if options.verify:
+        store.verify(store.trials())
     # Every label of the factors, and the objectives' attacks: what is wrong with them is said before a cluster is started.
-    samples = plan_studies([asked.samples], asked.profile, 1, asked.overrides, storage)
+    samples = plan_studies([asked.samples], asked.profile, 1, asked.overrides, store)
     observer.searching(asked)
     try:
         from orchestrator.api.shown import shown_of
@@ -141,11 +146,13 @@ def run_search(asked: "SearchRequest", storage: str, options: Options, observer:
         )
     except KeyboardInterrupt:
         raise Interrupted from None
+    except BrokenRecordError as error:
+        raise damaged(storage, error) from error
     observer.found(made)
     failures = {key: end.reason for key, end in outcome.failures.items() if not did_badly(end.ending)}
     done = None
     if best := chosen(made)[: asked.options.finalists]:
         study, retry = as_study(made, best), asked.retry_failed
-        plan = plan_studies([study], asked.profile, asked.seeds, asked.overrides, storage, retry_failed=retry)
+        plan = plan_studies([study], asked.profile, asked.seeds, asked.overrides, store, retry_failed=retry)
         done = run_plan(plan, storage, options, observer)
     return SearchResult(asked, made, failures, done)

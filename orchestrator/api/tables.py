@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.record.schema import TRIALS_FOLDER
-from orchestrator.api.records import existing_store, read_record
+from orchestrator.api.records import existing_store, read_record, storage_errors
 from orchestrator.api.terms import STORAGE, CheckpointName, ProfileName
-from orchestrator.errors import BadInput, Unavailable
+from orchestrator.errors import BadInput
 from search_spaces.catalog import UnknownStudy, find
 from trainables.config import present_versions
 
@@ -199,21 +199,20 @@ def build_table(
 ) -> "Table":
     """Make the table of a study from its manifest; otherwise as :func:`table`."""
     from analysis.numerics import trials
-    from analysis.record.files import BrokenRecordError
     from analysis.tables import build
 
-    try:
-        record = read_record(storage, trials=trials(manifest))
+    record = read_record(storage, trials=trials(manifest))
+    with storage_errors(storage):
         return build(record, manifest, checkpoint=checkpoint, over_beta=over_beta, present=present_versions())
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
 
 
 def build_figure(storage: str, manifest: "Manifest", checkpoint: CheckpointName) -> "dict[str, pd.DataFrame]":
     """Collect the data of a study's figure from its manifest; otherwise as :func:`figure`."""
     from analysis.figures import frames
 
-    return frames(read_record(storage, trials=manifest.trials), manifest, checkpoint)
+    record = read_record(storage, trials=manifest.trials)
+    with storage_errors(storage):
+        return frames(record, manifest, checkpoint)
 
 
 def find_manifests(
@@ -231,12 +230,12 @@ def find_manifests(
         BadInput: no such study was run, or not in that way.
         Unavailable: there is no storage, or a manifest is damaged.
     """
-    from analysis.record.files import BrokenRecordError
     from analysis.record.load import ManifestNotFoundError, manifests, newest_manifest
 
     existing_store(storage)
     try:
-        there = _of_variant(manifests(storage), pattern, settings, variant)
+        with storage_errors(storage):
+            there = _of_variant(manifests(storage), pattern, settings, variant)
         if any(c in pattern for c in "*?["):
             # Among the manifests, and not in the catalogue: a study from a file is found without that file.
             wanted = {m.study for m in there if _matches(m, pattern)}
@@ -253,8 +252,6 @@ def find_manifests(
             if unknown.explained:  # such as a typing error
                 raise BadInput(str(unknown)) from error
         raise BadInput(str(error)) from error
-    except BrokenRecordError as error:
-        raise Unavailable(str(error)) from error
 
 
 def _of_variant(

@@ -1,5 +1,6 @@
 """Defaults and types of arguments that several functions have."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -24,3 +25,8 @@ def as_names(names: Names) -> tuple[str, ...]:
 def as_paths(files: Files) -> tuple[Path, ...]:
     """Make paths of the names of files."""
     return tuple(map(Path, files))
+
+
+def storage_option(storage: str) -> str:
+    """Write the option ``--storage`` for a command that is shown to the user; "" for the default storage."""
+    return "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"

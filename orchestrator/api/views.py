@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from orchestrator.api.observer import Observer, Synced
-from orchestrator.api.records import existing_store
+from orchestrator.api.records import existing_store, storage_errors
 from orchestrator.api.terms import STORAGE
 from orchestrator.environment import configure_environment
 from orchestrator.errors import AdvsweepError, Unavailable, one_line
@@ -33,7 +33,8 @@ def sync(storage: str = STORAGE, *, optuna: str | None = None, observer: Observe
     views: tuple[Callable[[Store], Synced], ...] = (sync_mlflow, partial(sync_optuna, url=optuna))
     for view in views:
         try:
-            done.append(view(store))
+            with storage_errors(storage):
+                done.append(view(store))
         except AdvsweepError as error:
             refused.append(str(error))
         except Exception as error:  # of a server or a database; what the user can do is the same

@@ -11,7 +11,7 @@ from orchestrator.cli.listing import list_
 from orchestrator.cli.new_study import new_study
 from orchestrator.cli.printing import err
 from orchestrator.cli.search import search
-from orchestrator.cli.show import compact, status, studies, sync, ui
+from orchestrator.cli.show import compact, doctor, status, studies, sync, ui
 from orchestrator.cli.sweeps import plan, run
 from orchestrator.cli.tables import figure, table
 from orchestrator.environment import configure_environment
@@ -29,7 +29,7 @@ app = typer.Typer(
 app.command("list")(list_)
 for command in (
     *(studies, new_study, plan, run, search, evaluate, check, status, table, figure, sync, ui),
-    *(du, rm, gc, export, compact),
+    *(du, rm, gc, export, compact, doctor),
 ):
     app.command()(command)
 

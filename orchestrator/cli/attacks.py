@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from orchestrator.api.terms import storage_option
 from orchestrator.cli.options import Json, Names, StudyOptions, with_options
-from orchestrator.cli.printing import Printer, err, out, print_hours, print_json, print_tables, storage_option
+from orchestrator.cli.printing import Printer, err, out, print_hours, print_json, print_tables
 from orchestrator.errors import BadInput
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import typer
 from rich.filesize import decimal
 from rich.table import Table as RichTable
 
-from orchestrator.api.terms import STORAGE
+from orchestrator.api.terms import STORAGE, storage_option
 from orchestrator.cli.options import Json, Storage
-from orchestrator.cli.printing import out, print_columns, print_json, storage_option
+from orchestrator.cli.printing import out, print_columns, print_json
 from orchestrator.record.removal import Needless
 
 if TYPE_CHECKING:

@@ -147,14 +147,27 @@ def sweep_options(
             help="Start no trial after this time of day (22:30) or duration (8h, 90m); running ones stop at their next epoch.",
         ),
     ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="First verify every file of these trials, weights and states too; mend what is damaged."),
+    ] = False,
 ) -> "Options":
     """Make the options of a sweep of the command line's options."""
     from orchestrator.execution.options import Options, moment
     from trainables.config import Runtime
 
     runtime = Runtime(data_dir=data_dir, download=download, layout=layout, compile=compile_, save_seconds=save_every)
-    end = moment(until)
-    return Options(cpus_per_trial, gpus_per_trial, max_concurrent, address, runtime, not no_tracking, optuna, end).resolved()
+    return Options(
+        cpus=cpus_per_trial,
+        gpus=gpus_per_trial,
+        concurrent=max_concurrent,
+        address=address,
+        runtime=runtime,
+        tracking=not no_tracking,
+        optuna=optuna,
+        until=moment(until),
+        verify=verify,
+    ).resolved()
 
 
 #: Functions that make the value of a group of options, by the parameter of commands that gets it.

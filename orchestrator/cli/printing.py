@@ -1,7 +1,6 @@
 """Output that several commands print, to stdout or stderr."""
 
 import json
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ from rich.console import Console
 from rich.measure import Measurement
 
 from orchestrator.api.observer import Observer
-from orchestrator.api.terms import STORAGE
+from orchestrator.record.files import set_aside
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -39,6 +38,9 @@ class Printer(Observer):
                 f"{len(missing)} of {len(plan.trials)} trials are not trained and left out ({missing[0].label}, ...)"
             )
         print_counts(plan, expected, self.console)
+
+    def damaged(self, path: str) -> None:
+        self.console.print(set_aside(path), markup=False, highlight=False)
 
     def synced(self, view: "Synced") -> None:
         for line in (f"{view.place}: {view.written}", *view.notes):
@@ -122,8 +124,3 @@ def print_columns(table: "RichTable") -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON to stdout."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
-
-
-def storage_option(storage: str) -> str:
-    """Write the option ``--storage`` for a command that is shown to the user; "" for the default storage."""
-    return "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"

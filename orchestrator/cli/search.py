@@ -6,8 +6,9 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from orchestrator.api.terms import storage_option
 from orchestrator.cli.options import Json, StudyOptions, with_options
-from orchestrator.cli.printing import Printer, err, out, print_columns, print_hours, print_json, print_table, storage_option
+from orchestrator.cli.printing import Printer, err, out, print_columns, print_hours, print_json, print_table
 from orchestrator.search.options import PrunerName, SamplerName, SearchOptions
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import typer
 from rich.filesize import decimal
 from rich.table import Table as RichTable
 
-from orchestrator.api.terms import STORAGE, ProfileName
+from orchestrator.api.terms import STORAGE, ProfileName, storage_option
 from orchestrator.cli.options import Json, NewestProfile, Optuna, ProfileOption, Storage, StudyFiles
-from orchestrator.cli.printing import Printer, out, print_columns, print_json, storage_option
+from orchestrator.cli.printing import Printer, out, print_columns, print_json
 
 if TYPE_CHECKING:
     from search_spaces.study import Study
@@ -132,6 +132,22 @@ def compact(storage: Storage = STORAGE) -> None:
 
     done = records.compact(storage)
     out.print(f"{done.written} segments written, {done.deleted} deleted", markup=False, highlight=False)
+
+
+def doctor(storage: Storage = STORAGE) -> None:
+    """Verify every file of a storage, and list what is damaged, orphaned, half-written or doubled, with what mends it.
+
+    Changes nothing. The exit code is 1 if something is damaged.
+
+    Example: `advsweep doctor --storage ./advsweep-results`
+    """
+    from orchestrator.api import records
+
+    found = records.doctor(storage)
+    for line in (*found.findings, found):
+        out.print(str(line), markup=False, highlight=False)
+    if found.damaged:
+        raise typer.Exit(1)
 
 
 def sync(storage: Storage = STORAGE, optuna: Optuna = None) -> None:

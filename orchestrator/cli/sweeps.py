@@ -6,6 +6,7 @@ import typer
 from rich.table import Table as RichTable
 
 from analysis.record.schema import Status
+from orchestrator.api.terms import storage_option
 from orchestrator.cli.options import DataDir, Json, Names, SelectionOptions, StudyOptions, with_options
 from orchestrator.cli.printing import (
     Printer,
@@ -15,7 +16,6 @@ from orchestrator.cli.printing import (
     print_hours,
     print_json,
     print_tables,
-    storage_option,
 )
 
 if TYPE_CHECKING:

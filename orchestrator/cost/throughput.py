@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
-from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
 from trainables.config import TrialConfig
 from trainables.config.entrance.parsing import ATTACK, MEASURE
@@ -115,11 +114,7 @@ def _readable(store: Store, trial: str) -> list[Timing]:
     """Return the timings of a trial; none if its record is broken or of another version: other trials have theirs."""
     try:
         return list(_timed(store, trial))
-    except (
-        ValueError,
-        KeyError,
-        Unavailable,
-    ):  # errors of pydantic and pyarrow are ValueErrors; a missing column is a KeyError
+    except (ValueError, KeyError):  # errors of pydantic and pyarrow are ValueErrors; a missing column is a KeyError
         return []
 
 

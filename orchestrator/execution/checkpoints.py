@@ -36,15 +36,17 @@ class Checkpoints:
         self._best: tuple[int, bytes] | None = None  # the best epoch and its weights, once this process has trained it
 
     def resume(self, trial: Trial) -> list[RecordRow]:
-        """Load the last state into ``trial``, and return its history; empty where there is no state.
+        """Load the last state into ``trial``, and return its history; empty where it, or its best weights, are not there.
 
         Raises:
-            Unavailable, pickle.UnpicklingError: the state is not readable.
+            BrokenRecordError, pickle.UnpicklingError: the state is not readable.
         """
         data = self._store.read_state(self._key)
         if data is None:
             return []
         state = unpack_state(data)
+        if self._store.weights(self._key, state["trial"]["best_epoch"]) is None:
+            return []
         trial.load_state_dict(state["trial"])
         self._saved = trial.epoch
         return list(state["history"])

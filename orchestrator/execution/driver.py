@@ -175,7 +175,8 @@ class _EarlyStopping(FIFOScheduler):
         if why is None:
             return str(FIFOScheduler.CONTINUE)
         self.reasons[job.key] = why
-        write_stop(self._store, job, why)
+        with self._halt.noting():
+            write_stop(self._store, job, why)
         return str(FIFOScheduler.STOP)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -231,7 +232,8 @@ class _Callback(tune.Callback):
             self._retries.afresh(less)
             return
         end = End.of(error, self._retries.failures(job))
-        write_failure(self._store, job, end)
+        with self._halt.noting():
+            write_failure(self._store, job, end)
         self._listener.failed(job.key, end)
         self._end(job)
 

@@ -18,7 +18,8 @@ class Options:
     start one on this machine. ``runtime``: device, kernels and the folder of the data sets. ``tracking``: whether MLflow and
     Optuna are updated from the record. ``optuna``: the storage of Optuna's studies, a journal's path or a database's URL; None
     for a journal in the storage. ``until``: when trials stop, in local time: none is started later, and running ones stop at
-    their next report; None for never. See :func:`moment`.
+    their next report; None for never. See :func:`moment`. ``verify``: whether every file of the planned trials is verified
+    first, also what is not read otherwise.
     """
 
     cpus: float | None = None
@@ -29,6 +30,7 @@ class Options:
     tracking: bool = True
     optuna: str | None = None
     until: datetime | None = None
+    verify: bool = False
 
     def resolved(self) -> "Options":
         """Return these options with an absolute path of the data folder, which is the same in every worker."""

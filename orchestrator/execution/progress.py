@@ -14,6 +14,7 @@ from rich.text import Text
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.planning.plan import PlannedTrial
+from orchestrator.record.files import set_aside
 from orchestrator.record.report import End, Report
 
 #: The most running trials that the live view lists.
@@ -126,7 +127,8 @@ class Progress:
             row.natural, row.robust = report.natural_accuracy, report.robust_accuracy
             row.remaining = max(0.0, row.remaining - report.passes * row.size)
             self._seconds += report.seconds
-            lines = []
+            damaged = [f"{row.label}: {set_aside(path)}" for path in report.damaged]
+            lines: list[str] = []
             for word, which, reasons in (
                 ("NOT RUN", self._not_run, report.not_run),
                 ("FAILED", self._failed_in, report.failed),
@@ -137,9 +139,8 @@ class Progress:
             if report.done:
                 self._end(key, report.failure)
             lines.append(self._line(key))
-        if self._plain:
-            for line in lines:
-                self._console.print(line, markup=False, highlight=False)
+        for line in [*damaged, *lines] if self._plain else damaged:
+            self._console.print(line, markup=False, highlight=False)
 
     def failed(self, key: str, end: End) -> None:
         """Show that a trial failed for good."""

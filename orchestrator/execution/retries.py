@@ -1,10 +1,12 @@
 """Retries of failed jobs, each after its own wait, while the other jobs run; and what halts a sweep before its end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.errors import DiskFull
 from orchestrator.execution.job import Job
 
 #: How often a trial whose process died, or that raised an error, is tried again from its last checkpoint.
@@ -107,3 +109,11 @@ class Halt:
     def now(self) -> bool:
         """Whether to halt."""
         return bool(self.fault) or (self.until is not None and datetime.now() >= self.until)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Halt where the driver finds the disk full: what a callback of Tune raises would reach the user as a traceback."""
+        try:
+            yield
+        except DiskFull as error:
+            self.fault = self.fault or str(error)

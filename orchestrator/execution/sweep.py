@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from analysis.record.files import BrokenRecordError
 from analysis.record.manifest import Manifest
-from orchestrator.errors import BadInput, Interrupted, Unavailable
+from orchestrator.errors import BadInput, Interrupted
 from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, check_storage, cluster, prepare_nodes, resources
 from orchestrator.execution.job import Job
@@ -220,12 +221,14 @@ def _held(store: Store, options: Options, shown: Shown, console: Console, seen: 
     ``seen``: whether to check that every node of the cluster sees it.
     """
     store.create()
-    with store.exclusively("run"), _tracked(store, options, shown, console) as trackers:
+    plain = Store(store.uri)  # which sets no file of other studies aside
+    with store.exclusively("run"), _tracked(plain, options, shown, console) as trackers:
+        store.delete_abandoned()
         if seen:
             check_storage(store)
         yield trackers
-        with suppress(Unavailable):  # a damaged file is named by the command that needs it
-            compact(store, LOOSE)
+        with suppress(BrokenRecordError):  # a damaged file is named by the command that needs it
+            compact(plain, LOOSE)
 
 
 @contextmanager

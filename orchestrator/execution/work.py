@@ -17,7 +17,7 @@ from orchestrator.planning.settings import explain
 from orchestrator.record.columns import attack_columns, measure_columns
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report, of_its_own
-from orchestrator.record.store import RecordRow, Store
+from orchestrator.record.store import RecordRow, Store, WeightsNotFoundError
 from trainables.attacks import SourceNetworks
 from trainables.checkpoint import unpack_weights
 from trainables.config import Attack, Transfer, TrialConfig, attack_key, is_prefix, measure_key
@@ -37,16 +37,9 @@ class Work:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.store = Store(job.storage)
-        self.trial = Trial(job.config, job.runtime)
-        self.checkpoints = Checkpoints(self.store, job.key, job.runtime.save_seconds)
-        before = self.store.read_trial(job.key)
-        if before and is_over(job.config.training, before["epochs"], before["best_epoch"]):
-            self.trial.conclude(before["epochs"], before["best_epoch"])
-            self.history: list[RecordRow] = before["history"]
-        else:
-            self.history = self.checkpoints.resume(self.trial)
-        self.between_epochs = True
+        self.damaged: list[str] = []
+        self.store = Store(job.storage, self.damaged.append)
+        before = self._resume()
         # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()
         done = recorded.measurements | job.given_up
@@ -64,6 +57,24 @@ class Work:
         self.device = before["device"] if before and self.trial.epoch else self.trial.device_name
         self._write_trial()
 
+    def _resume(self) -> RecordRow | None:
+        """Go on from what the record holds of the trial, or from its beginning where a checkpoint is lost; return its row."""
+        key, config = self.job.key, self.job.config
+        before = self.store.read_trial(key)
+        self.trial = Trial(config, self.job.runtime)
+        self.checkpoints = Checkpoints(self.store, key, self.job.runtime.save_seconds)
+        self.between_epochs = True
+        if before and is_over(config.training, before["epochs"], before["best_epoch"]) and self._has_weights(before):
+            self.trial.conclude(before["epochs"], before["best_epoch"])
+            self.history: list[RecordRow] = before["history"] or []
+        else:
+            self.history = self.checkpoints.resume(self.trial)
+        return before
+
+    def _has_weights(self, row: RecordRow) -> bool:
+        epochs = {row["epochs"], row["best_epoch"]}
+        return all(self.store.weights(self.job.key, epoch) is not None for epoch in epochs)
+
     @property
     def trained(self) -> bool:
         """Whether the training has ended."""
@@ -71,14 +82,18 @@ class Work:
 
     def advance(self) -> Report:
         """Train one epoch, or run the next evaluations and measurements, and report; a trial that diverges has failed."""
-        failure, self.not_run, self.seconds = None, {}, 0.0
+        failure, self.not_run, self.seconds, passes = None, {}, 0.0, 0.0
         self.failed, self.given_up = self.given_up, {}
         try:
             passes = self._evaluate_and_measure() if self.trained else self._train()
+        except WeightsNotFoundError:
+            self._resume()
         except Diverged as error:
             # With the same seed it would diverge again, so it is not raised: the driver would retry it.
-            passes, failure = 0.0, End(Ending.DIVERGED, str(error))
+            failure = End(Ending.DIVERGED, str(error))
             self._write_trial(failure)
+        damaged = tuple(self.damaged)
+        self.damaged.clear()
         last = self.history[-1] if self.history else {}
         return Report(
             epoch=self.trial.epoch,
@@ -91,6 +106,7 @@ class Work:
             done=failure is not None or (self.trained and not self.remaining and not self.unmeasured),
             not_run=self.not_run,
             failed=self.failed,
+            damaged=damaged,
             failure=failure,
         )
 

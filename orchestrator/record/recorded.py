@@ -1,12 +1,13 @@
 """What the record holds of trials, as a plan needs it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, TRIAL, Ending, Status
@@ -14,10 +15,15 @@ from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, TRIAL, Endin
 #: The columns that a plan needs, by table.
 INDEXED = {
     "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending", "seconds")]),
-    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation", "seconds")]),
+    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "part", "evaluation", "seconds")]),
     "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement", "seconds")]),
     "failures": FAILURES,
 }
+
+_NONE = frozenset[str]()
+
+#: The row of a trial whose row was damaged.
+_LOST = {"status": Status.UNFINISHED, "reason": "", "epochs": 0, "ending": None}
 
 
 class Failed(NamedTuple):
@@ -51,28 +57,35 @@ class Recorded:
     seconds: float = field(default=0.0, compare=False)
 
 
-def indexed(tables: Mapping[str, pa.Table]) -> dict[str, Recorded]:
-    """Collect what tables with the columns of :data:`INDEXED` hold of each trial, by its key."""
-    evaluations, measurements = _keys(tables["evaluations"], "evaluation"), _keys(tables["measures"], "measurement")
-    seconds, nothing = _seconds(tables[name] for name in ("trial", "evaluations", "measures")), frozenset[str]()
+def indexed(tables: Mapping[str, pa.Table], whole: Sequence[str]) -> dict[str, Recorded]:
+    """Collect what tables with the columns of :data:`INDEXED` hold of each trial, by its key.
+
+    ``whole``: the parts, as ``<trial>/<part>``, whose outcomes are there; an evaluation without them counts as not run.
+    """
+    parts = pc.binary_join_element_wise(tables["evaluations"]["trial"], tables["evaluations"]["part"], "/")
+    evaluations = _keys(tables["evaluations"].filter(pc.is_in(parts, pa.array(whole, pa.string()))), "evaluation")
+    measurements = _keys(tables["measures"], "measurement")
+    done = {key: evaluations.get(key, _NONE) | measurements.get(key, _NONE) for key in evaluations.keys() | measurements.keys()}
+    seconds = _seconds(tables[name] for name in ("trial", "evaluations", "measures"))
     failures: dict[str, dict[str, Failed]] = {}
     for row in sorted(tables["failures"].to_pylist(), key=lambda row: row["finished"]):
-        done = evaluations.get(row["trial"], nothing) | measurements.get(row["trial"], nothing)
-        if row["evaluation"] not in done:
+        if row["evaluation"] not in done.get(row["trial"], _NONE):
             failures.setdefault(row["trial"], {})[row["evaluation"]] = Failed(row["label"], row["checkpoint"], row["reason"])
-    return {
-        row["trial"]: Recorded(
+    rows = {row["trial"]: row for row in tables["trial"].to_pylist()}
+    found = {}
+    for key in sorted(rows.keys() | done.keys()):
+        row = rows.get(key, _LOST)
+        found[key] = Recorded(
             Status(row["status"]),
             row["reason"],
             row["epochs"],
-            evaluations.get(row["trial"], nothing),
-            measurements.get(row["trial"], nothing),
+            evaluations.get(key, _NONE),
+            measurements.get(key, _NONE),
             Ending(row["ending"]) if row["ending"] else None,
-            failures.get(row["trial"], {}),
-            seconds[row["trial"]],
+            failures.get(key, {}),
+            seconds[key],
         )
-        for row in tables["trial"].to_pylist()
-    }
+    return found
 
 
 def _by_trial(table: pa.Table) -> tuple[list[str], NDArray[np.int32]]:

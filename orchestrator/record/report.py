@@ -50,6 +50,7 @@ class Report:
         seconds: duration of the step, without writing the record.
         done: whether nothing is left to do, or the trial failed.
         not_run: why evaluations of this step could not be run, by their names; the next run tries them again.
+        damaged: paths of damaged files that this step set aside; what they held is made anew.
         failure: why the trial failed; None if it did not.
         failed: why evaluations and measurements of this step failed, by their names.
     """
@@ -63,6 +64,7 @@ class Report:
     seconds: float
     done: bool
     not_run: Mapping[str, str] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
     failure: End | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
 

@@ -5,15 +5,16 @@ The layout is :mod:`analysis.record.schema`'s.
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from analysis.record.files import BrokenRecordError, concurrently, trial_path
 from analysis.record.manifest import Manifest
-from analysis.record.names import FileName, newest
+from analysis.record.names import FileName, digest, newest
 from analysis.record.rows import rows
 from analysis.record.schema import (
     EVALUATIONS,
@@ -21,7 +22,6 @@ from analysis.record.schema import (
     IDENTITY_FILE,
     MEASURES,
     OUTCOMES,
-    STUDIES_FOLDER,
     TRIAL,
     TRIALS_FOLDER,
     Ending,
@@ -35,14 +35,26 @@ from orchestrator.record.recorded import INDEXED, Recorded, indexed
 RecordRow = Mapping[str, Any]
 
 
+class WeightsNotFoundError(FileNotFoundError):
+    """A trial's weights are not in the record, or were damaged."""
+
+
 class Store(Files):
     """The record in a storage: trials, their checkpoints, evaluations and measurements, and the manifests of studies."""
 
     def identity(self) -> str:
-        """Return the storage's unique id, which is kept when it is moved; it is created at the first call."""
-        if not self._exists(IDENTITY_FILE):
-            self.write(IDENTITY_FILE, uuid.uuid4().hex.encode())
-        return self.read(IDENTITY_FILE).decode()
+        """Return the storage's unique id, which is kept when it is moved; it is created at the first call.
+
+        Raises:
+            BrokenRecordError: it is damaged.
+        """
+        if not self.has_file(IDENTITY_FILE):
+            made = uuid.uuid4().hex
+            self.write(IDENTITY_FILE, f"{made} {digest(made.encode())}".encode())
+        found, _, its_digest = self.read(IDENTITY_FILE).decode(errors="replace").partition(" ")
+        if digest(found.encode()) != its_digest:
+            raise BrokenRecordError(f"{self.path(IDENTITY_FILE)} is damaged: its bytes are not those that were written")
+        return found
 
     @contextmanager
     def exclusively(self, purpose: str, timeout: float = 0, part: str = "") -> Iterator[None]:
@@ -131,17 +143,25 @@ class Store(Files):
         """Read a trial's weights after an epoch, as safetensors.
 
         Raises:
-            FileNotFoundError: they are not there.
-            BrokenRecordError: the file is damaged.
+            WeightsNotFoundError: they are not there, or were damaged and are set aside.
+            BrokenRecordError: they are damaged, and this store sets nothing aside.
         """
         name = self.weights(trial, epoch)
-        if name is None:
-            raise FileNotFoundError(self.path(TRIALS_FOLDER, trial, f"weights-{epoch:06d}"))
-        return self.read_file(trial, name)
+        if name is not None:
+            with suppress(FileNotFoundError):
+                return self.read_file(trial, name)
+            self._reopen(trial)
+        raise WeightsNotFoundError(self.path(TRIALS_FOLDER, trial, f"weights-{epoch:06d}"))
 
     def weights(self, trial: str, epoch: int) -> FileName | None:
         """Find the file of a trial's weights after an epoch; None if it is not there."""
         return next(iter(newest(self._weights(trial, epoch), "weights")), None)
+
+    def _reopen(self, trial: str) -> None:
+        """Note that a finished trial has lost weights, so that the next run trains it again."""
+        row = self.read_trial(trial)
+        if row and row["status"] == Status.FINISHED:
+            self.write_trial({**row, "status": Status.UNFINISHED})
 
     def _weights(self, trial: str, epoch: int) -> list[FileName]:
         names = self.trials([trial]).get(trial, [])
@@ -171,7 +191,7 @@ class Store(Files):
         """Read the state from which a trial's training continues; None if there is none.
 
         Raises:
-            BrokenRecordError: the file is damaged.
+            BrokenRecordError: it is damaged, and this store sets nothing aside.
         """
         return self.consistently(
             trial,
@@ -183,13 +203,29 @@ class Store(Files):
 
     def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
         """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
-        return indexed(rows(self, self.trials(trials), INDEXED))
+        listed = self.trials(trials)
+        whole = [f"{key}/{name.part}" for key, names in listed.items() for name in names if name.table == "outcomes"]
+        return indexed(rows(self, listed, INDEXED), whole)
 
     def configurations(self) -> list[dict[str, Any]]:
         """Read every trial's key (``trial``), ``config`` and ``versions``, as JSON, and when it was last ``updated``."""
         wanted = pa.schema([TRIAL.field(name) for name in ("trial", "config", "versions", "updated")])
         found: list[dict[str, Any]] = rows(self, self.trials(), {"trial": wanted})["trial"].to_pylist()
         return found
+
+    def verify(self, trials: Iterable[str]) -> None:
+        """Set aside every damaged file of these trials, also what no plan reads: outcomes, weights and states."""
+        concurrently(self._verify, [(trial, name) for trial, names in self.trials(trials).items() for name in names])
+
+    def _verify(self, file: tuple[str, FileName]) -> None:
+        try:
+            self.verify_file(*file)
+        except FileNotFoundError:  # replaced meanwhile
+            return
+        except BrokenRecordError as error:
+            self._set_aside(trial_path(*file), error)
+            if file[1].table == "weights":
+                self._reopen(file[0])
 
     def recorded(self, trial: str) -> Recorded | None:
         """Return what the record holds of a trial; None if it does not hold it."""
@@ -223,14 +259,24 @@ class Store(Files):
         self.write(manifest.path, manifest.to_json().encode())
 
     def read_manifest(self, path: str) -> Manifest | None:
-        """Read a manifest by its path in the storage; None if it is not there."""
-        return Manifest.from_json(self.read(path).decode()) if self._exists(path) else None
+        """Read a manifest by its path in the storage; None if it is not there, or was damaged and is set aside."""
+        if self.has_file(path):
+            try:
+                return self.manifest(path)
+            except BrokenRecordError as error:
+                self._set_aside(path, error)
+        return None
 
     def manifests(self) -> list[Manifest]:
         """Read the manifests of all studies that were run here, in all variants."""
-        found = self.entries(STUDIES_FOLDER, recursive=True)
-        paths = [i.path for i in found if i.base_name.endswith(".json") and not i.base_name.startswith(".")]
-        return [Manifest.from_json(self.system.open_input_stream(path).read().decode()) for path in paths]
+        return concurrently(self.manifest, self.manifest_paths())
+
+
+def _grouped(table: pa.Table, by: list[str], column: str) -> Iterator[tuple[list[str], frozenset[str]]]:
+    """Yield the values of a column for each combination of values of other columns."""
+    groups = table.group_by(by).aggregate([(column, "distinct")])
+    for *key, values in zip(*(groups[name].to_pylist() for name in (*by, f"{column}_distinct")), strict=True):
+        yield key, frozenset(values)
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:

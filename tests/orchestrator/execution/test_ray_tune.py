@@ -1,5 +1,6 @@
 """The driver without Ray: reasons of failures, searcher and callbacks. Whole sweeps are run in tests/integration."""
 
+import errno
 import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from analysis.record.schema import Ending, Status
+from orchestrator.errors import DiskFull
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping
 from orchestrator.execution.job import write_trial
 from orchestrator.execution.retries import Halt, Retries
@@ -281,3 +283,16 @@ def test_searcher_scheduler_and_callback_can_be_pickled_with_any_source_and_list
         _EarlyStopping(source, store, Halt()),
     ):
         pickle.dumps(made)
+
+
+@pytest.mark.parametrize("error", [DiskFull("no space left"), OSError(errno.ENOSPC, "no space left")])
+def test_a_full_disk_is_not_retried_and_no_failure_of_the_trial(store, tmp_path, error):
+    (job, *_) = jobs(tiny_plan(), store)
+    driver = Driver(Queue([job]), store, tmp_path)
+    config = driver.suggest()
+    with pytest.raises(DiskFull, match="no space left"):
+        driver.fail(config, error)
+    assert str(driver.retries.full).endswith("no space left")
+    assert driver.suggest() is None
+    assert store.read_trial(job.key) is None
+    assert driver.listener.failures == {}

@@ -1,0 +1,201 @@
+"""The examination of a storage: every file is verified, and what is damaged or left over is listed. Changes nothing."""
+
+import posixpath
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from analysis.record.files import BrokenRecordError, concurrently, trial_path
+from analysis.record.manifest import Manifest
+from analysis.record.names import FileName, newest
+from analysis.record.rows import FILE, read_segment, segments
+from analysis.record.schema import IDENTITY_FILE, SEGMENTS_FOLDER, STUDIES_FOLDER, TRIALS_FOLDER
+from orchestrator.record.files import ASIDE
+from orchestrator.record.store import Store
+
+#: The tables of a trial, of each part of which one file counts.
+_TABLES = ("trial", "evaluations", "outcomes", "measures", "state")
+
+_DELETE = "nothing needs it, it can be deleted"
+
+
+class Kind(StrEnum):
+    """What is wrong with a file.
+
+    DAMAGED: its bytes are not those that were written, or something that belongs to it is lost. ORPHANED: nothing refers to it.
+    HALF_WRITTEN: its writer was killed, or is at work now. DOUBLED: another file has replaced it. SET_ASIDE: a run has found it
+    damaged.
+    """
+
+    DAMAGED = "damaged"
+    ORPHANED = "orphaned"
+    HALF_WRITTEN = "half-written"
+    DOUBLED = "doubled"
+    SET_ASIDE = "set aside"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong in a storage: its ``kind``, the file's ``path`` below the storage, and the ``remedy``."""
+
+    kind: Kind
+    path: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.path}: {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What an examination found, in the order of the paths. ``verified``: how many files were read."""
+
+    findings: tuple[Finding, ...]
+    verified: int
+
+    @property
+    def damaged(self) -> tuple[Finding, ...]:
+        """The findings that cost numbers or checkpoints."""
+        return tuple(finding for finding in self.findings if finding.kind == Kind.DAMAGED)
+
+    def __str__(self) -> str:
+        counts = Counter(finding.kind.value for finding in self.findings)
+        return f"{self.verified} files verified: {', '.join(f'{n} {kind}' for kind, n in counts.items()) or 'all is well'}"
+
+
+def examine(store: Store) -> Diagnosis:
+    """Verify every file of a storage. A run that is at work meanwhile may have files that nothing refers to yet."""
+    listed, paths, covering = store.trials(), store.manifest_paths(), segments(store)
+    read = dict(zip(paths, concurrently(partial(_manifest, store), paths), strict=True))
+    manifests = [manifest for manifest in read.values() if manifest]
+    commands: dict[str, str] = {}
+    for manifest in manifests:
+        commands |= dict.fromkeys((*manifest.beside, *manifest.trials), _command(manifest, store))
+    findings = [
+        *(Finding(Kind.DAMAGED, path, "the same run as before writes it again") for path in paths if read[path] is None),
+        *_of_storage(store),
+        *(finding for name in covering for finding in _of_segment(store, name)),
+    ]
+    mends = "the same run as before, with --verify, makes anew what is needed of it"
+    for found in concurrently(lambda key: [*_of_trial(store, key, listed[key], commands.get(key, mends))], listed):
+        findings += found
+    if len(manifests) == len(paths):  # otherwise it is not known which trials a study has
+        alone = (key for key in listed if key not in commands)
+        findings += [
+            Finding(Kind.ORPHANED, f"{TRIALS_FOLDER}/{key}", "no study has this trial, it can be deleted") for key in alone
+        ]
+    verified = len(paths) + len(covering) + sum(map(len, listed.values()))
+    return Diagnosis(tuple(sorted(findings, key=lambda finding: finding.path)), verified)
+
+
+def _command(manifest: Manifest, store: Store) -> str:
+    """Say which command makes anew what a trial of a study has lost."""
+    if not manifest.arms:
+        return "the same search as before makes anew what is needed of it"
+    words = ["advsweep", "run", manifest.study, "--profile", manifest.profile, "--seeds", str(len(manifest.arms[0].trials))]
+    for name, value in manifest.overrides.items():
+        words += ["--set", f"{name}={value}"]
+    return f"`{shlex.join([*words, '--storage', store.uri, '--verify'])}` makes anew what is needed of it"
+
+
+def _manifest(store: Store, path: str) -> Manifest | None:
+    try:
+        return store.manifest(path)
+    except BrokenRecordError:
+        return None
+
+
+def _of_storage(store: Store) -> Iterator[Finding]:
+    """Examine what belongs to no study: the identity, and files of killed writers and those that were set aside."""
+    try:
+        if store.has_file(IDENTITY_FILE):
+            store.identity()
+    except BrokenRecordError:
+        yield Finding(
+            Kind.DAMAGED, IDENTITY_FILE, "delete it, and Optuna's studies of this storage: `advsweep sync` makes them anew"
+        )
+    for path in store.temporaries():
+        where = posixpath.relpath(path, store.root)
+        yield Finding(Kind.HALF_WRITTEN, where, "a run deletes it when it is an hour old; until then it may have a writer")
+    for folder in (TRIALS_FOLDER, STUDIES_FOLDER):
+        for info in store.entries(folder, recursive=True):
+            if info.base_name.endswith(ASIDE):
+                yield Finding(Kind.SET_ASIDE, posixpath.relpath(info.path, store.root), _DELETE)
+
+
+def _of_segment(store: Store, name: FileName) -> Iterator[Finding]:
+    if read_segment(store, name, [FILE]) is None:
+        # No number is lost: its rows are read from the trials' files.
+        yield Finding(Kind.ORPHANED, f"{SEGMENTS_FOLDER}/{name}", "damaged, and passed over: `advsweep compact` replaces it")
+
+
+def _of_trial(store: Store, trial: str, names: Sequence[FileName], mends: str) -> Iterator[Finding]:
+    """Examine the files of a trial; ``mends``: what to do where one is damaged."""
+    current = {*newest(names, *_TABLES), *_weights(names)}
+    tables: dict[tuple[str, str], pa.Table] = {}
+    for name in names:
+        path = trial_path(trial, name)
+        try:
+            if name not in current:
+                yield Finding(Kind.DOUBLED, path, f"a newer version is there; {_DELETE}")
+            elif name.extension == "parquet":
+                tables[name.kind] = store.read_table(trial, name)
+            else:
+                store.verify_file(trial, name)
+        except FileNotFoundError:  # replaced meanwhile
+            continue
+        except BrokenRecordError:
+            yield Finding(Kind.DAMAGED, path, mends)
+    by_kind = {name.kind: trial_path(trial, name) for name in current}
+    yield from _of_evaluations(by_kind, tables, mends)
+    if ("trial", "") not in by_kind:
+        yield Finding(Kind.DAMAGED, f"{TRIALS_FOLDER}/{trial}", f"its row is lost: {mends}")
+    elif (row := tables.get(("trial", ""))) is not None:
+        needed = {row["epochs"][0].as_py(), row["best_epoch"][0].as_py()}
+        for name in _weights(names):
+            if name.order not in needed:
+                yield Finding(Kind.ORPHANED, trial_path(trial, name), _DELETE)
+
+
+def _weights(names: Sequence[FileName]) -> list[FileName]:
+    """Choose the weights that count, one file for each epoch."""
+    every = [name for name in names if name.table == "weights"]
+    return [newest([name for name in every if name.order == order], "weights")[0] for order in {name.order for name in every}]
+
+
+def _of_evaluations(
+    paths: Mapping[tuple[str, str], str], tables: Mapping[tuple[str, str], pa.Table], mends: str
+) -> Iterator[Finding]:
+    """Examine whether each evaluation has its outcomes, and its accuracy is that of their ranks."""
+    parts = {part for table, part in tables if table == "evaluations"}
+    whole = {part for part in parts if ("outcomes", part) in paths}
+    known = {key for part in whole for key in tables["evaluations", part]["evaluation"].to_pylist()}
+    for part in sorted(parts):
+        path, rows = paths["evaluations", part], tables["evaluations", part]
+        outcomes = tables.get(("outcomes", part))
+        if part not in whole and known.issuperset(rows["evaluation"].to_pylist()):
+            yield Finding(Kind.DOUBLED, path, f"its outcomes are lost, and its evaluations were run again; {_DELETE}")
+        elif part not in whole:
+            yield Finding(Kind.DAMAGED, path, f"its outcomes are lost: {mends}")
+        elif outcomes is not None and not _agree(rows, outcomes):
+            yield Finding(Kind.DAMAGED, path, "an accuracy is not that of its ranks: delete it, and run the same again")
+    for table, part in paths:
+        if table == "outcomes" and ("evaluations", part) not in paths:
+            yield Finding(Kind.ORPHANED, paths[table, part], _DELETE)
+
+
+def _agree(evaluations: pa.Table, outcomes: pa.Table) -> bool:
+    """Check that every accuracy is that of its ranks."""
+    ranks = {(row["evaluation"], row["head"]): row["ranks"] for row in outcomes.to_pandas().to_dict("records")}
+    return all(
+        (key := (row["evaluation"], row["head"])) in ranks
+        and len(ranks[key]) == row["examples"]
+        and bool(np.isclose(np.mean(ranks[key] == 0), row["accuracy"], rtol=0, atol=1e-6))
+        for row in evaluations.select(["evaluation", "head", "examples", "accuracy"]).to_pylist()
+    )
