@@ -18,7 +18,6 @@ from orchestrator.authoring.study_files import load as load_studies
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
-from orchestrator.record.compaction import Compacted
 from orchestrator.record.doctor import Diagnosis, examine
 from orchestrator.record.inventory import inventory
 from orchestrator.record.store import Store, WeightsNotFoundError
@@ -160,7 +159,7 @@ def status(storage: str = STORAGE) -> Status:
     store = existing_store(storage)
     with storage_errors(storage):
         index, manifests, stored = store.index(), store.manifests(), inventory(store)
-    sized: Counter[str | None] = Counter()
+    sized = Counter[str | None]()
     for file in stored:
         sized[file.trial] += file.size
     names = {key: label for m in manifests for key, label in m.beside.items()}
@@ -195,10 +194,10 @@ def status(storage: str = STORAGE) -> Status:
     )
 
 
-def compact(storage: str = STORAGE) -> Compacted:
+def compact(storage: str = STORAGE) -> compaction.Compacted:
     """Copy the rows of many trials' files to few segments, so that many trials are read as fast as a few.
 
-    A run does it by itself at its end where many files are left. Nothing depends on it but time.
+    A run does it at its end where many files are left. Nothing depends on it but time.
 
     Raises:
         Unavailable: there is no storage, or a file of it is damaged.

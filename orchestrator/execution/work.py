@@ -1,35 +1,27 @@
 """The work on one trial: epochs, evaluations and measurements, each recorded as soon as it is done."""
 
-import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pydantic import ValidationError
-
 from analysis.record.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution.checkpoints import Checkpoints
 from orchestrator.execution.job import Job, write_trial
+from orchestrator.execution.sources import SourceMissing, source_networks
 from orchestrator.planning.plan import Evaluation, Measurement, longest_first
-from orchestrator.planning.settings import explain
 from orchestrator.record.columns import attack_columns, measure_columns
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report, of_its_own
 from orchestrator.record.store import RecordRow, Store, WeightsNotFoundError
-from trainables.attacks import SourceNetworks
 from trainables.checkpoint import unpack_weights
-from trainables.config import Attack, Transfer, TrialConfig, attack_key, is_prefix, measure_key
+from trainables.config import attack_key, is_prefix, measure_key
 from trainables.measures import class_accuracy
-from trainables.trial import Diverged, Evaluated, Trial, build_source, is_over
+from trainables.trial import Diverged, Evaluated, Trial, is_over
 
 #: Evaluations and measurements of so many seconds are reported together: a report costs the driver milliseconds.
 REPORT_SECONDS = 2.0
-
-
-class SourceMissing(LookupError):
-    """The source trial of a transferred attack is missing in the storage, or cannot be used; the message says why."""
 
 
 class Work:
@@ -156,7 +148,7 @@ class Work:
         # If the best checkpoint is the last one, a single run covers both.
         covered = [e for e in same_epoch if e.attack == attack]
         try:
-            sources = self._sources(attack)
+            sources = source_networks(attack, self.store, self.job.config.data.dataset, self.trial.device)
         except SourceMissing as error:
             # A retry would not help, and the trial is fine: the evaluation stays missing, and the next run tries it again.
             self.not_run |= {evaluation.name: str(error) for evaluation in covered}
@@ -253,40 +245,6 @@ class Work:
                 "seconds": seconds,
                 "finished": _milliseconds(),
             }
-
-    def _sources(self, attack: Attack) -> SourceNetworks:
-        """Load the network that an attack is transferred from; empty for attacks on the network itself.
-
-        Raises:
-            SourceMissing: it cannot be loaded.
-        """
-        if not isinstance(attack, Transfer):
-            return {}
-        row = self.store.read_trial(attack.source)
-        if row is None:
-            raise SourceMissing(f"attack.source = {attack.source}: there is no such trial in the storage")
-        try:
-            spec = TrialConfig.model_validate_json(row["config"])
-        except ValidationError as error:
-            reason = explain(error, json.loads(row["config"]))
-            raise SourceMissing(
-                f"attack.source = {attack.source}: that trial's {reason}; a plugin needs its --study-file"
-            ) from error
-        if row["status"] != Status.FINISHED and row["epochs"] < spec.training.epochs:
-            # A network that is half trained, or has diverged, makes weak attacks.
-            how_far = f"epoch {row['epochs']} of {spec.training.epochs}"
-            why = ": ".join(filter(None, (how_far, row["reason"])))
-            raise SourceMissing(f"attack.source = {attack.source}: that trial is {row['status']} ({why})")
-        if spec.data.dataset != self.job.config.data.dataset:
-            there, here = spec.data.dataset, self.job.config.data.dataset
-            raise SourceMissing(f"attack.source = {attack.source}: that trial is on {there}, not on {here}")
-        epoch = row["best_epoch"] if attack.checkpoint == "best" else row["epochs"]
-        try:
-            weights = unpack_weights(self.store.read_weights(attack.source, epoch))
-        except FileNotFoundError as error:
-            where = f"the {attack.checkpoint} checkpoint of attack.source = {attack.source}"
-            raise SourceMissing(f"{where}, epoch {epoch}, is not in the storage") from error
-        return {(attack.source, attack.checkpoint): build_source(spec, weights, self.trial.device)}
 
     def _epoch(self, of: Evaluation | Measurement) -> int:
         """Return the epoch of the checkpoint that is evaluated or measured."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -68,10 +68,10 @@ def indexed(tables: Mapping[str, pa.Table], whole: Sequence[str]) -> dict[str, R
     done = {key: evaluations.get(key, _NONE) | measurements.get(key, _NONE) for key in evaluations.keys() | measurements.keys()}
     seconds = _seconds(tables[name] for name in ("trial", "evaluations", "measures"))
     failures: dict[str, dict[str, Failed]] = {}
-    for row in sorted(tables["failures"].to_pylist(), key=lambda row: row["finished"]):
+    for row in sorted(_list(tables["failures"]), key=lambda row: row["finished"]):
         if row["evaluation"] not in done.get(row["trial"], _NONE):
             failures.setdefault(row["trial"], {})[row["evaluation"]] = Failed(row["label"], row["checkpoint"], row["reason"])
-    rows = {row["trial"]: row for row in tables["trial"].to_pylist()}
+    rows = {row["trial"]: row for row in _list(tables["trial"])}
     found = {}
     for key in sorted(rows.keys() | done.keys()):
         row = rows.get(key, _LOST)
@@ -88,6 +88,11 @@ def indexed(tables: Mapping[str, pa.Table], whole: Sequence[str]) -> dict[str, R
     return found
 
 
+def _list(table: pa.Table) -> list[dict[str, Any]]:
+    """List the rows of a table."""
+    return table.to_pylist() if len(table) else []  # pyarrow loads pandas for an empty column
+
+
 def _by_trial(table: pa.Table) -> tuple[list[str], NDArray[np.int32]]:
     """Return the trials of a table's rows, each once, and for each row the place of its trial among them."""
     encoded = table["trial"].combine_chunks().dictionary_encode()
@@ -96,7 +101,7 @@ def _by_trial(table: pa.Table) -> tuple[list[str], NDArray[np.int32]]:
 
 def _keys(table: pa.Table, column: str) -> dict[str, frozenset[str]]:
     """Collect the keys in a column by trial."""
-    if not len(table):  # pyarrow loads pandas for an empty column
+    if not len(table):
         return {}
     trials, places = _by_trial(table)
     found: list[list[str]] = [[] for _ in trials]

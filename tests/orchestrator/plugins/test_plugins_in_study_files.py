@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from orchestrator.authoring.attack_text import column
@@ -22,7 +23,7 @@ from orchestrator.cost.throughput import recorded
 from orchestrator.errors import AdvsweepError, BadInput
 from orchestrator.execution import cluster
 from orchestrator.execution.job import Job
-from orchestrator.execution.work import SourceMissing, Work
+from orchestrator.execution.sources import SourceMissing
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import check_fields, configure, configure_attack
 from orchestrator.plugins import shipping
@@ -321,14 +322,14 @@ def test_a_source_with_an_unregistered_plugin_is_reported_and_the_trial_stays(fi
     gate = made.trials[1]
     finish(tiny(made, store)[1])
     forget()
-    work = Work(Job.of(tiny_plan(training__epochs=1).trials[0], store, RUNTIME))
+    place = store, "digits", torch.device("cpu")
     attack = configure_attack({"name": "transfer", "source": gate.key, "attack": {"name": "fgsm", "eps": 0.1}})
     with pytest.raises(SourceMissing) as error:
-        work._sources(attack)
+        source_networks(attack, *place)
     expected = f"attack.source = {gate.key}: that trial's module.name = 'gate': allowed: 'none', .*; a plugin needs its"
     assert re.match(expected, str(error.value))
     load([file.rename(file.with_name("again.py"))])
-    assert work._sources(attack)
+    assert source_networks(attack, *place)
 
 
 def test_unregistered_plugins_do_not_count_in_an_estimate(file, store):
