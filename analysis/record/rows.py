@@ -39,7 +39,7 @@ def rows(files: RecordFiles, listed: Listed, schemas: Schemas) -> dict[str, pa.T
         BrokenRecordError: a file is damaged. A damaged segment is no error: its rows are read from the trials' files.
     """
     live = {f"{trial}/{name}" for trial, names in listed.items() for name in newest(names, *schemas)}
-    found = {table: [schema.empty_table()] for table, schema in schemas.items()}
+    found = {table: [pa.Table.from_batches([], schema)] for table, schema in schemas.items()}
     covered: set[str] = set()
     if live:
         for name, segment in _segments(files, schemas):

@@ -4,6 +4,7 @@ The layout is :mod:`analysis.record.schema`'s.
 """
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -209,11 +210,11 @@ class Store(Files):
         }
         # An evaluation whose outcomes are lost is run again.
         whole = {(key, name.part) for key, names in listed.items() for name in names if name.table == "outcomes"}
-        for (key, part), evaluations in _grouped(tables["evaluations"], ["trial", "part"], "evaluation"):
+        for (key, part), evaluations in _grouped(tables["evaluations"], "trial", "part", "evaluation").items():
             before = found.get(key, Recorded())  # the trial's row may be lost
             if (key, part) in whole:
                 found[key] = replace(before, evaluations=before.evaluations | evaluations)
-        for [key], measurements in _grouped(tables["measures"], ["trial"], "measurement"):
+        for (key,), measurements in _grouped(tables["measures"], "trial", "measurement").items():
             found[key] = replace(found.get(key, Recorded()), measurements=measurements)
         return found
 
@@ -276,11 +277,12 @@ class Store(Files):
         return concurrently(self.manifest, self.manifest_paths())
 
 
-def _grouped(table: pa.Table, by: list[str], column: str) -> Iterator[tuple[list[str], frozenset[str]]]:
-    """Yield the values of a column for each combination of values of other columns."""
-    groups = table.group_by(by).aggregate([(column, "distinct")])
-    for *key, values in zip(*(groups[name].to_pylist() for name in (*by, f"{column}_distinct")), strict=True):
-        yield key, frozenset(values)
+def _grouped(table: pa.Table, *names: str) -> dict[tuple[str, ...], frozenset[str]]:
+    """Collect the values of the last of these columns for each combination of values of the others, without pandas."""
+    groups: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for *key, value in zip(*(table[name].to_pylist() for name in names), strict=True):
+        groups[tuple(key)].add(value)
+    return {key: frozenset(values) for key, values in groups.items()}
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
