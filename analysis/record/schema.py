@@ -9,7 +9,7 @@ Under the storage's root::
     trials/<trial>/weights-<epoch>.<digest>.safetensors         the network after that epoch
     trials/<trial>/state-<epoch>.<digest>.pt                    the state from which training resumes, without pickled code
     segments/<table>-<order>.<digest>.parquet                   rows of many trials' files of one table, to read them at once
-    studies/<paper>/<slug>/<variant>.json                       a Manifest, with its digest: which trials make which row of a table
+    studies/<paper>/<slug>/<variant>.json                       a Manifest, with its digest: which trials make which row
     identity                                                    the storage's identifier and its digest
     <any file>.damaged                                          a damaged file that a run has set aside; no reader opens it
 
