@@ -163,7 +163,10 @@ class Store(Files):
         """Note that a finished trial has lost weights, so that the next run trains it again."""
         row = self.read_trial(trial)
         if row and row["status"] == Status.FINISHED:
-            self.write_trial({**row, "status": Status.UNFINISHED})
+            # The last weights are in the state too; those of another epoch are not.
+            anew = row["best_epoch"] != row["epochs"] and not self.has_weights(trial, row["best_epoch"])
+            lost = {"epochs": 0, "best_epoch": 0, "history": []} if anew else {}
+            self.write_trial({**row, "status": Status.UNFINISHED, **lost})
 
     def _weights(self, trial: str, epoch: int) -> list[FileName]:
         names = self.trials([trial]).get(trial, [])
