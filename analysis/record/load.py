@@ -66,7 +66,8 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     # Of an evaluation that was run again because its outcomes were lost, the one that has outcomes counts.
     whole = {f"{trial}/{name.part}" for trial, names in listed.items() for name in names if name.table == "outcomes"}
     has_outcomes = (evaluations["trial"] + "/" + evaluations["part"]).isin(whole)
-    evaluations = evaluations.loc[has_outcomes.sort_values(ascending=False, kind="stable").index]
+    if not has_outcomes.all():
+        evaluations = evaluations.loc[has_outcomes.sort_values(ascending=False, kind="stable").index]
     measures["measure_spec"] = _parsed(measures["measure_spec"], Fields)
     found["config"] = _parsed(found["config"], Fields)
     failures = tables["failures"].to_pandas().sort_values("finished", kind="stable").drop_duplicates("evaluation", keep="last")

@@ -10,8 +10,9 @@ Under the storage's root::
     trials/<trial>/weights-<epoch>.<digest>.safetensors         the network after the best epoch, and at the end the last one
     trials/<trial>/state-<epoch>.<digest>.pt                    until the end: from which training resumes, without pickled code
     segments/<table>-<order>.<digest>.parquet                   rows of many trials' files of one table, to read them at once
-    studies/<paper>/<slug>/<variant>.json                       a Manifest: which trials make which row of a table
-    identity                                                    the storage's identifier, where MLflow shows several storages
+    studies/<paper>/<slug>/<variant>.json                       a Manifest, with its digest: which trials make which row
+    identity                                                    the storage's identifier and its digest
+    <any file>.damaged                                          a damaged file that a run has set aside; no reader opens it
 
 A trial's file is never changed: what replaces it has a higher order, and of the files of one kind the newest counts (see
 :mod:`analysis.record.names`). Outcomes are opened only by what needs single examples.

@@ -1,6 +1,6 @@
 """A plan on a Ray cluster: scheduled, watched, retried, recorded.
 
-Read ``sweep`` first, then ``driver`` (jobs through Ray Tune) and ``retries``, then ``job``, ``worker`` (the actor) and ``work``
-(what it does with one trial, with ``checkpoints`` and ``sources``). ``cluster``, ``progress``, ``signals`` and ``options`` serve them; ``external_checkpoint``
-attacks weights that no trial trained, without Ray. The only folder that imports Ray.
+Read ``sweep`` first, then ``driver`` (jobs through Ray Tune) and ``retries``, then ``job``, ``worker`` (the actor), ``work``
+(what it does with one trial) and ``checkpoints``. ``cluster``, ``progress``, ``signals`` and ``options`` serve them;
+``external_checkpoint`` attacks weights that no trial trained, without Ray. The only folder that imports Ray.
 """

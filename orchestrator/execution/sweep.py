@@ -12,7 +12,7 @@ from rich.console import Console
 
 from analysis.record.files import BrokenRecordError
 from analysis.record.manifest import Manifest
-from orchestrator.errors import BadInput, Interrupted
+from orchestrator.errors import BadInput, DiskFull, Interrupted
 from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, check_storage, cluster, prepare_nodes, resources
 from orchestrator.execution.job import Job
@@ -227,7 +227,7 @@ def _held(store: Store, options: Options, shown: Shown, console: Console, seen: 
         if seen:
             check_storage(store)
         yield trackers
-        with suppress(BrokenRecordError):  # a damaged file is named by the command that needs it
+        with suppress(BrokenRecordError, DiskFull):  # segments cost time only
             compact(plain, LOOSE)
 
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from analysis.record.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
-from orchestrator.execution.checkpoints import Checkpoints
+from orchestrator.execution.checkpoints import Checkpoints, SourceMissing, source_networks
 from orchestrator.execution.job import Job, write_trial
-from orchestrator.execution.sources import SourceMissing, source_networks
 from orchestrator.planning.plan import Evaluation, Measurement, longest_first
 from orchestrator.record.columns import attack_columns, measure_columns
 from orchestrator.record.recorded import Recorded

@@ -76,7 +76,8 @@ def examine(store: Store) -> Diagnosis:
     manifests = [manifest for manifest in read.values() if manifest]
     commands: dict[str, str] = {}
     for manifest in manifests:
-        commands |= dict.fromkeys((*manifest.beside, *manifest.trials), _command(manifest, store))
+        older = (key for keys in manifest.older.values() for key in keys)
+        commands |= dict.fromkeys((*older, *manifest.beside, *manifest.trials), _command(manifest, store))
     findings = [
         *(Finding(Kind.DAMAGED, path, "the same run as before writes it again") for path in paths if read[path] is None),
         *_of_storage(store),

@@ -164,10 +164,8 @@ class Files(RecordFiles):
 
     def temporaries(self) -> list[str]:
         """List files that are being written, or were when their writer was killed; there are none in an object store."""
-        if not self.local:
-            return []
-        folders = [(self.root, os.listdir(self.root))]
-        for top in (TRIALS_FOLDER, STUDIES_FOLDER, SEGMENTS_FOLDER):
+        folders = [(self.root, os.listdir(self.root))] if self.local else []
+        for top in (TRIALS_FOLDER, STUDIES_FOLDER, SEGMENTS_FOLDER) if self.local else ():
             folders += [(folder, names) for folder, _, names in os.walk(self.path(top))]
         return [f"{folder}/{name}" for folder, names in folders for name in names if name.endswith(".tmp")]
 

@@ -1,13 +1,12 @@
 """What the record holds of trials, as a plan needs it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, TRIAL, Ending, Status
@@ -57,13 +56,12 @@ class Recorded:
     seconds: float = field(default=0.0, compare=False)
 
 
-def indexed(tables: Mapping[str, pa.Table], whole: Sequence[str]) -> dict[str, Recorded]:
+def indexed(tables: Mapping[str, pa.Table], whole: Container[tuple[str, str]]) -> dict[str, Recorded]:
     """Collect what tables with the columns of :data:`INDEXED` hold of each trial, by its key.
 
-    ``whole``: the parts, as ``<trial>/<part>``, whose outcomes are there; an evaluation without them counts as not run.
+    ``whole``: the trials and parts whose outcomes are there; an evaluation without them counts as not run.
     """
-    parts = pc.binary_join_element_wise(tables["evaluations"]["trial"], tables["evaluations"]["part"], "/")
-    evaluations = _keys(tables["evaluations"].filter(pc.is_in(parts, pa.array(whole, pa.string()))), "evaluation")
+    evaluations = _evaluated(tables["evaluations"], whole)
     measurements = _keys(tables["measures"], "measurement")
     done = {key: evaluations.get(key, _NONE) | measurements.get(key, _NONE) for key in evaluations.keys() | measurements.keys()}
     seconds = _seconds(tables[name] for name in ("trial", "evaluations", "measures"))
@@ -108,6 +106,17 @@ def _keys(table: pa.Table, column: str) -> dict[str, frozenset[str]]:
     for place, key in zip(places.tolist(), table[column].to_pylist(), strict=True):
         found[place].append(key)
     return dict(zip(trials, map(frozenset, found), strict=True))
+
+
+def _evaluated(table: pa.Table, whole: Container[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """Collect the keys of evaluations by trial."""
+    found: dict[str, set[str]] = {}
+    if len(table):
+        trials, parts, keys = (table[name].to_pylist() for name in ("trial", "part", "evaluation"))
+        for trial, part, key in zip(trials, parts, keys, strict=True):
+            if (trial, part) in whole:
+                found.setdefault(trial, set()).add(key)
+    return {trial: frozenset(keys) for trial, keys in found.items()}
 
 
 def _seconds(tables: Iterable[pa.Table]) -> Counter[str]:

@@ -64,9 +64,9 @@ class Report:
     seconds: float
     done: bool
     not_run: Mapping[str, str] = field(default_factory=dict)
-    damaged: tuple[str, ...] = ()
     failure: End | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
 
     def as_result(self) -> dict[str, Any]:
         """Pack the report into a result of Ray Tune, which ends the trial if ``done`` is true."""

@@ -4,6 +4,7 @@ The layout is :mod:`analysis.record.schema`'s.
 """
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -161,7 +162,8 @@ class Store(Files):
         """Note that a finished trial has lost weights, so that the next run trains it again."""
         row = self.read_trial(trial)
         if row and row["status"] == Status.FINISHED:
-            self.write_trial({**row, "status": Status.UNFINISHED})
+            # An ended training has no state to go on from.
+            self.write_trial({**row, "status": Status.UNFINISHED, "epochs": 0, "best_epoch": 0, "history": []})
 
     def _weights(self, trial: str, epoch: int) -> list[FileName]:
         names = self.trials([trial]).get(trial, [])
@@ -204,7 +206,7 @@ class Store(Files):
     def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
         """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
         listed = self.trials(trials)
-        whole = [f"{key}/{name.part}" for key, names in listed.items() for name in names if name.table == "outcomes"]
+        whole = {(key, name.part) for key, names in listed.items() for name in names if name.table == "outcomes"}
         return indexed(rows(self, listed, INDEXED), whole)
 
     def configurations(self) -> list[dict[str, Any]]:
@@ -272,11 +274,12 @@ class Store(Files):
         return concurrently(self.manifest, self.manifest_paths())
 
 
-def _grouped(table: pa.Table, by: list[str], column: str) -> Iterator[tuple[list[str], frozenset[str]]]:
-    """Yield the values of a column for each combination of values of other columns."""
-    groups = table.group_by(by).aggregate([(column, "distinct")])
-    for *key, values in zip(*(groups[name].to_pylist() for name in (*by, f"{column}_distinct")), strict=True):
-        yield key, frozenset(values)
+def _grouped(table: pa.Table, *names: str) -> dict[tuple[str, ...], frozenset[str]]:
+    """Collect the values of the last of these columns for each combination of values of the others, without pandas."""
+    groups: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for *key, value in zip(*(table[name].to_pylist() for name in names), strict=True):
+        groups[tuple(key)].add(value)
+    return {key: frozenset(values) for key, values in groups.items()}
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:

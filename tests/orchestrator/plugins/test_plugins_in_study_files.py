@@ -22,8 +22,8 @@ from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.cost.throughput import recorded
 from orchestrator.errors import AdvsweepError, BadInput
 from orchestrator.execution import cluster
+from orchestrator.execution.checkpoints import SourceMissing, source_networks
 from orchestrator.execution.job import Job
-from orchestrator.execution.sources import SourceMissing
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import check_fields, configure, configure_attack
 from orchestrator.plugins import shipping

@@ -166,6 +166,8 @@ def test_damaged_weights_are_known_to_the_plan_and_trained_again(trained: Store,
     Store(trained.uri, aside.append).verify(tiny_plan().keys)
     assert aside == [str(file)]
     assert trained.recorded(trial).status == Status.UNFINISHED
+    # The state has the last weights.
+    assert tiny_plan().against(trained.index()).counts()["trials_to_run"] == (which == "best")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trial, "_select", lambda self: (0.5, 1 / self.epoch))
         assert [work.job.key for work in again(trained)[1]] == [trial]
