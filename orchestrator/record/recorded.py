@@ -1,29 +1,13 @@
-"""What the record holds of trials, as a plan needs it."""
+"""What the record holds of one trial, as a plan needs it."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from analysis.record.schema import EVALUATIONS, MEASURES, TRIAL, Ending, Status
-
-#: The columns that a plan needs, by table.
-INDEXED = {
-    "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending", "seconds")]),
-    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation", "seconds")]),
-    "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement", "seconds")]),
-}
+from analysis.record.schema import Ending, Status
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A trial in the record: its status, finished epochs, and the keys of its evaluations and measurements.
-
-    ``seconds``: how long a device worked on it, in training, evaluations and measurements.
-    """
+    """A trial in the record: its status, finished epochs, and the keys of its evaluations and measurements."""
 
     status: Status = Status.UNFINISHED
     reason: str = ""
@@ -31,54 +15,3 @@ class Recorded:
     evaluations: frozenset[str] = field(default_factory=frozenset)
     measurements: frozenset[str] = field(default_factory=frozenset)
     ending: Ending | None = None
-    seconds: float = field(default=0.0, compare=False)
-
-
-def indexed(tables: Mapping[str, pa.Table]) -> dict[str, Recorded]:
-    """Collect what tables with the columns of :data:`INDEXED` hold of each trial, by its key."""
-    evaluations, measurements = _keys(tables["evaluations"], "evaluation"), _keys(tables["measures"], "measurement")
-    seconds, nothing = _seconds(tables.values()), frozenset[str]()
-    return {
-        row["trial"]: Recorded(
-            Status(row["status"]),
-            row["reason"],
-            row["epochs"],
-            evaluations.get(row["trial"], nothing),
-            measurements.get(row["trial"], nothing),
-            Ending(row["ending"]) if row["ending"] else None,
-            seconds[row["trial"]],
-        )
-        for row in tables["trial"].to_pylist()
-    }
-
-
-def _by_trial(table: pa.Table) -> tuple[list[str], NDArray[np.int32]]:
-    """Return the trials of a table's rows, each once, and for each row the place of its trial among them."""
-    encoded = table["trial"].combine_chunks().dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-
-
-def _keys(table: pa.Table, column: str) -> dict[str, frozenset[str]]:
-    """Collect the keys in a column by trial."""
-    if not len(table):  # pyarrow loads pandas for an empty column
-        return {}
-    trials, places = _by_trial(table)
-    found: list[list[str]] = [[] for _ in trials]
-    for place, key in zip(places.tolist(), table[column].to_pylist(), strict=True):
-        found[place].append(key)
-    return dict(zip(trials, map(frozenset, found), strict=True))
-
-
-def _seconds(tables: Iterable[pa.Table]) -> Counter[str]:
-    """Add up the seconds of each trial: what one run computed is in several rows, all of which have the run's seconds."""
-    added: Counter[str] = Counter()
-    for table in filter(len, tables):
-        trials, places = _by_trial(table)
-        seconds = np.nan_to_num(table["seconds"].to_numpy())
-        order = np.lexsort((seconds, places))
-        places, seconds = places[order], seconds[order]
-        same = (places[1:] == places[:-1]) & (seconds[1:] == seconds[:-1])
-        seconds[1:][same] = 0.0
-        totals = np.bincount(places, weights=seconds, minlength=len(trials))
-        added.update(dict(zip(trials, totals.tolist(), strict=True)))
-    return added

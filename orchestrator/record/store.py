@@ -28,10 +28,17 @@ from analysis.record.schema import (
 )
 from orchestrator.errors import Unavailable
 from orchestrator.record.files import Files, packed
-from orchestrator.record.recorded import INDEXED, Recorded, indexed
+from orchestrator.record.recorded import Recorded
 
 #: A row of one of the record's tables, by column.
 RecordRow = Mapping[str, Any]
+
+#: The columns that a plan needs, by table.
+_INDEXED = {
+    "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending")]),
+    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "evaluation")]),
+    "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement")]),
+}
 
 
 class Store(Files):
@@ -174,8 +181,23 @@ class Store(Files):
     def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
         """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
         wanted = None if trials is None else set(trials)
-        listed = {key: names for key, names in self.trials().items() if wanted is None or key in wanted}
-        return indexed(rows(self, listed, INDEXED))
+        tables = rows(self, {key: names for key, names in self.trials().items() if wanted is None or key in wanted}, _INDEXED)
+        keys = {
+            table: tables[table].to_pandas().groupby("trial")[column].agg(frozenset).to_dict()
+            for table, column in (("evaluations", "evaluation"), ("measures", "measurement"))
+        }
+        nothing: frozenset[str] = frozenset()
+        return {
+            row["trial"]: Recorded(
+                row["status"],
+                row["reason"],
+                row["epochs"],
+                keys["evaluations"].get(row["trial"], nothing),
+                keys["measures"].get(row["trial"], nothing),
+                row["ending"],
+            )
+            for row in map(_typed, tables["trial"].to_pylist())
+        }
 
     def configurations(self) -> list[dict[str, Any]]:
         """Read every trial's key (``trial``), ``config`` and ``versions``, as JSON, and when it was last ``updated``."""
