@@ -1,12 +1,18 @@
 """Take studies along: a storage of their own."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestrator.api.records import chosen_studies, existing_store
+from orchestrator.api.records import existing_store
 from orchestrator.api.terms import STORAGE, Names, as_names
 from orchestrator.errors import BadInput
 from orchestrator.record import export as exporting
+
+if TYPE_CHECKING:
+    from analysis.record.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -54,3 +60,24 @@ def export(
     except OSError as error:
         raise BadInput(f"--to {str(to)!r} cannot be written: {error.strerror or error}") from error
     return Exported(place, tuple(m.full_name for m in chosen), copied.trials, copied.files, copied.size)
+
+
+def chosen_studies(
+    manifests: Iterable["Manifest"], names: Sequence[str], variant: str | None, storage: str
+) -> "list[Manifest]":
+    """Choose manifests by the names, aliases or patterns of their studies, and by their variant.
+
+    Raises:
+        BadInput: nothing fits one of the names.
+    """
+    chosen = []
+    manifests = list(manifests)
+    for name in names:
+        of_name = [m for m in manifests if any(fnmatchcase(own, name) for own in m.names)]
+        found = [m for m in of_name if variant is None or m.variant == variant or fnmatchcase(m.variant, variant)]
+        if not found:
+            what = f"--variant {variant!r}: no such variant of {name!r}" if of_name else f"no study {name!r}"
+            there = ", ".join(m.full_name for m in of_name or manifests) or "no study yet"
+            raise BadInput(f"{what} in --storage {storage!r}, which holds: {there}")
+        chosen += [m for m in found if m not in chosen]
+    return chosen

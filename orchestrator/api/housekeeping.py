@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.api.records import chosen_studies, existing_store, find_trial
+from orchestrator.api.exports import chosen_studies
+from orchestrator.api.records import existing_store, find_trial
 from orchestrator.api.terms import STORAGE, Names, as_names
 from orchestrator.environment import configure_environment
 from orchestrator.errors import BadInput, Unavailable

@@ -2,10 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,12 +19,12 @@ from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
 from orchestrator.record.doctor import Diagnosis, examine
 from orchestrator.record.inventory import inventory
+from orchestrator.record.spent import seconds
 from orchestrator.record.store import Store, WeightsNotFoundError
 from trainables.config import TrialConfig
 
 if TYPE_CHECKING:
     from analysis.record.load import Record
-    from analysis.record.manifest import Manifest
     from trainables.models import Network
 
 
@@ -158,7 +157,7 @@ def status(storage: str = STORAGE) -> Status:
     """
     store = existing_store(storage)
     with storage_errors(storage):
-        index, manifests, stored = store.index(), store.manifests(), inventory(store)
+        index, manifests, stored, spent = store.index(), store.manifests(), inventory(store), seconds(store)
     sized = Counter[str | None]()
     for file in stored:
         sized[file.trial] += file.size
@@ -174,7 +173,7 @@ def status(storage: str = STORAGE) -> Status:
                 "trials": len(m.trials),
                 "finished": sum(index[key].status == State.FINISHED for key in m.trials if key in index),
                 "created": m.created,
-                "hours": sum(index[key].seconds for key in m.trials if key in index) / 3600,
+                "hours": sum(spent[key] for key in m.trials) / 3600,
                 "bytes": sum(sized[key] for key in m.trials),
             }
             for m in manifests
@@ -189,7 +188,7 @@ def status(storage: str = STORAGE) -> Status:
             for key, r in index.items()
             for failed in r.failures.values()
         ],
-        hours=sum(r.seconds for r in index.values()) / 3600,
+        hours=spent.total() / 3600,
         size=sum(sized.values()),
     )
 
@@ -277,24 +276,3 @@ def find_trial(store: Store, key: str) -> str:
     if not found:
         raise BadInput(f"trial = {key!r}: there is no such trial {where}")
     raise BadInput(f"trial = {key!r}: {len(found)} keys begin so {where}: {', '.join(found[:5])}; write more of it")
-
-
-def chosen_studies(
-    manifests: Iterable["Manifest"], names: Sequence[str], variant: str | None, storage: str
-) -> "list[Manifest]":
-    """Choose manifests by the names, aliases or patterns of their studies, and by their variant.
-
-    Raises:
-        BadInput: nothing fits one of the names.
-    """
-    chosen = []
-    manifests = list(manifests)
-    for name in names:
-        of_name = [m for m in manifests if any(fnmatchcase(own, name) for own in m.names)]
-        found = [m for m in of_name if variant is None or m.variant == variant or fnmatchcase(m.variant, variant)]
-        if not found:
-            what = f"--variant {variant!r}: no such variant of {name!r}" if of_name else f"no study {name!r}"
-            there = ", ".join(m.full_name for m in of_name or manifests) or "no study yet"
-            raise BadInput(f"{what} in --storage {storage!r}, which holds: {there}")
-        chosen += [m for m in found if m not in chosen]
-    return chosen

@@ -176,7 +176,7 @@ def checkpoints(name: str, *, profile: ProfileName | None = None, storage: str =
     >>> vanilla.path.endswith(".safetensors")
     True
     """
-    made = build_table(storage, _one(storage, name, profile))
+    made = table(name, profile=profile, storage=storage)
     store = existing_store(storage)
     trials = {arm.labels: arm.trials for arm in made.manifest.arms}
     found = []

@@ -2,6 +2,6 @@
 
 Read ``report`` (what a worker reports of a trial) first, then ``store`` (trials, checkpoints and manifests),
 ``files`` (how a file is written at once, and a damaged one set aside) and ``recorded`` (what a plan asks of a trial).
-``compaction`` makes many trials fast to read; ``doctor`` verifies the whole storage; ``inventory`` (every file and its size),
-``removal`` and ``export`` are for housekeeping. Imports no torch.
+``compaction`` makes many trials fast to read; ``doctor`` verifies the whole storage; ``spent`` (device time), ``inventory``
+(files and sizes), ``removal`` and ``export`` are for housekeeping. Imports no torch.
 """

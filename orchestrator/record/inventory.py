@@ -1,10 +1,11 @@
 """What a storage consists of: every file with its size, what it holds, and the trial that it belongs to. Reads no file."""
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from pyarrow import fs
 
@@ -43,32 +44,37 @@ _OF_FOLDER = {SEGMENTS_FOLDER: Kind.SEGMENTS, STUDIES_FOLDER: Kind.MANIFESTS}
 #: How the names begin of what MLflow and Optuna keep in a storage.
 _VIEWS = ("mlflow", "optuna.journal")
 
+#: A hidden file or folder of a path that is temporary.
+_TEMPORARY = re.compile(r"(?:^|/)\.[^/]*\.tmp(?:/|$)")
 
-@dataclass(frozen=True)
-class StoredFile:
+
+class StoredFile(NamedTuple):
     """A file of a storage.
 
     Attributes:
         path: below the storage's root.
         size: in bytes.
-        modified: when it was written, in seconds since 1970.
+        modified: when it was written, in nanoseconds since 1970.
         kind: what it holds.
         trial: the key of the trial that it belongs to; None for other files.
-        name: the parsed name of a trial's file; None for other files.
     """
 
     path: str
     size: int
-    modified: float
+    modified: int
     kind: Kind
     trial: str | None = None
-    name: FileName | None = None
+
+    @property
+    def name(self) -> FileName | None:
+        """The parsed name of a trial's file; None for other files."""
+        return FileName.parse(posixpath.basename(self.path)) if self.trial else None
 
 
 def inventory(files: RecordFiles) -> list[StoredFile]:
-    """List every file of a storage."""
-    below = len(files.root.rstrip("/")) + 1
-    found = files.entries("", recursive=True)
+    """List every file of a storage, in no particular order."""
+    below = len(files.path(""))
+    found = files.system.get_file_info(fs.FileSelector(files.root, recursive=True))
     return [_stored(info.path[below:], info) for info in found if info.type == fs.FileType.File]
 
 
@@ -81,14 +87,13 @@ def sizes(files: Iterable[StoredFile]) -> dict[str, int]:
 
 
 def _stored(path: str, info: fs.FileInfo) -> StoredFile:
-    size, modified = info.size or 0, (info.mtime_ns or 0) / 1e9
-    folder, _, rest = path.partition("/")
-    base = posixpath.basename(path)
-    if path.startswith("token-") or any(part.startswith(".") and part.endswith(".tmp") for part in path.split("/")):
+    size, modified = info.size or 0, info.mtime_ns or 0
+    if (".tmp" in path and _TEMPORARY.search(path)) or path.startswith("token-"):
         return StoredFile(path, size, modified, Kind.TEMPORARY)
-    if folder == TRIALS_FOLDER and rest.count("/") == 1:
-        name = FileName.parse(base)
-        kind = _OF_TABLE.get(name.table, Kind.OTHER) if name else Kind.OTHER
-        return StoredFile(path, size, modified, kind, rest.partition("/")[0], name)
-    views = Kind.VIEWS if path.startswith(_VIEWS) else Kind.OTHER
-    return StoredFile(path, size, modified, _OF_FOLDER.get(folder, views))
+    top, _, rest = path.partition("/")
+    trial, _, base = rest.partition("/")
+    if top == TRIALS_FOLDER and base and "/" not in base:
+        return StoredFile(path, size, modified, _OF_TABLE.get(base.partition("-")[0], Kind.OTHER), trial)
+    if top in _OF_FOLDER:
+        return StoredFile(path, size, modified, _OF_FOLDER[top])
+    return StoredFile(path, size, modified, Kind.VIEWS if path.startswith(_VIEWS) else Kind.OTHER)

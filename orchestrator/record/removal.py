@@ -19,7 +19,7 @@ from orchestrator.record.inventory import Kind, StoredFile
 from orchestrator.record.store import Store
 
 #: A temporary file of this age, in seconds, is left over: no file takes so long to be written.
-ABANDONED = 3600.0
+ABANDONED = 3600
 
 #: Tables of which a trial's newest files count; of weights there may be two epochs.
 _TABLES = ("trial", "evaluations", "outcomes", "measures", "state")
@@ -70,16 +70,17 @@ def needless(store: Store, stored: Iterable[StoredFile], only: Collection[Needle
     stored, manifests = list(stored), store.manifests()
     by_trial: dict[str, list[StoredFile]] = defaultdict(list)
     for file in stored:
-        if file.trial is not None and file.name is not None and not file.trial.endswith(".tmp"):
+        if file.trial is not None and not file.trial.endswith(".tmp"):
             by_trial[file.trial].append(file)
     found = dict.fromkeys(only, Removal())
     orphans = set[str]()
     if Needless.ORPHANS in only:
         _check_manifests(stored, manifests)
-        orphans = by_trial.keys() - set[str]().union(*map(needed, manifests))
+        recorded = {key for key, files in by_trial.items() if any(file.kind is not Kind.OTHER for file in files)}
+        orphans = recorded.difference(*map(needed, manifests))
         found[Needless.ORPHANS] = Removal(trials=tuple(sorted(orphans)))
     kept = {key: files for key, files in by_trial.items() if key not in orphans}
-    listed = {key: [file.name for file in files if file.name] for key, files in kept.items()}
+    listed = {key: [name for file in files if (name := file.name)] for key, files in kept.items()}
     table = rows(store, listed, {"trial": _ROW})["trial"]
     finished = {row["trial"]: row for row in table.to_pylist() if row["status"] == Status.FINISHED}
     if Needless.STATES in only:
@@ -90,7 +91,7 @@ def needless(store: Store, stored: Iterable[StoredFile], only: Collection[Needle
         taken = {file.path for removal in found.values() for file in removal.files}
         found[Needless.SUPERSEDED] = Removal(files=tuple(file for file in older if file.path not in taken))
     if Needless.TEMPORARY in only:
-        before = time.time() - ABANDONED
+        before = time.time_ns() - ABANDONED * 10**9
         left = (file for file in stored if file.kind is Kind.TEMPORARY and file.modified < before)
         found[Needless.TEMPORARY] = Removal(files=tuple(left))
     return found
@@ -108,7 +109,7 @@ def _check_manifests(stored: Iterable[StoredFile], manifests: Iterable[Manifest]
 
 def _superseded(files: Iterable[StoredFile], finished: Mapping[str, Any] | None) -> Iterator[StoredFile]:
     """Yield the files of a trial that newer ones replace or that nothing refers to; ``finished``: the row of one that is."""
-    by_name: dict[FileName, StoredFile] = {file.name: file for file in files if file.name}
+    by_name: dict[FileName, StoredFile] = {name: file for file in files if (name := file.name)}
     counted = newest(by_name, *_TABLES)
     parts = {name.part for name in counted if name.table == "evaluations"}
     current = {name for name in counted if name.table != "outcomes" or name.part in parts}
