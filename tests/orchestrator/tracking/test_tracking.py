@@ -693,7 +693,7 @@ class Slow:
 
 
 def test_a_view_that_goes_on_is_waited_for():
-    view, behind = Slow(30), []
+    view, behind = Slow(30), list[int]()
     tracker = Tracker(view)
     tracker.start()
     assert tracker.stop(patience=1.0, waiting=behind.append), "the whole takes three times as long"
