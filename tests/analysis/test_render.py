@@ -221,7 +221,7 @@ def test_a_study_without_factors_or_results_can_be_printed(storage: Storage, ren
 
 
 @pytest.mark.parametrize("render", [to_text, to_markdown, to_latex, to_csv, to_html])
-@pytest.mark.parametrize("name", ["top-{k}", "{0}", "{", "}}", "{x!r:>{w}}", "%s [b]"])
+@pytest.mark.parametrize("name", ["top-{k}", "{0}", "{", "}}", "{x!r:{w}}", "%s [b]"])
 def test_a_name_that_looks_like_a_template_is_printed_as_it_is(
     storage: Storage, render: Callable[[Table], str], name: str
 ) -> None:
