@@ -165,7 +165,9 @@ def _styled(lines: Sheet, cells: pd.DataFrame, escape: Callable[[str], str], sty
     """Make a Styler of a sheet. ``cells``: its escaped texts. ``styles``: how a format writes each style."""
     css = lines.style.map(lambda style: "".join(styles[name] for name in style.split()))
     styler = Styler(cells, cell_ids=False).hide(axis="index").apply(lambda _: css, axis=None)
-    return styler.relabel_index([escape(name) for name in lines.header], axis=1)
+    # pandas takes new labels for templates.
+    header = [escape(name).replace("{", "{{").replace("}", "}}") for name in lines.header]
+    return styler.relabel_index(header, axis=1)
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------------

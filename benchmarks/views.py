@@ -78,7 +78,14 @@ def make_record(store: Store, trials: int, epochs: int) -> None:
 
 def _trial(key: str, config: str, seed: int, epochs: int) -> dict[str, Any]:
     history = [
-        {"epoch": epoch, "lr": 0.1, "train_loss": 1 / epoch, "train_accuracy": 0.5, "natural_accuracy": 0.6}
+        {
+            "epoch": epoch,
+            "lr": 0.1,
+            "train_loss": 1 / epoch,
+            "train_accuracy": 0.5,
+            "natural_accuracy": 0.6,
+            "discriminator_accuracy": None,
+        }
         | {"robust_accuracy": 0.4, "images_per_second": 900.0, "seconds": 50.0, "finished": CREATED + timedelta(minutes=epoch)}
         for epoch in range(1, epochs + 1)
     ]

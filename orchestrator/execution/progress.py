@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -61,11 +61,19 @@ class _TrialProgress:
 class Progress:
     """Shows the state of trials, and estimates the time left from the multiply-adds done so far in this run.
 
-    ``trials``: the trials known at the start; ``expected``: how many there will be, if more are added.
+    ``trials``: the trials known at the start; ``expected``: how many there will be, if more are added. ``lag``: describes how
+    far MLflow and Optuna are behind.
     """
 
-    def __init__(self, trials: Sequence[PlannedTrial], console: Console, expected: int | None = None) -> None:
+    def __init__(
+        self,
+        trials: Sequence[PlannedTrial],
+        console: Console,
+        expected: int | None = None,
+        lag: Callable[[], str] = str,
+    ) -> None:
         self._console = console
+        self._lag = lag
         self._expected = expected
         self._rows = {t.key: _progress_of(t) for t in trials}
         self._total = sum(row.remaining for row in self._rows.values())
@@ -210,7 +218,7 @@ class Progress:
             waiting = self._count - len(self._running) - len(self._done) - len(self._failed)
             head = Text(
                 f"trials: {len(self._done)} done, {len(self._running)} running, {waiting} waiting, {len(self._failed)} failed"
-                f"   {self._left()}",
+                f"   {self._left()}   {self._lag()}".rstrip(),
                 style="bold",
             )
             table = Table(box=None, pad_edge=False)

@@ -84,7 +84,7 @@ def search(
     """
     with _prepared_cluster(samples, store, options) as allocation, _held(store, options, shown, console) as trackers:
         found = begin()
-        with Progress((), console, found.trials - found.tried) as progress:
+        with Progress((), console, found.trials - found.tried, partial(_lag, trackers)) as progress:
             source = _SearchJobs(found, manifest, store, allocation.runtime, progress)
             driver.run(source, allocation.share, store, _Listeners(progress, trackers), allocation.until)
         if not source.over:
@@ -104,7 +104,7 @@ def _run(
     if not plan.to_run:
         return Outcome({}, {}, {})
     jobs = [Job.of(trial, store, allocation.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
-    with Progress(plan.to_run, console) as progress:
+    with Progress(plan.to_run, console, lag=partial(_lag, trackers)) as progress:
         driver.run(driver.Queue(jobs), allocation.share, store, _Listeners(progress, trackers), allocation.until)
     if progress.done + len(progress.failures) < len(jobs):
         raise allocation.interrupted()
@@ -246,6 +246,11 @@ def _tracked(store: Store, options: Options, shown: Shown, console: Console) -> 
                 say(f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` updates it")
             for note in tracker.notes:
                 say(note)
+
+
+def _lag(trackers: Sequence[Tracker]) -> str:
+    """Describe how far the views are behind."""
+    return ", ".join(f"{tracker.name} {tracker.behind} behind" for tracker in trackers if tracker.behind)
 
 
 def _say_behind(say: Callable[[str], None], name: str, behind: int) -> None:

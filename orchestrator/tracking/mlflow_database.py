@@ -63,19 +63,13 @@ def is_damage(error: BaseException) -> bool:
     return any(sign in text for sign in _DAMAGED)
 
 
-def replace_damaged(client: MlflowClient | None, database: Path) -> str:
-    """Set a damaged database aside, make an empty one in its place, and return a line that says so.
-
-    Args:
-        client: one that is connected to it, and is to the new one afterwards.
-        database: its file.
-    """
-    # A journal of the old database would be applied to the new one.
-    files = [database.with_name(database.name + end) for end in ("-journal", "-wal", "-shm")]
-    kept = set_aside(database, *files)
+def replace_damaged(database: Path) -> str:
+    """Set a damaged database aside, make an empty one in its place, and return a line that says so."""
+    # A log of the old database must not be applied to the new one.
+    kept = set_aside(database, *(database.with_name(database.name + end) for end in ("-journal", "-wal", "-shm")))
     _make(database)
-    if client is not None:
-        client._tracking_client.store.engine.dispose()  # its connections are to the file that was set aside
+    # MLflow keeps a store for each URI, whose connections are to the file that was set aside.
+    MlflowClient(tracking_uri=f"sqlite:///{database}")._tracking_client.store.engine.dispose()
     return note(database, kept)
 
 
@@ -131,5 +125,5 @@ def connect_own(store: Store) -> tuple[MlflowClient, list[str]]:
         database = own_database(store)
         if database is None or error.__cause__ is None or not is_damage(error.__cause__):
             raise
-    lines = [replace_damaged(None, database)]
+    lines = [replace_damaged(database)]
     return connect(uri), lines

@@ -147,7 +147,7 @@ class MlflowView:
             database = own_database(self._store)
             if database is None or not is_damage(error):
                 raise
-            self._mended.append(replace_damaged(self._client, database))
+            self._mended.append(replace_damaged(database))
         self._current = False
         return update()
 

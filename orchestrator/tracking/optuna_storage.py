@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 
 import optuna
@@ -67,7 +66,7 @@ def open_own(store: Store) -> tuple[BaseStorage, list[str]]:
 
 def _opened(journal: Path) -> tuple[BaseStorage, list[str]]:
     try:
-        if not journal.exists() or not journal.stat().st_size or _ends_whole(journal):
+        if not journal.exists() or _all_whole(journal):
             return open_storage(str(journal)), []
     except Unavailable as error:
         if isinstance(error.__cause__, OSError):
@@ -94,8 +93,7 @@ def _is_whole(line: bytes) -> bool:
         return False
 
 
-def _ends_whole(journal: Path) -> bool:
-    """Check whether the last line of a journal was written to its end."""
+def _all_whole(journal: Path) -> bool:
+    """Check every line: Optuna passes over a damaged last one, and fails once something is appended to it."""
     with open(journal, "rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
+        return all(map(_is_whole, file))

@@ -1,5 +1,6 @@
 """Every output format, of one table that has every feature."""
 
+import html
 import io
 import re
 import shutil
@@ -240,3 +241,15 @@ def test_csv_has_no_line_for_a_column_that_does_not_apply(storage: Storage) -> N
 def test_a_study_without_factors_or_results_can_be_printed(storage: Storage, render: Callable[[Table], str]) -> None:
     empty = build(storage.load(), manifest(factors=()), checkpoint="both", over_beta="minimum")
     assert render(empty)
+
+
+@pytest.mark.parametrize("render", [to_text, to_markdown, to_latex, to_csv, to_html])
+@pytest.mark.parametrize("name", ["top-{k}", "{0}", "{", "}}", "{x!r:{w}}", "%s [b]"])
+def test_a_name_that_looks_like_a_template_is_printed_as_it_is(
+    storage: Storage, render: Callable[[Table], str], name: str
+) -> None:
+    storage.evaluated("v0", natural=9, FGSM0=6, PGD0=2)
+    study = manifest(arm(name, ["v0"]), factors=(name,), title=name)
+    text = render(build(storage.load(), study, checkpoint="last", over_beta="minimum"))
+    written = name.replace("{", r"\{").replace("}", r"\}").replace("%", r"\%") if render is to_latex else name
+    assert text.count(html.escape(written) if render is to_html else written) >= 2

@@ -673,6 +673,46 @@ def test_a_server_that_hangs_is_not_waited_for(store, server):
     assert view.sync(live=()) == 0
 
 
+class Slow:
+    """A view that writes an entry every tenth of a second, or stops at one."""
+
+    name, notes = "slow", ()
+
+    def __init__(self, entries, stops_at=None):
+        self.left, self.written = entries, 0
+        self._stops_at = stops_at
+
+    def sync(self, live, only=None):
+        while self.left and self.written != self._stops_at:
+            time.sleep(0.1)
+            self.left -= 1
+            self.written += 1
+        while self.left:
+            time.sleep(0.1)
+        return self.written
+
+
+def test_a_view_that_goes_on_is_waited_for():
+    view, behind = Slow(30), list[int]()
+    tracker = Tracker(view)
+    tracker.start()
+    assert tracker.stop(patience=1.0, waiting=behind.append), "the whole takes three times as long"
+    assert view.written == 30
+    assert behind == sorted(behind, reverse=True)
+    assert len(behind) >= 2
+    assert 0 < behind[0] < 30
+
+
+def test_a_view_that_stands_still_is_given_up():
+    view = Slow(30, stops_at=3)
+    tracker = Tracker(view)
+    tracker.start()
+    assert not tracker.stop(patience=1.0)
+    assert tracker.error == "slow did not answer within 1 s"
+    assert tracker.behind == 27
+    view.left = 0
+
+
 def test_a_server_that_comes_back_during_a_sweep_is_updated(store, server, monkeypatch):
     process, uri, _ = server
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
