@@ -61,9 +61,9 @@ def test_an_attack_that_fails_leaves_its_trial_and_the_other_attacks(copied, tmp
     assert "4 of 4 trials done, 8 evaluations failed" in done.out
     assert {*trials(copied).values()} == {"finished"}
     after = numbers(copied)
-    for key, (trained, attacked, _) in before.items():
-        assert after[key][0] == trained
-        assert all(row in after[key][1] for row in attacked)
+    for key, known in before.items():
+        assert after[key][0] == known[0]
+        assert all(row in after[key][1] for row in known[1])
 
     # Its reason is in everything that a user reads, and the other new column is there.
     status = json.loads(here("status", "--storage", copied, "--json").out)

@@ -259,7 +259,7 @@ def evaluations(storage: Path) -> dict[str, list[dict[str, Any]]]:
     return {key: _rows(storage, key, "evaluations") for key in trials(storage)}
 
 
-def numbers(storage: Path) -> dict[str, tuple[list[Any], list[Any], list[Any]]]:
+def numbers(storage: Path) -> dict[str, tuple[Any, ...]]:
     """Everything that was computed, without when and how fast: the same for the same trials, however often they stopped."""
     fields = ("epoch", "lr", "train_loss", "train_accuracy", "natural_accuracy", "robust_accuracy")
     return {
