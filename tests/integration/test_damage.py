@@ -76,6 +76,7 @@ def test_a_damaged_file_is_one_line_in_python(copied: Path, kind: str) -> None:
         read(str(copied))
 
 
+@pytest.mark.slow
 def test_the_next_run_mends_everything(copied: Path) -> None:
     before = table(copied, "--over-beta", "per-sample")
     damaged = []
