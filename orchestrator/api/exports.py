@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.api.records import existing_store
+from analysis.record.files import BrokenRecordError
+from orchestrator.api.records import damaged, existing_store, storage_errors
 from orchestrator.api.terms import STORAGE, Names, as_names
 from orchestrator.errors import BadInput
 from orchestrator.record import export as exporting
@@ -52,13 +53,16 @@ def export(
     True
     """
     store, place = existing_store(storage), Path(to).expanduser()
-    chosen = chosen_studies(store.manifests(), as_names(names), variant, store.uri)
+    with storage_errors(storage):
+        chosen = chosen_studies(store.manifests(), as_names(names), variant, store.uri)
     if place.exists() and (place.is_file() or any(place.iterdir())):
         raise BadInput(f"--to {str(to)!r}: is there already; name a new folder, or a new file that ends in .zip")
     try:
         copied = exporting.export(store, chosen, place, weights)
     except OSError as error:
         raise BadInput(f"--to {str(to)!r} cannot be written: {error.strerror or error}") from error
+    except BrokenRecordError as error:
+        raise damaged(storage, error) from error
     return Exported(place, tuple(m.full_name for m in chosen), copied.trials, copied.files, copied.size)
 
 

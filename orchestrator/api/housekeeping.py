@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.api.exports import chosen_studies
-from orchestrator.api.records import existing_store, find_trial
+from orchestrator.api.records import existing_store, find_trial, storage_errors
 from orchestrator.api.terms import STORAGE, Names, as_names
 from orchestrator.environment import configure_environment
 from orchestrator.errors import BadInput, Unavailable
@@ -60,7 +60,9 @@ def du(storage: str = STORAGE) -> DiskUse:
     [('cifs/table-5', 4)]
     """
     store = existing_store(storage)
-    stored, manifests = inventory(store), store.manifests()
+    with storage_errors(storage):
+        stored, manifests = inventory(store), store.manifests()
+        doomed = needless(store, stored, list(Needless))
     by_trial = _by_trial(stored)
     needing = _needing(manifests)
     studies = []
@@ -69,7 +71,7 @@ def du(storage: str = STORAGE) -> DiskUse:
         own = [file for key in keys if len(needing[key]) == 1 for file in by_trial[key]]
         sized = sizes(file for key in keys for file in by_trial[key])
         studies.append(StudyUse(m.study, m.variant, len(keys), sized, sum(file.size for file in own)))
-    freeable = {reason.value: _bytes(removal, by_trial) for reason, removal in needless(store, stored, list(Needless)).items()}
+    freeable = {reason.value: _bytes(removal, by_trial) for reason, removal in doomed.items()}
     kinds = sizes(stored)
     return DiskUse(sum(kinds.values()), kinds, studies, freeable)
 
@@ -131,8 +133,9 @@ def rm(
     if not names and not trials:
         raise BadInput("rm: name studies, or give --trial")
     if not yes:
-        return _rm(store, as_names(names), variant, trials, yes=False)
-    with store.exclusively("run"):
+        with storage_errors(storage):
+            return _rm(store, as_names(names), variant, trials, yes=False)
+    with store.exclusively("run"), storage_errors(storage):
         return _rm(store, as_names(names), variant, trials, yes=True)
 
 
@@ -205,8 +208,9 @@ def gc(storage: str = STORAGE, *, only: Collection[str] = (), yes: bool = False)
         raise BadInput(f"only = {', '.join(only)}: allowed: {', '.join(Needless)}") from error
     store = existing_store(storage)
     if not yes:
-        return _gc(store, reasons, yes=False)
-    with store.exclusively("run"):
+        with storage_errors(storage):
+            return _gc(store, reasons, yes=False)
+    with store.exclusively("run"), storage_errors(storage):
         return _gc(store, reasons, yes=True)
 
 

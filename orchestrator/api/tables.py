@@ -183,7 +183,8 @@ def checkpoints(name: str, *, profile: ProfileName | None = None, storage: str =
     for block in made.blocks:
         for row in block.rows:
             key = trials[row.labels[: len(made.manifest.factors)]].get(str(row.best))
-            recorded = store.read_trial(key) if key else None
+            with storage_errors(storage):
+                recorded = store.read_trial(key) if key else None
             if key is None or recorded is None:
                 found.append(BestCheckpoint(row.labels, block.checkpoint))
                 continue

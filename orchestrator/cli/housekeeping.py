@@ -98,8 +98,8 @@ def gc(
 ) -> None:
     """Free what no table needs: trials that no study has, states of finished trials, leftovers. Without --yes it only shows.
 
-    A state is what training resumes from, two thirds of a trial's bytes. A finished trial without one is attacked and measured
-    as before, but nothing can go on with its training. While a run uses the storage, nothing is deleted.
+    A state is what training resumes from: one of a finished trial was left by a process that was killed at the end. While a run
+    uses the storage, nothing is deleted.
 
     Example: `advsweep gc --only states --yes`
     """

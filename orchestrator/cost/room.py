@@ -28,14 +28,13 @@ def check_room(plan: Plan, store: Store) -> None:
 def checkpoint_bytes(plan: Plan) -> int:
     """Estimate the bytes of the checkpoints of the trials that a plan begins.
 
-    A trial keeps its best weights, its last ones, and a state with the network, an optimiser's momentum and, where its weights
-    are averaged, their average.
+    A trial keeps its best weights and its last ones. While the largest is trained it has a state too: the network, an
+    optimiser's momentum and, where its weights are averaged, their average.
     """
     begun = [trial.config for trial in plan.to_run if not trial.recorded.epochs]
-    return sum(
-        network_bytes(config.model, config.module, config.data.info) * (5 if config.training.averaging else 4)
-        for config in begun
-    )
+    sizes = [network_bytes(config.model, config.module, config.data.info) for config in begun]
+    states = [size * (3 if config.training.averaging else 2) for size, config in zip(sizes, begun, strict=True)]
+    return 2 * sum(sizes) + max(states, default=0)
 
 
 @lru_cache(maxsize=1024)

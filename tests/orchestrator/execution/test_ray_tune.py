@@ -16,7 +16,7 @@ from analysis.record.schema import Ending, Status
 from orchestrator.errors import DiskFull
 from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping
 from orchestrator.execution.job import write_trial
-from orchestrator.execution.retries import Halt, Retries
+from orchestrator.execution.retries import RETRIES, Halt, Retries
 from orchestrator.record.report import End, Report
 from tests.support.tiny_study import jobs, tiny_plan
 from trainables.data import DataNotFound
@@ -290,9 +290,19 @@ def test_a_full_disk_is_not_retried_and_no_failure_of_the_trial(store, tmp_path,
     (job, *_) = jobs(tiny_plan(), store)
     driver = Driver(Queue([job]), store, tmp_path)
     config = driver.suggest()
-    with pytest.raises(DiskFull, match="no space left"):
-        driver.fail(config, error)
-    assert str(driver.retries.full).endswith("no space left")
-    assert driver.suggest() is None
+    driver.fail(config, error)
+    assert driver.halt.fault.endswith("no space left")
+    assert driver.suggest() == Searcher.FINISHED
     assert store.read_trial(job.key) is None
     assert driver.listener.failures == {}
+
+
+def test_a_disk_that_is_full_for_the_driver_itself_halts_the_sweep(store, tmp_path, monkeypatch):
+    (job, *_) = jobs(tiny_plan(), store)
+    driver = Driver(Queue([job]), store, tmp_path)
+    monkeypatch.setattr(
+        "orchestrator.execution.driver.write_failure", lambda *_: (_ for _ in ()).throw(DiskFull("no space left"))
+    )
+    for _ in range(1 + RETRIES):
+        driver.fail(driver.suggest(), ValueError("steep"))
+    assert driver.halt.fault == "no space left"

@@ -628,10 +628,17 @@ class States:
         monkeypatch.setattr(Store, "write_state", lambda *given: self.epochs.append(given[2]) or write(*given))
 
 
+def finish_seldom_saved(job):
+    """Train a job to its end, of which a state is due every minute and written before the next epoch ends."""
+    work = Work(replace(job, evaluations=(), runtime=replace(RUNTIME, save_seconds=60)))
+    while not work.advance().done:
+        work.checkpoints.wait()
+
+
 @pytest.mark.parametrize(("seconds", "epochs"), [(10.0, [6]), (30.0, [2, 4, 6]), (100.0, [1, 2, 3, 4, 5, 6])])
 def test_a_state_is_written_after_an_epoch_once_its_time_has_come(job, monkeypatch, seconds, epochs):
     states = States(monkeypatch, seconds)
-    finish(replace(at(job, epochs=7), evaluations=(), runtime=replace(RUNTIME, save_seconds=60)))
+    finish_seldom_saved(at(job, epochs=7))
     assert states.epochs == epochs
 
 
@@ -644,9 +651,7 @@ def test_slow_writing_makes_states_seldom(job, monkeypatch):
         write(*given)
 
     monkeypatch.setattr(Store, "write_state", slowly)
-    work = Work(replace(at(job, epochs=12), evaluations=(), runtime=replace(RUNTIME, save_seconds=60)))
-    while not work.advance().done:
-        work.checkpoints.wait()
+    finish_seldom_saved(at(job, epochs=12))
     assert states.epochs == [2, 6, 10]
 
 
