@@ -1,6 +1,7 @@
 """The number that a trial has in a column of a table, read from the record."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -42,7 +43,11 @@ class CellReader:
         self._arrays = dict(zip(measured, m["values"], strict=True))
         f = record.failures
         self._failures = dict(zip(zip(f["trial"], f["checkpoint"], f["attack"], strict=True), f["reason"], strict=True))
-        self._epoch_seconds = record.epochs.groupby("trial")["seconds"].mean().to_dict()
+        self._record = record
+
+    @cached_property
+    def _epoch_seconds(self) -> dict[str, float]:
+        return {str(trial): mean for trial, mean in self._record.epochs.groupby("trial")["seconds"].mean().items()}
 
     def outdated(self, trial: str, checkpoint: str, arm: ManifestArm) -> tuple[str, ...]:
         """Name what computed a trial's numbers and has another version now, such as ``objective 'afd'``."""

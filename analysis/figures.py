@@ -52,7 +52,7 @@ def _curves(
     there = e[(e["checkpoint"] == checkpoint) & (e["head"] == "final") & e[column].notna()].drop_duplicates(["trial", "attack"])
     rows = dict(zip(zip(there["trial"], there["attack"], strict=True), there.itertuples(), strict=True))
     accuracies = {shown.label for shown in manifest.columns if shown.kind == "accuracy" and shown.only is None}
-    parts = [
+    made = [
         curve(row, record.outcomes.of(row)).assign(trial=trial, attack=label, beta_atk=read.beta_atk or "")
         for arm in manifest.arms
         for label in (label for label in arm.reads if label in accuracies)
@@ -60,13 +60,16 @@ def _curves(
         for trial in arm.trials.values()
         if (row := rows.get((trial, read.attack))) is not None
     ]
+    parts = [part for part in made if not part.empty]
     if not parts:
         return pd.DataFrame()
     return _trials(manifest).merge(pd.concat(parts, ignore_index=True), on="trial", how="inner").drop(columns="trial")
 
 
 def _by_steps(row: Any, outcome: Outcome) -> pd.DataFrame:
-    """Compute accuracy by gradient steps from one evaluation."""
+    """Compute accuracy by gradient steps from one evaluation; empty where its attack does not say when it broke an example."""
+    if outcome.broken is None:
+        return pd.DataFrame()
     steps = int(row.gradient_steps)
     return pd.DataFrame({"steps": range(steps + 1), "accuracy": accuracy_by_iterations(np.asarray(outcome.broken), steps)})
 

@@ -64,5 +64,6 @@ def suggest(name: str, known: Collection[str], *, allowed: Collection[str] = (),
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 200 characters; its class where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200] or type(error).__name__
+    """Return the first line of an error's message, or its class where it has none; of a library's error 200 characters."""
+    line = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return line if isinstance(error, AdvsweepError) else line[:200]

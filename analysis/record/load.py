@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,28 @@ class Record:
     JSON columns are parsed: ``config`` and ``measure_spec`` hold :class:`~analysis.record.fields.Fields`, ``attack_spec``
     :class:`~analysis.record.fields.AttackFields`.
 
-    ``trials``: one row a trial. ``epochs``: one row an epoch of a trial. ``evaluations``: one row an evaluation and head, each
-    pair once. ``measures``: one row a measurement and array, each pair once; :func:`array` restores an array's shape.
-    ``outcomes``: reads what evaluations did to single examples. ``failures``: one row an evaluation or measurement that has
-    failed and has no number since, each once, with its last reason.
+    ``trials``: one row a trial. ``evaluations``: one row an evaluation and head, each pair once. ``measures``: one row a
+    measurement and array, each pair once; :func:`array` restores an array's shape. ``outcomes``: reads what evaluations did to
+    single examples. ``failures``: one row an evaluation or measurement that has failed and has no number since, each once, with
+    its last reason. ``history``: the columns ``trial`` and ``history`` of the trials' rows, of which :attr:`epochs` is made.
     """
 
     trials: pd.DataFrame
-    epochs: pd.DataFrame
     evaluations: pd.DataFrame
     measures: pd.DataFrame
     outcomes: Outcomes
     failures: pd.DataFrame
+    history: pa.Table
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row an epoch of a trial; made when it is asked for first, for it is long and few tables need it."""
+        history = self.history["history"].combine_chunks()
+        epochs = pc.list_flatten(history)
+        columns = {name: pc.struct_field(epochs, name) for name in EPOCHS.names if name != "trial"}
+        keys = self.history["trial"].combine_chunks().take(pc.list_parent_indices(history))
+        frame: pd.DataFrame = pa.table({"trial": keys, **columns}, schema=EPOCHS).to_pandas()
+        return frame
 
 
 def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
@@ -58,7 +69,8 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     files = _open(storage_uri)
     listed = files.trials(trials)
     tables = rows(files, listed, _TABLES)
-    evaluations, measures, found = (tables[table].to_pandas() for table in ("evaluations", "measures", "trial"))
+    evaluations, measures = (tables[table].to_pandas() for table in ("evaluations", "measures"))
+    found = tables["trial"].drop_columns("history").to_pandas()
     # Handmade records may leave it out: without a word an evaluation is complete.
     evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
     evaluations["attack_spec"] = _parsed(evaluations["attack_spec"], AttackFields)
@@ -73,23 +85,13 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     failures = tables["failures"].to_pandas().sort_values("finished", kind="stable").drop_duplicates("evaluation", keep="last")
     done = {*evaluations["evaluation"], *measures["measurement"]}
     return Record(
-        found.drop(columns="history"),
-        _epochs(tables["trial"]),
+        found,
         evaluations.drop_duplicates(["evaluation", "head"], ignore_index=True),
         measures.drop_duplicates(["measurement", "array"], ignore_index=True),
         Outcomes(files),
         failures[~failures["evaluation"].isin(done)].reset_index(drop=True),
+        tables["trial"].select(["trial", "history"]),
     )
-
-
-def _epochs(trials: pa.Table) -> pd.DataFrame:
-    """List every epoch of every trial, from the trials' histories."""
-    history = trials["history"].combine_chunks()
-    epochs = pc.list_flatten(history)
-    columns = {name: pc.struct_field(epochs, name) for name in EPOCHS.names if name != "trial"}
-    keys = trials["trial"].combine_chunks().take(pc.list_parent_indices(history))
-    frame: pd.DataFrame = pa.table({"trial": keys, **columns}, schema=EPOCHS).to_pandas()
-    return frame
 
 
 def _parsed(texts: "pd.Series[Any]", kind: type[Fields]) -> "pd.Series[Any]":

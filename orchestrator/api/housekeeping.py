@@ -187,8 +187,6 @@ class Freed:
 def gc(storage: str = STORAGE, *, only: Collection[str] = (), yes: bool = False) -> Freed:
     """Delete what no table needs: trials that no study has, states of finished trials, older versions, temporary files.
 
-    Without its state a finished trial is evaluated and measured as before, but nothing can go on with its training.
-
     Args:
         storage: a folder or URI.
         only: what to delete of ``orphans``, ``states``, ``superseded`` and ``temporary``; empty for all.
@@ -199,8 +197,8 @@ def gc(storage: str = STORAGE, *, only: Collection[str] = (), yes: bool = False)
         Unavailable: there is no storage, its record is damaged, or a run uses it.
 
     >>> import advsweep
-    >>> advsweep.gc("results").files["states"]  # of four trials
-    4
+    >>> len(advsweep.gc("results").trials)  # trials that no study has
+    0
     """
     try:
         reasons = [Needless(each) for each in only] or list(Needless)

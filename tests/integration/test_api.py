@@ -26,6 +26,7 @@ ORDER = (
         "load_model",
         "checkpoints",
         "compact",
+        "doctor",
     ),
     *("du", "rm", "gc", "export"),
     *("evaluate", "evaluate_checkpoint", "check", "sync", "search"),

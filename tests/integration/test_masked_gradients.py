@@ -17,7 +17,7 @@ from analysis.record.files import RecordFiles
 from analysis.record.load import Record
 from analysis.record.manifest import ManifestArm
 from analysis.record.outcomes import Outcomes
-from analysis.record.schema import EPOCHS, EVALUATIONS, FAILURES, MEASURES, TRIAL
+from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, TRIAL
 from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import configure_attack, resolve
 from search_spaces import checklist
@@ -172,7 +172,7 @@ def checked(name: str) -> dict[str, Item]:
     evaluated = frame(EVALUATIONS, evaluations)
     evaluated["attack_spec"] = evaluated["attack_spec"].astype(object).map(lambda text: AttackFields(text))
     nowhere = Outcomes(RecordFiles("nowhere"))  # the checklist looks at no single example
-    record = Record(frame(TRIAL, []), frame(EPOCHS, []), evaluated, frame(MEASURES, measures), nowhere, frame(FAILURES, []))
+    record = Record(frame(TRIAL, []), evaluated, frame(MEASURES, measures), nowhere, frame(FAILURES, []), TRIAL.empty_table())
     manifest = replace(PLAN.manifests[0], arms=(ManifestArm((name,), {"0": name}, {}),))
     return {item.name: item for item in check(record, manifest, "last")[(name,)]}
 

@@ -186,7 +186,6 @@ def test_each_arm_and_seed_that_ended_has_a_trial(storage, store):
 
 @pytest.mark.parametrize("checkpoint", ["last", "best", "both"])
 def test_values_are_those_of_the_table(storage, store, checkpoint):
-    # Added columns and those of other heads are not evaluated here: a table would have no numbers in the row.
     plain = replace(manifest(), columns=(NATURAL, PGD), checkpoint=checkpoint)
     bare = [replace(made, reads={c.label: made.reads[c.label] for c in (NATURAL, PGD)}, training=()) for made in plain.arms]
     plain = replace(plain, arms=tuple(bare))
@@ -197,6 +196,7 @@ def test_values_are_those_of_the_table(storage, store, checkpoint):
         key_of(line.labels[0], line.labels[1], seed): [cell.values[seed] for cell in line.cells]
         for line in table.blocks[0].rows
         for seed in line.seeds
+        if all(seed in cell.values for cell in line.cells)  # a study of Optuna has no missing values
     }
     assert {key: t.values for key, t in complete(storage).items()} == printed
     assert len(printed) == 7
