@@ -24,8 +24,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-import advsweep
 from analysis.record.schema import Status
+from orchestrator.api.plans import plan
+from orchestrator.api.records import load
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.record.columns import attack_columns
 from orchestrator.record.compaction import compact
@@ -73,8 +74,8 @@ class _Unflushed(Store):
 
 def planned(trials: int) -> Plan:
     """Plan as many seeds of the study as make at least so many trials."""
-    arms = len(advsweep.plan(STUDY, profile=PROFILE, seeds=1, storage="nowhere").trials)
-    return advsweep.plan(STUDY, profile=PROFILE, seeds=math.ceil(trials / arms), storage="nowhere")
+    arms = len(plan(STUDY, profile=PROFILE, seeds=1, storage="nowhere").trials)
+    return plan(STUDY, profile=PROFILE, seeds=math.ceil(trials / arms), storage="nowhere")
 
 
 def make_record(folder: Path, made: Plan, examples: int, segments: bool) -> None:
@@ -172,7 +173,7 @@ def through_mlflow(folder: Path) -> tuple[Used, Used]:
     """
     filled = use([_advsweep(), "sync", "--storage", folder])
     read = use([sys.executable, "-c", THROUGH_MLFLOW, f"sqlite:///{folder}/mlflow.db", "last/natural"])
-    recorded = advsweep.load(str(folder)).evaluations.query("checkpoint == 'last' and attack_name == 'natural'")["accuracy"]
+    recorded = load(str(folder)).evaluations.query("checkpoint == 'last' and attack_name == 'natural'")["accuracy"]
     if not math.isclose(float(read.printed.split()[-1]), recorded.mean(), rel_tol=1e-9):
         raise RuntimeError(f"MLflow's mean is {read.printed.strip()}, and the record's {recorded.mean()}")
     return filled, read
