@@ -46,7 +46,8 @@ def forgotten() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests of what Numba compiles to one process."""
+    """Leave the tests of what Numba compiles for half a minute to one process, and to `make test-all`."""
     for item in items:
         if "brendel-bethge" in item.name:
             item.add_marker(pytest.mark.xdist_group("numba"))
+            item.add_marker(pytest.mark.slow)

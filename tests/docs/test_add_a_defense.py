@@ -22,6 +22,7 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_page_can_be_followed(tmp_path):
     files: dict[str, str] = {}

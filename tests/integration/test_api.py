@@ -59,6 +59,7 @@ def test_every_example_is_run():
     assert examples == set(ORDER)
 
 
+@pytest.mark.slow
 def test_failures_are_returned_and_raised_on_request(folder, monkeypatch):
     monkeypatch.chdir(folder)
     settings = {"data.examples": 64, "model.width": 4, "training.epochs": 2, "training.lr": 1e9}

@@ -52,6 +52,7 @@ def test_resources_that_no_single_node_has_are_refused(cluster, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_plugins_are_shipped_to_nodes_without_their_file(cluster, tmp_path):
     """The study file of a module and an attack, and the file that it imports, are deleted before the nodes begin."""
     folder, storage = tmp_path / "mine", tmp_path / "storage"

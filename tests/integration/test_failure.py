@@ -47,6 +47,7 @@ def steep(spec: Steep, case: own.Case) -> torch.Tensor:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_an_attack_that_fails_leaves_its_trial_and_the_other_attacks(copied, tmp_path):
     plugin, mended = tmp_path / "steep.py", tmp_path / "mended"

@@ -52,9 +52,13 @@ MOMENTS: Mapping[str, Callable[[Path, Started], bool]] = {
 }
 
 
-def test_a_sweep_whose_driver_is_killed_at_several_moments_is_resumed(undisturbed, tmp_path):
+@pytest.mark.parametrize(
+    "moments", [("training", "every trial is done"), pytest.param(tuple(MOMENTS), marks=pytest.mark.slow)], ids=["two", "all"]
+)
+def test_a_sweep_whose_driver_is_killed_at_several_moments_is_resumed(undisturbed, tmp_path, moments):
     storage = tmp_path / "storage"
-    for moment, reached in MOMENTS.items():
+    for moment in moments:
+        reached = MOMENTS[moment]
         before = epochs(storage), evaluations(storage)
         with started(*sweep(storage), folder=tmp_path) as command:
             if reached is _done:

@@ -188,7 +188,8 @@ def test_a_masked_network_fails(mask: str) -> None:
     assert failed(checked(mask)) >= FAILS[mask], checked(mask)
 
 
-@pytest.mark.parametrize("name", ["AT", pytest.param("standard", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["AT", "standard"])
 def test_a_network_without_a_mask_fails_nothing(name: str) -> None:
     """The checklist judges whether accuracies can be trusted, not whether they are high."""
     assert failed(checked(name)) == set(), checked(name)
