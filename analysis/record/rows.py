@@ -51,7 +51,7 @@ def rows(files: RecordFiles, listed: Listed, schemas: Schemas) -> dict[str, pa.T
             counts = pa.array([path in live and path not in covered for path in paths], pa.bool_())
             found[name.table].append(segment.filter(counts.take(column.indices)))
             covered.update(live.intersection(paths))
-    left = {path.partition("/")[0] for path in live - covered}
+    left = sorted({path.partition("/")[0] for path in live - covered})
     for part in concurrently(lambda trial: _from_trial(files, trial, listed[trial], schemas, covered), left):
         for table, tables in part.items():
             found[table] += tables

@@ -106,7 +106,7 @@ class MlflowView:
     @property
     def notes(self) -> list[str]:
         """What happened that a user should know, a line each."""
-        refused = [f"{self.name} does not show trial {key}: {why}" for key, why in self._refused.items()]
+        refused = [f"{self.name} does not show trial {key}: {why}" for key, why in sorted(self._refused.items())]
         more = [f"nor {len(refused) - 1} more trials"] if len(refused) > 1 else []
         return [*self._mended, *([", ".join([refused[0], *more])] if refused else [])]
 
