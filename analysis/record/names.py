@@ -77,3 +77,12 @@ def newest(names: Iterable[FileName], *tables: str) -> list[FileName]:
     for name in sorted((name for name in names if name.table in tables), key=lambda name: (name.order, name.digest)):
         chosen[name.kind] = name
     return [chosen[kind] for kind in sorted(chosen)]
+
+
+def newest_weights(names: Iterable[FileName]) -> list[FileName]:
+    """Choose the newest file of weights of each epoch, in the epochs' order: of weights, several epochs count."""
+    by_epoch: dict[int, list[FileName]] = {}
+    for name in names:
+        if name.table == "weights":
+            by_epoch.setdefault(name.order, []).append(name)
+    return [newest(by_epoch[epoch], "weights")[0] for epoch in sorted(by_epoch)]

@@ -182,3 +182,6 @@ MEASURES = pa.schema(
         ("finished", _time),
     ]
 )
+
+#: The tables of a trial, each in files of its own.
+TABLES = {"trial": TRIAL, "evaluations": EVALUATIONS, "outcomes": OUTCOMES, "measures": MEASURES, "failures": FAILURES}

@@ -91,7 +91,7 @@ class Checkpoints:
             return
         self.wait()
         began = time.monotonic()
-        epoch, best = trial.epoch, self._best
+        epoch, best_epoch, best = trial.epoch, trial.best_epoch, self._best
         state = pack_state({"trial": trial.state_dict(), "history": [*history]})
 
         def write() -> None:
@@ -99,6 +99,7 @@ class Checkpoints:
             if best is not None:
                 self._store.write_weights(self._key, *best)
             self._store.write_state(self._key, epoch, state)
+            self._store.keep_weights(self._key, {best_epoch})
             self._seconds = time.monotonic() - began
 
         self._writing = self._thread.submit(write)

@@ -30,6 +30,7 @@ class Work:
         self.job = job
         self.damaged: list[str] = []
         self.store = Store(job.storage, self.damaged.append)
+        self.store.delete_temporaries(job.key)
         before = self._resume()
         # A retry gets the same job, but some of its evaluations may be recorded by now.
         recorded = self.store.recorded(job.key) or Recorded()

@@ -39,7 +39,7 @@ def compact(files: Files, least: int = 1) -> Compacted:
         least: with fewer files outside of segments, nothing is done.
 
     Raises:
-        Unavailable: a file is damaged.
+        BrokenRecordError: a file is damaged.
     """
     live = {f"{trial}/{name}": (trial, name) for trial, names in files.trials().items() for name in newest(names, *_TABLES)}
     before = segments(files)

@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from analysis.record.files import BrokenRecordError, concurrently, trial_path
 from analysis.record.manifest import Manifest
-from analysis.record.names import FileName, newest
+from analysis.record.names import FileName, newest, newest_weights
 from analysis.record.rows import FILE, read_segment, segments
-from analysis.record.schema import IDENTITY_FILE, SEGMENTS_FOLDER, STUDIES_FOLDER, TRIALS_FOLDER
+from analysis.record.schema import IDENTITY_FILE, SEGMENTS_FOLDER, STUDIES_FOLDER, TABLES, TRIALS_FOLDER
 from orchestrator.record.files import ASIDE
 from orchestrator.record.store import Store
 
-#: The tables of a trial, of each part of which one file counts.
-_TABLES = ("trial", "evaluations", "outcomes", "measures", "state")
+#: What of a trial's files has one newest file of each part; of weights, several epochs count.
+_KINDS = (*TABLES, "state")
 
 _DELETE = "nothing needs it, it can be deleted"
 
@@ -138,7 +138,7 @@ def _of_segment(store: Store, name: FileName) -> Iterator[Finding]:
 
 def _of_trial(store: Store, trial: str, names: Sequence[FileName], mends: str) -> Iterator[Finding]:
     """Examine the files of a trial; ``mends``: what to do where one is damaged."""
-    current = {*newest(names, *_TABLES), *_weights(names)}
+    current = {*newest(names, *_KINDS), *newest_weights(names)}
     tables: dict[tuple[str, str], pa.Table] = {}
     for name in names:
         path = trial_path(trial, name)
@@ -159,15 +159,9 @@ def _of_trial(store: Store, trial: str, names: Sequence[FileName], mends: str) -
         yield Finding(Kind.DAMAGED, f"{TRIALS_FOLDER}/{trial}", f"its row is lost: {mends}")
     elif (row := tables.get(("trial", ""))) is not None:
         needed = {row["epochs"][0].as_py(), row["best_epoch"][0].as_py()}
-        for name in _weights(names):
+        for name in newest_weights(names):
             if name.order not in needed:
                 yield Finding(Kind.ORPHANED, trial_path(trial, name), _DELETE)
-
-
-def _weights(names: Sequence[FileName]) -> list[FileName]:
-    """Choose the weights that count, one file for each epoch."""
-    every = [name for name in names if name.table == "weights"]
-    return [newest([name for name in every if name.order == order], "weights")[0] for order in {name.order for name in every}]
 
 
 def _of_evaluations(

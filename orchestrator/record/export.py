@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.record.manifest import Manifest
-from analysis.record.names import FileName, newest
-from analysis.record.schema import TRIALS_FOLDER
+from analysis.record.names import FileName, newest, newest_weights
+from analysis.record.schema import TABLES, TRIALS_FOLDER
 from orchestrator.record.files import Files
 from orchestrator.record.removal import needed
 from orchestrator.record.store import Store
@@ -38,7 +38,7 @@ def export(store: Store, manifests: Iterable[Manifest], place: Path, weights: bo
         weights: whether to copy the trained networks too.
 
     Raises:
-        Unavailable: a file is damaged.
+        BrokenRecordError: a file is damaged.
         OSError: ``place`` cannot be written.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -78,9 +78,7 @@ def _read(store: Store, key: str, names: Sequence[FileName], weights: bool) -> l
     """Read and verify the files of a trial that count."""
 
     def read(names: Sequence[FileName]) -> list[tuple[FileName, bytes]]:
-        chosen = newest(names, "trial", "evaluations", "outcomes", "measures")
-        for epoch in {name.order for name in names if weights and name.table == "weights"}:
-            chosen += newest([name for name in names if name.order == epoch], "weights")
+        chosen = [*newest(names, *TABLES), *(newest_weights(names) if weights else ())]
         return [(name, store.read_file(key, name)) for name in chosen]
 
     return store.consistently(key, names, read)

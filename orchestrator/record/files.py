@@ -198,10 +198,10 @@ class Files(RecordFiles):
         self._delete(trial, older)
 
 
-def packed(table: pa.Table, *, rows: int | None = None) -> bytes:
-    """Pack a table as parquet; ``rows``: how many make a row group, by default all."""
+def packed(table: pa.Table) -> bytes:
+    """Pack a table as parquet, in one row group."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", row_group_size=rows)
+    pq.write_table(table, sink, compression="zstd", row_group_size=None)
     return bytes(sink.getvalue().to_pybytes())
 
 

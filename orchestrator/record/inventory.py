@@ -22,6 +22,7 @@ class Kind(StrEnum):
     OUTCOMES = "outcomes"
     EVALUATIONS = "evaluations"
     MEASURES = "measures"
+    FAILURES = "failures"
     TRIALS = "trials"  # their rows, with every epoch
     SEGMENTS = "segments"
     MANIFESTS = "manifests"
@@ -36,6 +37,7 @@ _OF_TABLE = {
     "outcomes": Kind.OUTCOMES,
     "evaluations": Kind.EVALUATIONS,
     "measures": Kind.MEASURES,
+    "failures": Kind.FAILURES,
     "trial": Kind.TRIALS,
 }
 

@@ -11,18 +11,16 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.record.manifest import Manifest
-from analysis.record.names import FileName, newest
+from analysis.record.names import FileName, newest, newest_weights
 from analysis.record.rows import rows
-from analysis.record.schema import TRIAL, TRIALS_FOLDER, Status
+from analysis.record.schema import TABLES, TRIAL, TRIALS_FOLDER, Status
 from orchestrator.errors import Unavailable
+from orchestrator.record.files import ABANDONED
 from orchestrator.record.inventory import Kind, StoredFile
 from orchestrator.record.store import Store
 
-#: A temporary file of this age, in seconds, is left over: no file takes so long to be written.
-ABANDONED = 3600
-
-#: Tables of which a trial's newest files count; of weights there may be two epochs.
-_TABLES = ("trial", "evaluations", "outcomes", "measures", "state")
+#: What of a trial's files has one newest file of each part; of weights, several epochs count.
+_KINDS = (*TABLES, "state")
 
 _ROW = pa.schema([TRIAL.field(name) for name in ("trial", "status", "epochs", "best_epoch")])
 
@@ -65,7 +63,8 @@ def needless(store: Store, stored: Iterable[StoredFile], only: Collection[Needle
     """Find what nothing needs, by the reasons in ``only``; ``stored``: every file of the storage.
 
     Raises:
-        Unavailable: a file is damaged; what a study needs whose manifest is not readable is not known.
+        BrokenRecordError: a file is damaged.
+        Unavailable: a manifest is not readable, so what its study needs is not known.
     """
     stored, manifests = list(stored), store.manifests()
     by_trial: dict[str, list[StoredFile]] = defaultdict(list)
@@ -91,7 +90,7 @@ def needless(store: Store, stored: Iterable[StoredFile], only: Collection[Needle
         taken = {file.path for removal in found.values() for file in removal.files}
         found[Needless.SUPERSEDED] = Removal(files=tuple(file for file in older if file.path not in taken))
     if Needless.TEMPORARY in only:
-        before = time.time_ns() - ABANDONED * 10**9
+        before = time.time_ns() - int(ABANDONED * 1e9)
         left = (file for file in stored if file.kind is Kind.TEMPORARY and file.modified < before)
         found[Needless.TEMPORARY] = Removal(files=tuple(left))
     return found
@@ -110,16 +109,13 @@ def _check_manifests(stored: Iterable[StoredFile], manifests: Iterable[Manifest]
 def _superseded(files: Iterable[StoredFile], finished: Mapping[str, Any] | None) -> Iterator[StoredFile]:
     """Yield the files of a trial that newer ones replace or that nothing refers to; ``finished``: the row of one that is."""
     by_name: dict[FileName, StoredFile] = {name: file for file in files if (name := file.name)}
-    counted = newest(by_name, *_TABLES)
+    counted = newest(by_name, *_KINDS)
     parts = {name.part for name in counted if name.table == "evaluations"}
     current = {name for name in counted if name.table != "outcomes" or name.part in parts}
     # Of weights, each epoch's newest; of a trial that is not finished only its state says which epochs count.
-    epochs = {name.order for name in by_name if name.table == "weights"}
-    if finished is not None:
-        epochs &= {finished["epochs"], finished["best_epoch"]}
-    for epoch in epochs:
-        current.update(newest([name for name in by_name if name.order == epoch], "weights"))
-    known = {"weights", *_TABLES}
+    epochs = None if finished is None else {finished["epochs"], finished["best_epoch"]}
+    current.update(name for name in newest_weights(by_name) if epochs is None or name.order in epochs)
+    known = {"weights", *_KINDS}
     yield from (file for name, file in by_name.items() if name.table in known and name not in current)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from analysis.record.schema import Ending
+from orchestrator.record.files import is_full
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,6 @@ def of_its_own(error: Exception) -> bool:
 def fault_of(error: BaseException) -> str:
     """Return the fault of the environment that an error tells of, in one line: lost data, a full disk; "" for none."""
     cause = cause_of(error)
-    missing = {"DataNotFound", "DiskFull"} & {kind.__name__ for kind in type(cause).__mro__}
-    full = isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-    return (str(cause).splitlines() or [type(cause).__name__])[0] if missing or full else ""
+    lost = "DataNotFound" in {kind.__name__ for kind in type(cause).__mro__}
+    full = is_full(cause) or (isinstance(cause, OSError) and cause.errno == errno.EROFS)
+    return (str(cause).splitlines() or [type(cause).__name__])[0] if lost or full else ""

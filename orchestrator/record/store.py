@@ -170,10 +170,13 @@ class Store(Files):
         return [name for name in names if name.table == "weights" and name.order == epoch]
 
     def keep_weights(self, trial: str, epochs: Iterable[int]) -> None:
-        """Delete a trial's weights of all other epochs, and temporary files of writers that were killed."""
+        """Delete a trial's weights of all other epochs."""
         kept = set(epochs)
         names = self.trials([trial]).get(trial, [])
         self._delete(trial, [name for name in names if name.table == "weights" and name.order not in kept])
+
+    def delete_temporaries(self, trial: str) -> None:
+        """Delete what killed writers have left half-written of a trial that nobody else writes now."""
         for info in self.entries(f"{TRIALS_FOLDER}/{trial}") if self.local else ():
             if info.extension == "tmp":
                 self.system.delete_file(info.path)

@@ -611,6 +611,15 @@ def test_killed_between_any_two_writes_a_trial_is_the_same(job, copy_of, killer)
     assert n > 1 + 2 * 4 + 2
 
 
+def test_weights_that_are_no_longer_the_best_are_deleted(job, monkeypatch):
+    """Weights of epochs that were the best before would fill the disk."""
+    monkeypatch.setattr(Trial, "_select", lambda self: (0.5, self.epoch / 10))
+    work = Work(job)
+    for epoch in range(1, EPOCHS + 1):
+        work.advance()
+        assert [name.order for name in work.store.trials()[job.key] if name.table == "weights"] == [epoch]
+
+
 class States:
     """The epochs whose states were written, and a clock that moves by an epoch's seconds with each."""
 

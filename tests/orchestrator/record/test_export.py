@@ -13,11 +13,14 @@ from analysis.record.names import FileName
 from orchestrator.api.tables import Format
 from orchestrator.planning.plan import Plan
 from orchestrator.record.compaction import compact
+from orchestrator.record.inventory import Kind, inventory
 from orchestrator.record.store import Store
+from tests.orchestrator.record.test_store import failure_row
 from tests.support.command_line import here, newest_file
 from tests.support.recorded_study import WEIGHTS, other_study, recorded_study
 from tests.support.tiny_study import EPOCHS
 from tests.support.untrained_trials import write
+from trainables.config import attack_key
 
 FORMATS: tuple[Format, ...] = ("text", "md", "latex", "csv", "html")
 
@@ -50,6 +53,9 @@ def test_a_folder_makes_the_same_table_after_the_storage_is_gone(study: tuple[St
     store, made = study
     store.write_manifest(other_study(made))
     write(store, replace(made.trials[0], key="another"))
+    asked = made.trials[0].evaluations[0]
+    failed = {"trial": made.trials[0].key, "checkpoint": asked.checkpoint, "attack": attack_key(asked.attack)}
+    store.write_failures(made.trials[0].key, "x", [failure_row("another", "too steep", **failed)])
     compact(store)
     original = tmp_path / "original"
     done = here("export", "tiny/table", "--to", tmp_path / "new" / "paper", "--storage", store.uri)
@@ -61,7 +67,9 @@ def test_a_folder_makes_the_same_table_after_the_storage_is_gone(study: tuple[St
     exported = Store(str(moved))
     assert exported.trials().keys() == {trial.key for trial in made.trials}
     assert [m.study for m in exported.manifests()] == ["tiny/table"]
-    assert kinds(moved) == {"trial", "evaluations", "outcomes"}
+    assert kinds(moved) == {"trial", "evaluations", "outcomes", "failures"}
+    assert exported.index() == Store(str(original)).index(exported.trials())
+    assert {file.kind for file in inventory(exported)}.isdisjoint({Kind.OTHER, Kind.STATES})
     assert [path.name for path in (tmp_path / "new").iterdir()] == []
 
 

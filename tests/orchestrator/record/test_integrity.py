@@ -27,7 +27,7 @@ from orchestrator.execution.work import Work
 from orchestrator.record.compaction import compact
 from orchestrator.record.doctor import Kind, examine
 from orchestrator.record.store import Store, WeightsNotFoundError
-from tests.orchestrator.record.test_store import evaluation_row, measure_row, trial_row
+from tests.orchestrator.record.test_store import evaluation_row, failure_row, measure_row, trial_row
 from tests.support.damage import DAMAGE, damage, files, flipped
 from tests.support.shared import once
 from tests.support.tiny_study import EPOCHS, finish, jobs, tiny_plan
@@ -222,6 +222,8 @@ def test_a_disk_that_damages_what_is_made_anew_is_an_error(store: Store) -> None
 
 def test_a_sound_storage_has_no_findings(trained: Store) -> None:
     trained.identity()
+    key = next(iter(trained.trials()))
+    trained.write_failures(key, "x", [failure_row("e1", "too steep", trial=key)])
     compact(trained)
     found = examine(trained)
     assert found.findings == ()

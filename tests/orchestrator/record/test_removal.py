@@ -20,7 +20,7 @@ from analysis.record.schema import Status
 from orchestrator.api.views import sync_mlflow, sync_optuna
 from orchestrator.planning.plan import Plan
 from orchestrator.record.compaction import compact
-from orchestrator.record.removal import ABANDONED
+from orchestrator.record.files import ABANDONED
 from orchestrator.record.store import Store
 from orchestrator.tracking.optuna_storage import open_storage
 from tests.support.command_line import here, runs

@@ -258,7 +258,7 @@ def test_temporary_files_of_a_killed_writer_are_deleted(store):
     store.write_weights("a1", 1, b"")
     for name in (".weights-000001.0.safetensors.abc.tmp", ".state.pt.def.tmp"):
         Path(f"{store.root}/trials/a1/{name}").write_bytes(b"half")
-    store.keep_weights("a1", {1})
+    store.delete_temporaries("a1")
     assert files(store) == ["weights-000001.safetensors"]
 
 
