@@ -12,6 +12,7 @@ from orchestrator.environment import configure_environment
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.record.inventory import StoredFile, inventory, sizes
 from orchestrator.record.removal import Needless, Removal, needed, needless, of_studies, remove
+from orchestrator.record.sharing.claims import Claims
 from orchestrator.record.store import Store
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def rm(
     if not yes:
         with storage_errors(storage):
             return _rm(store, as_names(names), variant, trials, yes=False)
-    with store.exclusively("run"), storage_errors(storage):
+    with Claims.joined(store, "rm", alone=True), storage_errors(storage):
         return _rm(store, as_names(names), variant, trials, yes=True)
 
 
@@ -208,7 +209,7 @@ def gc(storage: str = STORAGE, *, only: Collection[str] = (), yes: bool = False)
     if not yes:
         with storage_errors(storage):
             return _gc(store, reasons, yes=False)
-    with store.exclusively("run"), storage_errors(storage):
+    with Claims.joined(store, "gc", alone=True), storage_errors(storage):
         return _gc(store, reasons, yes=True)
 
 

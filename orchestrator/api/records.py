@@ -19,6 +19,7 @@ from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
 from orchestrator.record.doctor import Diagnosis, examine
 from orchestrator.record.inventory import inventory
+from orchestrator.record.sharing.drivers import drivers
 from orchestrator.record.spent import seconds
 from orchestrator.record.store import Store, WeightsNotFoundError
 from trainables.config import TrialConfig
@@ -133,7 +134,7 @@ class Status:
     trials, which other studies may share, the device-hours so far (``hours``) and the ``bytes``. ``failed``: for each failed
     trial, its key (``trial``), ``arm`` and ``reason``. ``failed_evaluations``: the same for each evaluation or measurement that
     failed, and its name (``evaluation``). ``hours``: device-hours of all trials so far: training, evaluations and measurements.
-    ``size``: of all files, in bytes.
+    ``size``: of all files, in bytes. ``running``: whose processes run trials of the storage now.
     """
 
     trials: dict[str, int]
@@ -143,6 +144,7 @@ class Status:
     failed_evaluations: list[dict[str, str]]
     hours: float
     size: int
+    running: list[str]
 
 
 def status(storage: str = STORAGE) -> Status:
@@ -190,6 +192,7 @@ def status(storage: str = STORAGE) -> Status:
         ],
         hours=spent.total() / 3600,
         size=sum(sized.values()),
+        running=[str(driver) for driver in drivers(store).values()],
     )
 
 

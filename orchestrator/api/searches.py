@@ -142,7 +142,7 @@ def run_search(asked: "SearchRequest", storage: str, options: Options, observer:
         from orchestrator.execution import sweep
 
         made, outcome = sweep.search(
-            lambda: asked.begin(store), asked.manifest, samples, store, options, shown_of(storage), observer.console
+            lambda: asked.begin(store), asked.name, asked.manifest, samples, store, options, shown_of(storage), observer.console
         )
     except KeyboardInterrupt:
         raise Interrupted from None

@@ -8,6 +8,7 @@ from orchestrator.api.records import existing_store, storage_errors
 from orchestrator.api.terms import STORAGE
 from orchestrator.environment import configure_environment
 from orchestrator.errors import AdvsweepError, Unavailable, one_line
+from orchestrator.record.sharing.drivers import drivers
 from orchestrator.record.store import Store
 
 
@@ -54,7 +55,7 @@ def sync_mlflow(store: Store) -> Synced:
     from orchestrator.tracking.mlflow_view import MlflowView
 
     view = MlflowView.open(store)
-    written = view.sync(live=None if store.held("run") else ()) + view.sync_tables(tables_of(store.uri))
+    written = view.sync(live=None if drivers(store) else ()) + view.sync_tables(tables_of(store.uri))
     return Synced(default_uri(store), f"{written} runs updated", tuple(view.notes))
 
 

@@ -16,7 +16,7 @@ from orchestrator.cli.sweeps import plan, run
 from orchestrator.cli.tables import figure, table
 from orchestrator.environment import configure_environment
 from orchestrator.errors import AdvsweepError
-from orchestrator.execution.signals import terminate_as_interrupt
+from orchestrator.signals import terminate_as_interrupt
 
 app = typer.Typer(
     name="advsweep",

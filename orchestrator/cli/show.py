@@ -69,7 +69,7 @@ def status(
     storage: Storage = STORAGE,
     as_json: Json = False,
 ) -> None:
-    """Show the contents of a storage: studies, trials by state, their cost and sizes, and why trials and evaluations failed.
+    """Show the contents of a storage: studies, trials by state, cost and sizes, who runs trials now, and what failed and why.
 
     The size of a study is that of its trials, which other studies may share; `advsweep du` says more.
 
@@ -92,6 +92,8 @@ def status(
     states = ", ".join(f"{n} {state}" for state, n in found.trials.items())
     out.print(f"{existing_store(storage).uri}: {states} trials, {found.evaluations} evaluations")
     out.print(f"{hours_text(found.hours)} device-hours so far, {decimal(found.size)}", highlight=False)
+    for driver in found.running:
+        out.print(f"running now: {driver}", markup=False, highlight=False)
     table = RichTable("study", "variant", "trials finished", "device-hours", "size", "last run", box=None, pad_edge=False)
     for row in found.studies:
         finished = f"{row['finished']}/{row['trials']}"

@@ -1,6 +1,7 @@
 """A plan on a Ray cluster: scheduled, watched, retried, recorded.
 
-Read ``sweep`` first, then ``driver`` (jobs through Ray Tune) and ``retries``, then ``job``, ``worker`` (the actor), ``work``
-(what it does with one trial) and ``checkpoints``. ``cluster``, ``progress``, ``signals`` and ``options`` serve them;
+Read ``sweep`` first, then ``sources`` (of jobs, which other drivers may have), ``driver`` (jobs through Ray Tune) and
+``retries``, then ``job``, ``worker`` (the actor), ``work`` (what it does with one trial) and ``checkpoints``. ``cluster``,
+``progress`` and ``options`` serve them;
 ``external_checkpoint`` attacks weights that no trial trained, without Ray. The only folder that imports Ray.
 """

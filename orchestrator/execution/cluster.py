@@ -11,9 +11,9 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.errors import BadInput, Unavailable
-from orchestrator.execution.signals import interrupt_deferred, terminate_as_interrupt
 from orchestrator.plugins.shipping import Bundle, bundle, load, unpack
 from orchestrator.record.store import Store
+from orchestrator.signals import interrupt_deferred, terminate_as_interrupt
 from trainables.config import Runtime
 from trainables.config.terms.registry import Entry
 

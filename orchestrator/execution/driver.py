@@ -3,8 +3,7 @@
 import logging
 import shutil
 import tempfile
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +20,11 @@ from orchestrator.errors import Unavailable
 from orchestrator.execution.cluster import Resources, living_nodes
 from orchestrator.execution.job import Job, write_failure, write_stop
 from orchestrator.execution.retries import Halt, Retries
-from orchestrator.execution.signals import interrupt_restored
+from orchestrator.execution.sources import Claimed
 from orchestrator.execution.worker import Worker
 from orchestrator.record.report import End, Report, died, fault_of
 from orchestrator.record.store import Store
+from orchestrator.signals import interrupt_restored
 
 # This package reports a failed trial itself, in one line; Tune would print a traceback.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -46,36 +46,7 @@ class Listener(Protocol):
         """A trial was stopped early; ``why``: the reason."""
 
 
-class JobSource(Protocol):
-    """Gives jobs to the driver, and may stop them early. The driver's loop calls it."""
-
-    def next(self) -> Job | None:
-        """Return the next job to start; None if there are no more."""
-
-    def advanced(self, job: Job, report: Report) -> str | None:
-        """Take a report of a job that is not done; return why the job is to be stopped early, or None."""
-
-    def ended(self, job: Job) -> None:
-        """Note that a job is done, failed for good or was stopped early; the record says which."""
-
-
-class Queue:
-    """The jobs of a plan, in order; none is stopped early."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._jobs = deque(jobs)
-
-    def next(self) -> Job | None:
-        return self._jobs.popleft() if self._jobs else None
-
-    def advanced(self, job: Job, report: Report) -> str | None:
-        return None
-
-    def ended(self, job: Job) -> None:
-        """Do nothing: the plan is fixed."""
-
-
-def run(source: JobSource, resources: Resources, store: Store, listener: Listener, until: datetime | None = None) -> None:
+def run(source: Claimed, resources: Resources, store: Store, listener: Listener, until: datetime | None = None) -> None:
     """Run every job of a source; a job that fails is recorded, and the others go on.
 
     ``until``: when to stop, in local time; jobs may be left then.
@@ -124,11 +95,10 @@ class JobSearcher(Searcher):
     A retry is a new trial for Tune: it goes to another actor than the one that failed.
     """
 
-    def __init__(self, source: JobSource, retries: Retries, halt: Halt) -> None:
+    def __init__(self, source: Claimed, retries: Retries, halt: Halt) -> None:
         # Tune requires a metric of every searcher; it is not used.
         super().__init__(metric="training_iteration", mode="max")
         self._source, self._retries, self._halt = source, retries, halt
-        self._last = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return no state: Tune pickles it for a restore that never happens, and a source may hold a database."""
@@ -139,14 +109,11 @@ class JobSearcher(Searcher):
         if self._halt.now:
             return Searcher.FINISHED
         job = self._retries.due()
-        if job is None and not self._last:
-            job = self._source.next()
-            self._last = job is None
-            if job is not None:
-                self._retries.begin(job)
+        if job is None and (job := self._source.next()):
+            self._retries.begin(job)
         if job is not None:
             return {"key": job.key, "job": job}
-        return Searcher.FINISHED if self._retries.over else None
+        return Searcher.FINISHED if self._source.exhausted and self._retries.over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: the callback informs the source."""
@@ -161,15 +128,16 @@ class JobSearcher(Searcher):
 class _EarlyStopping(FIFOScheduler):
     """Stops jobs early if their source says so, or the sweep halts; ``reasons``: why the source did, by the trials' keys."""
 
-    def __init__(self, source: JobSource, store: Store, halt: Halt) -> None:
+    def __init__(self, source: Claimed, store: Store, halt: Halt) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source, self._store, self._halt = source, store, halt
         self.reasons: dict[str, str] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         job: Job = trial.config["job"]
-        why = self._source.advanced(job, Report.of(result))
-        if why is None and self._halt.now:
+        lost = self._source.lost(job)
+        why = None if lost else self._source.advanced(job, Report.of(result))
+        if lost or (why is None and self._halt.now):
             self._halt.stopped.add(job.key)
             return str(FIFOScheduler.STOP)
         if why is None:
@@ -189,7 +157,7 @@ class _Callback(tune.Callback):
 
     def __init__(
         self,
-        source: JobSource,
+        source: Claimed,
         store: Store,
         listener: Listener,
         early: Mapping[str, str],
@@ -248,7 +216,9 @@ class _Callback(tune.Callback):
 
     def _end(self, job: Job) -> None:
         self._retries.end(job)
-        if job.key not in self._halt.stopped:
+        if job.key in self._halt.stopped:
+            self._halt.stopped.discard(job.key)
+        else:
             self._source.ended(job)
 
 

@@ -51,10 +51,9 @@ class Job:
 def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Status, end: End | None = None) -> None:
     """Write a trial's row.
 
-    ``progress``: its epochs, best_epoch, device, seconds and history. ``end``: why it failed or was stopped early.
+    ``progress``: when it was created, and its epochs, best_epoch, device, seconds and history. ``end``: why it failed or was
+    stopped early.
     """
-    before = store.read_trial(job.key)
-    now = datetime.now(UTC)
     row = {
         "trial": job.key,
         "status": status,
@@ -63,9 +62,8 @@ def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Sta
         "seed": job.config.seed,
         "config": job.config.model_dump_json(),
         "versions": json.dumps(versions(job.config)),
-        "created": before["created"] if before else now,
-        "updated": now,
-        **{name: progress[name] for name in ("epochs", "best_epoch", "device", "seconds", "history")},
+        "updated": datetime.now(UTC),
+        **{name: progress[name] for name in ("created", "epochs", "best_epoch", "device", "seconds", "history")},
     }
     store.write_trial(row)
 
@@ -82,8 +80,8 @@ def write_stop(store: Store, job: Job, reason: str) -> None:
 
 def _write_end(store: Store, job: Job, status: Status, end: End) -> None:
     """Write how a trial ended; its progress stays what its actor wrote last."""
-    progress = store.read_trial(job.key) or {"epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0, "history": []}
-    write_trial(store, job, progress, status, end)
+    nothing = {"created": datetime.now(UTC), "epochs": 0, "best_epoch": 0, "device": "", "seconds": 0.0, "history": []}
+    write_trial(store, job, store.read_trial(job.key) or nothing, status, end)
 
 
 def versions(config: TrialConfig) -> dict[str, Any]:

@@ -83,6 +83,8 @@ class Progress:
         self._stopped: dict[str, str] = {}
         self._not_run: dict[str, dict[str, str]] = {}
         self._failed_in: dict[str, dict[str, str]] = {}  # evaluations and measurements
+        self._elsewhere: set[str] = set()
+        self._drivers: set[str] = set()  # the others, which run these trials
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._first: float | None = None
@@ -125,7 +127,7 @@ class Progress:
         """Show a trial as running."""
         with self._lock:
             self._running.add(key)
-            self._first = self._first or time.monotonic()
+            self._elsewhere.discard(key)
 
     def advanced(self, key: str, report: Report) -> None:
         """Show a trial's report."""
@@ -135,6 +137,8 @@ class Progress:
             row.natural, row.robust = report.natural_accuracy, report.robust_accuracy
             row.remaining = max(0.0, row.remaining - report.passes * row.size)
             self._seconds += report.seconds
+            # From the first report's work on: before it, processes started and data were loaded, once.
+            self._first = self._first or time.monotonic() - report.seconds
             damaged = [f"{row.label}: {set_aside(path)}" for path in report.damaged]
             lines: list[str] = []
             for word, which, reasons in (
@@ -149,6 +153,17 @@ class Progress:
             lines.append(self._line(key))
         for line in [*damaged, *lines] if self._plain else damaged:
             self._console.print(line, markup=False, highlight=False)
+
+    def elsewhere(self, key: str, driver: str) -> None:
+        """Show that another driver runs a trial."""
+        with self._lock:
+            self._elsewhere.add(key)
+            new = driver not in self._drivers
+            self._drivers.add(driver)
+        if new:
+            self._console.print(
+                f"{driver} runs trials of this plan too: what it has begun is waited for", markup=False, highlight=False
+            )
 
     def failed(self, key: str, end: End) -> None:
         """Show that a trial failed for good."""
@@ -171,6 +186,7 @@ class Progress:
     def _end(self, key: str, failure: End | None) -> None:
         """Count a trial as failed, or as done."""
         self._running.discard(key)
+        self._elsewhere.discard(key)
         self._rows[key].remaining = 0.0
         if failure:
             self._failed[key] = failure
@@ -215,10 +231,12 @@ class Progress:
     def _view(self) -> Group:
         """Build the live view: counts, running trials, and the last failures."""
         with self._lock:
-            waiting = self._count - len(self._running) - len(self._done) - len(self._failed)
+            elsewhere = len(self._elsewhere)
+            waiting = self._count - len(self._running) - len(self._done) - len(self._failed) - elsewhere
             head = Text(
                 f"trials: {len(self._done)} done, {len(self._running)} running, {waiting} waiting, {len(self._failed)} failed"
-                f"   {self._left()}   {self._lag()}".rstrip(),
+                + (f", {elsewhere} run by others" if elsewhere else "")
+                + f"   {self._left()}   {self._lag()}".rstrip(),
                 style="bold",
             )
             table = Table(box=None, pad_edge=False)

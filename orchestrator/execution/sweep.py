@@ -12,15 +12,19 @@ from rich.console import Console
 
 from analysis.record.files import BrokenRecordError
 from analysis.record.manifest import Manifest
-from orchestrator.errors import BadInput, DiskFull, Interrupted
+from analysis.record.names import digest
+from orchestrator.errors import DiskFull, Interrupted, Unavailable
 from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, check_storage, cluster, prepare_nodes, resources
 from orchestrator.execution.job import Job
 from orchestrator.execution.options import Options
 from orchestrator.execution.progress import Outcome, Progress
+from orchestrator.execution.sources import Claimed, JobSource, Queue, SearchJobs
 from orchestrator.planning.plan import Plan, PlannedTrial
+from orchestrator.plugins.preflight import check_layouts
 from orchestrator.record.compaction import LOOSE, compact
 from orchestrator.record.report import End, Report
+from orchestrator.record.sharing.claims import VIEWS, Claims
 from orchestrator.record.store import Store
 from orchestrator.search.loop import Search
 from orchestrator.tracking.mlflow_database import connect, default_uri
@@ -31,8 +35,6 @@ from orchestrator.tracking.optuna_view import NumbersOf, OptunaView
 from orchestrator.tracking.tracker import Tracker
 from trainables.config import Runtime
 from trainables.config.terms.registry import Entry
-from trainables.models import build_model
-from trainables.models.layout import UnsafeLayout, check_layout
 
 
 class Shown(NamedTuple):
@@ -52,18 +54,19 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
     if not plan.to_run:
         with _with_studies(plan, store, options, shown, console):
             return Outcome({}, {}, {})
-    with _prepared_cluster(plan, store, options) as allocation, _with_studies(plan, store, options, shown, console) as trackers:
+    with _prepared_cluster(plan, store, options) as allocation, _with_studies(plan, store, options, shown, console) as held:
         first = plan.ready()
-        outcome = _run(first, store, allocation, trackers, console, plan.prefixes)
+        outcome = _run(first, store, allocation, held, console, plan.prefixes)
         # In a second run: attacks that are transferred from trials of the first, and evaluations of prefixes.
         if first.trials != plan.trials:
             rest = replace(plan, retry_failed=False).against(store.index(t.key for t in plan.trials))
-            outcome = outcome.and_then(_run(rest, store, allocation, trackers, console))
+            outcome = outcome.and_then(_run(rest, store, allocation, held, console))
     return outcome
 
 
 def search(
     begin: Callable[[], Search],
+    name: str,
     manifest: Callable[[Search], Manifest],
     samples: Plan,
     store: Store,
@@ -74,7 +77,8 @@ def search(
     """Run the trials of a search, and return the search with what it found.
 
     Args:
-        begin: makes the search, once this process holds the storage's lock.
+        begin: makes the search, once this driver has claimed it.
+        name: of the search: one driver runs it.
         manifest: describes the search for the storage; called again for every trial.
         samples: a plan with every data set and plugin that the search may need, to prepare the nodes.
 
@@ -82,11 +86,13 @@ def search(
         BadInput, Unavailable: before any trial starts.
         Interrupted: stopped before the end.
     """
-    with _prepared_cluster(samples, store, options) as allocation, _held(store, options, shown, console) as trackers:
+    with _prepared_cluster(samples, store, options) as allocation, _held(store, "search", options, shown, console) as held:
+        if other := held.claims.claim(f"search-{digest(name.encode())}"):
+            raise Unavailable(f"the search {name} is being run by {other}; wait for it or stop it")
         found = begin()
-        with Progress((), console, found.trials - found.tried, partial(_lag, trackers)) as progress:
-            source = _SearchJobs(found, manifest, store, allocation.runtime, progress)
-            driver.run(source, allocation.share, store, _Listeners(progress, trackers), allocation.until)
+        with Progress((), console, found.trials - found.tried, partial(_lag, held.trackers)) as progress:
+            source = SearchJobs(found, manifest, store, allocation.runtime, progress.add)
+            _drive(source, store, allocation, held, progress)
         if not source.over:
             raise allocation.interrupted()
         return found, progress.outcome
@@ -96,7 +102,7 @@ def _run(
     plan: Plan,
     store: Store,
     allocation: "_Allocation",
-    trackers: Sequence[Tracker],
+    held: "_Held",
     console: Console,
     prefixes: Mapping[str, Sequence[PlannedTrial]] = MappingProxyType({}),
 ) -> Outcome:
@@ -104,47 +110,27 @@ def _run(
     if not plan.to_run:
         return Outcome({}, {}, {})
     jobs = [Job.of(trial, store, allocation.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
-    with Progress(plan.to_run, console, lag=partial(_lag, trackers)) as progress:
-        driver.run(driver.Queue(jobs), allocation.share, store, _Listeners(progress, trackers), allocation.until)
+    with Progress(plan.to_run, console, lag=partial(_lag, held.trackers)) as progress:
+        _drive(Queue(jobs), store, allocation, held, progress, plan.retry_failed)
     if progress.done + len(progress.failures) < len(jobs):
         raise allocation.interrupted()
     return progress.outcome
 
 
-class _SearchJobs:
-    """The jobs of a search, each noted in the search's manifest before it runs."""
+def _drive(
+    source: JobSource, store: Store, allocation: "_Allocation", held: "_Held", progress: Progress, retry_failed: bool = False
+) -> None:
+    """Run the jobs of a source, each once its trial is claimed."""
+    listeners = _Listeners(progress, held.trackers)
+    claimed = Claimed(source, store, held.claims, listeners, retry_failed)
+    driver.run(claimed, allocation.share, store, listeners, allocation.until)
 
-    def __init__(
-        self, found: Search, manifest: Callable[[Search], Manifest], store: Store, runtime: Runtime, progress: Progress
-    ) -> None:
-        self._search, self._manifest, self._store, self._runtime, self._progress = found, manifest, store, runtime, progress
-        self._last = False
-        self._running: set[str] = set()
 
-    @property
-    def over(self) -> bool:
-        """Whether the search has no more jobs, and all that it gave have ended."""
-        return self._last and not self._running
+class _Held(NamedTuple):
+    """What a driver holds of a storage: its ``claims``, and ``trackers`` of the views if it is the one that updates them."""
 
-    def next(self) -> Job | None:
-        """Return the job of the next sampled trial; None if there are no more."""
-        planned = self._search.next()
-        if planned is None:
-            self._last = True
-            return None
-        self._store.write_manifest(self._manifest(self._search))
-        self._progress.add(planned)
-        self._running.add(planned.key)
-        return Job.of(planned, self._store, self._runtime)
-
-    def advanced(self, job: Job, report: Report) -> str | None:
-        """Pass a report to the search; return why the job is to be stopped early, or None."""
-        return self._search.advanced(job.key, report)
-
-    def ended(self, job: Job) -> None:
-        """Let the search read the job's result from the record."""
-        self._running.discard(job.key)
-        self._search.ended(job.key)
+    claims: Claims
+    trackers: Sequence[Tracker]
 
 
 class _Allocation(NamedTuple):
@@ -167,7 +153,7 @@ def _prepared_cluster(plan: Plan, store: Store, options: Options) -> Iterator[_A
     with cluster(options.address):
         share = resources(options.cpus, options.gpus, options.concurrent)
         runtime = replace(options.runtime, threads=max(1, int(share.cpus)))
-        _check_layouts(plan, runtime, "cuda" if share.gpus else "cpu")
+        check_layouts(plan, runtime, "cuda" if share.gpus else "cpu")
         plugins = frozenset[Entry]().union(*(t.plugins for t in plan.to_run))
         prepare_nodes(sorted({t.config.data.dataset for t in plan.to_run}), runtime, plugins)
         yield _Allocation(share, runtime, options.until)
@@ -183,69 +169,82 @@ def _check_before_start(store: Store, options: Options) -> None:
     store.check_location()
     if store.exists():
         store.create()
-        with store.exclusively("run"):
+        with Claims.joined(store, "run"):
             pass
 
 
-def _check_layouts(plan: Plan, runtime: Runtime, device: str) -> None:
-    """Refuse networks that cannot be trained in the layout that was asked for; ``device``: what ``auto`` is.
-
-    Raises:
-        BadInput: a training would write outside its memory.
-    """
-    device = device if runtime.device == "auto" else runtime.device.partition(":")[0]
-    if runtime.layout != "channels-last" or device != "cpu":  # and no network is built for nothing
-        return
-    specs = [trial.config for trial in plan.to_run]
-    for config in {(c.model, c.module, c.data.dataset, c.training.precision): c for c in specs}.values():
-        try:
-            check_layout(build_model(config.model, config.module, config.data.info, seed=0), config, runtime, device)
-        except UnsafeLayout as error:
-            raise BadInput(str(error)) from error
+@contextmanager
+def _with_studies(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Iterator[_Held]:
+    """Join the drivers of the storage as :func:`_held` does, and write the manifests of the plan's studies."""
+    with _held(store, "run", options, shown, console, seen=bool(plan.to_run)) as held:
+        with held.claims.turn("manifests"):
+            for manifest in plan.manifests:
+                before = store.read_manifest(manifest.path)
+                store.write_manifest(manifest.with_added(before) if before else manifest)
+        yield held
 
 
 @contextmanager
-def _with_studies(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
-    """Hold the storage as :func:`_held` does, and write the manifests of the plan's studies."""
-    with _held(store, options, shown, console, seen=bool(plan.to_run)) as trackers:
-        for manifest in plan.manifests:
-            before = store.read_manifest(manifest.path)
-            store.write_manifest(manifest.with_added(before) if before else manifest)
-        yield trackers
-
-
-@contextmanager
-def _held(store: Store, options: Options, shown: Shown, console: Console, seen: bool = True) -> Iterator[Sequence[Tracker]]:
-    """Create the storage if it does not exist, hold its lock, and update its views meanwhile.
+def _held(store: Store, command: str, options: Options, shown: Shown, console: Console, seen: bool = True) -> Iterator[_Held]:
+    """Create the storage if it does not exist, join its drivers, and update its views meanwhile.
 
     ``seen``: whether to check that every node of the cluster sees it.
     """
     store.create()
     plain = Store(store.uri)  # which sets no file of other studies aside
-    with store.exclusively("run"), _tracked(plain, options, shown, console) as trackers:
+    with Claims.joined(store, command) as claims, _tracked(plain, options, shown, claims, console) as trackers:
         store.delete_abandoned()
         if seen:
             check_storage(store)
-        yield trackers
+        yield _Held(claims, trackers)
         with suppress(BrokenRecordError, DiskFull):  # segments cost time only
             compact(plain, LOOSE)
 
 
 @contextmanager
-def _tracked(store: Store, options: Options, shown: Shown, console: Console) -> Iterator[Sequence[Tracker]]:
-    """Update the views at the start, during the sweep and at its end."""
-    trackers = list(_trackers(store, options, shown)) if options.tracking else []
+def _tracked(store: Store, options: Options, shown: Shown, claims: Claims, console: Console) -> Iterator[Sequence[Tracker]]:
+    """Update the views at the start, during the sweep and at its end, unless another driver of the storage does."""
     say = partial(console.print, markup=False, highlight=False)
-    for tracker in trackers:
-        tracker.start()
+    if not options.tracking:
+        yield ()
+        return
+    trackers: list[Tracker] = []
+    if other := claims.claim(VIEWS):
+        say(f"MLflow and Optuna are updated by {other}")
+    else:
+        trackers = _started(store, options, shown, claims)
     try:
         yield trackers
     finally:
-        for tracker in trackers:
-            if not tracker.stop(waiting=partial(_say_behind, say, tracker.name)):
-                say(f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` updates it")
-            for note in tracker.notes:
-                say(note)
+        # The last update shows what every driver has recorded: each asks for it, and does it unless another one is at it.
+        claims.ask(VIEWS)
+        while claims.claim(VIEWS) is None:
+            claims.take_request(VIEWS)
+            _stop(trackers or _started(store, options, shown, claims), say)
+            claims.release(VIEWS)
+            trackers = []
+            if not claims.asked(VIEWS):
+                break
+
+
+def _started(store: Store, options: Options, shown: Shown, claims: Claims) -> list[Tracker]:
+    """Start a tracker for MLflow, and one for Optuna if its studies have a storage."""
+    mlflow = MlflowView.open(store)
+    trackers = [Tracker(mlflow, partial(mlflow.sync_tables, shown.tables), claims.others)]
+    if url := options.optuna or default_url(store):
+        trackers.append(Tracker(OptunaView.open(url, store, shown.numbers), others=claims.others))
+    for tracker in trackers:
+        tracker.start()
+    return trackers
+
+
+def _stop(trackers: Sequence[Tracker], say: Callable[[str], None]) -> None:
+    """Let trackers do their last update, and say what they could not do."""
+    for tracker in trackers:
+        if not tracker.stop(waiting=partial(_say_behind, say, tracker.name)):
+            say(f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` updates it")
+        for note in tracker.notes:
+            say(note)
 
 
 def _lag(trackers: Sequence[Tracker]) -> str:
@@ -256,14 +255,6 @@ def _lag(trackers: Sequence[Tracker]) -> str:
 def _say_behind(say: Callable[[str], None], name: str, behind: int) -> None:
     """Say how far a view is behind, while it is waited for."""
     say(f"{name} is {behind} trials behind; waiting for it, as long as it goes on")
-
-
-def _trackers(store: Store, options: Options, shown: Shown) -> Iterator[Tracker]:
-    """Yield a tracker for MLflow, and one for Optuna if its studies have a storage."""
-    mlflow = MlflowView.open(store)
-    yield Tracker(mlflow, last=partial(mlflow.sync_tables, shown.tables))
-    if url := options.optuna or default_url(store):
-        yield Tracker(OptunaView.open(url, store, shown.numbers))
 
 
 @dataclass(frozen=True)
@@ -280,6 +271,9 @@ class _Listeners:
     def advanced(self, key: str, report: Report) -> None:
         self.progress.advanced(key, report)
         self._changed(key, live=not report.done)
+
+    def elsewhere(self, key: str, driver: str) -> None:
+        self.progress.elsewhere(key, driver)
 
     def failed(self, key: str, end: End) -> None:
         self.progress.failed(key, end)

@@ -1,9 +1,12 @@
-"""The work on one trial: epochs, evaluations and measurements, each recorded as soon as it is done."""
+"""The work on one trial: epochs, evaluations and measurements, recorded as soon as they are done."""
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+
+from torch import Tensor
 
 from analysis.record.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
@@ -40,13 +43,15 @@ class Work:
         self.given_up = {failed.name: failed.reason for key, failed in recorded.failures.items() if key in job.given_up}
         self.not_run: dict[str, str] = {}
         self.failed: dict[str, str] = {}
-        # All evaluations of this work go to one file, which is written again after each: none is lost, and files are few.
+        # All evaluations of this work go to one file, which is written again for each report: none is lost, and files are few.
         self.part = uuid.uuid4().hex[:12]
+        self.written = 0, 0  # how many of the rows and arrays
         self.rows: list[RecordRow] = []
         self.arrays: list[RecordRow] = []
         self.failures: list[RecordRow] = []
         # The device is the one that it was trained on, also when it is attacked on another machine later.
         self.device = before["device"] if before and self.trial.epoch else self.trial.device_name
+        self.created = before["created"] if before else datetime.now(UTC)
         self._write_trial()
 
     def _resume(self) -> RecordRow | None:
@@ -56,6 +61,7 @@ class Work:
         self.trial = Trial(config, self.job.runtime)
         self.checkpoints = Checkpoints(self.store, key, self.job.runtime.save_seconds)
         self.between_epochs = True
+        self.loaded: tuple[int, Mapping[str, Tensor]] | None = None
         if before and is_over(config.training, before["epochs"], before["best_epoch"]) and self._has_weights(before):
             self.trial.conclude(before["epochs"], before["best_epoch"])
             self.history: list[RecordRow] = before["history"] or []
@@ -134,11 +140,28 @@ class Work:
         self.checkpoints.close()
 
     def _evaluate_and_measure(self) -> float:
-        """Run evaluations, then measurements, for REPORT_SECONDS; return their passes."""
+        """Run evaluations, then measurements, for REPORT_SECONDS, and record them; return their passes."""
         passes, started = 0.0, time.monotonic()
-        while (self.remaining or self.unmeasured) and time.monotonic() - started < REPORT_SECONDS:
-            passes += self._evaluate() if self.remaining else self._measure()
+        try:
+            while (self.remaining or self.unmeasured) and time.monotonic() - started < REPORT_SECONDS:
+                passes += self._evaluate() if self.remaining else self._measure()
+        finally:
+            self._write_results()
         return passes
+
+    def _write_results(self) -> None:
+        """Write the evaluations and measurements of this work, where some are new."""
+        (rows, arrays), self.written = self.written, (len(self.rows), len(self.arrays))
+        if len(self.rows) > rows:
+            self.store.write_evaluations(self.job.key, self.part, self.rows)
+        if len(self.arrays) > arrays:
+            self.store.write_measures(self.job.key, self.part, self.arrays)
+
+    def _weights(self, epoch: int) -> Mapping[str, Tensor]:
+        """Return the weights after an epoch; those of the epoch before are forgotten."""
+        if self.loaded is None or self.loaded[0] != epoch:
+            self.loaded = epoch, unpack_weights(self.store.read_weights(self.job.key, epoch))
+        return self.loaded[1]
 
     def _evaluate(self) -> float:
         """Run the next attack, and record every evaluation that its result covers; return their passes."""
@@ -154,7 +177,7 @@ class Work:
             self.not_run |= {evaluation.name: str(error) for evaluation in covered}
             self.remaining = [e for e in self.remaining if e not in covered]
             return 0.0
-        weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
+        weights = self._weights(epoch)
         began = time.monotonic()
         complete = any(e.complete for e in covered)
         try:
@@ -169,7 +192,6 @@ class Work:
             steps = evaluation.attack.gradient_steps
             part = found if evaluation.attack == attack or steps is None else found.after(steps)
             self.rows += self._evaluation_rows(evaluation, part, epoch, complete, seconds)
-        self.store.write_evaluations(self.job.key, self.part, self.rows)
         self.remaining = [e for e in self.remaining if e not in covered]
         return sum(evaluation_passes(self.job.config, e.attack) for e in covered)
 
@@ -177,7 +199,7 @@ class Work:
         """Run the next measure, and record every measurement that its result covers; return their passes."""
         measure, epoch = self.unmeasured[0].measure, self._epoch(self.unmeasured[0])
         covered = [m for m in self.unmeasured if m.measure == measure and self._epoch(m) == epoch]
-        weights = unpack_weights(self.store.read_weights(self.job.key, epoch))
+        weights = self._weights(epoch)
         began = time.monotonic()
         try:
             found = self.trial.measure(measure, weights)
@@ -200,7 +222,6 @@ class Work:
             for measurement in covered
             for name, values in found.items()
         ]
-        self.store.write_measures(self.job.key, self.part, self.arrays)
         self.unmeasured = [m for m in self.unmeasured if m not in covered]
         return len(covered) * measurement_passes(self.job.config, measure)
 
@@ -258,6 +279,7 @@ class Work:
     def _progress(self) -> RecordRow:
         """Return the columns of the trial's row that change while it trains."""
         return {
+            "created": self.created,
             "epochs": self.trial.epoch,
             "best_epoch": self.trial.best_epoch,
             "device": self.device,

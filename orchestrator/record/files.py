@@ -118,8 +118,10 @@ class Files(RecordFiles):
         """Check whether a file is there, by its path below the root."""
         return bool(self.system.get_file_info(self.path(path)).type == fs.FileType.File)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file at once, and to the disk before it is seen; replaces the one before.
+    def write(self, path: str, data: bytes, flushed: bool = True) -> None:
+        """Write a file at once; replaces the one before.
+
+        ``flushed``: whether it is on the disk before it is seen, so that a machine that crashes does not lose it.
 
         Raises:
             DiskFull: there is no room for it.
@@ -129,13 +131,13 @@ class Files(RecordFiles):
                 with self.system.open_output_stream(self.path(path)) as stream:
                     stream.write(data)
             else:
-                self._write_renamed(self.path(path), data)
+                self._write_renamed(self.path(path), data, flushed)
         except OSError as error:
             if is_full(error):
                 raise DiskFull(full(self.uri)) from error
             raise
 
-    def _write_renamed(self, path: str, data: bytes) -> None:
+    def _write_renamed(self, path: str, data: bytes, flushed: bool) -> None:
         folder, _, name = path.rpartition("/")
         new = self.local and not os.path.isdir(folder)
         self.system.create_dir(folder, recursive=True)
@@ -143,15 +145,17 @@ class Files(RecordFiles):
         try:
             with self.system.open_output_stream(temporary) as stream:
                 stream.write(data)
-            self._flush(temporary)
+            if flushed:
+                self._flush(temporary)
             self.system.move(temporary, path)
         except BaseException:
             with suppress(OSError):
                 self.system.delete_file(temporary)
             raise
-        with suppress(OSError):  # some network file systems cannot flush a folder
-            for changed in (folder, posixpath.dirname(folder)) if new else (folder,):
-                self._flush(changed)
+        if flushed:
+            with suppress(OSError):  # some network file systems cannot flush a folder
+                for changed in (folder, posixpath.dirname(folder)) if new else (folder,):
+                    self._flush(changed)
 
     def _flush(self, path: str) -> None:
         """Wait until a file or folder is on the disk, so that a machine that crashes loses nothing of it."""

@@ -59,7 +59,7 @@ class Store(Files):
 
     @contextmanager
     def exclusively(self, purpose: str, timeout: float = 0, part: str = "") -> Iterator[None]:
-        """Hold the lock of a ``purpose`` (such as ``run``), or of one ``part`` of it; a process that dies releases its locks.
+        """Hold the lock of a ``purpose`` (such as ``sync``), or of one ``part`` of it; a process that dies releases its locks.
 
         Only processes of this machine are kept out, and only from a local storage.
 
@@ -76,14 +76,6 @@ class Store(Files):
             raise Unavailable(
                 f"--storage {self.uri!r} is in use by another `advsweep {purpose}`; wait for it or stop it"
             ) from error
-
-    def held(self, purpose: str) -> bool:
-        """Check whether a process of this machine holds the lock of this purpose."""
-        try:
-            with self.exclusively(purpose):
-                return False
-        except Unavailable:
-            return True
 
     # --- written by workers -----------------------------------------------------------------------------------------
 

@@ -11,6 +11,9 @@ from orchestrator.errors import one_line
 #: Seconds between two looks at whether there is progress.
 _WAIT = 5.0
 
+#: Seconds between two updates of the whole view, where other drivers run trials of the same record.
+_WHOLE = 60.0
+
 
 class RecordView(Protocol):
     """A view of the record: it holds nothing that the record does not hold, and can be updated from it at any time."""
@@ -45,16 +48,24 @@ class Tracker:
     """Updates a view from the record while a sweep runs, in a thread of the driver, so that no training waits for it.
 
     A server that does not answer is tried again after ``interval`` seconds. Each view has its own tracker, so that none waits
-    for another. ``last``: called once, after the sweep and the last update.
+    for another. ``others``: lists other drivers that run trials of the same record. ``last``: called once, after the sweep and
+    the last update.
 
     Attributes:
         error: why the last update failed; "" if it did not.
     """
 
-    def __init__(self, view: RecordView, last: Callable[[], int] | None = None, interval: float = 5.0) -> None:
+    def __init__(
+        self,
+        view: RecordView,
+        last: Callable[[], int] | None = None,
+        others: Callable[[], Collection[object]] = tuple,
+        interval: float = 5.0,
+    ) -> None:
         self.name = view.name
         self.error = ""
         self._view = view
+        self._others = others
         self._last = last
         self._interval = interval
         self._lock = threading.Lock()
@@ -107,7 +118,8 @@ class Tracker:
         return not self.error
 
     def _loop(self) -> None:
-        self._try(partial(self._view.sync, live=()))
+        self._try(self._whole)
+        updated = time.monotonic()
         while not self._stop.wait(self._interval):
             with self._lock:
                 changed, live = set(self._changed), set(self._live)
@@ -115,8 +127,18 @@ class Tracker:
             if changed and not self._try(partial(self._view.sync, live, only=changed)):
                 with self._lock:
                     self._changed |= changed
-        if self._try(partial(self._view.sync, live=())) and self._last:
+            if time.monotonic() - updated > _WHOLE:
+                if self._others():
+                    self._try(self._whole)
+                updated = time.monotonic()
+        if self._try(self._whole) and self._last:
             self._try(self._last)
+
+    def _whole(self) -> int:
+        """Update every trial; those that are not done are shown as running if another driver may run them."""
+        with self._lock:
+            live = None if self._others() else set(self._live)
+        return self._view.sync(live)
 
     def _try(self, update: Callable[[], int]) -> bool:
         """Run an update; keep its error, and return False, if it fails."""

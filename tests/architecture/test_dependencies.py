@@ -31,7 +31,17 @@ NEEDED_BY_LIBRARIES = {
 
 #: In an extra, though nothing imports it: commands, what pytest and MkDocs load by themselves, and types for mypy.
 TOOLS = {
-    "test": {"import-linter", "mypy", "pandas-stubs", "pytest-timeout", "pytest-xdist", "ruff", "scipy-stubs"},
+    "test": {
+        "flask-cors",
+        "import-linter",
+        "moto",
+        "mypy",
+        "pandas-stubs",
+        "pytest-timeout",
+        "pytest-xdist",
+        "ruff",
+        "scipy-stubs",
+    },
     "docs": {"mkdocs-material", "mkdocstrings"},
 }
 

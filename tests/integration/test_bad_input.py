@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.record.sharing.claims import Claims
 from orchestrator.record.store import Store
 from tests.support.command_line import NO_RAY, STUDY, TINY, Ended, advsweep, here, sweep
 
@@ -212,7 +213,7 @@ def test_a_damaged_record(copied, refuses):
 @pytest.mark.timeout(300)
 def test_a_storage_in_use(copied, refuses):
     shutil.rmtree(next(Path(copied, "trials").iterdir()))
-    files = sorted(copied.rglob("*"))
-    with Store(str(copied)).exclusively("run"):
-        refuses(sweep(copied), f"--storage '{copied}'", "in use by another `advsweep run`", command=advsweep, **NO_RAY)
-    assert sorted(copied.rglob("*")) == files
+    with Claims.joined(Store(str(copied)), "gc", alone=True):
+        files = sorted(copied.rglob("*"))
+        refuses(sweep(copied), f"--storage '{copied}'", "is in use by", "(advsweep gc, process", command=advsweep, **NO_RAY)
+        assert sorted(copied.rglob("*")) == files

@@ -212,12 +212,12 @@ def here(*arguments: object, cwd: Path | None = None, **settings: str) -> Ended:
     return Ended(code, out.getvalue(), err.getvalue())
 
 
-def sweep(storage: Path, *arguments: object, study: str = STUDY) -> tuple[object, ...]:
+def sweep(storage: Path | str, *arguments: object, study: str = STUDY) -> tuple[object, ...]:
     """Return the arguments of a tiny sweep that loses no finished epoch."""
     return ("run", study, *TINY, "--cpus-per-trial", "1", "--save-every", "0", "--storage", storage, *arguments)
 
 
-def table(storage: Path, *arguments: object, study: str = STUDY) -> str:
+def table(storage: Path | str, *arguments: object, study: str = STUDY) -> str:
     """Return a study's table as CSV."""
     done = here("table", study, "--format", "csv", "--storage", storage, *arguments)
     assert (done.code, done.err) == (0, "")
@@ -234,7 +234,7 @@ def newest_file(storage: Path, trial: str, table: str) -> Path:
     return folder / str(name)
 
 
-def _rows(storage: Path, trial: str, table: str) -> list[dict[str, Any]]:
+def _rows(storage: Path | str, trial: str, table: str) -> list[dict[str, Any]]:
     files = RecordFiles(str(storage))
 
     def read(names: Sequence[FileName]) -> list[dict[str, Any]]:
@@ -243,23 +243,23 @@ def _rows(storage: Path, trial: str, table: str) -> list[dict[str, Any]]:
     return files.consistently(trial, files.trials([trial]).get(trial, []), read)
 
 
-def trials(storage: Path) -> dict[str, str]:
+def trials(storage: Path | str) -> dict[str, str]:
     """Return the status of every trial by its key."""
-    keys = RecordFiles(str(storage)).trials() if storage.exists() else ()
+    keys = RecordFiles(str(storage)).trials()
     return {key: str(row["status"]) for key in keys for row in _rows(storage, key, "trial")}
 
 
-def epochs(storage: Path) -> dict[str, list[dict[str, Any]]]:
+def epochs(storage: Path | str) -> dict[str, list[dict[str, Any]]]:
     """Every finished epoch by trial; ``finished`` says when, so an epoch that was trained again is another row."""
     return {key: row["history"] for key in trials(storage) for row in _rows(storage, key, "trial")}
 
 
-def evaluations(storage: Path) -> dict[str, list[dict[str, Any]]]:
+def evaluations(storage: Path | str) -> dict[str, list[dict[str, Any]]]:
     """Every evaluation and head by trial, as often as it was run."""
     return {key: _rows(storage, key, "evaluations") for key in trials(storage)}
 
 
-def numbers(storage: Path) -> dict[str, tuple[Any, ...]]:
+def numbers(storage: Path | str) -> dict[str, tuple[Any, ...]]:
     """Everything that was computed, without when and how fast: the same for the same trials, however often they stopped."""
     fields = ("epoch", "lr", "train_loss", "train_accuracy", "natural_accuracy", "robust_accuracy")
     return {

@@ -225,10 +225,12 @@ def test_the_time_left_is_estimated_from_the_cost_of_finished_work(clock):
     clock.now += 1000  # waiting for the cluster does not count
     shown.started(trial.key)
     assert "time left: not known yet" in view(shown)
-    clock.now += 10
+    clock.now += 10  # nor does a process that starts: the report says that its epoch took 1.5 s
     shown.advanced(trial.key, result(trial, 1))
     epoch, rest = training_passes(trial.config), 2 * training_passes(trial.config) + evaluating(trial)
-    assert f"about {round(10 * rest / epoch)} s left" in view(shown)
+    assert f"about {round(1.5 * rest / epoch)} s left" in view(shown)
+    clock.now += 10
+    assert f"about {round(11.5 * rest / epoch)} s left" in view(shown)
     shown.advanced(trial.key, result(trial, 3, passes=2 * epoch))
     shown.advanced(trial.key, result(trial, 3, left=0, passes=evaluating(trial)))
     assert "about 0 s left" in view(shown)

@@ -14,10 +14,13 @@ from ray.tune.search import Searcher
 
 from analysis.record.schema import Ending, Status
 from orchestrator.errors import DiskFull
-from orchestrator.execution.driver import JobSearcher, Queue, _Callback, _EarlyStopping
+from orchestrator.execution.driver import JobSearcher, _Callback, _EarlyStopping
 from orchestrator.execution.job import write_trial
 from orchestrator.execution.retries import RETRIES, Halt, Retries
+from orchestrator.execution.sources import Claimed, Queue
 from orchestrator.record.report import End, Report
+from orchestrator.record.sharing.claims import Claims
+from orchestrator.record.sharing.drivers import Driver as Claimant
 from tests.support.tiny_study import jobs, tiny_plan
 from trainables.data import DataNotFound
 
@@ -84,11 +87,17 @@ def test_a_long_reason_is_cut():
     assert len(End.of(ValueError("x" * 5000), 5).reason) < 300
 
 
+def claimed(source, store, listener=None, **more):
+    """Give the jobs of a source as a driver of its own does."""
+    return Claimed(source, store, Claims(store, Claimant.here("run")), listener or Listener(), **more)
+
+
 class Driver:
     """Stands for Tune: asks the searcher for jobs, and lets a job end as the test says."""
 
     def __init__(self, source, store, folder):
         self.listener, self.nodes, self.now = Listener(), {"here", "there"}, 0.0
+        source = claimed(source, store, self.listener)
         self.source, self.folder = source, folder
         self.retries = Retries(lambda: frozenset(self.nodes), lambda: self.now)
         self.halt = Halt()
@@ -135,8 +144,8 @@ def test_the_searcher_gives_the_jobs_in_order_and_finishes_when_all_have_ended(d
     assert [driver.suggest() for _ in range(3)] == [Searcher.FINISHED] * 3
 
 
-def test_a_plan_with_nothing_to_do_is_finished_at_once():
-    assert JobSearcher(Queue([]), Retries(frozenset), Halt()).suggest("x") == Searcher.FINISHED
+def test_a_plan_with_nothing_to_do_is_finished_at_once(store):
+    assert JobSearcher(claimed(Queue([]), store), Retries(frozenset), Halt()).suggest("x") == Searcher.FINISHED
 
 
 def test_a_job_whose_process_died_waits_longer_each_time_and_delays_no_other(driver):
@@ -167,8 +176,15 @@ def test_a_job_that_raised_an_error_is_retried_at_once_and_tried_five_times_in_a
 def test_an_attack_that_fails_in_every_try_is_given_up_and_its_trial_goes_on(driver, store):
     first = driver.suggest()
     job = first["job"]
-    progress = {"epochs": job.config.training.epochs, "best_epoch": 1, "device": "", "seconds": 0.0, "history": []}
-    write_trial(store, job, progress, Status.FINISHED)
+    progress = {
+        "created": datetime.now(UTC),
+        "epochs": job.config.training.epochs,
+        "best_epoch": 1,
+        "device": "",
+        "seconds": 0.0,
+        "history": [],
+    }
+    write_trial(store, job, {"created": datetime.now(UTC), **progress}, Status.FINISHED)
     row = {"trial": job.key, "evaluation": "e", "checkpoint": "last", "attack": "a", "label": "PGD", "reason": "out of memory"}
     store.write_failures(job.key, "part", [{**row, "finished": datetime.now(UTC)}])
     error = MemoryError("3 GiB")
@@ -215,7 +231,7 @@ def reported(epoch):
 
 def test_a_job_that_its_source_stops_is_recorded(store):
     (job, *_) = jobs(tiny_plan(), store)
-    early = _EarlyStopping(Impatient(), store, Halt())
+    early = _EarlyStopping(claimed(Impatient(), store), store, Halt())
     trial = SimpleNamespace(config={"job": job, "key": job.key})
     assert early.on_trial_result(None, trial, reported(1)) == TrialScheduler.CONTINUE
     assert store.read_trial(job.key) is None
@@ -275,7 +291,7 @@ def test_searcher_scheduler_and_callback_can_be_pickled_with_any_source_and_list
         def __reduce__(self):
             raise TypeError("a terminal cannot be pickled")
 
-    source = Terminal()
+    source = claimed(Terminal(), store)
     retries = Retries(frozenset)
     for made in (
         _Callback(source, store, source, {}, retries, Halt()),

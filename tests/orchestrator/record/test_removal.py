@@ -21,6 +21,7 @@ from orchestrator.api.views import sync_mlflow, sync_optuna
 from orchestrator.planning.plan import Plan
 from orchestrator.record.compaction import compact
 from orchestrator.record.files import ABANDONED
+from orchestrator.record.sharing.claims import Claims
 from orchestrator.record.store import Store
 from orchestrator.tracking.optuna_storage import open_storage
 from tests.support.command_line import here, runs
@@ -150,13 +151,13 @@ def test_a_beginning_of_several_keys_is_refused(study: tuple[Store, Plan]) -> No
 
 def test_nothing_is_deleted_while_a_run_holds_the_storage(study: tuple[Store, Plan]) -> None:
     store, _ = study
-    before = files(store)
-    with store.exclusively("run"):
+    with Claims.joined(store, "run"):
+        before = files(store)
         for arguments in (("rm", "tiny/table"), ("gc",)):
             assert here(*arguments, "--storage", store.uri).code == 0  # it may say what would go
             ended = here(*arguments, "--storage", store.uri, "--yes")
             assert (ended.code, files(store)) == (2, before)
-            assert "is in use by another `advsweep run`" in ended.err
+            assert "(advsweep run, process" in ended.err
 
 
 def test_a_removal_that_is_killed_is_completed_by_the_same_command(

@@ -1,0 +1,255 @@
+"""Several drivers on one storage: which of them lives, and which has what."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+
+import pytest
+
+from orchestrator.errors import Unavailable
+from orchestrator.record.sharing import claims as claims_module
+from orchestrator.record.sharing.claims import Claims
+from orchestrator.record.sharing.drivers import LIMIT, Driver, drivers, write_heartbeat
+from orchestrator.record.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(str(tmp_path / "storage"))
+    made.create()
+    return made
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Do not wait for other drivers to give up."""
+    monkeypatch.setattr(claims_module, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(claims_module, "_TURN", 0.01)
+
+
+def files(store):
+    return sorted(info.base_name for folder in ("drivers", "claims") for info in store.entries(folder))
+
+
+def test_of_two_drivers_one_has_a_claim_until_it_gives_it_up(store, at_once):
+    with Claims.joined(store, "run") as first, Claims.joined(store, "search") as second:
+        assert first.claim("a") is None
+        assert first.claim("a") is None, "it has it already"
+        assert second.claim("a") == first.driver
+        assert second.claim("b") is None
+        assert (first.taken(["a", "b", "c"]), second.taken(["a"])) == ({"b": second.driver}, {"a": first.driver})
+        first.release("a", "b")
+        assert second.claim("a") is None
+        assert first.claim("a") == second.driver, "also for the driver that started first"
+    assert files(store) == [], "nothing is left of drivers that have ended"
+
+
+def test_a_driver_knows_the_others_and_who_they_are(store):
+    with Claims.joined(store, "run") as first:
+        assert first.others() == []
+        with Claims.joined(store, "search") as second:
+            assert first.others() == [second.driver]
+            assert list(drivers(store)) == [first.driver.id, second.driver.id]
+            assert str(second.driver).endswith(f"(advsweep search, process {os.getpid()})")
+        assert first.others() == []
+
+
+@pytest.mark.parametrize("alone", ["first", "second"])
+def test_a_driver_that_must_be_alone_is_refused_and_refuses(store, alone):
+    with Claims.joined(store, "rm" if alone == "first" else "run", alone=alone == "first") as first:
+        with pytest.raises(Unavailable) as error, Claims.joined(store, "gc", alone=alone == "second"):
+            pass
+        assert str(error.value) == f"--storage {store.uri!r} is in use by {first.driver}; wait for it or stop it"
+        assert list(drivers(store)) == [first.driver.id]
+    with Claims.joined(store, "gc", alone=True):
+        pass
+
+
+KILLED = """
+import sys, time
+from orchestrator.record.sharing.claims import Claims
+from orchestrator.record.store import Store
+with Claims.joined(Store(sys.argv[1]), "run") as claims:
+    claims.claim("a")
+    print("claimed", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_killed_driver_of_this_machine_is_dead_at_once_and_what_it_left_is_deleted_later(store):
+    process = subprocess.Popen([sys.executable, "-c", KILLED, store.uri], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "claimed\n"
+    with Claims.joined(store, "run") as claims:
+        (other,) = claims.others()
+        assert other.pid == process.pid
+        assert claims.claim("a") == other
+        process.kill()
+        process.wait()
+        assert claims.others() == []
+        assert claims.claim("a") is None
+    assert [name for name in files(store) if not name.startswith((other.id, f"a.{other.id}"))] == []
+    later = Driver(**asdict(other) | {"id": "9999999999999-0", "began": other.began + 2 * LIMIT})
+    claims = Claims(store, later)
+    claims._delete_dead()
+    assert files(store) == []
+
+
+def elsewhere(store, id="0000000000001-a", **more):
+    """Another machine's driver, with a heartbeat now."""
+    driver = Driver(**asdict(Driver.here("run")) | {"id": id, "host": "node2", "machine": "another"} | more)
+    write_heartbeat(store, driver)
+    return driver
+
+
+def silent(store, driver, seconds):
+    then = time.time() - seconds
+    os.utime(store.path("drivers", f"{driver.id}.json"), (then, then))
+
+
+def test_a_driver_of_another_machine_is_dead_once_it_is_silent(store, at_once):
+    other = elsewhere(store)
+    store.write(f"claims/a.{other.id}", b"")
+    with Claims.joined(store, "run") as claims:
+        assert claims.claim("a") == other
+        silent(store, other, LIMIT - 5)
+        assert claims.claim("a") == other
+        silent(store, other, LIMIT + 5)
+        assert claims.others() == []
+        assert claims.claim("a") is None
+
+
+def test_a_driver_that_was_suspended_loses_what_another_has_taken_over(store, at_once):
+    with Claims.joined(store, "run") as claims:
+        assert [claims.claim(name) for name in "abc"] == [None] * 3
+        # Another driver took it for dead: it deleted its claims, and claimed one of them.
+        other = elsewhere(store)
+        for name in "ab":
+            store.delete(f"claims/{name}.{claims.driver.id}")
+        store.write(f"claims/a.{other.id}", b"")
+        claims._reclaim()
+        assert claims.lost == {"a"}
+        assert claims.claim("a") == other
+        assert [name for name in files(store) if name.endswith(claims.driver.id)] == [f"{n}.{claims.driver.id}" for n in "bc"]
+        store.delete(f"claims/a.{other.id}")
+        assert claims.claim("a") is None
+        assert claims.lost == set()
+
+
+def test_heartbeats_go_on_and_after_a_silence_the_claims_are_examined(store, monkeypatch):
+    monkeypatch.setattr(claims_module, "BEAT", 0.01)
+    examined = threading.Event()
+    monkeypatch.setattr(Claims, "_reclaim", lambda self: examined.set())
+    with Claims.joined(store, "run") as claims:
+        silent(store, claims.driver, LIMIT - 1)
+        path = store.path("drivers", f"{claims.driver.id}.json")
+        before = os.stat(path).st_mtime
+        deadline = time.monotonic() + 10
+        while os.stat(path).st_mtime == before:
+            assert time.monotonic() < deadline
+        assert not examined.is_set()
+        claims._beaten -= LIMIT + 1
+        assert examined.wait(10)
+
+
+def test_a_heartbeat_that_is_not_readable_is_no_driver(store):
+    for name, data in (("1-a", b"{"), ("2-b", b"[]"), ("3-c", json.dumps({"id": "3-c", "unknown": 1}).encode())):
+        store.write(f"drivers/{name}.json", data)
+    assert drivers(store) == {}
+
+
+def test_requests_are_kept_until_they_are_taken(store):
+    with Claims.joined(store, "run") as first, Claims.joined(store, "run") as second:
+        assert not first.asked("views")
+        second.ask("views")
+        assert first.asked("views")
+        first.take_request("views")
+        first.take_request("views")
+        assert not first.asked("views")
+
+
+def test_turns_are_taken_one_after_the_other(store, at_once):
+    inside, most = [], []
+
+    def work():
+        with Claims.joined(store, "run") as claims:
+            for _ in range(3):
+                with claims.turn("manifests"):
+                    inside.append(1)
+                    most.append(len(inside))
+                    time.sleep(0.01)
+                    inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 12
+
+
+class Stepped:
+    """Two drivers that claim the same, each in a thread, whose file operations happen in a given order."""
+
+    def __init__(self, store, order):
+        self.order = list(order)  # of 0 and 1: whose operation is next
+        self.turn = threading.Condition()
+        self.ended = set()
+        self.store = store
+        self.other = {}
+
+    def operation(self, who, real):
+        def run(*arguments, **named):
+            with self.turn:
+                assert self.turn.wait_for(lambda: self.may(who), 30)
+                try:
+                    return real(*arguments, **named)
+                finally:
+                    if self.order:
+                        self.order.pop(0)
+                    self.turn.notify_all()
+
+        return run
+
+    def may(self, who):
+        """Whether it is a driver's turn: the order says so, or is at its end, or the other has ended."""
+        return not self.order or self.order[0] == who or 1 - who in self.ended
+
+    def claim(self, who, claims):
+        own = Store(self.store.uri)
+        for name in ("write", "entries", "delete"):
+            setattr(own, name, self.operation(who, getattr(own, name)))
+        claims._files = own
+        self.other[who] = claims.claim("a")
+        with self.turn:
+            self.ended.add(who)
+            self.turn.notify_all()
+
+
+def test_in_every_order_of_their_operations_one_driver_at_most_has_a_claim(store, at_once, monkeypatch):
+    both: list[Claims] = []
+    monkeypatch.setattr(claims_module, "drivers", lambda files, now: {c.driver.id: c.driver for c in both})
+    had = []
+    for order in set(itertools.permutations([0] * 4 + [1] * 4)):
+        both[:] = [Claims(store, Driver.here("run")) for _ in range(2)]
+        both[1].driver = Driver(**asdict(both[1].driver) | {"id": both[0].driver.id + "z"})
+        stepped = Stepped(store, order)
+        threads = [threading.Thread(target=stepped.claim, args=(who, claims)) for who, claims in enumerate(both)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        has = [who for who in (0, 1) if stepped.other[who] is None]
+        assert len(has) <= 1, order
+        assert files(store) == [f"a.{both[who].driver.id}" for who in has]
+        had.append(len(has))
+        for claims in both:
+            claims._files = store
+            claims.release("a")
+    assert len(had) == 70
+    assert sum(had) > 50, "seldom do both give up"
