@@ -1,10 +1,12 @@
 """Results recorded under older numerics: named, and shown where there are no newer ones."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from analysis.record.columns import codes, texts
 from analysis.record.load import Record
 from analysis.record.manifest import Manifest, ManifestArm
 
@@ -28,8 +30,11 @@ def resolved(manifest: Manifest, record: Record) -> Manifest:
     """Replace keys of a manifest that the record does not hold by their keys under older numerics that it does hold."""
     if not manifest.older:
         return manifest
-    there = {*record.trials["trial"]}
-    attacks = {str(trial): {*rows} for trial, rows in record.evaluations.groupby("trial")["attack"]}
+    evaluations = record.tables["evaluations"]
+    there = {key for key in codes(record.tables["trial"], "trial").texts if key}
+    attacks: defaultdict[str, set[str]] = defaultdict(set)
+    for trial, attack in zip(texts(evaluations, "trial"), texts(evaluations, "attack"), strict=True):
+        attacks[trial].add(attack)
     return replace(manifest, arms=tuple(_arm(arm, manifest.older, there, attacks) for arm in manifest.arms))
 
 

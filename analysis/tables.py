@@ -6,10 +6,12 @@ Accuracies are in percent, as in the papers.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.cells import CellReader
 from analysis.checks import check, failures
@@ -199,44 +201,48 @@ class _Inputs(NamedTuple):
 
 def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
     columns = [column for column in inputs.columns if column.label in arm.columns]
-    found: dict[int, list[float | str]] = {}
-    notes = []
-    for seed, trial in sorted((int(seed), trial) for seed, trial in arm.trials.items()):
-        numbers = _numbers(inputs, trial, checkpoint, arm, columns)
-        if isinstance(numbers, str):
-            notes.append(f"seed {seed}: {numbers}")
-        else:
-            found[seed] = numbers
-            if older := inputs.cells.outdated(trial, checkpoint, arm):
-                notes.append(f"seed {seed}: recorded under an older numerics of {', '.join(older)}")
-    seeds = tuple(found)
+    by_seed = dict(sorted((int(seed), trial) for seed, trial in arm.trials.items()))
+    notes = {seed: why for seed, trial in by_seed.items() if (why := inputs.cells.missing(trial))}
+    trained = [seed for seed in by_seed if seed not in notes]
+    values, there, reasons = _numbers(inputs, [by_seed[seed] for seed in trained], checkpoint, arm, columns)
+    kept: NDArray[np.bool_] = np.asarray(there.any(axis=1)) if columns else np.ones(len(trained), bool)
+    notes |= {trained[i]: f"trained, {', '.join(dict.fromkeys(reasons[i].values()))}" for i in np.flatnonzero(~kept)}
+    seeds = tuple(compress(trained, kept))
+    older = dict(zip(seeds, inputs.cells.outdated([by_seed[seed] for seed in seeds], checkpoint, arm), strict=True))
+    notes |= {seed: f"recorded under an older numerics of {', '.join(names)}" for seed, names in older.items() if names}
+    lines = [f"seed {seed}: {note}" for seed, note in sorted(notes.items())]
     papers = {column: _printed(inputs, arm.labels, checkpoint, column.label) for column in columns}
     if not seeds or not columns:
         cells = {column: Cell({}, None, None, *papers[column]) for column in columns}
-        return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), None, None, tuple(notes))
-    values = np.array([[math.nan if isinstance(n, str) else n for n in found[seed]] for seed in seeds])
-    there = np.array([[not isinstance(n, str) for n in found[seed]] for seed in seeds])
+        return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), None, None, tuple(lines))
+    values, there, lacks = values[kept], there[kept], [*compress(reasons, kept)]
     summary = over_seeds(values, there, np.array(seeds), np.array([column.adversarial for column in columns]))
     if len(summary.ranked) < len(seeds):
         of = ", ".join(str(seeds[i]) for i in summary.ranked)
-        notes.append(f"best and worst of seeds {of}" if summary.best is not None else "no best and worst: seeds lack attacks")
+        lines.append(f"best and worst of seeds {of}" if summary.best is not None else "no best and worst: seeds lack attacks")
     cells = {
-        column: _cell({seed: found[seed][i] for seed in seeds}, float(summary.mean[i]), float(summary.std[i]), papers[column])
+        column: _cell(
+            dict(zip(compress(seeds, there[:, i]), values[there[:, i], i].tolist(), strict=True)),
+            {seed: reason[i] for seed, reason in zip(seeds, lacks, strict=True) if i in reason},
+            float(summary.mean[i]),
+            float(summary.std[i]),
+            papers[column],
+        )
         for i, column in enumerate(columns)
     }
     best, worst = (None if end is None else seeds[end] for end in (summary.best, summary.worst))
-    return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), best, worst, tuple(notes))
+    return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), best, worst, tuple(lines))
 
 
 def _cell(
-    found: Mapping[int, float | str],
+    values: dict[int, float],
+    why: Mapping[int, str],
     mean: float,
     std: float,
     papers: tuple[ManifestNumber | None, Mapping[str, ManifestNumber]],
 ) -> Cell:
-    """Make a cell of the numbers of a row's seeds, or of why they have none, and note which are missing."""
-    values = {seed: number for seed, number in found.items() if not isinstance(number, str)}
-    lacking = [f"seed {seed}: {why}" for seed, why in found.items() if isinstance(why, str)]
+    """Make a cell of the numbers of a row's seeds, and note ``why`` some have none."""
+    lacking = [f"seed {seed}: {reason}" for seed, reason in why.items()]
     of = [f"of {'seeds' if len(values) > 1 else 'seed'} {', '.join(map(str, values))} alone"] if values and lacking else []
     several = len(values) > 1
     return Cell(values, mean if values else None, std if several else None, *papers, note="; ".join((*of, *lacking)))
@@ -251,17 +257,16 @@ def _printed(
 
 
 def _numbers(
-    inputs: _Inputs, trial: str, checkpoint: str, arm: ManifestArm, columns: Sequence[ManifestColumn]
-) -> list[float | str] | str:
-    """Read the number that a trial of ``arm`` has in each of ``columns``, or why it has none; or why it has none in any."""
-    if why := inputs.cells.missing(trial):
-        return why
-    found: list[float | str] = []
-    for column in (arm.own(column) for column in columns):
-        value = inputs.cells.value(trial, checkpoint, arm, column)
-        found.append(inputs.cells.lacking(trial, checkpoint, arm, column) if value is None else value)
-    reasons = [number for number in found if isinstance(number, str)]
-    return f"trained, {', '.join(dict.fromkeys(reasons))}" if reasons and len(reasons) == len(found) else found
+    inputs: _Inputs, trials: Sequence[str], checkpoint: str, arm: ManifestArm, columns: Sequence[ManifestColumn]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[dict[int, str]]]:
+    """Read the numbers (trials, columns) of trials of ``arm``, which of them are there, and why others are not, by column."""
+    values, there = np.empty((len(trials), len(columns))), np.zeros((len(trials), len(columns)), bool)
+    why: list[dict[int, str]] = [{} for _ in trials]
+    for i, column in enumerate(arm.own(column) for column in columns):
+        values[:, i], there[:, i] = inputs.cells.numbers(trials, checkpoint, arm, column)
+        for lacking in np.flatnonzero(~there[:, i]).tolist():
+            why[lacking][i] = inputs.cells.lacking(trials[lacking], checkpoint, arm, column)
+    return values, there, why
 
 
 def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn]) -> tuple[Row, ...]:

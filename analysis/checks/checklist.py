@@ -1,12 +1,14 @@
 """The checklist of every arm of a study: each item's status, which is that of the arm's worst seed."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from analysis.checks.evidence import Attack, Evidence, read
-from analysis.checks.items import ITEMS
+import numpy as np
+
+from analysis.checks.evidence import Evidence, Reader
+from analysis.checks.items import ITEMS, Comparison
 from analysis.record.load import Record
 from analysis.record.manifest import Manifest, ManifestArm
 
@@ -24,8 +26,8 @@ class Item:
 
 def check(record: Record, manifest: Manifest, checkpoint: str) -> dict[tuple[str, ...], tuple[Item, ...]]:
     """Check every arm of a study at a checkpoint (``last`` or ``best``); returns the items by the arm's labels."""
-    by_trial = read(*(frame[frame["checkpoint"] == checkpoint] for frame in (record.evaluations, record.measures)))
-    return {arm.labels: _arm(arm, by_trial) for arm in manifest.arms}
+    reader = Reader(record, checkpoint)
+    return {arm.labels: _arm(arm, reader.read(arm.trials)) for arm in manifest.arms}
 
 
 def failures(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -33,23 +35,37 @@ def failures(items: Iterable[Item]) -> tuple[Item, ...]:
     return tuple(item for item in items if item.status == "failed")
 
 
-def _arm(arm: ManifestArm, by_trial: Mapping[str, Evidence]) -> tuple[Item, ...]:
-    seeds = {seed: by_trial.get(trial, Evidence()) for seed, trial in arm.trials.items()}
-    budget = _main_budget([attack for seen in seeds.values() for attack in seen.attacks])
+def _arm(arm: ManifestArm, evidence: Sequence[Evidence]) -> tuple[Item, ...]:
+    budget = _main_budget(evidence)
+    seen = [replace(each, budget=budget) for each in evidence]
     items = []
     for name, test in ITEMS.items():
-        found = {seed: test(seen._replace(budget=budget)) for seed, seen in seeds.items()}
-        verdicts = [(verdict, seed) for seed, verdict in found.items() if verdict]
+        verdicts = [verdict for each in seen for compared in test(each) if (verdict := _worst(each, compared))]
         if not verdicts:
             items.append(Item(name, "not run"))
             continue
-        worst, seed = max(verdicts)
-        where = f" (seed {seed})" if len(seeds) > 1 else ""
-        items.append(Item(name, "failed" if worst.excess > 0 else "passed", worst.figures + where))
+        excess, figures, seed = max(verdicts)
+        where = f" (seed {seed})" if len(arm.trials) > 1 else ""
+        items.append(Item(name, "failed" if excess > 0 else "passed", figures + where))
     return tuple(items)
 
 
-def _main_budget(attacks: Sequence[Attack]) -> tuple[str, float] | None:
-    """Find the budget (norm and eps) that most attacks had, which is that of the table."""
-    counts = Counter(attack.budget for attack in attacks if attack.budget)
+def _worst(seen: Evidence, compared: Comparison) -> tuple[float, str, str] | None:
+    """Return the excess, figures and seed of the worst seed; of equal ones the last in the order of figures and names."""
+    worst = float(compared.excess.max())
+    if worst == -np.inf:
+        return None
+    figures, seed = max(
+        (compared.figures(place), seen.seeds[place]) for place in np.flatnonzero(compared.excess == worst).tolist()
+    )
+    return worst, figures, seed
+
+
+def _main_budget(evidence: Iterable[Evidence]) -> tuple[str, float] | None:
+    """Find the budget (norm and eps) that most attacks of all seeds had, which is that of the table."""
+    counts: Counter[tuple[str, float]] = Counter()
+    for seen in evidence:
+        for attack in seen.attacks:
+            if attack.budget:
+                counts[attack.budget] += len(seen.seeds)
     return max(counts, key=lambda budget: (counts[budget], budget)) if counts else None

@@ -1,51 +1,41 @@
-"""What the checklist of obfuscated gradients compares, read from the record of one trial: the one place that reads its rows."""
+"""What the checklist of obfuscated gradients compares, read from the record: the one place that reads its rows."""
 
 import json
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from analysis.record.columns import Codes, codes, combined, numbers, texts
 from analysis.record.fields import AttackFields
+from analysis.record.load import Record, parsed
 
-#: The columns of the record's evaluations that :meth:`Attack.of` reads.
-READ = ["attack_spec", "accuracy", "examples", "sees", "iterates", "ensemble", "gradient_steps"]
+Floats = NDArray[np.float64]
 
 #: The name in the record of the measure that tests a network's loss and gradients.
 SOUNDNESS = "soundness"
 
+#: The columns that are the same in all evaluations of one attack.
+_TRAITS = ("attack_spec", "examples", "sees", "iterates", "ensemble", "gradient_steps")
+
 
 class Attack(NamedTuple):
-    """One evaluation and the traits of its attack.
+    """An attack and its traits.
 
-    ``accuracy``: in percent, of so many ``examples``. ``sees``: what the attack may see of the network: ``gradients``,
-    ``scores``, ``decisions`` or ``nothing``. ``iterates``: whether it takes many steps. ``ensemble``: whether it consists of
-    several kinds of attack, and so is evidence for none of them. ``steps``: its gradient steps; None where it counts none.
+    ``examples``: how many were attacked. ``sees``: what the attack may see of the network: ``gradients``, ``scores``,
+    ``decisions`` or ``nothing``. ``iterates``: whether it takes many steps. ``ensemble``: whether it consists of several kinds
+    of attack, and so is evidence for none of them. ``steps``: its gradient steps; None where it counts none.
     """
 
     spec: AttackFields
-    accuracy: float
     examples: int
     sees: str
     iterates: bool
     ensemble: bool
     steps: int | None
-
-    @classmethod
-    def of(cls, row: Any) -> Self:
-        """Read an evaluation from a ``row`` of the record, whose attributes are :data:`READ`."""
-        return cls(
-            spec=row.attack_spec,
-            accuracy=100 * row.accuracy,
-            examples=int(row.examples),
-            sees=str(row.sees),
-            iterates=bool(row.iterates),
-            ensemble=bool(row.ensemble),
-            steps=None if pd.isna(row.gradient_steps) else int(row.gradient_steps),
-        )
 
     @property
     def name(self) -> str:
@@ -86,33 +76,103 @@ class Attack(NamedTuple):
         return json.dumps({name: value for name, value in self.spec.items() if name not in fields}, sort_keys=True)
 
 
-class Evidence(NamedTuple):
-    """The evidence of one checkpoint of a trial.
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence of one checkpoint of some seeds of an arm, which were evaluated alike.
 
-    ``soundness``: the arrays of the measure ``soundness`` by name, each (N,); empty where it was not run. ``budget``: the norm
-    and eps of the table's main attacks; None where nothing was attacked.
+    Attributes:
+        seeds: their names.
+        attacks: what each was attacked by.
+        accuracy: (seeds, attacks), in percent.
+        soundness: for each seed the arrays of the measure ``soundness`` by name, each (N,); empty where it was not run.
+        budget: the norm and eps of the table's main attacks; None where nothing was attacked.
     """
 
-    attacks: Sequence[Attack] = ()
-    soundness: Mapping[str, NDArray[np.float64]] = MappingProxyType({})
+    seeds: tuple[str, ...]
+    attacks: tuple[Attack, ...] = ()
+    accuracy: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    soundness: tuple[Mapping[str, Floats], ...] = ()
     budget: tuple[str, float] | None = None
 
-    @property
-    def within(self) -> list[Attack]:
-        """The attacks with the main budget."""
-        return [a for a in self.attacks if self.budget and a.budget == self.budget]
+    def where(self, test: Callable[[Attack], bool]) -> list[int]:
+        """Select attacks by their places in ``attacks``."""
+        return [place for place, attack in enumerate(self.attacks) if test(attack)]
+
+    def within(self, test: Callable[[Attack], bool]) -> list[int]:
+        """Select attacks with the main budget."""
+        return self.where(lambda attack: self.budget is not None and attack.budget == self.budget and test(attack))
+
+    def lowest(self, attacks: Sequence[int]) -> Floats:
+        """Return each seed's lowest accuracy (seeds,) under some attacks."""
+        return np.asarray(self.accuracy[:, attacks].min(axis=1))
+
+    def fewest(self, attacks: Sequence[int]) -> int:
+        """Return the number of examples of the attack that had the fewest."""
+        return min(self.attacks[place].examples for place in attacks)
 
 
-def read(evaluations: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Evidence]:
-    """Collect the evidence of every trial, by its key, from the record's frames of one checkpoint.
+class Reader:
+    """Reads the evidence of one checkpoint from the record.
 
     Of the attacks those on the whole test set: an accuracy on a sample of it is compared with no other.
     """
-    final = evaluations[evaluations["head"] == "final"].groupby("trial")
-    sound = measures[measures["measure_name"] == SOUNDNESS].groupby("trial")
-    attacks = {
-        str(trial): [attack for attack in map(Attack.of, rows[READ].itertuples()) if attack.spec.on_every_example]
-        for trial, rows in final
-    }
-    soundness = {str(trial): dict(zip(rows["array"], rows["values"], strict=True)) for trial, rows in sound}
-    return {t: Evidence(attacks.get(t, []), soundness.get(t, {})) for t in attacks.keys() | soundness.keys()}
+
+    def __init__(self, record: Record, checkpoint: str) -> None:
+        e = record.tables["evaluations"]
+        spec = codes(e, "attack_spec")
+        specs = parsed(spec, AttackFields, "attack_spec")
+        whole = np.array([fields.on_every_example for fields in specs])[spec.of]
+        rows = np.flatnonzero(whole & (texts(e, "checkpoint") == checkpoint) & (texts(e, "head") == "final"))
+        traits = [spec, *(_coded(e, name) for name in _TRAITS[1:])]
+        kinds, kind = np.unique(combined(*traits)[rows], return_inverse=True)
+        first = {code: row for row, code in zip(rows[::-1].tolist(), kind[::-1].tolist(), strict=True)}
+        self._attacks = [_attack(e, specs[spec.of[first[code]]], first[code]) for code in range(len(kinds))]
+        trial = codes(e, "trial")
+        order = np.lexsort((kind, trial.of[rows]))
+        self._kinds, self._accuracy = kind[order], 100 * numbers(e, "accuracy")[rows][order]
+        found, starts = np.unique(trial.of[rows][order], return_index=True)
+        ends = [*starts.tolist(), len(order)][1:]
+        self._of_trial = {
+            trial.texts[code]: slice(start, end) for code, start, end in zip(found.tolist(), starts.tolist(), ends, strict=True)
+        }
+        self._sound = _soundness(record, checkpoint)
+
+    def read(self, trials: Mapping[str, str]) -> list[Evidence]:
+        """Read the evidence of an arm's trials (keys by seed): of those together that were evaluated alike."""
+        alike: dict[bytes, list[str]] = {}
+        for seed, trial in trials.items():
+            alike.setdefault(self._kinds[self._of(trial)].tobytes(), []).append(seed)
+        return [
+            Evidence(
+                tuple(seeds),
+                tuple(self._attacks[kind] for kind in self._kinds[self._of(trials[seeds[0]])]),
+                np.stack([self._accuracy[self._of(trials[seed])] for seed in seeds]),
+                tuple(self._sound.get(trials[seed], {}) for seed in seeds),
+            )
+            for seeds in alike.values()
+        ]
+
+    def _of(self, trial: str) -> slice:
+        return self._of_trial.get(trial, slice(0, 0))
+
+
+def _attack(evaluations: pa.Table, spec: AttackFields, row: int) -> Attack:
+    examples, sees, iterates, ensemble, steps = (evaluations[name][row].as_py() for name in _TRAITS[1:])
+    return Attack(spec, int(examples), str(sees), bool(iterates), bool(ensemble), steps)
+
+
+def _coded(evaluations: pa.Table, name: str) -> Codes:
+    """Code a column of texts or whole numbers."""
+    column = evaluations.select([name])
+    return codes(column.cast(pa.schema([(name, pa.string())])), name)
+
+
+def _soundness(record: Record, checkpoint: str) -> dict[str, dict[str, Floats]]:
+    """Collect the arrays of the measure ``soundness`` by trial and name."""
+    m = record.tables["measures"]
+    found: dict[str, dict[str, Floats]] = {}
+    trial, array = texts(m, "trial"), texts(m, "array")
+    for row in np.flatnonzero((texts(m, "checkpoint") == checkpoint) & (texts(m, "measure_name") == SOUNDNESS)).tolist():
+        values = m["values"][row].values.to_numpy(zero_copy_only=False)
+        found.setdefault(trial[row], {})[array[row]] = np.asarray(values, np.float64)
+    return found

@@ -1,12 +1,12 @@
-"""The items of the checklist: what is wrong with the evidence of one trial's checkpoint, each by its name."""
+"""The items of the checklist: what is wrong with the evidence of an arm's checkpoint, each by its name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from analysis.checks.evidence import Attack, Evidence
+from analysis.checks.evidence import Evidence, Floats
 
 #: Points, or examples where these are more, by which a stronger attack may be behind a weaker one: the effect of random starts.
 TOLERANCE, EXAMPLES = 1.0, 3
@@ -20,18 +20,19 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 ROUNDING = 1e-5
 
 
-class Verdict(NamedTuple):
-    """What an item says.
+class Comparison(NamedTuple):
+    """What an item compared of each seed.
 
-    ``excess``: points beyond what is allowed; above 0 is a failure. ``figures``: what was compared, in words.
+    ``excess``: (seeds,), points beyond what is allowed; above 0 is a failure, -inf where what it needs was not run.
+    ``figures``: says in words what was compared of a seed, by its place.
     """
 
-    excess: float
-    figures: str
+    excess: Floats
+    figures: Callable[[int], str]
 
 
-#: From the evidence of one trial's checkpoint to a verdict; None where what it needs was not run.
-Check = Callable[[Evidence], Verdict | None]
+#: From the evidence of some seeds to comparisons, of which the worst counts; none where what it needs was not run.
+Check = Callable[[Evidence], Iterator[Comparison]]
 
 
 def _allowed(points: float, examples: int) -> float:
@@ -39,113 +40,125 @@ def _allowed(points: float, examples: int) -> float:
     return max(points, 100 * EXAMPLES / examples)
 
 
-def _fewest(attacks: Sequence[Attack]) -> int:
-    return min(a.examples for a in attacks)
+def _measured(seen: Evidence, test: Callable[[Mapping[str, Floats]], tuple[float, str]]) -> Iterator[Comparison]:
+    """Test the arrays of the measure ``soundness`` of each seed that has them."""
+    found = [test(arrays) if arrays else (-np.inf, "") for arrays in seen.soundness]
+    yield Comparison(np.array([excess for excess, _ in found], np.float64), lambda seed: found[seed][1])
 
 
-def _gradient(seen: Evidence) -> Verdict | None:
+def _gradient(seen: Evidence) -> Iterator[Comparison]:
     """Test gradients of the examples that are classified rightly: a wrong one needs no attack."""
-    if not seen.soundness:
-        return None
-    right = seen.soundness["right"] > 0
-    infinite = 100 * float((seen.soundness["finite"] == 0).mean())
-    flat = 100 * float((seen.soundness["gradient"][right] < SMALLEST).mean()) if right.any() else 0.0
-    figures = f"loss not finite for {infinite:.2f}, gradient 0 for {flat:.2f} of what is right"
-    return Verdict(infinite or flat - _allowed(TOLERANCE, max(1, int(right.sum()))), figures)
+
+    def test(sound: Mapping[str, Floats]) -> tuple[float, str]:
+        right = sound["right"] > 0
+        infinite = 100 * float((sound["finite"] == 0).mean())
+        flat = 100 * float((sound["gradient"][right] < SMALLEST).mean()) if right.any() else 0.0
+        figures = f"loss not finite for {infinite:.2f}, gradient 0 for {flat:.2f} of what is right"
+        return infinite or flat - _allowed(TOLERANCE, max(1, int(right.sum()))), figures
+
+    return _measured(seen, test)
 
 
-def _steady(seen: Evidence) -> Verdict | None:
-    if not seen.soundness:
-        return None
-    # NaN logits count as an infinite difference.
-    apart = float(np.nan_to_num(seen.soundness["disagreement"], nan=np.inf).max())
-    return Verdict(100 * (apart - ROUNDING), f"logits differ by up to {100 * apart:.4g} of the largest")
+def _steady(seen: Evidence) -> Iterator[Comparison]:
+    def test(sound: Mapping[str, Floats]) -> tuple[float, str]:
+        # NaN logits count as an infinite difference.
+        apart = float(np.nan_to_num(sound["disagreement"], nan=np.inf).max())
+        return 100 * (apart - ROUNDING), f"logits differ by up to {100 * apart:.4g} of the largest"
+
+    return _measured(seen, test)
 
 
-def _not_weaker(strong: Sequence[Attack], weak: Sequence[Attack], names: tuple[str, str]) -> Verdict | None:
-    """Test that the best of ``strong`` leaves no more examples right than the best of ``weak``."""
-    if not strong or not weak:
-        return None
-    ours, theirs = (min(a.accuracy for a in attacks) for attacks in (strong, weak))
-    return Verdict(ours - theirs - _allowed(TOLERANCE, _fewest(strong)), f"{names[0]} {ours:.2f}, {names[1]} {theirs:.2f}")
+def _not_weaker(
+    seen: Evidence, strong: Sequence[int], weak: Sequence[int], names: tuple[str, str], points: float = TOLERANCE
+) -> Iterator[Comparison]:
+    """Test that the best of ``strong`` leaves no more examples right than the best of ``weak``, but for some ``points``."""
+    if strong and weak:
+        ours, theirs = seen.lowest(strong), seen.lowest(weak)
+        yield Comparison(
+            ours - theirs - _allowed(points, seen.fewest(strong)),
+            lambda seed: f"{names[0]} {ours[seed]:.2f}, {names[1]} {theirs[seed]:.2f}",
+        )
 
 
-def _iterative(seen: Evidence) -> Verdict | None:
-    single = [a for a in seen.within if a.single_step]
-    return _not_weaker([a for a in seen.within if a.iterated], single, ("iterated", "single-step"))
+def _iterative(seen: Evidence) -> Iterator[Comparison]:
+    single = seen.within(lambda attack: attack.single_step)
+    return _not_weaker(seen, seen.within(lambda attack: attack.iterated), single, ("iterated", "single-step"))
 
 
-def _white_box(seen: Evidence) -> Verdict | None:
-    blind = [a for a in seen.within if a.sees == "nothing"]
-    white = [a for a in seen.within if a.white_box]
-    return _not_weaker(white, blind, ("white-box", "black-box"))
+def _white_box(seen: Evidence) -> Iterator[Comparison]:
+    blind = seen.within(lambda attack: attack.sees == "nothing")
+    return _not_weaker(seen, seen.within(lambda attack: attack.white_box), blind, ("white-box", "black-box"))
 
 
-def _gradients(seen: Evidence) -> Verdict | None:
-    free = [a for a in seen.within if a.gradient_free]
-    return _not_weaker([a for a in seen.within if a.iterated], free, ("gradient-based", "gradient-free"))
+def _gradients(seen: Evidence) -> Iterator[Comparison]:
+    free = seen.within(lambda attack: attack.gradient_free)
+    return _not_weaker(seen, seen.within(lambda attack: attack.iterated), free, ("gradient-based", "gradient-free"))
 
 
-def _falling(attacks: Sequence[Attack], field: str) -> Verdict | None:
+def _falling(seen: Evidence, attacks: Sequence[int], field: str) -> Iterator[Comparison]:
     """Test that of attacks that differ only in ``field``, those with more of it leave no more examples right."""
-    ladders: dict[str, list[Attack]] = {}
-    for attack in attacks:
+    ladders: dict[str, dict[float, int]] = {}
+    # Step sizes are shares of eps, so attacks that differ in eps differ in their step too.
+    fields = (field, "step") if field == "eps" else (field,)
+    for place in attacks:
+        attack = seen.attacks[place]
         if field in attack.spec:
-            # Step sizes are shares of eps, so attacks that differ in eps differ in their step too.
-            ladders.setdefault(attack.without(field, "step") if field == "eps" else attack.without(field), []).append(attack)
-    verdicts = []
+            ladders.setdefault(attack.without(*fields), {})[float(attack.spec[field])] = place
     for ladder in ladders.values():
-        rungs = sorted({float(a.spec[field]): a.accuracy for a in ladder}.items())
-        for (less, before), (more, after) in pairwise(rungs):
-            name = ladder[0].name
-            figures = f"{name} at {field} {less:.4g}: {before:.2f}, at {more:.4g}: {after:.2f}"
-            verdicts.append(Verdict(after - before - _allowed(TOLERANCE, _fewest(ladder)), figures))
-    return max(verdicts, default=None)
+        allowed = _allowed(TOLERANCE, seen.fewest([*ladder.values()]))
+        for (less, one), (more, other) in pairwise(sorted(ladder.items())):
+            yield _rung(seen, (f"{seen.attacks[one].name} at {field} {less:.4g}", f"at {more:.4g}"), one, other, allowed)
 
 
-def _iterations(seen: Evidence) -> Verdict | None:
-    return _falling(seen.within, "iterations")
+def _rung(seen: Evidence, names: tuple[str, str], one: int, other: int, allowed: float) -> Comparison:
+    before, after = seen.accuracy[:, one], seen.accuracy[:, other]
+    excess = after - before - allowed
+    return Comparison(excess, lambda seed: f"{names[0]}: {before[seed]:.2f}, {names[1]}: {after[seed]:.2f}")
 
 
-def _eps(seen: Evidence) -> Verdict | None:
-    return _falling([a for a in seen.attacks if a.iterated], "eps")
+def _iterations(seen: Evidence) -> Iterator[Comparison]:
+    return _falling(seen, seen.within(lambda attack: True), "iterations")
 
 
-def _unbounded(seen: Evidence) -> Verdict | None:
-    there = [a for a in seen.attacks if a.iterated and a.budget and a.budget[0] == "linf" and a.budget[1] >= UNBOUNDED]
-    if not there:
-        return None
-    lowest, most = min(a.accuracy for a in there), max(a.budget[1] for a in there if a.budget)
-    return Verdict(lowest - _allowed(TOLERANCE, _fewest(there)), f"eps {most:.4g}: {lowest:.2f}")
+def _eps(seen: Evidence) -> Iterator[Comparison]:
+    return _falling(seen, seen.where(lambda attack: attack.iterated), "eps")
 
 
-def _split(seen: Evidence) -> tuple[list[Attack], list[Attack]]:
+def _unbounded(seen: Evidence) -> Iterator[Comparison]:
+    budgets = [attack.budget if attack.iterated else None for attack in seen.attacks]
+    there = [place for place, of in enumerate(budgets) if of and of[0] == "linf" and of[1] >= UNBOUNDED]
+    if there:
+        lowest, most = seen.lowest(there), max(of[1] for of in map(budgets.__getitem__, there) if of)
+        allowed = _allowed(TOLERANCE, seen.fewest(there))
+        yield Comparison(lowest - allowed, lambda seed: f"eps {most:.4g}: {lowest[seed]:.2f}")
+
+
+def _split(seen: Evidence) -> tuple[list[int], list[int]]:
     """Pair the iterated attacks that were run both ways: adaptive, and plain (on the final prediction of the plain network)."""
-    there = [a for a in seen.within if a.iterated]
-    kinds = [{a.without("beta_atk", "view") for a in there if a.adaptive == way} for way in (True, False)]
-    compared = [a for a in there if a.without("beta_atk", "view") in kinds[0] & kinds[1]]
-    return [a for a in compared if a.adaptive], [a for a in compared if not a.adaptive]
+    there = seen.within(lambda attack: attack.iterated)
+    of = {place: seen.attacks[place].without("beta_atk", "view") for place in there}
+    ways = [[place for place in there if seen.attacks[place].adaptive == way] for way in (True, False)]
+    both = {of[place] for place in ways[0]} & {of[place] for place in ways[1]}
+    adaptive, plain = ([place for place in way if of[place] in both] for way in ways)
+    return adaptive, plain
 
 
-def _adaptive(seen: Evidence) -> Verdict | None:
-    return _not_weaker(*_split(seen), ("adaptive", "plain"))
+def _adaptive(seen: Evidence) -> Iterator[Comparison]:
+    return _not_weaker(seen, *_split(seen), ("adaptive", "plain"))
 
 
-def _plain(seen: Evidence) -> Verdict | None:
+def _plain(seen: Evidence) -> Iterator[Comparison]:
     adaptive, plain = _split(seen)
-    if not adaptive or not plain:
-        return None
-    ours, theirs = (min(a.accuracy for a in attacks) for attacks in (plain, adaptive))
-    return Verdict(ours - theirs - _allowed(GAP, _fewest(plain)), f"plain {ours:.2f}, adaptive {theirs:.2f}")
+    return _not_weaker(seen, plain, adaptive, ("plain", "adaptive"), GAP)
 
 
-def _autoattack(seen: Evidence) -> Verdict | None:
-    there = seen.within
-    reference, others = ([a for a in there if a.ensemble == way] for way in (True, False))
-    if not reference or not others:
-        return None
-    ours, theirs = (min(a.accuracy for a in attacks) for attacks in (others, reference))
-    return Verdict(ours - theirs - _allowed(GAP, _fewest(there)), f"best other {ours:.2f}, AutoAttack {theirs:.2f}")
+def _autoattack(seen: Evidence) -> Iterator[Comparison]:
+    reference = seen.within(lambda attack: attack.ensemble)
+    others = seen.within(lambda attack: not attack.ensemble)
+    if reference and others:
+        ours, theirs = seen.lowest(others), seen.lowest(reference)
+        allowed = _allowed(GAP, seen.fewest([*reference, *others]))
+        yield Comparison(ours - theirs - allowed, lambda seed: f"best other {ours[seed]:.2f}, AutoAttack {theirs[seed]:.2f}")
 
 
 #: The items of the checklist by name, in the order in which they are shown.

@@ -39,8 +39,6 @@ class Fields(Mapping[str, Any]):
 class AttackFields(Fields):
     """The fields of an attack, with those properties that tables and checks need."""
 
-    __slots__ = ()
-
     @property
     def name(self) -> str:
         """The attack's name, such as ``pgd``."""

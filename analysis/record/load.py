@@ -1,9 +1,9 @@
 """Reading the storage: the record as data frames, and the manifests of its studies."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analysis.record.columns import Codes, coded, codes, combined, each_once, texts
 from analysis.record.fields import AttackFields, Fields, flatten
 from analysis.record.files import BrokenRecordError, RecordFiles, StorageNotFoundError, concurrently
 from analysis.record.manifest import Manifest
 from analysis.record.outcomes import Outcomes
-from analysis.record.rows import rows
+from analysis.record.rows import Listed, rows
 from analysis.record.schema import EPOCHS, EVALUATIONS, FAILURES, MEASURES, TRIAL
 
-#: The tables that are read at once, with their schemas.
-_TABLES = {"trial": TRIAL, "evaluations": EVALUATIONS, "measures": MEASURES, "failures": FAILURES}
+#: The tables that are read at once, with their schemas; of a trial's row without the epochs, which few tables need.
+_TABLES = {
+    "trial": coded(TRIAL.remove(TRIAL.get_field_index("history"))),
+    "evaluations": coded(EVALUATIONS),
+    "measures": coded(MEASURES),
+    "failures": FAILURES,
+}
+
+_HISTORY = pa.schema([TRIAL.field("trial"), TRIAL.field("history")])
+
+
+F = TypeVar("F", bound=Fields)
 
 
 class ManifestNotFoundError(LookupError):
@@ -28,31 +39,60 @@ class ManifestNotFoundError(LookupError):
 
 @dataclass(frozen=True)
 class Record:
-    """The record as data frames with the columns of :mod:`analysis.record.schema`.
+    """The record of some trials: tables in memory, and data frames made of them when they are asked for first.
 
-    JSON columns are parsed: ``config`` and ``measure_spec`` hold :class:`~analysis.record.fields.Fields`, ``attack_spec``
-    :class:`~analysis.record.fields.AttackFields`.
+    The frames have the columns of :mod:`analysis.record.schema`. JSON columns are parsed: ``config`` and ``measure_spec`` hold
+    :class:`~analysis.record.fields.Fields`, ``attack_spec`` :class:`~analysis.record.fields.AttackFields`.
 
-    ``trials``: one row a trial. ``evaluations``: one row an evaluation and head, each pair once. ``measures``: one row a
-    measurement and array, each pair once; :func:`array` restores an array's shape. ``outcomes``: reads what evaluations did to
-    single examples. ``failures``: one row an evaluation or measurement that has failed and has no number since, each once, with
-    its last reason. ``history``: the columns ``trial`` and ``history`` of the trials' rows, of which :attr:`epochs` is made.
+    Attributes:
+        tables: by name, with texts coded. ``trial``: one row a trial; ``evaluations``: an evaluation and head, each pair once;
+            ``measures``: a measurement and array, each pair once; ``failures``: an evaluation or measurement that has failed
+            and has no number since, each once, with its last reason.
+        outcomes: reads what evaluations did to single examples.
+        files, listed: where the trials' files are.
+        settings: whether the frame of trials has a column for each field of the configurations.
     """
 
-    trials: pd.DataFrame
-    evaluations: pd.DataFrame
-    measures: pd.DataFrame
+    tables: Mapping[str, pa.Table]
     outcomes: Outcomes
-    failures: pd.DataFrame
-    history: pa.Table
+    files: RecordFiles
+    listed: Listed
+    settings: bool = False
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial."""
+        frame = _frame(self.tables["trial"], TRIAL)
+        frame["config"] = _parsed(frame["config"], Fields)
+        return with_settings(frame) if self.settings else frame
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row an evaluation and head."""
+        frame = _frame(self.tables["evaluations"], EVALUATIONS)
+        frame["attack_spec"] = _parsed(frame["attack_spec"], AttackFields)
+        return frame
+
+    @cached_property
+    def measures(self) -> pd.DataFrame:
+        """One row a measurement and array; :func:`array` restores the array's shape."""
+        frame = _frame(self.tables["measures"], MEASURES)
+        frame["measure_spec"] = _parsed(frame["measure_spec"], Fields)
+        return frame
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """One row an evaluation or measurement that has failed and has no number since."""
+        return _frame(self.tables["failures"], FAILURES)
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
-        """One row an epoch of a trial; made when it is asked for first, for it is long and few tables need it."""
-        history = self.history["history"].combine_chunks()
+        """One row an epoch of a trial; read when it is asked for first, for it is long and few tables need it."""
+        read = rows(self.files, self.listed, {"trial": _HISTORY})["trial"].combine_chunks()
+        history = read["history"].combine_chunks()
         epochs = pc.list_flatten(history)
         columns = {name: pc.struct_field(epochs, name) for name in EPOCHS.names if name != "trial"}
-        keys = self.history["trial"].combine_chunks().take(pc.list_parent_indices(history))
+        keys = read["trial"].combine_chunks().take(pc.list_parent_indices(history))
         frame: pd.DataFrame = pa.table({"trial": keys, **columns}, schema=EPOCHS).to_pandas()
         return frame
 
@@ -68,30 +108,59 @@ def load(storage_uri: str, trials: Collection[str] | None = None) -> Record:
     """
     files = _open(storage_uri)
     listed = files.trials(trials)
-    tables = rows(files, listed, _TABLES)
-    evaluations, measures = (tables[table].to_pandas() for table in ("evaluations", "measures"))
-    found = tables["trial"].drop_columns("history").to_pandas()
-    # Handmade records may leave it out: without a word an evaluation is complete.
-    evaluations["complete"] = evaluations["complete"].map(lambda complete: complete is None or bool(complete)).astype(bool)
-    evaluations["attack_spec"] = _parsed(evaluations["attack_spec"], AttackFields)
-    evaluations = evaluations[evaluations["attack_spec"].map(lambda attack: attack.on_test_set).astype(bool)]
+    found = rows(files, listed, _TABLES)
+    evaluations = _on_test_set(found["evaluations"])
     # Of an evaluation that was run again because its outcomes were lost, the one that has outcomes counts.
-    whole = {f"{trial}/{name.part}" for trial, names in listed.items() for name in names if name.table == "outcomes"}
-    has_outcomes = (evaluations["trial"] + "/" + evaluations["part"]).isin(whole)
-    if not has_outcomes.all():
-        evaluations = evaluations.loc[has_outcomes.sort_values(ascending=False, kind="stable").index]
-    measures["measure_spec"] = _parsed(measures["measure_spec"], Fields)
-    found["config"] = _parsed(found["config"], Fields)
-    failures = tables["failures"].to_pandas().sort_values("finished", kind="stable").drop_duplicates("evaluation", keep="last")
-    done = {*evaluations["evaluation"], *measures["measurement"]}
-    return Record(
-        found,
-        evaluations.drop_duplicates(["evaluation", "head"], ignore_index=True),
-        measures.drop_duplicates(["measurement", "array"], ignore_index=True),
-        Outcomes(files),
-        failures[~failures["evaluation"].isin(done)].reset_index(drop=True),
-        tables["trial"].select(["trial", "history"]),
-    )
+    trial, part = codes(evaluations, "trial"), codes(evaluations, "part")
+    whole = {(key, name.part) for key, names in listed.items() for name in names if name.table == "outcomes"}
+    pairs, where = np.unique(combined(trial, part), return_inverse=True)
+    has = [(trial.texts[pair // len(part)], part.texts[pair % len(part)]) in whole for pair in pairs.tolist()]
+    if not all(has):
+        evaluations = evaluations.take(np.argsort(~np.array(has, bool)[where], kind="stable"))
+    evaluations = each_once(evaluations, "evaluation", "head")
+    measures = each_once(found["measures"], "measurement", "array")
+    tables = {"trial": found["trial"], "evaluations": evaluations, "measures": measures}
+    return Record(tables | {"failures": _left(found["failures"], tables)}, Outcomes(files), files, listed)
+
+
+def _on_test_set(evaluations: pa.Table) -> pa.Table:
+    """Leave out evaluations on validation images. Handmade records may not say what is complete: then all is."""
+    attacks = codes(evaluations, "attack_spec")
+    counts = np.array([attack.on_test_set for attack in parsed(attacks, AttackFields, "attack_spec")], bool)
+    complete = pc.fill_null(evaluations["complete"], True)
+    evaluations = evaluations.set_column(evaluations.schema.get_field_index("complete"), "complete", complete)
+    return evaluations if counts.all() else evaluations.filter(pa.array(counts[attacks.of]))
+
+
+def _left(failures: pa.Table, tables: Mapping[str, pa.Table]) -> pa.Table:
+    """Keep the last failure of each evaluation or measurement that has no number."""
+    if not len(failures):
+        return failures
+    done = {
+        key
+        for table, name in (("evaluations", "evaluation"), ("measures", "measurement"))
+        for key in texts(tables[table], name)
+    }
+    last = {row["evaluation"]: row for row in sorted(failures.to_pylist(), key=lambda row: row["finished"])}
+    return pa.Table.from_pylist([row for key, row in last.items() if key not in done], schema=FAILURES)
+
+
+def _frame(table: pa.Table, schema: pa.Schema) -> pd.DataFrame:
+    """Make a data frame of a table."""
+    frame: pd.DataFrame = table.cast(pa.schema([schema.field(name) for name in table.schema.names])).to_pandas()
+    return frame
+
+
+def parsed(column: Codes, kind: type[F], name: str) -> list[F]:
+    """Parse the JSON of a column's texts, each once; a missing text gives no fields.
+
+    Raises:
+        BrokenRecordError: a text is no JSON object.
+    """
+    try:
+        return [kind(text or "{}") for text in column.texts]
+    except ValueError as error:
+        raise BrokenRecordError(f"{name}: {error}") from error
 
 
 def _parsed(texts: "pd.Series[Any]", kind: type[Fields]) -> "pd.Series[Any]":

@@ -5,7 +5,7 @@ is ever changed, a row of a segment counts as long as the newest file of its kin
 from. So a segment that is lost or old costs time, and never a number: the trials' folders alone decide what a table shows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,21 +64,22 @@ def segments(files: RecordFiles) -> list[FileName]:
     return [name for name in names if name]
 
 
-def read_segment(files: RecordFiles, name: FileName, columns: Iterable[str]) -> pa.Table | None:
-    """Read columns of a segment; None where it is damaged, or was deleted by a compaction."""
+def read_segment(files: RecordFiles, name: FileName, schema: pa.Schema) -> pa.Table | None:
+    """Read the columns of a schema, and :data:`FILE`; None where the segment is damaged, or was deleted by a compaction."""
     try:
         data = files.read(f"{SEGMENTS_FOLDER}/{name}")
     except FileNotFoundError:
         return None
     if digest(data) != name.digest:
         return None
-    return pq.ParquetFile(pa.BufferReader(data), read_dictionary=[FILE]).read([*columns], use_threads=False)
+    dictionaries = [FILE, *(field.name for field in schema if pa.types.is_dictionary(field.type))]
+    return pq.ParquetFile(pa.BufferReader(data), read_dictionary=dictionaries).read([*schema.names, FILE], use_threads=False)
 
 
 def _segments(files: RecordFiles, schemas: Schemas) -> list[tuple[FileName, pa.Table]]:
     """Read the segments of these tables."""
     names = [name for name in segments(files) if name.table in schemas]
-    read = concurrently(lambda name: read_segment(files, name, [*schemas[name.table].names, FILE]), names)
+    read = concurrently(lambda name: read_segment(files, name, schemas[name.table]), names)
     return [(name, segment) for name, segment in zip(names, read, strict=True) if segment is not None]
 
 
@@ -100,6 +101,7 @@ def _from_trial(
 def _concat(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     """Concatenate tables, with the columns of ``schema``."""
     try:
-        return pa.concat_tables([table.select(schema.names) for table in tables], promote_options="permissive").cast(schema)
+        whole = pa.concat_tables([table.select(schema.names).cast(schema) for table in tables])
+        return whole.unify_dictionaries().combine_chunks()
     except pa.ArrowInvalid as error:
         raise BrokenRecordError(f"columns of other types than the record's: {error}") from error

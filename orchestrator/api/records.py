@@ -51,10 +51,7 @@ def load(storage: str = STORAGE, *, trials: Collection[str] | None = None) -> "R
     >>> len(natural)  # one of each trial
     4
     """
-    from analysis.record.load import with_settings
-
-    record = read_record(storage, trials)
-    return replace(record, trials=with_settings(record.trials))
+    return replace(read_record(storage, trials), settings=True)
 
 
 def read_record(storage: str, trials: Collection[str] | None = None) -> "Record":

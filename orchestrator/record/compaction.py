@@ -61,7 +61,7 @@ def compact(files: Files, least: int = 1) -> Compacted:
 
 def _covered(files: Files, name: FileName) -> set[str]:
     """Return the files that a segment covers, as ``<trial>/<name>``; none where it is damaged."""
-    segment = read_segment(files, name, [FILE])
+    segment = read_segment(files, name, pa.schema([]))
     return set() if segment is None else set(segment[FILE].unique().to_pylist())
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures import frames
-from analysis.record.load import Record, load, manifests, with_settings
+from analysis.record.load import Record, load, manifests
 from analysis.record.manifest import Manifest
 from analysis.tables import build
 from orchestrator.api.tables import render
@@ -74,8 +74,7 @@ def swept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     # Compiling Brendel & Bethge's attack takes long, a third less without optimisation, and it runs only for a moment.
     arguments = ("run", *names, *SMALLEST, "--cpus-per-trial", "1", "--storage", storage)
     ended = advsweep(*arguments, seconds=SECONDS, NUMBA_OPT="0")
-    record = load(str(storage))
-    record = replace(record, trials=with_settings(record.trials))
+    record = replace(load(str(storage)), settings=True)
     return Swept(studies, storage, record, {m.study: m for m in manifests(str(storage))}, ended)
 
 

@@ -5,14 +5,12 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
 from torch import Tensor
 
 from analysis.checks import ITEMS, Item, check
-from analysis.record.fields import AttackFields
 from analysis.record.files import RecordFiles
 from analysis.record.load import Record
 from analysis.record.manifest import ManifestArm
@@ -165,14 +163,14 @@ def checked(name: str) -> dict[str, Item]:
     examples = load(AT.config.data, CPU, torch.device("cpu")).test[torch.arange(EXAMPLES)]
     evaluations, measures = recorded(name, NETWORKS[name](), standard()(), examples)
 
-    def frame(schema: pa.Schema, rows: list[Any]) -> pd.DataFrame:
-        table: pd.DataFrame = pa.Table.from_pylist(rows, schema=schema).to_pandas()
-        return table
-
-    evaluated = frame(EVALUATIONS, evaluations)
-    evaluated["attack_spec"] = evaluated["attack_spec"].astype(object).map(lambda text: AttackFields(text))
-    nowhere = Outcomes(RecordFiles("nowhere"))  # the checklist looks at no single example
-    record = Record(frame(TRIAL, []), evaluated, frame(MEASURES, measures), nowhere, frame(FAILURES, []), TRIAL.empty_table())
+    tables = {
+        "trial": TRIAL.empty_table(),
+        "evaluations": pa.Table.from_pylist(evaluations, schema=EVALUATIONS),
+        "measures": pa.Table.from_pylist(measures, schema=MEASURES),
+        "failures": FAILURES.empty_table(),
+    }
+    nowhere = RecordFiles("nowhere")  # the checklist looks at no single example
+    record = Record(tables, Outcomes(nowhere), nowhere, {})
     manifest = replace(PLAN.manifests[0], arms=(ManifestArm((name,), {"0": name}, {}),))
     return {item.name: item for item in check(record, manifest, "last")[(name,)]}
 
