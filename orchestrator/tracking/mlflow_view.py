@@ -218,7 +218,7 @@ class MlflowView:
             self._client.update_run(run.id, status=status)
         else:
             self._client.set_terminated(run.id, status, end_time=milliseconds(row["updated"]))
-        self._log(run, metrics, _params(row) if not run.synced else [], _tags(arms, row), str(now))
+        self._log(run, metrics, _params(row) if not run.synced else [], _tags(arms, found), str(now))
         self._runs[key] = Run(key, run.id, status, str(now))
         return True
 
@@ -260,11 +260,13 @@ def _params(row: Mapping[str, Any]) -> list[Param]:
     return [Param(as_name(name), str(value)[:_PARAM]) for name, value in flatten(json.loads(row["config"])).items()]
 
 
-def _tags(arms: Mapping[str, str], row: Mapping[str, Any]) -> list[RunTag]:
+def _tags(arms: Mapping[str, str], found: TrialRows) -> list[RunTag]:
     """Return the tags of a trial's run."""
+    row = found.row
     tags = {as_name(f"advsweep.arm.{study}"): arm for study, arm in arms.items()}
     tags |= {STUDIES_TAG: ", ".join(arms), "advsweep.versions": row["versions"], "advsweep.device": row["device"]}
-    return [RunTag(name, (value or "")[:_TAG]) for name, value in (tags | {"advsweep.reason": row["reason"]}).items()]
+    tags |= {"advsweep.reason": row["reason"], "advsweep.failed": found.failed}
+    return [RunTag(name, (value or "")[:_TAG]) for name, value in tags.items()]
 
 
 def _arms(manifests: Iterable[Manifest]) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from analysis.record.files import BrokenRecordError
 from analysis.record.names import FileName, newest
 from analysis.record.rows import Listed, rows
-from analysis.record.schema import EVALUATIONS, MEASURES, TRIAL
+from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, TRIAL
 from orchestrator.errors import Unavailable
 from orchestrator.record.store import Store
 
@@ -20,16 +20,30 @@ from orchestrator.record.store import Store
 _MANY = 250
 
 _EVALUATION = ("evaluation", "trial", "checkpoint", "epoch", "attack_spec", "beta_atk", "head", "accuracy", "finished")
-_TABLES = {"trial": TRIAL, "evaluations": pa.schema([EVALUATIONS.field(name) for name in _EVALUATION]), "measures": MEASURES}
+_TABLES = {
+    "trial": TRIAL,
+    "evaluations": pa.schema([EVALUATIONS.field(name) for name in _EVALUATION]),
+    "measures": MEASURES,
+    "failures": FAILURES,
+}
 
 
 @dataclass
 class TrialRows:
-    """A trial's ``row``, its ``evaluations`` of the final prediction, and its ``measures`` with their flat ``values``."""
+    """A trial's ``row``, its ``evaluations`` of the final prediction, and its ``measures`` with their flat ``values``.
+
+    ``failures``: evaluations and measurements that have failed and have no number, by their keys, each with its last reason.
+    """
 
     row: Mapping[str, Any] = field(default_factory=dict)
     evaluations: list[Mapping[str, Any]] = field(default_factory=list)
     measures: list[Mapping[str, Any]] = field(default_factory=list)
+    failures: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> str:
+        """What failed and why, for people; "" if nothing did."""
+        return "; ".join(f"{row['label']} ({row['checkpoint']}): {row['reason']}" for row in self.failures.values())
 
 
 def read_trials(store: Store, listed: Listed) -> Iterator[tuple[str, TrialRows | str]]:
@@ -59,6 +73,12 @@ def _read(listed: Listed, store: Store) -> Iterator[tuple[str, TrialRows | str]]
     for row in tables["measures"].to_pylist():
         if row["trial"] in found:
             found[row["trial"]].measures.append({**row, "values": np.asarray(row["values"], np.float64)})
+    for row in sorted(tables["failures"].to_pylist(), key=lambda row: row["finished"]):
+        if row["trial"] in found:
+            found[row["trial"]].failures[row["evaluation"]] = row
+    for trial in found.values():
+        for row in (*trial.evaluations, *trial.measures):
+            trial.failures.pop(row.get("evaluation") or row["measurement"], None)
     yield from found.items()
 
 

@@ -171,6 +171,13 @@ def test_a_failed_seed_is_left_out_with_a_note(storage: Storage) -> None:
     assert row.notes == ("seed 1: diverged at epoch 5 (loss is nan)",)
 
 
+def test_a_training_that_its_patience_ended_is_in_its_table(storage: Storage) -> None:
+    storage.evaluated("a0", natural=9, FGSM0=6, PGD0=2)
+    storage.trial("a0", epochs=3)  # of five, and finished
+    row = rows(table(storage, manifest(arm("CAS", ["a0"]))))["CAS",]
+    assert (means(row), row.notes) == (pytest.approx([90, 60, 20]), ())
+
+
 def test_every_seed_that_is_missing_says_why(storage: Storage) -> None:
     storage.trial("a0", "unfinished", epochs=3)
     storage.trial("a1")

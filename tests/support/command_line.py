@@ -1,9 +1,11 @@
 """Commands as a user starts them, and readers of what they leave in a storage."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +23,8 @@ from optuna.trial import FrozenTrial
 from analysis.record.files import RecordFiles
 from analysis.record.names import FileName, newest
 from orchestrator.cli import main
+from orchestrator.record.compaction import compact
+from orchestrator.record.store import Store
 from orchestrator.tracking.optuna_storage import open_storage
 
 ADVSWEEP = Path(sys.executable).with_name("advsweep")
@@ -218,7 +222,20 @@ def sweep(storage: Path | str, *arguments: object, study: str = STUDY) -> tuple[
 
 
 def table(storage: Path | str, *arguments: object, study: str = STUDY) -> str:
-    """Return a study's table as CSV."""
+    """Return a study's table as CSV; of a local storage it must be the same from segments, and without them."""
+    printed = _table(storage, arguments, study)
+    if isinstance(storage, Path):
+        with tempfile.TemporaryDirectory() as place:
+            copy = Path(place, "storage")
+            shutil.copytree(storage, copy, ignore=shutil.ignore_patterns("mlflow*", "weights-*", "state-*"))
+            shutil.rmtree(copy / "segments", ignore_errors=True)
+            assert _table(copy, arguments, study) == printed
+            compact(Store(str(copy)))
+            assert _table(copy, arguments, study) == printed
+    return printed
+
+
+def _table(storage: Path | str, arguments: Sequence[object], study: str) -> str:
     done = here("table", study, "--format", "csv", "--storage", storage, *arguments)
     assert (done.code, done.err) == (0, "")
     return done.out

@@ -208,8 +208,27 @@ def test_each_trial_has_a_run_with_all_that_the_record_holds(client, reader, sto
             f"advsweep.arm.{paper(store)}/table": run.info.run_name.removesuffix(" seed 0"),
             "advsweep.device": "cpu",
             "advsweep.reason": row["reason"],
+            "advsweep.failed": "",
         }
     assert runs[CIFS].data.tags["advsweep.reason"] == "out of memory: 3 GiB"
+
+
+def test_a_run_says_which_attacks_failed_until_they_have_a_number(client, reader, store):
+    """The last reason of each counts."""
+    view, (first, *_) = MlflowView(client, store), store.read_evaluations(VANILLA)
+    row = {"trial": VANILLA, "checkpoint": "best", "attack": "a"}
+    for part, evaluation, label, reason, day in (
+        ("1", "lacking", "PGD-20", "ValueError: NaN", 1),
+        ("2", "lacking", "PGD-20", "MemoryError", 2),
+        ("3", first["evaluation"], "Natural", "KeyError", 3),
+    ):
+        failure = {"evaluation": evaluation, "label": label, "reason": reason, "finished": datetime(2026, 11, day, tzinfo=UTC)}
+        store.write_failures(VANILLA, part, [row | failure])
+    view.sync(live=())
+    assert find(reader, store)[VANILLA].data.tags["advsweep.failed"] == "PGD-20 (best): MemoryError"
+    store.write_evaluations(VANILLA, "new", [{**first, "evaluation": "lacking", "ranks": [0], "accuracy": 1.0}])
+    view.sync(live=())
+    assert find(reader, store)[VANILLA].data.tags["advsweep.failed"] == ""
 
 
 def test_every_epoch_is_a_step_and_every_evaluation_a_metric(client, reader, store):
