@@ -95,6 +95,24 @@ def test_the_next_run_mends_everything(copied: Path) -> None:
     assert {line.split(":")[0] for line in found.out.splitlines()[:-1]} <= {"set aside", "orphaned", "doubled"}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [("check", STUDY, *TINY), ("search", "cifs", *TINY, "--factors", "top_k", "--objective", "Natural", "--trials", "2", "--finalists", "0")],
+    ids=["check", "search"],
+)
+def test_other_commands_that_run_trials_set_damaged_files_aside_too(copied: Path, command: tuple[str, ...]) -> None:
+    first = command_line.advsweep(*command, "--storage", copied, "--cpus-per-trial", "1")
+    assert first.code in {0, 1}  # a checklist may fail
+    trial = sorted((copied / "trials").iterdir())[0]
+    damaged = [damage(max(trial.glob(f"{kind}-*"))) for kind in ("evaluations", "weights")]
+    again = command_line.advsweep(*command, "--storage", copied, "--cpus-per-trial", "1", "--verify")
+    assert (again.code, again.err) == (first.code, first.err)
+    for file in damaged:
+        assert f"{file} was damaged and is set aside as {file.name}.damaged" in again.out
+    assert here("doctor", "--storage", copied).code == 0
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MB."""
