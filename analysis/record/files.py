@@ -74,7 +74,8 @@ class RecordFiles:
         ValueError: the URI names no supported file system.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str | os.PathLike[str]) -> None:
+        uri = os.fspath(uri)
         self.system, self.root = filesystem(uri)
         self.uri = uri if "://" in uri else self.root
 

@@ -254,10 +254,10 @@ def existing_store(storage: str) -> Store:
         Unavailable: there is no storage.
     """
     store = Store(storage)
-    if storage.endswith(".zip") and Path(storage).is_file():
-        raise Unavailable(f"--storage {storage!r} is a zip file: unzip it, and name the folder")
+    if str(storage).endswith(".zip") and Path(storage).is_file():
+        raise Unavailable(f"--storage {str(storage)!r} is a zip file: unzip it, and name the folder")
     if not store.exists():
-        raise Unavailable(f"--storage {storage!r}: there is nothing yet; `advsweep run` makes it")
+        raise Unavailable(f"--storage {str(storage)!r}: there is nothing yet; `advsweep run` makes it")
     return store
 
 

@@ -29,4 +29,4 @@ def as_paths(files: Files) -> tuple[Path, ...]:
 
 def storage_option(storage: str) -> str:
     """Write the option ``--storage`` for a command that is shown to the user; "" for the default storage."""
-    return "" if storage == STORAGE else f" --storage {shlex.quote(storage)}"
+    return "" if storage == STORAGE else f" --storage {shlex.quote(str(storage))}"

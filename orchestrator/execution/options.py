@@ -4,9 +4,15 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 from orchestrator.errors import BadInput
 from trainables.config import Runtime
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+#: Fields of the runtime that are one of a few words.
+_WORDS = [(name, get_args(get_type_hints(Runtime)[name])) for name in ("layout", "compile")]
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,9 @@ class Options:
     for a journal in the storage. ``until``: when trials stop, in local time: none is started later, and running ones stop at
     their next report; None for never. See :func:`moment`. ``verify``: whether every file of the planned trials is verified
     first, also what is not read otherwise.
+
+    Raises:
+        BadInput: a value is not allowed; also of the runtime's.
     """
 
     cpus: float | None = None
@@ -31,6 +40,21 @@ class Options:
     optuna: str | None = None
     until: datetime | None = None
     verify: bool = False
+
+    def __post_init__(self) -> None:
+        runtime = self.runtime
+        for name, value, fits, allowed in (
+            ("cpus", self.cpus, self.cpus is None or self.cpus >= 0, ">= 0, or None"),
+            ("gpus", self.gpus, self.gpus is None or self.gpus >= 0, ">= 0, or None"),
+            ("concurrent", self.concurrent, self.concurrent is None or self.concurrent >= 1, ">= 1, or None"),
+            ("runtime.device", runtime.device, _DEVICE.fullmatch(runtime.device), "auto, cpu, cuda, cuda:0, cuda:1 ..."),
+            ("runtime.threads", runtime.threads, runtime.threads is None or runtime.threads >= 1, ">= 1, or None"),
+            ("runtime.memory_share", runtime.memory_share, 0 < runtime.memory_share <= 1, "> 0 and <= 1"),
+            ("runtime.save_seconds", runtime.save_seconds, runtime.save_seconds >= 0, ">= 0"),
+            *((f"runtime.{name}", getattr(runtime, name), getattr(runtime, name) in of, ", ".join(of)) for name, of in _WORDS),
+        ):
+            if not fits:
+                raise BadInput(f"{name} = {value!r}: allowed: {allowed}")
 
     def resolved(self) -> "Options":
         """Return these options with an absolute path of the data folder, which is the same in every worker."""

@@ -43,11 +43,13 @@ class Files(RecordFiles):
         Unavailable: the URI names no supported file system.
     """
 
-    def __init__(self, uri: str, damaged: Callable[[str], None] | None = None) -> None:
+    def __init__(self, uri: str | os.PathLike[str], damaged: Callable[[str], None] | None = None) -> None:
         try:
             super().__init__(uri)
         except ValueError as error:
-            raise Unavailable(f"--storage {uri!r}: {error}; allowed: a folder, or a URI such as s3://bucket/path") from error
+            raise Unavailable(
+                f"--storage {str(uri)!r}: {error}; allowed: a folder, or a URI such as s3://bucket/path"
+            ) from error
         self._damaged = damaged
         self._aside: set[str] = set()
 

@@ -98,7 +98,10 @@ def test_the_next_run_mends_everything(copied: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
-    [("check", STUDY, *TINY), ("search", "cifs", *TINY, "--factors", "top_k", "--objective", "Natural", "--trials", "2", "--finalists", "0")],
+    [
+        ("check", STUDY, *TINY),
+        ("search", "cifs", *TINY, "--factors", "top_k", "--objective", "Natural", "--trials", "2", "--finalists", "0"),
+    ],
     ids=["check", "search"],
 )
 def test_other_commands_that_run_trials_set_damaged_files_aside_too(copied: Path, command: tuple[str, ...]) -> None:
