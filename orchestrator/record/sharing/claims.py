@@ -175,7 +175,7 @@ class Claims:
     def _beat(self) -> None:
         """Write heartbeats until the end. After a time without, others may have taken over what this driver has."""
         while not self._end.wait(BEAT):
-            with suppress(OSError):  # tried again with the next
+            with suppress(Exception):  # a full disk, or a server that does not answer: tried again with the next
                 write_heartbeat(self._files, self.driver)
                 late = time.time() - self._beaten > LIMIT
                 self._beaten = time.time()

@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import pytest
 
-from orchestrator.errors import Unavailable
+from orchestrator.errors import DiskFull, Unavailable
 from orchestrator.record.sharing import claims as claims_module
 from orchestrator.record.sharing.claims import Claims
 from orchestrator.record.sharing.drivers import LIMIT, Driver, drivers, write_heartbeat
@@ -155,6 +155,26 @@ def test_heartbeats_go_on_and_after_a_silence_the_claims_are_examined(store, mon
         assert not examined.is_set()
         claims._beaten -= LIMIT + 1
         assert examined.wait(10)
+
+
+def test_a_heartbeat_that_cannot_be_written_is_tried_again(store, monkeypatch):
+    monkeypatch.setattr(claims_module, "BEAT", 0.01)
+    tries, write = [], claims_module.write_heartbeat
+
+    def full(*given):
+        tries.append(given)
+        if 1 < len(tries) < 5:
+            raise DiskFull("no space left")
+        write(*given)
+
+    monkeypatch.setattr(claims_module, "write_heartbeat", full)
+    with Claims.joined(store, "run") as claims:
+        silent(store, claims.driver, LIMIT - 1)
+        path = store.path("drivers", f"{claims.driver.id}.json")
+        before, deadline = os.stat(path).st_mtime, time.monotonic() + 10
+        while os.stat(path).st_mtime == before:
+            assert time.monotonic() < deadline
+    assert len(tries) >= 5
 
 
 def test_a_heartbeat_that_is_not_readable_is_no_driver(store):
