@@ -9,6 +9,7 @@ import pytest
 import advsweep
 from analysis.record.schema import Status
 from orchestrator.planning.plan import Plan
+from orchestrator.record.sharing.claims import Claims
 from orchestrator.record.spent import seconds
 from orchestrator.record.store import Store
 from tests.orchestrator.record.test_store import evaluation_row, measure_row, trial_row
@@ -48,6 +49,16 @@ def test_a_study_has_the_cost_and_the_size_of_its_trials(study: tuple[Store, Pla
     trials = other_study(made).trials
     of_other = [path for path in files if path.parent.name in trials]
     assert by_name["tiny/other"]["bytes"] == sum(path.stat().st_size for path in of_other) > 2 * len(STATE)
+
+
+def test_who_runs_trials_now_is_listed(study: tuple[Store, Plan]) -> None:
+    store, _ = study
+    assert advsweep.status(store.uri).running == []
+    with Claims.joined(store, "run") as claims:
+        assert advsweep.status(store.uri).running == [str(claims.driver)]
+        shown = here("status", "--storage", store.uri).out
+        assert f"running now: {claims.driver}" in " ".join(shown.split())
+    assert "running now" not in here("status", "--storage", store.uri).out
 
 
 def test_no_weights_or_states_are_read_for_it(study: tuple[Store, Plan], monkeypatch: pytest.MonkeyPatch) -> None:
