@@ -8,7 +8,7 @@ from trainables import config
 from trainables.config.terms.registry import DATA
 from trainables.data.augment import augment
 from trainables.data.batches import batches_per_epoch, evaluation_batches, training_batches
-from trainables.data.examples import DataNotFound, DataSource, Examples
+from trainables.data.examples import DataNotFound, DataSource, Examples, checksum
 from trainables.data.splits import Splits, sample, split
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "augment",
     "available",
     "batches_per_epoch",
+    "checksum",
     "evaluation_batches",
     "fetch",
     "load",
@@ -41,9 +42,11 @@ def load(data: config.Data, runtime: config.Runtime, device: torch.device | str)
     train, test = _source(data.dataset).load(data.dataset, runtime.data_dir, runtime.download)
     device = torch.device(device)
     parts = split(train, test, data)
-    size = sum(part.images.nbytes for part in parts)
+    examples = parts.train, parts.validation, parts.test
+    size = sum(part.images.nbytes for part in examples)
     streamed = device.type == "cuda" and size > runtime.memory_share * torch.cuda.mem_get_info(device)[0]
-    return Splits(*(part.to(device, streamed) for part in parts))
+    train_there, validation_there, test_there = (part.to(device, streamed) for part in examples)
+    return Splits(train_there, validation_there, test_there, checksum(train, test))
 
 
 def available(data: config.Data, runtime: config.Runtime) -> bool:
