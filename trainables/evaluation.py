@@ -21,7 +21,7 @@ from trainables.rng import generator
 BATCH = 500
 
 #: How often a stochastic network predicts the images that an attack returned, besides the one prediction that decides. Ten more
-#: passes cost a sixth of PGD-20.
+#: passes without gradients cost a tenth of PGD-20.
 DRAWS = 10
 
 
