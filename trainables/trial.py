@@ -12,7 +12,7 @@ from torch import Tensor
 from trainables import config
 from trainables.attacks import SourceNetwork, SourceNetworks, training_attack
 from trainables.averaging import Average
-from trainables.data import Examples, batches_per_epoch, load, sample, training_batches
+from trainables.data import Examples, batches_per_epoch, load_checked, sample, training_batches
 from trainables.evaluation import DRAWS, Evaluated, evaluate
 from trainables.joint import attack_weights
 from trainables.measures import Array, Subject, run_measure
@@ -60,8 +60,7 @@ class Trial:
             torch._dynamo.config.recompile_limit = 64
         self.device = _device(runtime.device)
         self.device_name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-        self._splits = load(spec.data, runtime, self.device)
-        self.data_checksum = self._splits.checksum
+        self._splits, self.data_checksum = load_checked(spec.data, runtime, self.device)
         self._network = self._build()
         check_layout(self._network, spec, runtime, self.device.type)
         steps = batches_per_epoch(len(self._splits.train), spec.training.batch_size)

@@ -23,12 +23,12 @@ __all__ = [
     "evaluation_batches",
     "fetch",
     "load",
+    "load_checked",
     "sample",
     "training_batches",
 ]
 
 
-@lru_cache(maxsize=1)  # trials of a sweep in one process mostly share their data, and never change them
 def load(data: config.Data, runtime: config.Runtime, device: torch.device | str) -> Splits:
     """Load the training, validation and test examples for ``device``; they do not depend on the trial's seed.
 
@@ -39,14 +39,18 @@ def load(data: config.Data, runtime: config.Runtime, device: torch.device | str)
         DataNotFound: the files are not in ``runtime.data_dir``, or could not be downloaded.
         ValueError: ``data`` leaves nothing to train on.
     """
+    return load_checked(data, runtime, device)[0]
+
+
+@lru_cache(maxsize=1)  # trials of a sweep in one process mostly share their data, and never change them
+def load_checked(data: config.Data, runtime: config.Runtime, device: torch.device | str) -> tuple[Splits, str]:
+    """Load the same as :func:`load`, with the :func:`~trainables.data.examples.checksum` of the whole data set."""
     train, test = _source(data.dataset).load(data.dataset, runtime.data_dir, runtime.download)
     device = torch.device(device)
     parts = split(train, test, data)
-    examples = parts.train, parts.validation, parts.test
-    size = sum(part.images.nbytes for part in examples)
+    size = sum(part.images.nbytes for part in parts)
     streamed = device.type == "cuda" and size > runtime.memory_share * torch.cuda.mem_get_info(device)[0]
-    train_there, validation_there, test_there = (part.to(device, streamed) for part in examples)
-    return Splits(train_there, validation_there, test_there, checksum(train, test))
+    return Splits(*(part.to(device, streamed) for part in parts)), checksum(train, test)
 
 
 def available(data: config.Data, runtime: config.Runtime) -> bool:

@@ -11,15 +11,11 @@ from trainables.data.examples import Examples
 
 
 class Splits(NamedTuple):
-    """Disjoint sets of examples; ``validation`` is empty where nothing is held out.
-
-    ``checksum``: of the whole data set that they are from; see :func:`trainables.data.examples.checksum`.
-    """
+    """Disjoint sets of examples; ``validation`` is empty where nothing is held out."""
 
     train: Examples
     validation: Examples
     test: Examples
-    checksum: str = ""
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from trainables.config import Data, Runtime
-from trainables.data import Examples, checksum, load
+from trainables.data import Examples, checksum, load_checked
 from trainables.data.digits import DIGITS
 
 
@@ -34,6 +34,6 @@ def test_one_other_pixel_or_label_is_another_checksum():
 
 def test_a_trials_data_have_that_of_the_whole_set_whichever_part_they_use():
     train, test = DIGITS.load("digits", "", False)
-    whole, part = (load(Data(dataset="digits", examples=n, crop=0), Runtime(), "cpu") for n in (None, 64))
-    assert whole.checksum == part.checksum == checksum(train, test)
+    (_, whole), (_, part) = (load_checked(Data(dataset="digits", examples=n, crop=0), Runtime(), "cpu") for n in (None, 64))
+    assert whole == part == checksum(train, test)
     assert len(train) + len(test) == len(load_digits().target)
