@@ -1,6 +1,6 @@
 """An attack on a network, evaluated example by example: the rank of the true label."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -20,6 +20,10 @@ from trainables.rng import generator
 #: Batch size of evaluations.
 BATCH = 500
 
+#: How often a stochastic network predicts the images that an attack returned, besides the one prediction that decides. Ten more
+#: passes without gradients cost a tenth of PGD-20.
+DRAWS = 10
+
 
 def rank(logits: Tensor, y: Tensor) -> Tensor:
     """Count the other classes that score at least as high as the true one: int64 (B,); 0 is a correct prediction.
@@ -29,6 +33,17 @@ def rank(logits: Tensor, y: Tensor) -> Tensor:
     true = logits.gather(1, y[:, None])
     beaten = (true > logits).sum(1)
     return logits.shape[1] - 1 - beaten
+
+
+class Drawn(NamedTuple):
+    """How often a stochastic network is right on the images that an attack returned.
+
+    ``accuracy``: of a single draw, the mean over ``draws`` of them. ``averaged``: of the mean of their softmax.
+    """
+
+    accuracy: float
+    averaged: float
+    draws: int
 
 
 class Evaluated(NamedTuple):
@@ -43,12 +58,17 @@ class Evaluated(NamedTuple):
     misclassified image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that search
     for it. Accuracy at any eps is the share of distances above it; at the attack's own it is that of final ranks 0, too.
     ``broken``: the gradient steps over all restarts after which each example was first broken, (N,), and
-    :data:`~trainables.attacks.NEVER`; None for attacks that do not count them, and for networks that draw.
+    :data:`~trainables.attacks.NEVER`; None for attacks that do not count them, and for networks that draw. ``last``: the
+    accuracy by the last image alone, by gradient steps over all restarts; of several restarts an example is right that is right
+    at the end of each. None where the attack stops on broken examples, and where ``broken`` is None. ``drawn``: None but for
+    networks that draw.
     """
 
     ranks: dict[str, NDArray[np.uint16]]
     distance: NDArray[np.float32] | None = None
     broken: NDArray[np.uint16] | None = None
+    last: Mapping[int, float] | None = None
+    drawn: Drawn | None = None
 
     @property
     def accuracy(self) -> float:
@@ -67,7 +87,17 @@ class Evaluated(NamedTuple):
             raise ValueError("this attack on this network does not tell when an example is broken")
         there = self.broken <= steps
         ranks = np.where(there, self.ranks["final"], np.uint16(0))
-        return Evaluated({"final": ranks}, self.distance, np.where(there, self.broken, np.uint16(NEVER)))
+        return Evaluated({"final": ranks}, self.distance, np.where(there, self.broken, np.uint16(NEVER)), self.last)
+
+    def by_steps(self, lengths: Iterable[int]) -> list[dict[str, Any]] | None:
+        """Return accuracy after each of these numbers of gradient steps over all restarts; None if nothing counts them.
+
+        Each has its ``steps``, the accuracy by ``any`` image up to there, and by the ``last`` alone, None where nothing says.
+        """
+        if self.broken is None:
+            return None
+        last = self.last or {}
+        return [{"steps": k, "any": float((self.broken > k).mean()), "last": last.get(k)} for k in sorted(set(lengths))]
 
 
 def evaluate(
@@ -79,6 +109,7 @@ def evaluate(
     stream: str,
     sources: SourceNetworks = MappingProxyType({}),
     complete: bool = False,
+    draws: int = 0,
 ) -> Evaluated:
     """Every example under ``attack``.
 
@@ -93,6 +124,8 @@ def evaluate(
         sources: networks that a transfer attack may use, by trial and checkpoint.
         complete: whether every example is attacked to the end and every head is ranked. If not, an example is attacked until
             it is broken; accuracy, ``broken`` and ``distance`` are the same either way.
+        draws: how often the images are predicted again for ``drawn``, from random streams of its own; 0 for a network that does
+            not draw.
     """
     networks = [network, *(source.network for source in sources.values())]
     before = [other.draw_from(None) for other in networks]
@@ -104,16 +137,45 @@ def evaluate(
             batch_generator = generator(seed, f"{stream}/{i}", y.device)
             for other in networks:
                 other.draw_from(batch_generator)
-            parts.append(_batch(network, x, y, attack, weights, batch_generator, sources, complete))
+            images, part = _batch(network, x, y, attack, weights, batch_generator, sources, complete)
+            if draws:
+                network.draw_from(generator(seed, f"{stream}/{i}/draws", y.device))
+                part = part._replace(drawn=_draw(network, images, y, draws))
+            parts.append(part)
     finally:
         network.train(training)
         for other, drew in zip(networks, before, strict=True):
             other.draw_from(drew)
-    heads_found, distances, broken = zip(*parts, strict=True)
+    return _joined(parts, draws)
+
+
+class _Part(NamedTuple):
+    """The same as :class:`Evaluated` of a batch of B examples, on the device.
+
+    ``right``: numbers of examples by steps. ``drawn``: numbers of draws, and whether the averaged prediction is right, (2, B).
+    """
+
+    ranks: list[Tensor]
+    distance: Tensor | None = None
+    broken: Tensor | None = None
+    right: Mapping[int, Tensor] | None = None
+    drawn: Tensor | None = None
+
+
+def _joined(parts: Sequence[_Part], draws: int) -> Evaluated:
+    """Join the batches of an evaluation."""
+    heads_found, distances, broken, right, drawn = zip(*parts, strict=True)
+    ranks = {str(i) if i else "final": _numbers(head, np.uint16) for i, head in enumerate(zip(*heads_found, strict=True))}
+    last = None
+    if right[0] is not None:
+        last = {k: float(sum(of_batch[k] for of_batch in right)) / len(ranks["final"]) for k in right[0]}
+    single, averaged = torch.cat(drawn, 1).double().mean(1).tolist() if draws else (0.0, 0.0)
     return Evaluated(
-        {str(i) if i else "final": _numbers(head, np.uint16) for i, head in enumerate(zip(*heads_found, strict=True))},
+        ranks,
         _numbers(distances, np.float32) if distances[0] is not None else None,
         _numbers(broken, np.uint16) if broken[0] is not None else None,
+        last,
+        Drawn(single / draws, averaged, draws) if draws else None,
     )
 
 
@@ -126,21 +188,31 @@ def _batch(
     batch_generator: Generator,
     sources: SourceNetworks,
     complete: bool,
-) -> tuple[list[Tensor], Tensor | None, Tensor | None]:
-    """Attack one batch; return the ranks of each head, the distances and the steps until broken, each (B,)."""
+) -> tuple[Tensor, _Part]:
+    """Attack one batch; return the images, and the ranks of each head, the distances and the steps until broken, each (B,)."""
     found = run_attack(attack, network, x, y, weights, batch_generator, sources, complete=complete)
     with torch.no_grad():
         outputs = network(found.images)
     ranked = [rank(logits, y) for logits in heads(outputs)[: None if complete else 1]]
     if found.broken is None:
-        return ranked, found.distance, None
+        return found.images, _Part(ranked, found.distance)
     ranked[0] = torch.where(found.broken < NEVER, ranked[0].clamp(min=1), ranked[0])
     steps = attack.gradient_steps
     if steps is None:
-        return ranked, found.distance, None
+        return found.images, _Part(ranked, found.distance)
     # Rounding depends on the batch: a prediction may flip between the attack's last forward pass and this one.
     broken = torch.where((ranked[0] > 0) & (found.broken == NEVER), min(steps, NEVER - 1), found.broken)
-    return ranked, found.distance, broken
+    return found.images, _Part(ranked, found.distance, broken, found.right)
+
+
+def _draw(network: Network, images: Tensor, y: Tensor, draws: int) -> Tensor:
+    """Predict images ``draws`` times; return in how many each is right, and whether the mean softmax is, int64 (2, B)."""
+    single, mean = torch.zeros_like(y), torch.zeros((), device=y.device)
+    with torch.no_grad():
+        for _ in range(draws):
+            logits = network(images).logits
+            single, mean = single + (rank(logits, y) == 0), mean + logits.softmax(1)
+    return torch.stack([single, (rank(mean, y) == 0).long()])
 
 
 def _numbers(parts: Iterable[Tensor], dtype: type[np.generic]) -> NDArray[Any]:

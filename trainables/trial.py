@@ -12,8 +12,8 @@ from torch import Tensor
 from trainables import config
 from trainables.attacks import SourceNetwork, SourceNetworks, training_attack
 from trainables.averaging import Average
-from trainables.data import Examples, batches_per_epoch, load, sample, training_batches
-from trainables.evaluation import Evaluated, evaluate
+from trainables.data import Examples, batches_per_epoch, load_checked, sample, training_batches
+from trainables.evaluation import DRAWS, Evaluated, evaluate
 from trainables.joint import attack_weights
 from trainables.measures import Array, Subject, run_measure
 from trainables.models import Network, build_model
@@ -42,6 +42,7 @@ class Trial:
         best_epoch: the epoch after which accuracy on the selection split was highest (the earliest of equals), counted from 1;
             0 before the first.
         device_name: name of the GPU, or ``cpu``.
+        data_checksum: of the data set as it was read; see :func:`trainables.data.examples.checksum`.
 
     Raises:
         DataNotFound: the data set's files are not there.
@@ -59,7 +60,7 @@ class Trial:
             torch._dynamo.config.recompile_limit = 64
         self.device = _device(runtime.device)
         self.device_name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-        self._splits = load(spec.data, runtime, self.device)
+        self._splits, self.data_checksum = load_checked(spec.data, runtime, self.device)
         self._network = self._build()
         check_layout(self._network, spec, runtime, self.device.type)
         steps = batches_per_epoch(len(self._splits.train), spec.training.batch_size)
@@ -174,14 +175,16 @@ class Trial:
         """Attack a network with these weights, on the test set or on the examples that the attack names.
 
         ``sources``: networks that a transfer attack may use; see :func:`build_source`. ``complete``: whether every example is
-        attacked to the end and every head is ranked; accuracy, distances and ``broken`` do not depend on it.
+        attacked to the end and every head is ranked; accuracy, distances and ``broken`` do not depend on it. On a stochastic
+        network the images are predicted :data:`~trainables.evaluation.DRAWS` times more, for ``drawn``.
         """
         network = self._build()
         network.load_state_dict(dict(weights))
         stream = config.evaluation_stream(attack)
         aim = self._attack_weights(attack)
         examples = self._tested(attack)
-        return evaluate(network, examples, attack, aim, self.spec.seed, stream, sources or {}, complete)
+        draws = DRAWS if self.spec.module.draws else 0
+        return evaluate(network, examples, attack, aim, self.spec.seed, stream, sources or {}, complete, draws)
 
     def measure(self, spec: config.Measure, weights: Mapping[str, Tensor]) -> dict[str, Array]:
         """Measure a network with these weights on the test set.

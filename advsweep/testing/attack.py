@@ -97,7 +97,7 @@ class AttackContract(Contract):
     @pytest.mark.parametrize("n", [1, 3, 8])
     def test_the_budget_and_the_range_are_kept(self, variant: config.Attack, module: str, n: int) -> None:
         case = self.case(module, n)
-        x, (x_adv, distance, _) = case.x, case.attacked(variant, Generator().manual_seed(0))
+        x, (x_adv, distance, *_) = case.x, case.attacked(variant, Generator().manual_seed(0))
         room = 1e-6 * x[0].numel()
         check_images(variant, x, x_adv, room)
         if isinstance(inner := getattr(variant, "attack", None), config.Spec):
@@ -116,7 +116,7 @@ class AttackContract(Contract):
     def test_it_harms(self, spec: config.Attack, module: str) -> None:
         """The loss rises; where an attack searches for the smallest change, what it found is wrong, and the rest untouched."""
         case = self.case(module)
-        x_adv, distance, _ = case.attacked(spec, Generator().manual_seed(0))
+        x_adv, distance, *_ = case.attacked(spec, Generator().manual_seed(0))
 
         def value(images: Tensor) -> Tensor:
             outputs = case.outputs(images)
@@ -152,7 +152,7 @@ class AttackContract(Contract):
     def test_a_generators_seed_decides_every_bit(self, spec: config.Attack, module: str) -> None:
         case = self.case(module)
         one, other = (case.attacked(spec, Generator().manual_seed(3)) for _ in range(2))
-        equal = [torch.equal(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
+        equal = [torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True) if a is not None and b is not None]
         assert all(equal), "the same seed must make the same images"
 
     @pytest.mark.parametrize("module", ["cas", "fsr"])

@@ -10,6 +10,7 @@ Under the storage's root::
     trials/<trial>/weights-<epoch>.<digest>.safetensors         the network after the best epoch, and at the end the last one
     trials/<trial>/state-<epoch>.<digest>.pt                    until the end: from which training resumes, without pickled code
     segments/<table>-<order>.<digest>.parquet                   rows of many trials' files of one table, to read them at once
+    environments/<digest>.txt                                   what was installed, or differed from the commit: for many trials
     studies/<paper>/<slug>/<variant>.json                       a Manifest, with its digest: which trials make which row
     identity                                                    the storage's identifier and its digest
     <any file>.damaged                                          a damaged file that a run has set aside; no reader opens it
@@ -28,6 +29,7 @@ import pyarrow as pa
 TRIALS_FOLDER = "trials"
 STUDIES_FOLDER = "studies"
 SEGMENTS_FOLDER = "segments"
+ENVIRONMENTS_FOLDER = "environments"
 IDENTITY_FILE = "identity"
 
 _time = pa.timestamp("ms", tz="UTC")
@@ -87,18 +89,28 @@ TRIAL = pa.schema(
         ("created", _time),
         ("updated", _time),
         ("history", pa.list_(pa.struct([EPOCHS.field(name) for name in EPOCHS.names if name != "trial"]))),  # every epoch
-        # null where nothing was sampled or is known
-        ("wall_seconds", pa.float64()),  # from the first epoch's start to the last evaluation's end, without interruptions
-        ("peak_memory", pa.int64()),  # of the device, in bytes
-        ("utilisation", pa.float64()),  # of the device while training, in [0, 1]
-        ("commit", pa.string()),  # git commit of the user's folder
-        ("diff", pa.string()),  # and what differs from it
-        ("packages", pa.string()),  # installed packages with their versions, a line each
-        ("cuda", pa.string()),  # versions of CUDA
-        ("driver", pa.string()),  # and of the GPU's driver
-        ("data", pa.string()),  # SHA-256 of the data set's files, as JSON
-        ("host", pa.string()),  # where it was trained last
-        ("user", pa.string()),  # and by whom
+        # What training took, over all processes that have worked on it; evaluations are not in it.
+        # Seconds from the start of work on the trial to its last row: data, training, selection, recording, waiting for the
+        # driver. What a killed process did after its last row is not in it; epochs that were trained twice are.
+        ("wall_seconds", pa.float64()),
+        # On a GPU the most bytes that torch had allocated on it; on a CPU the largest resident memory of the process, sampled
+        # every second of an epoch and at its end; null where the system does not say.
+        ("peak_memory", pa.int64()),
+        # In [0, 1], over the epochs; restarts weigh by their wall_seconds. On a CPU the process's CPU time by wall time and
+        # threads; on a GPU the mean of what NVML says every second, whichever process used it; null without NVML.
+        ("utilisation", pa.float64()),
+        # Of the work tree of the folder in which the command was started that trained it last; both null outside of git.
+        ("commit", pa.string()),
+        # Digest of a text in environments/: the difference to the commit, then the names of untracked files, cut at 1 MiB;
+        # "" where there is none.
+        ("diff", pa.string()),
+        # Where it was trained last.
+        ("packages", pa.string()),  # digest of a text in environments/: the installed distributions, a line name==version each
+        ("cuda", pa.string()),  # version of CUDA that torch was built for; null on a CPU
+        ("driver", pa.string()),  # version of NVIDIA's driver; null on a CPU
+        ("data", pa.string()),  # SHA-256 of the whole data set as it was read: images and labels for training, then for tests
+        ("host", pa.string()),  # name of the machine
+        ("user", pa.string()),  # name of the user whose process it was; null where there is no name
     ]
 )
 
@@ -132,11 +144,20 @@ EVALUATIONS = pa.schema(
         ("finished", _time),
         ("part", pa.string()),  # the outcomes of single examples are in the file of outcomes of this part
         ("median_distance", pa.float64()),  # to the nearest misclassified image, inf for none; null unless minimal-norm
-        # null where it was not computed
-        ("last_accuracy", pa.float64()),  # by the last iterate
+        # The following are of the final prediction; null in rows of inserted modules' heads.
+        # Accuracy by the attack's last iterate alone, where ``accuracy`` is by any: of several restarts an example is right
+        # that is right at the end of each. Null where the attack stops on broken examples (not ``complete``), where it counts
+        # no gradient steps, and on a stochastic network, where ``accuracy`` is by the end point.
+        ("last_accuracy", pa.float64()),
+        # The same after each number of gradient steps, over all restarts, that the same run was asked for on this checkpoint
+        # and that is a beginning of this attack, itself included: by any iterate, and by the last (null as above). Null where
+        # the attack counts no steps, and on a stochastic network.
         ("by_steps", pa.list_(pa.struct([("steps", pa.int32()), ("any", pa.float64()), ("last", pa.float64())]))),
-        ("mean_accuracy", pa.float64()),  # of a stochastic network: mean over its draws
-        ("draws", pa.int32()),  # and their number
+        # Of a stochastic network alone; ``accuracy`` is by one draw. On the images that the attack returned: the mean accuracy
+        # of single draws, the accuracy of their mean softmax, and how many draws these are of.
+        ("mean_accuracy", pa.float64()),
+        ("averaged_accuracy", pa.float64()),
+        ("draws", pa.int32()),
     ]
 )
 

@@ -1,22 +1,34 @@
-"""A job, which is the work of one actor on one trial, and the trial's row in the record."""
+"""A job, which is the work of one actor on one trial, and the rows of a trial and its evaluations in the record."""
 
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from analysis.record.schema import Ending, Status
+from orchestrator.execution.provenance.origin import NOWHERE, Origin
 from orchestrator.planning.plan import Evaluation, Measurement, PlannedTrial
 from orchestrator.plugins.shipping import packed
+from orchestrator.record.columns import attack_columns
 from orchestrator.record.report import End
-from orchestrator.record.store import Store
-from trainables.config import Runtime, TrialConfig, training_versions
+from orchestrator.record.store import RecordRow, Store
+from trainables.config import Runtime, TrialConfig, is_prefix, training_versions
 from trainables.config.terms.registry import used_plugins
+from trainables.measures import class_accuracy
+from trainables.trial import Evaluated
+
+#: The columns of a trial's row that say what trained it where, and what that took.
+PROVENANCE = (
+    *("wall_seconds", "peak_memory", "utilisation"),
+    *("commit", "diff", "packages", "cuda", "driver", "data", "host", "user"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,8 @@ class Job:
     """The work on one trial: train it to the end, then run these evaluations and measurements.
 
     ``prefixes``: configurations of trials whose training is the beginning of this one, by key; they are recorded on the way.
-    ``given_up``: keys of its evaluations and measurements that failed in every try, and are not tried again.
+    ``given_up``: keys of its evaluations and measurements that failed in every try, and are not tried again. ``origin``: of the
+    command.
     """
 
     storage: str
@@ -35,12 +48,21 @@ class Job:
     runtime: Runtime
     prefixes: Mapping[str, TrialConfig] = field(default_factory=dict)
     given_up: frozenset[str] = frozenset()
+    origin: Origin = NOWHERE
 
     @classmethod
-    def of(cls, planned: PlannedTrial, store: Store, runtime: Runtime, prefixes: Iterable[PlannedTrial] = ()) -> Self:
+    def of(
+        cls,
+        planned: PlannedTrial,
+        store: Store,
+        runtime: Runtime,
+        prefixes: Iterable[PlannedTrial] = (),
+        origin: Origin = NOWHERE,
+    ) -> Self:
         """Make the job of what a planned trial still lacks; ``prefixes``: trials that are recorded on the way."""
         through = {trial.key: trial.config for trial in prefixes}
-        return cls(store.uri, planned.key, planned.config, planned.missing, planned.unmeasured, runtime, through)
+        todo = planned.missing, planned.unmeasured
+        return cls(store.uri, planned.key, planned.config, *todo, runtime, through, origin=origin)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the job together with its plugins, which its actor has not loaded yet."""
@@ -51,8 +73,8 @@ class Job:
 def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Status, end: End | None = None) -> None:
     """Write a trial's row.
 
-    ``progress``: when it was created, and its epochs, best_epoch, device, seconds and history. ``end``: why it failed or was
-    stopped early.
+    ``progress``: when it was created, its epochs, best_epoch, device, seconds and history, and the columns of
+    :data:`PROVENANCE` that are known. ``end``: why it failed or was stopped early.
     """
     row = {
         "trial": job.key,
@@ -64,8 +86,51 @@ def write_trial(store: Store, job: Job, progress: Mapping[str, Any], status: Sta
         "versions": json.dumps(versions(job.config)),
         "updated": datetime.now(UTC),
         **{name: progress[name] for name in ("created", "epochs", "best_epoch", "device", "seconds", "history")},
+        **{name: progress.get(name) for name in PROVENANCE},
     }
     store.write_trial(row)
+
+
+def evaluation_rows(
+    evaluation: Evaluation,
+    found: Evaluated,
+    asked: Iterable[Evaluation],
+    labels: NDArray[np.int64],
+    classes: int,
+    run: RecordRow,
+) -> Iterator[RecordRow]:
+    """Yield the record's rows of an evaluation, one for each head.
+
+    Args:
+        evaluation: which.
+        found: its result.
+        asked: the evaluations of the same checkpoint that the run was asked for; accuracy is given at the lengths of those that
+            are a beginning of this one.
+        labels: of the attacked examples, of so many ``classes``.
+        run: the columns that all evaluations of one run share.
+    """
+    attack = evaluation.attack
+    lengths = [e.attack.gradient_steps for e in asked if e.attack == attack or is_prefix(e.attack, attack)]
+    last, drawn = found.last or {}, found.drawn
+    final = {
+        "broken": found.broken,
+        "distance": found.distance,
+        "last_accuracy": last.get(attack.gradient_steps or 0),
+        "by_steps": found.by_steps(filter(None, lengths)),
+        **({"mean_accuracy": drawn.accuracy, "averaged_accuracy": drawn.averaged, "draws": drawn.draws} if drawn else {}),
+    }
+    for head, rank in found.ranks.items():
+        yield {
+            "evaluation": evaluation.key,
+            "checkpoint": evaluation.checkpoint,
+            **attack_columns(attack),
+            "head": head,
+            "accuracy": float((rank == 0).mean()),
+            "ranks": rank,
+            "class_accuracy": class_accuracy(rank, labels, classes),
+            **(final if head == "final" else {}),
+            **run,
+        }
 
 
 def write_failure(store: Store, job: Job, end: End) -> None:

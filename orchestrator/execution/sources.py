@@ -9,6 +9,7 @@ from typing import Protocol
 from analysis.record.manifest import Manifest
 from analysis.record.schema import Ending, Status
 from orchestrator.execution.job import Job
+from orchestrator.execution.provenance.origin import NOWHERE, Origin
 from orchestrator.planning.plan import PlannedTrial
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
@@ -65,6 +66,7 @@ class SearchJobs:
         found: the search.
         manifest: describes it for the storage.
         added: is passed each sampled trial before its job is given.
+        origin: of the command.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class SearchJobs:
         store: Store,
         runtime: Runtime,
         added: Callable[[PlannedTrial], None],
+        origin: Origin = NOWHERE,
     ) -> None:
-        self._search, self._manifest, self._store, self._runtime, self._added = found, manifest, store, runtime, added
+        self._search, self._manifest, self._store, self._added = found, manifest, store, added
+        self._runtime, self._origin = runtime, origin
         self._running: set[str] = set()
         self.exhausted = False
 
@@ -93,7 +97,7 @@ class SearchJobs:
         self._store.write_manifest(self._manifest(self._search))
         self._added(planned)
         self._running.add(planned.key)
-        return Job.of(planned, self._store, self._runtime)
+        return Job.of(planned, self._store, self._runtime, origin=self._origin)
 
     def advanced(self, job: Job, report: Report) -> str | None:
         """Pass a report to the search; return why the job is to be stopped early, or None."""

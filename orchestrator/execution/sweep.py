@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from orchestrator.execution.cluster import Resources, check_storage, cluster, pr
 from orchestrator.execution.job import Job
 from orchestrator.execution.options import Options
 from orchestrator.execution.progress import Outcome, Progress
+from orchestrator.execution.provenance.origin import NOWHERE, Origin, origin_of
 from orchestrator.execution.sources import Claimed, JobSource, Queue, SearchJobs
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.plugins.preflight import check_layouts
@@ -91,7 +93,7 @@ def search(
             raise Unavailable(f"the search {name} is being run by {other}; wait for it or stop it")
         found = begin()
         with Progress((), console, found.trials - found.tried, partial(_lag, held.trackers)) as progress:
-            source = SearchJobs(found, manifest, store, allocation.runtime, progress.add)
+            source = SearchJobs(found, manifest, store, allocation.runtime, progress.add, held.origin)
             _drive(source, store, allocation, held, progress)
         if not source.over:
             raise allocation.interrupted()
@@ -109,7 +111,10 @@ def _run(
     """Run the jobs of a plan on a prepared cluster. ``prefixes``: see :class:`.Plan`."""
     if not plan.to_run:
         return Outcome({}, {}, {})
-    jobs = [Job.of(trial, store, allocation.runtime, prefixes.get(trial.key, ())) for trial in plan.to_run]
+    begun = (prefixes.get(trial.key, ()) for trial in plan.to_run)
+    jobs = [
+        Job.of(t, store, allocation.runtime, on_the_way, held.origin) for t, on_the_way in zip(plan.to_run, begun, strict=True)
+    ]
     with Progress(plan.to_run, console, lag=partial(_lag, held.trackers)) as progress:
         _drive(Queue(jobs), store, allocation, held, progress, plan.retry_failed)
     if progress.done + len(progress.failures) < len(jobs):
@@ -127,10 +132,14 @@ def _drive(
 
 
 class _Held(NamedTuple):
-    """What a driver holds of a storage: its ``claims``, and ``trackers`` of the views if it is the one that updates them."""
+    """What a driver holds of a storage: its ``claims``, and ``trackers`` of the views if it is the one that updates them.
+
+    ``origin``: of the command, which was started in the folder that it is in now.
+    """
 
     claims: Claims
     trackers: Sequence[Tracker]
+    origin: Origin
 
 
 class _Allocation(NamedTuple):
@@ -188,7 +197,7 @@ def _with_studies(plan: Plan, store: Store, options: Options, shown: Shown, cons
 def _held(store: Store, command: str, options: Options, shown: Shown, console: Console, seen: bool = True) -> Iterator[_Held]:
     """Create the storage if it does not exist, join its drivers, and update its views meanwhile.
 
-    ``seen``: whether to check that every node of the cluster sees it.
+    ``seen``: whether something will be run, so that every node of the cluster must see it.
     """
     store.create()
     plain = Store(store.uri)  # which sets no file of other studies aside
@@ -196,7 +205,7 @@ def _held(store: Store, command: str, options: Options, shown: Shown, console: C
         store.delete_abandoned()
         if seen:
             check_storage(store)
-        yield _Held(claims, trackers)
+        yield _Held(claims, trackers, origin_of(Path.cwd(), store) if seen else NOWHERE)
         with suppress(BrokenRecordError, DiskFull):  # segments cost time only
             compact(plain, LOOSE)
 

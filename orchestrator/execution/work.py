@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,16 +11,17 @@ from torch import Tensor
 from analysis.record.schema import Ending, Status
 from orchestrator.cost.passes import evaluation_passes, measurement_passes, training_passes
 from orchestrator.execution.checkpoints import Checkpoints, SourceMissing, source_networks
-from orchestrator.execution.job import Job, write_trial
+from orchestrator.execution.job import PROVENANCE, Job, evaluation_rows, write_trial
+from orchestrator.execution.provenance.machine import machine_columns
+from orchestrator.execution.provenance.usage import Usage
 from orchestrator.planning.plan import Evaluation, Measurement, longest_first
-from orchestrator.record.columns import attack_columns, measure_columns
+from orchestrator.record.columns import measure_columns
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report, of_its_own
 from orchestrator.record.store import RecordRow, Store, WeightsNotFoundError
 from trainables.checkpoint import unpack_weights
 from trainables.config import attack_key, is_prefix, measure_key
-from trainables.measures import class_accuracy
-from trainables.trial import Diverged, Evaluated, Trial, is_over
+from trainables.trial import Diverged, Trial, is_over
 
 #: Evaluations and measurements of so many seconds are reported together: a report costs the driver milliseconds.
 REPORT_SECONDS = 2.0
@@ -56,7 +57,7 @@ class Work:
 
     def _resume(self) -> RecordRow | None:
         """Go on from what the record holds of the trial, or from its beginning where a checkpoint is lost; return its row."""
-        key, config = self.job.key, self.job.config
+        began, key, config = time.monotonic(), self.job.key, self.job.config
         before = self.store.read_trial(key)
         self.trial = Trial(config, self.job.runtime)
         self.checkpoints = Checkpoints(self.store, key, self.job.runtime.save_seconds)
@@ -67,6 +68,9 @@ class Work:
             self.history: list[RecordRow] = before["history"] or []
         else:
             self.history = self.checkpoints.resume(self.trial)
+        self.provenance = {name: before[name] for name in PROVENANCE} if before else {}
+        # From its end on, what it took stands fast: evaluations, perhaps on another machine, change none of it.
+        self.usage, self.training = Usage(self.trial.device, self.provenance, began), not self.trained
         return before
 
     def _has_weights(self, row: RecordRow) -> bool:
@@ -112,7 +116,8 @@ class Work:
         """Train and record one epoch; return its passes."""
         began = time.monotonic()
         self.between_epochs = False
-        metrics = self.trial.step()
+        with self.usage.sampling():
+            metrics = self.trial.step()
         self.seconds, self.device = time.monotonic() - began, self.trial.device_name
         self.history.append({"finished": _milliseconds(), **metrics})
         self.between_epochs = True
@@ -120,6 +125,7 @@ class Work:
         self.checkpoints.after_epoch(self.trial, self.history)
         self._write_trial()
         if self.trained:
+            self.training = False
             self.store.delete_state(self.job.key)
         return training_passes(self.job.config)
 
@@ -188,10 +194,13 @@ class Work:
         self.seconds += seconds
         if found.broken is not None and not complete:
             covered += [e for e in same_epoch if not e.complete and is_prefix(e.attack, attack)]
+        asked = [e for e in self.job.evaluations if self._epoch(e) == epoch]
+        run = {"trial": self.job.key, "epoch": epoch, "complete": complete, "seconds": seconds, "finished": _milliseconds()}
         for evaluation in covered:
             steps = evaluation.attack.gradient_steps
             part = found if evaluation.attack == attack or steps is None else found.after(steps)
-            self.rows += self._evaluation_rows(evaluation, part, epoch, complete, seconds)
+            labels, classes = self.trial.test_labels(evaluation.attack), self.job.config.data.info.classes
+            self.rows += evaluation_rows(evaluation, part, asked, labels, classes, run)
         self.remaining = [e for e in self.remaining if e not in covered]
         return sum(evaluation_passes(self.job.config, e.attack) for e in covered)
 
@@ -243,30 +252,6 @@ class Work:
         self.unmeasured = [m for m in self.unmeasured if m not in failed]
         return 0.0
 
-    def _evaluation_rows(
-        self, evaluation: Evaluation, found: Evaluated, epoch: int, complete: bool, seconds: float
-    ) -> Iterator[RecordRow]:
-        """Yield the record's rows of an evaluation, one for each head."""
-        attack = evaluation.attack
-        labels, classes = self.trial.test_labels(attack), self.job.config.data.info.classes
-        for head, rank in found.ranks.items():
-            yield {
-                "evaluation": evaluation.key,
-                "trial": self.job.key,
-                "checkpoint": evaluation.checkpoint,
-                "epoch": epoch,
-                **attack_columns(attack),
-                "head": head,
-                "accuracy": float((rank == 0).mean()),
-                "ranks": rank,
-                "complete": complete,
-                "broken": found.broken if head == "final" else None,
-                "distance": found.distance if head == "final" else None,
-                "class_accuracy": class_accuracy(rank, labels, classes),
-                "seconds": seconds,
-                "finished": _milliseconds(),
-            }
-
     def _epoch(self, of: Evaluation | Measurement) -> int:
         """Return the epoch of the checkpoint that is evaluated or measured."""
         return self.trial.best_epoch if of.checkpoint == "best" else self.trial.epoch
@@ -278,6 +263,10 @@ class Work:
 
     def _progress(self) -> RecordRow:
         """Return the columns of the trial's row that change while it trains."""
+        if self.training:
+            of_machine = machine_columns(self.job.storage, self.trial.device)
+            data = {"data": self.trial.data_checksum}
+            self.provenance = {**self.usage.columns(), **self.job.origin._asdict(), **of_machine, **data}
         return {
             "created": self.created,
             "epochs": self.trial.epoch,
@@ -285,6 +274,7 @@ class Work:
             "device": self.device,
             "seconds": sum(row["seconds"] for row in self.history),
             "history": self.history,
+            **self.provenance,
         }
 
 

@@ -14,8 +14,9 @@ import pyarrow as pa
 from analysis.record.files import BrokenRecordError, concurrently, trial_path
 from analysis.record.manifest import Manifest
 from analysis.record.names import FileName, newest, newest_weights
-from analysis.record.rows import read_segment, segments
+from analysis.record.rows import Listed, read_segment, segments
 from analysis.record.schema import IDENTITY_FILE, SEGMENTS_FOLDER, STUDIES_FOLDER, TABLES, TRIALS_FOLDER
+from orchestrator.record.environments import environment_path, environments, named_in, read_environment
 from orchestrator.record.files import ASIDE
 from orchestrator.record.store import Store
 
@@ -84,6 +85,8 @@ def examine(store: Store) -> Diagnosis:
         *(finding for name in covering for finding in _of_segment(store, name)),
     ]
     mends = "the same run as before, with --verify, makes anew what is needed of it"
+    texts = environments(store)
+    findings += _of_environments(store, listed, texts)
     for found in concurrently(lambda key: [*_of_trial(store, key, listed[key], commands.get(key, mends))], listed):
         findings += found
     if len(manifests) == len(paths):  # otherwise it is not known which trials a study has
@@ -91,7 +94,7 @@ def examine(store: Store) -> Diagnosis:
         findings += [
             Finding(Kind.ORPHANED, f"{TRIALS_FOLDER}/{key}", "no study has this trial, it can be deleted") for key in alone
         ]
-    verified = len(paths) + len(covering) + sum(map(len, listed.values()))
+    verified = len(paths) + len(covering) + len(texts) + sum(map(len, listed.values()))
     return Diagnosis(tuple(sorted(findings, key=lambda finding: finding.path)), verified)
 
 
@@ -128,6 +131,29 @@ def _of_storage(store: Store) -> Iterator[Finding]:
         for info in store.entries(folder, recursive=True):
             if info.base_name.endswith(ASIDE):
                 yield Finding(Kind.SET_ASIDE, posixpath.relpath(info.path, store.root), _DELETE)
+
+
+def _of_environments(store: Store, listed: Listed, there: Sequence[str]) -> Iterator[Finding]:
+    """Examine the texts that trials' rows name by their digests."""
+    for found in there:
+        try:
+            read_environment(store, found)
+        except FileNotFoundError:  # deleted meanwhile
+            continue
+        except BrokenRecordError:
+            yield Finding(
+                Kind.DAMAGED, environment_path(found), "no number needs it: delete it, and the next run here may write it again"
+            )
+    try:
+        named = named_in(store, listed)
+    except BrokenRecordError:  # a row, which is a finding of its own
+        return
+    for found in sorted({*there} - named):
+        yield Finding(Kind.ORPHANED, environment_path(found), _DELETE)
+    for found in sorted(named.difference(there)):
+        yield Finding(
+            Kind.DAMAGED, environment_path(found), "it is lost, and no number needs it: the next run here may write it again"
+        )
 
 
 def _of_segment(store: Store, name: FileName) -> Iterator[Finding]:

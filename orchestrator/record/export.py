@@ -11,6 +11,7 @@ from pathlib import Path
 from analysis.record.manifest import Manifest
 from analysis.record.names import FileName, newest, newest_weights
 from analysis.record.schema import TABLES, TRIALS_FOLDER
+from orchestrator.record.environments import environment_path, environments, named_in, read_environment
 from orchestrator.record.files import Files
 from orchestrator.record.removal import needed
 from orchestrator.record.store import Store
@@ -67,6 +68,10 @@ def _copy(store: Store, manifests: Iterable[Manifest], put: _Put, weights: bool)
         for name, data in _read(store, key, names, weights):
             put(f"{TRIALS_FOLDER}/{key}/{name}", data)
             files, size = files + 1, size + len(data)
+    for digest in sorted(named_in(store, listed) & {*environments(store)}):
+        data = read_environment(store, digest)
+        put(environment_path(digest), data)
+        files, size = files + 1, size + len(data)
     for manifest in manifests:
         data = manifest.to_json().encode()
         put(manifest.path, data)

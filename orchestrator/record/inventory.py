@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from analysis.record.files import RecordFiles
 from analysis.record.names import FileName
-from analysis.record.schema import SEGMENTS_FOLDER, STUDIES_FOLDER, TRIALS_FOLDER
+from analysis.record.schema import ENVIRONMENTS_FOLDER, SEGMENTS_FOLDER, STUDIES_FOLDER, TRIALS_FOLDER
 
 
 class Kind(StrEnum):
@@ -26,6 +26,7 @@ class Kind(StrEnum):
     TRIALS = "trials"  # their rows, with every epoch
     SEGMENTS = "segments"
     MANIFESTS = "manifests"
+    ENVIRONMENTS = "environments"  # installed packages, and differences to a commit
     VIEWS = "views"  # of MLflow and Optuna
     TEMPORARY = "temporary"  # being written, or left by a writer that was killed
     OTHER = "other"
@@ -41,7 +42,7 @@ _OF_TABLE = {
     "trial": Kind.TRIALS,
 }
 
-_OF_FOLDER = {SEGMENTS_FOLDER: Kind.SEGMENTS, STUDIES_FOLDER: Kind.MANIFESTS}
+_OF_FOLDER = {SEGMENTS_FOLDER: Kind.SEGMENTS, STUDIES_FOLDER: Kind.MANIFESTS, ENVIRONMENTS_FOLDER: Kind.ENVIRONMENTS}
 
 #: How the names begin of what MLflow and Optuna keep in a storage.
 _VIEWS = ("mlflow", "optuna.journal")

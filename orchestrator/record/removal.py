@@ -15,6 +15,7 @@ from analysis.record.names import FileName, newest, newest_weights
 from analysis.record.rows import rows
 from analysis.record.schema import TABLES, TRIAL, TRIALS_FOLDER, Status
 from orchestrator.errors import Unavailable
+from orchestrator.record.environments import NAMING, environment_path, named_by
 from orchestrator.record.files import ABANDONED
 from orchestrator.record.inventory import Kind, StoredFile
 from orchestrator.record.store import Store
@@ -22,7 +23,7 @@ from orchestrator.record.store import Store
 #: What of a trial's files has one newest file of each part; of weights, several epochs count.
 _KINDS = (*TABLES, "state")
 
-_ROW = pa.schema([TRIAL.field(name) for name in ("trial", "status", "epochs", "best_epoch")])
+_ROW = pa.schema([TRIAL.field(name) for name in ("trial", "status", "epochs", "best_epoch", *NAMING)])
 
 
 class Needless(StrEnum):
@@ -88,7 +89,9 @@ def needless(store: Store, stored: Iterable[StoredFile], only: Collection[Needle
     if Needless.SUPERSEDED in only:
         older = (file for key, files in kept.items() for file in _superseded(files, finished.get(key)))
         taken = {file.path for removal in found.values() for file in removal.files}
-        found[Needless.SUPERSEDED] = Removal(files=tuple(file for file in older if file.path not in taken))
+        named = {environment_path(digest) for digest in named_by(table)}
+        unnamed = (file for file in stored if file.kind is Kind.ENVIRONMENTS and file.path not in named)
+        found[Needless.SUPERSEDED] = Removal(files=tuple(file for file in (*older, *unnamed) if file.path not in taken))
     if Needless.TEMPORARY in only:
         before = time.time_ns() - int(ABANDONED * 1e9)
         left = (file for file in stored if file.kind is Kind.TEMPORARY and file.modified < before)

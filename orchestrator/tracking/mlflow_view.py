@@ -41,6 +41,9 @@ RUN_STATUS = {
     Status.FAILED: "FAILED",
 }
 
+#: Columns of a trial's row that are tags too, where they are known.
+_PROVENANCE = ("host", "user", "commit", "wall_seconds", "peak_memory")
+
 #: What MLflow answers where it refuses a run's contents, and not the connection.
 _REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST"}
 
@@ -264,9 +267,10 @@ def _tags(arms: Mapping[str, str], found: TrialRows) -> list[RunTag]:
     """Return the tags of a trial's run."""
     row = found.row
     tags = {as_name(f"advsweep.arm.{study}"): arm for study, arm in arms.items()}
-    tags |= {STUDIES_TAG: ", ".join(arms), "advsweep.versions": row["versions"], "advsweep.device": row["device"]}
-    tags |= {"advsweep.reason": row["reason"], "advsweep.failed": found.failed}
-    return [RunTag(name, (value or "")[:_TAG]) for name, value in tags.items()]
+    tags |= {STUDIES_TAG: ", ".join(arms), "advsweep.failed": found.failed}
+    tags |= {f"advsweep.{name}": row[name] or "" for name in ("versions", "device", "reason")}
+    tags |= {f"advsweep.{name}": str(row[name]) for name in _PROVENANCE if row[name] is not None}
+    return [RunTag(name, value[:_TAG]) for name, value in tags.items()]
 
 
 def _arms(manifests: Iterable[Manifest]) -> dict[str, dict[str, str]]:

@@ -1,11 +1,15 @@
 """A sweep from its command to its table, trials that studies share, and JSON for programs."""
 
 import csv
+import getpass
 import json
+import socket
+import subprocess
 from io import StringIO
 
 import pytest
 
+from analysis.record.load import load
 from search_spaces.catalog import STUDIES
 from tests.support.command_line import (
     EPOCHS,
@@ -54,6 +58,20 @@ def test_a_run_ends_with_its_table(undisturbed):
     assert [[row["epoch"] for row in rows] for rows in epochs(storage).values()] == [list(range(1, EPOCHS + 1))] * TRIALS
     assert_once(evaluations(storage))
     assert runs(storage) == [(key, "FINISHED") for key in trials(storage)]
+
+
+def test_every_trial_says_who_trained_it_where_from_which_commit(undisturbed):
+    storage, _ = undisturbed
+    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # the tests' own folder
+    rows = load(str(storage)).trials
+    for row in rows.to_dict("records"):
+        assert (row["host"], row["user"]) == (socket.gethostname(), getpass.getuser())
+        assert row["commit"] == (git.stdout.strip() or None)
+        assert (row["diff"] is None) == (row["commit"] is None)
+        assert row["seconds"] < row["wall_seconds"]
+        named = [row[name] for name in ("packages", "diff") if row[name]]
+        assert all((storage / "environments" / f"{digest}.txt").is_file() for digest in named)
+    assert len({*rows["packages"]}) == len({*rows["data"]}) == 1
 
 
 def test_optuna_has_every_arm_and_seed_with_the_numbers_of_the_table(undisturbed):

@@ -68,7 +68,8 @@ class Case(NamedTuple):
         along = self.model is self.network and not transformed
         leave = not self.complete and not draws(self.model)
         watch = Watch(self.network, self.x, self.y, along=along, leave=leave, first=first or not along)
-        return Attacked(attack(watch=watch), broken=watch.since)
+        images = attack(watch=watch)
+        return Attacked(images, broken=watch.since, right=None if leave else watch.right)
 
     def blindly(self, attack: Callable[[], Tensor]) -> Attacked:
         """Run ``attack`` without a watch; an example that is misclassified unperturbed counts as broken in any case."""

@@ -8,7 +8,7 @@ from trainables import config
 from trainables.config.terms.registry import DATA
 from trainables.data.augment import augment
 from trainables.data.batches import batches_per_epoch, evaluation_batches, training_batches
-from trainables.data.examples import DataNotFound, DataSource, Examples
+from trainables.data.examples import DataNotFound, DataSource, Examples, checksum
 from trainables.data.splits import Splits, sample, split
 
 __all__ = [
@@ -19,15 +19,16 @@ __all__ = [
     "augment",
     "available",
     "batches_per_epoch",
+    "checksum",
     "evaluation_batches",
     "fetch",
     "load",
+    "load_checked",
     "sample",
     "training_batches",
 ]
 
 
-@lru_cache(maxsize=1)  # trials of a sweep in one process mostly share their data, and never change them
 def load(data: config.Data, runtime: config.Runtime, device: torch.device | str) -> Splits:
     """Load the training, validation and test examples for ``device``; they do not depend on the trial's seed.
 
@@ -38,12 +39,18 @@ def load(data: config.Data, runtime: config.Runtime, device: torch.device | str)
         DataNotFound: the files are not in ``runtime.data_dir``, or could not be downloaded.
         ValueError: ``data`` leaves nothing to train on.
     """
+    return load_checked(data, runtime, device)[0]
+
+
+@lru_cache(maxsize=1)  # trials of a sweep in one process mostly share their data, and never change them
+def load_checked(data: config.Data, runtime: config.Runtime, device: torch.device | str) -> tuple[Splits, str]:
+    """Load the same as :func:`load`, with the :func:`~trainables.data.examples.checksum` of the whole data set."""
     train, test = _source(data.dataset).load(data.dataset, runtime.data_dir, runtime.download)
     device = torch.device(device)
     parts = split(train, test, data)
     size = sum(part.images.nbytes for part in parts)
     streamed = device.type == "cuda" and size > runtime.memory_share * torch.cuda.mem_get_info(device)[0]
-    return Splits(*(part.to(device, streamed) for part in parts))
+    return Splits(*(part.to(device, streamed) for part in parts)), checksum(train, test)
 
 
 def available(data: config.Data, runtime: config.Runtime) -> bool:

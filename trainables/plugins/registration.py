@@ -50,7 +50,7 @@ from trainables.config.terms.registry import (
     Origin,
 )
 from trainables.config.training_attack import Bounded
-from trainables.data import DataSource, Examples, load
+from trainables.data import DataSource, Examples, load_checked
 from trainables.measures import Subject
 from trainables.models import Network
 from trainables.modules import InsertedModule
@@ -170,7 +170,7 @@ def data(name: str, info: DatasetInfo, *, files: Callable[[str, str], bool] | No
             return train, test
 
         _register(DATA, name, info, made, version, DataSource(loader, files))
-        load.cache_clear()
+        load_checked.cache_clear()
         return made
 
     return register

@@ -50,6 +50,7 @@ from trainables.trial import Diverged, Trial, build_source
 
 #: Columns of times and durations, of names by chance, and of a trial's epochs, which are compared apart.
 TIMES = {"created", "updated", "finished", "seconds", "images_per_second", "part", "history"}
+TIMES |= {"wall_seconds", "peak_memory", "utilisation"}
 
 
 def timeless(row):
@@ -214,7 +215,7 @@ def test_a_complete_evaluation_covers_an_incomplete_one(job):
 
 @pytest.mark.parametrize("attack", ["pgd", "cw", "mim"])
 def test_a_longer_attack_covers_those_that_are_its_beginning(job, copy_of, monkeypatch, attack):
-    """The longest attack is run once, and every row is as if each attack had been run alone."""
+    """The longest attack is run once, and every row is as if each attack had been run alone, whose lengths it knows."""
     finish(job)
     sizes = [{"iterations": 4}, {"iterations": 9}, {"iterations": 6}]
     if attack != "mim":
@@ -235,11 +236,16 @@ def test_a_longer_attack_covers_those_that_are_its_beginning(job, copy_of, monke
     monkeypatch.setattr(Trial, "evaluate", lambda self, attack, *a: attacked.append(attack) or evaluate(self, attack, *a))
     work = finish(replace(job, evaluations=tuple(wanted)))
     found = {row["evaluation"]: timeless(row) for row in evaluations(work.store, job.key)}
-    assert [found[e.key] for e in wanted] == [timeless(row) for row in alone]
+    lengths = {key: row.pop("by_steps") for key, row in found.items()}
+    assert [(found[e.key], lengths[e.key][-1:]) for e in wanted] == [(row, row.pop("by_steps")) for row in map(timeless, alone)]
     assert len(attacked) == 2 * (1 if attack == "mim" else 2)  # the most steps and the most restarts, for each beta_atk
 
     rows = [row for row in found.values() if row["beta_atk"] == "2" and row["attack_name"] == attack]
     by_size = {tuple(json.loads(r["attack_spec"]).get(f, 1) for f in ("iterations", "restarts")): r for r in rows}
+    shorter = {(9, 1): [(4, 1), (6, 1), (9, 1)], (6, 1): [(4, 1), (6, 1)], (4, 3): [(4, 1), (4, 2), (4, 3)]}
+    for size in by_size.keys() & shorter.keys():
+        there = [{"steps": k * r, "any": by_size[k, r]["accuracy"], "last": None} for k, r in shorter[size]]
+        assert lengths[by_size[size]["evaluation"]] == there
     curve = accuracy_by_iterations(np.array(by_size[9, 1]["broken"]), 9)
     assert curve[[4, 6, 9]] == pytest.approx([by_size[k, 1]["accuracy"] for k in (4, 6, 9)])
     if attack != "mim":

@@ -228,7 +228,7 @@ def test_a_sound_storage_has_no_findings(trained: Store) -> None:
     compact(trained)
     found = examine(trained)
     assert found.findings == ()
-    assert str(found) == f"{sum(map(len, trained.trials().values())) + 3} files verified: all is well"
+    assert str(found) == f"{sum(map(len, trained.trials().values())) + 4} files verified: all is well"
 
 
 @pytest.mark.parametrize("kind", ["trial", "evaluations", "outcomes", "weights", "manifest", "identity"])

@@ -65,7 +65,7 @@ def evaluation_row(key="e1", head="final", **changed):
     row |= {"attack_spec": "{}", "beta_atk": "2", "head": head, "accuracy": 0.5, "ranks": np.array([0, 9], np.uint16)}
     row |= {"sees": "gradients", "iterates": True, "ensemble": False, "gradient_steps": 20, "numerics": "{}"}
     row |= {"complete": False, "broken": np.array([65535, 3], np.uint16), "distance": None}
-    row |= dict.fromkeys(("last_accuracy", "by_steps", "mean_accuracy", "draws"))
+    row |= dict.fromkeys(("last_accuracy", "by_steps", "mean_accuracy", "averaged_accuracy", "draws"))
     return row | {"class_accuracy": [0.5, 0.25], "seconds": 1.0, "finished": NOW} | changed
 
 

@@ -26,6 +26,7 @@ from analysis.record.fields import flatten
 from analysis.record.schema import Ending
 from orchestrator.errors import Unavailable
 from orchestrator.execution.job import write_failure
+from orchestrator.execution.provenance.origin import Origin
 from orchestrator.execution.work import Work
 from orchestrator.record.report import End
 from orchestrator.record.store import Store
@@ -46,7 +47,7 @@ def template(tmp_path_factory):
     """A record with a finished trial, one that was stopped after an epoch, and one that failed."""
     store = Store(str(tmp_path_factory.mktemp("record")))
     vanilla, cas, cifs = jobs(tiny_plan(), store)
-    finish(vanilla)
+    finish(replace(vanilla, origin=Origin("c0ffee", "")))
     Work(cas).advance()
     Work(cifs).advance()
     write_failure(store, cifs, End(Ending.OUT_OF_MEMORY, "out of memory: 3 GiB"))
@@ -209,6 +210,8 @@ def test_each_trial_has_a_run_with_all_that_the_record_holds(client, reader, sto
             "advsweep.device": "cpu",
             "advsweep.reason": row["reason"],
             "advsweep.failed": "",
+            **{f"advsweep.{name}": str(row[name]) for name in ("host", "user", "wall_seconds", "peak_memory")},
+            **({"advsweep.commit": "c0ffee"} if key == VANILLA else {}),
         }
     assert runs[CIFS].data.tags["advsweep.reason"] == "out of memory: 3 GiB"
 

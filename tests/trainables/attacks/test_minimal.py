@@ -47,7 +47,7 @@ def test_a_linear_models_nearest_boundary_is_found(spec, share, generator):
         w = model.weight[0, 1] - model.weight[0, 0]
         expected = (z[:, 1] - z[:, 0]).abs() / torch.linalg.vector_norm(w, DUAL[spec.norm])
     y = z.argmax(1)
-    images, distance, _ = run_attack(spec, model, x, y, (1.0,), generator)
+    images, distance, *_ = run_attack(spec, model, x, y, (1.0,), generator)
     assert (distance >= expected - 1e-5).all()
     near = distance <= (1 + share) * expected + 3e-4
     assert near.sum() >= 8 - (spec.name == "brendel-bethge")  # whose walk may get stuck
@@ -72,7 +72,7 @@ FOOLBOX_CASES = [(*case, t) for case in FOOLBOX for t in (TRAININGS if case[0].n
 @pytest.mark.parametrize(("spec", "library", "training"), FOOLBOX_CASES, ids=title)
 def test_foolbox_alone_finds_equal_distances(training, spec, library, record_property):
     network, (x, y) = robust(training), examples()
-    images, distance, _ = run(spec, network, x, y)
+    images, distance, *_ = run(spec, network, x, y)
     with torch.random.fork_rng():
         model = foolbox.PyTorchModel(logits(network), bounds=(0, 1), device="cpu")
         theirs = library.run(model, x, foolbox.criteria.Misclassification(y))
@@ -116,7 +116,7 @@ def test_a_misclassified_example_has_distance_0_and_keeps_its_image(generator):
     with torch.no_grad():
         y = (network(x).logits.argmax(1) + 1) % 10
     for name in ("ddn", "deepfool", "fab", "cw-l2", "boundary", "brendel-bethge"):
-        images, distance, _ = run(next(s for s, _ in ORACLES if s.name == name), network, x, y)
+        images, distance, *_ = run(next(s for s, _ in ORACLES if s.name == name), network, x, y)
         assert torch.equal(images, x)
         assert distance.tolist() == [0, 0, 0, 0]
 
@@ -129,6 +129,6 @@ def test_an_example_that_is_never_misclassified_has_an_infinite_distance():
     y = torch.full((4,), 9)
     for name in ("ddn", "deepfool", "fab", "boundary", "brendel-bethge"):
         spec = next(s for s, _ in ORACLES if s.name == name)
-        images, distance, _ = run(spec.model_copy(update={"iterations": 3}), network, x, y)
+        images, distance, *_ = run(spec.model_copy(update={"iterations": 3}), network, x, y)
         assert torch.equal(images, x)
         assert distance.isinf().all()

@@ -133,7 +133,7 @@ def test_the_network_and_not_its_view_decides_what_is_broken(generator):
         shown = Surrogate(network, "soft")(x).logits.argmax(1)
     assert (shown != y).any()  # on some examples the two disagree from the start
     for spec in (config.FAB(eps=0.3, iterations=5, view="soft"), config.DDN(eps=2.0, iterations=10, view="soft")):
-        found, distance, _ = run_attack(spec, network, x, y, (1.0, 0.0), generator)
+        found, distance, *_ = run_attack(spec, network, x, y, (1.0, 0.0), generator)
         with torch.no_grad():
             assert torch.equal(errs(network(found).logits, y), distance <= spec.eps)
         assert (distance > 0).all()

@@ -1,6 +1,6 @@
 """The result of an attack, and the evaluation of attacks that search for the smallest perturbation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -22,11 +22,14 @@ class Attacked(NamedTuple):
         broken: gradient steps over all restarts after which each example was first misclassified, int64 (B,); see
             :class:`~trainables.attacks.building_blocks.watch.Watch`. For attacks without gradient steps, 0 where the
             unperturbed image is misclassified. None where this was not recorded.
+        right: how many examples are right by their last image alone, int64 (), by gradient steps over all restarts; None where
+            the attack does not go on on broken examples. Also in :class:`~trainables.attacks.building_blocks.watch.Watch`.
     """
 
     images: Tensor
     distance: Tensor | None = None
     broken: Tensor | None = None
+    right: Mapping[int, Tensor] | None = None
 
 
 def closest(

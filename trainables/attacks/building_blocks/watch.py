@@ -22,6 +22,9 @@ class Watch:
             so that the examples broken by fewer restarts are those broken within their steps.
         left: indices of the examples that are still attacked, int64: all, unless broken ones ``leave``.
         images: images that broke the examples that left, (B, channels, size, size).
+        right: how many examples are right by their last image alone, int64 (), by the steps over all restarts at which a point
+            was judged. Of several restarts an example counts that is right at the end of each before, and at the point. Empty
+            where broken examples leave.
 
     Args:
         network: the attacked network in evaluation mode, in view ``plain``.
@@ -38,7 +41,9 @@ class Watch:
         self.images = x.detach().clone()
         self.left = torch.arange(len(x), device=x.device)
         self.since = torch.full((len(x),), NEVER, device=x.device)
+        self.right: dict[int, Tensor] = {}
         self._before = 0
+        self._wrong = self._ended = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         if first:
             self.judge(self.images, 0)
 
@@ -65,6 +70,7 @@ class Watch:
         if self.leave:
             self.images[self.left] = images
         self.judge(images, iterations)
+        self._ended = self._ended | self._wrong
         self._before += iterations
         return self.images if self.leave else images
 
@@ -72,6 +78,7 @@ class Watch:
         steps = self._before + (max(k, 1) if self._before else k)
         if not self.leave:
             self.since = torch.where(wrong & (self.since == NEVER), min(steps, NEVER - 1), self.since)
+            self._wrong, self.right[steps] = wrong, (~(wrong | self._ended)).sum()
             return None
         if not wrong.any():
             return None
