@@ -206,7 +206,7 @@ def estimate(plan: Plan, *, storage: str = STORAGE, calibrate: bool = False, dat
         runtime = Runtime(data_dir=str(Path(data_dir).expanduser().resolve()), threads=1)
         return estimate_plan(plan, time_batches(config, runtime) if config else Throughput())
     with storage_errors(storage):
-        return estimate_plan(plan, recorded(Store(storage)))
+        return estimate_plan(plan, recorded(Store(storage), whole=bool(plan.to_run)))
 
 
 def run(
