@@ -1,5 +1,6 @@
 """The throughput of a device: seconds per pass, from what the record holds or from a calibration."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -8,10 +9,12 @@ from functools import cached_property
 from statistics import median
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
+from analysis.record.columns import coded, codes, numbers
 from analysis.record.rows import Schemas, rows
 from analysis.record.schema import EVALUATIONS, MEASURES, TRIAL
 from orchestrator.cost.network_size import multiply_adds
@@ -20,15 +23,15 @@ from orchestrator.record.store import Store
 from trainables.config import TrialConfig
 from trainables.config.entrance.parsing import ATTACK, MEASURE
 
-T = TypeVar("T")
+#: The seed at the end of a configuration's JSON.
+_SEED = re.compile(r',"seed":\d+}$')
 
-#: The columns of a run of attacks.
-_RUNS = ("trial", "attack_spec", "complete", "seconds")
+T = TypeVar("T")
 
 #: What the throughput is read from, by table.
 _TABLES: Schemas = {
     "trial": pa.schema([TRIAL.field(name) for name in ("trial", "device", "config", "history")]),
-    "evaluations": pa.schema([EVALUATIONS.field(name) for name in _RUNS]),
+    "evaluations": coded(pa.schema([EVALUATIONS.field(name) for name in ("trial", "attack_spec", "complete", "seconds")])),
     "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measure_spec", "seconds")]),
 }
 
@@ -117,54 +120,37 @@ def recorded(store: Store, whole: bool = True) -> Throughput:
 
     ``whole``: with the timings of evaluations and measurements, which are the most; otherwise of trainings alone.
     """
-    trained: dict[str, tuple[str, _Alike, float]] = {}
-    runs: dict[str, list[tuple[str, float]]] = {}
-    alike: dict[TrialConfig, _Alike] = {}
+    found: dict[str, _Timed] = {}
     for tables in _readable(store, _TABLES if whole else {"trial": _TABLES["trial"]}):
-        for trial, device, config, seconds in _epochs(tables["trial"]):
-            with suppress(ValueError, KeyError):  # of another version
-                its = _Alike.of(config, alike)
-                trained[trial] = device, its, seconds / its.training
+        trials = _trainings(tables["trial"])
         if whole:
-            kinds = {trial: its for trial, (_, its, _) in trained.items()}
-            for trial, work, seconds in (*_evaluations(tables["evaluations"], kinds), *_measures(tables["measures"], kinds)):
-                runs.setdefault(trial, []).append((work, seconds))
-    if not trained:
+            for trial, work, seconds in (*_evaluations(tables["evaluations"], trials), *_measures(tables["measures"], trials)):
+                trials[trial].works.append((work, seconds))
+        found |= trials
+    if not found:
         return Throughput()
-    ((device, _),) = Counter(trained[trial][0] for trial in sorted(trained)).most_common(1)
-    chosen = {trial: (its, seconds) for trial, (on, its, seconds) in sorted(trained.items()) if on == device}
+    trained = [timed for _, timed in sorted(found.items())]
+    ((device, _),) = Counter(timed.device for timed in trained).most_common(1)
+    chosen = [timed for timed in trained if timed.device == device]
     source = f"{len(chosen)} {'trial' if len(chosen) == 1 else 'trials'} of this storage on {device}"
-    timed = (
-        Timing(device, work, its.network, seconds)
-        for trial, (its, epoch) in chosen.items()
-        for work, seconds in ((training(its.config.training.precision), epoch), *runs.get(trial, ()))
-    )
-    return Throughput(device, source, tuple(timed))
+    return Throughput(device, source, tuple(Timing(device, work, t.alike.network, s) for t in chosen for work, s in t.works))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Alike:
-    """What trials that differ in their seeds alone have in common: ``training`` is the passes of an epoch."""
+    """What trials that differ in their seeds alone have in common: ``passes`` are those of an epoch's training."""
 
     config: TrialConfig
     network: Network
-    training: float
-    _passes: dict[str, tuple[str, float] | None] = field(default_factory=dict)
+    passes: float
 
-    @classmethod
-    def of(cls, config: str, known: dict[TrialConfig, "_Alike"]) -> "_Alike":
-        """Find what a configuration, as JSON, is like among those ``known``, or add it to them."""
-        parsed = TrialConfig.model_validate_json(config).model_copy(update={"seed": 0})
-        if parsed not in known:
-            known[parsed] = cls(parsed, network(parsed), training_passes(parsed))
-        return known[parsed]
 
-    def evaluation(self, spec: str) -> tuple[str, float] | None:
-        """Return the name and the passes of an attack, given as JSON; None if it is not known in this process."""
-        if spec not in self._passes:
-            attack = _known(ATTACK, spec)
-            self._passes[spec] = attack and (attack.name, evaluation_passes(self.config, attack))
-        return self._passes[spec]
+class _Timed(NamedTuple):
+    """A trial: its device, what it is ``alike``, and its works with their seconds per pass."""
+
+    device: str
+    alike: _Alike
+    works: list[tuple[str, float]]
 
 
 def _readable(store: Store, schemas: Schemas) -> Iterator[Mapping[str, pa.Table]]:
@@ -178,38 +164,60 @@ def _readable(store: Store, schemas: Schemas) -> Iterator[Mapping[str, pa.Table]
                 yield rows(store, {trial: names}, schemas)
 
 
-def _epochs(table: pa.Table) -> Iterator[tuple[str, str, str, float]]:
-    """Yield of each trial with epochs its key, device, configuration as JSON, and the median seconds of an epoch."""
+def _trainings(table: pa.Table) -> dict[str, _Timed]:
+    """Read the median seconds of an epoch of each trial that has epochs and whose configuration is valid here."""
+    found: dict[str, _Timed] = {}
+    alike: dict[str, _Alike] = {}
     history = table["history"].combine_chunks()
     seconds = pc.struct_field(pc.list_flatten(history), "seconds").to_pylist()
-    begin = 0
-    for row in table.drop_columns("history").append_column("epochs", pc.list_value_length(history)).to_pylist():
-        end = begin + (row["epochs"] or 0)
-        if row["device"] and end > begin:
-            # The median ignores the first epoch of a process, in which kernels are chosen.
-            yield row["trial"], row["device"], row["config"], median(seconds[begin:end])
-        begin = end
+    ends = np.cumsum(pc.fill_null(pc.list_value_length(history), 0).to_numpy(zero_copy_only=False)).tolist()
+    columns = (table[name].to_pylist() for name in ("trial", "device", "config"))
+    for trial, device, config, begin, end in zip(*columns, [0, *ends], ends, strict=False):
+        if device and end > begin:
+            with suppress(ValueError, KeyError):  # of another version
+                its = _alike(config, alike)
+                # The median ignores the first epoch of a process, in which kernels are chosen.
+                epoch = median(seconds[begin:end]) / its.passes
+                found[trial] = _Timed(device, its, [(training(its.config.training.precision), epoch)])
+    return found
 
 
-def _evaluations(table: pa.Table, kinds: Mapping[str, _Alike]) -> Iterator[tuple[str, str, float]]:
+def _alike(config: str, known: dict[str, _Alike]) -> _Alike:
+    """Find what a configuration, as JSON, is like among those ``known``, or add it to them."""
+    its = _SEED.sub("", config)
+    if its not in known:
+        parsed = TrialConfig.model_validate_json(config)
+        known[its] = _Alike(parsed, network(parsed), training_passes(parsed))
+    return known[its]
+
+
+def _evaluations(table: pa.Table, trials: Mapping[str, _Timed]) -> Iterator[tuple[str, str, float]]:
     """Yield of each run of attacks its trial, its work and its seconds per pass."""
-    runs: dict[tuple[str, float], tuple[str, float]] = {}
-    for trial, spec, complete, seconds in zip(*(table[name].to_pylist() for name in _RUNS), strict=True):
-        if trial in kinds and (found := kinds[trial].evaluation(spec)):
-            name, passes = found
-            before = runs.get((trial, seconds))
-            # A run that covered several evaluations is in each of their rows; its passes are those of the longest.
-            if before is None or seconds / passes < before[1]:
-                runs[trial, seconds] = evaluating(name, complete), seconds / passes
-    yield from ((trial, *run) for (trial, _), run in runs.items())
+    trial, spec, seconds = codes(table, "trial"), codes(table, "attack_spec"), numbers(table, "seconds")
+    attacks = [_known(ATTACK, text or "{}") for text in spec.texts]
+    passes = {
+        its: [evaluation_passes(its.config, attack) if attack else np.nan for attack in attacks]
+        for its in {timed.alike for timed in trials.values()}
+    }
+    unknown = [np.nan] * len(attacks)
+    each = np.array([passes[trials[key].alike] if key in trials else unknown for key in map(str, trial.texts)])
+    a_pass = seconds / each[trial.of, spec.of]
+    order = np.lexsort((a_pass, seconds, trial.of))
+    order = order[~np.isnan(a_pass[order])]
+    # A run that covered several evaluations is in each of their rows; its passes are those of the longest.
+    run = np.stack([trial.of[order], seconds[order]])
+    order = order[np.append(True, (run[:, 1:] != run[:, :-1]).any(axis=0))[: len(order)]]
+    complete = numbers(table, "complete")
+    for row in order.tolist():
+        yield str(trial.texts[trial.of[row]]), evaluating(attacks[spec.of[row]].name, bool(complete[row])), float(a_pass[row])
 
 
-def _measures(table: pa.Table, kinds: Mapping[str, _Alike]) -> Iterator[tuple[str, str, float]]:
+def _measures(table: pa.Table, trials: Mapping[str, _Timed]) -> Iterator[tuple[str, str, float]]:
     """Yield of each measurement its trial, its work and its seconds per pass."""
-    for row in {(row["trial"], row["measure_spec"]): row for row in table.to_pylist()}.values():
-        measure = _known(MEASURE, row["measure_spec"])
-        if measure is not None and (its := kinds.get(row["trial"])):
-            yield row["trial"], measuring(measure.name), row["seconds"] / measurement_passes(its.config, measure)
+    rows_of = zip(*(table[name].to_pylist() for name in ("trial", "measure_spec", "seconds")), strict=True)
+    for (trial, spec), seconds in {(trial, spec): seconds for trial, spec, seconds in rows_of}.items():
+        if (measure := _known(MEASURE, spec)) is not None and trial in trials:
+            yield trial, measuring(measure.name), seconds / measurement_passes(trials[trial].alike.config, measure)
 
 
 def _known(adapter: TypeAdapter[T], spec: str) -> T | None:
