@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis.record.files import BrokenRecordError
 from orchestrator.api.observer import Observer
 from orchestrator.api.records import damaged, storage_errors
+from orchestrator.api.shown import shown_of
 from orchestrator.api.terms import STORAGE, Files, Names, ProfileName, as_names, as_paths
 from orchestrator.authoring.study_files import find_studies
 from orchestrator.cost.calibration import calibrate as time_batches
@@ -18,6 +19,8 @@ from orchestrator.cost.throughput import Throughput, recorded
 from orchestrator.environment import configure_environment
 from orchestrator.errors import Interrupted, SweepIncomplete
 from orchestrator.execution.options import Options
+from orchestrator.execution.progress import Outcome
+from orchestrator.execution.upkeep.holding import holding, write_manifests
 from orchestrator.planning import expansion
 from orchestrator.planning.difference import Nearest, nearest
 from orchestrator.planning.plan import Plan
@@ -26,9 +29,6 @@ from orchestrator.plugins.preflight import preflight
 from orchestrator.record.store import Store
 from search_spaces.study import Study
 from trainables.config import Runtime
-
-if TYPE_CHECKING:
-    from orchestrator.execution.progress import Outcome
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SweepResult:
 
     plan: Plan
     expected: Estimate
-    outcome: "Outcome"
+    outcome: Outcome
     storage: str
 
     @property
@@ -266,11 +266,16 @@ def run_plan(made: Plan, storage: str, options: Options | None = None, observer:
     expected = estimate(made, storage=storage)
     observer.planned(made, expected)
     check_room(made, Store(storage))
+    store, shown = Store(storage, observer.damaged), shown_of(storage)
     try:
-        from orchestrator.api.shown import shown_of
-        from orchestrator.execution.sweep import sweep
+        if made.to_run:
+            from orchestrator.execution.sweep import sweep
 
-        outcome = sweep(made, Store(storage, observer.damaged), options, shown_of(storage), observer.console)
+            outcome = sweep(made, store, options, shown, observer.console)
+        else:  # without Ray and torch, which take seconds to import
+            with holding(store, "run", options, shown, observer.console) as held:
+                write_manifests(made, store, held)
+            outcome = Outcome({}, {}, {})
     except KeyboardInterrupt:
         raise Interrupted from None
     except BrokenRecordError as error:
