@@ -14,8 +14,9 @@ from orchestrator.authoring.study_files import find_studies
 from orchestrator.cost.calibration import calibrate as time_batches
 from orchestrator.cost.estimate import Estimate, commonest
 from orchestrator.cost.estimate import estimate as estimate_plan
+from orchestrator.cost.recorded import recorded
 from orchestrator.cost.room import check_room
-from orchestrator.cost.throughput import Throughput, recorded
+from orchestrator.cost.throughput import Throughput
 from orchestrator.environment import configure_environment
 from orchestrator.errors import Interrupted, SweepIncomplete
 from orchestrator.execution.options import Options
@@ -206,7 +207,7 @@ def estimate(plan: Plan, *, storage: str = STORAGE, calibrate: bool = False, dat
         runtime = Runtime(data_dir=str(Path(data_dir).expanduser().resolve()), threads=1)
         return estimate_plan(plan, time_batches(config, runtime) if config else Throughput())
     with storage_errors(storage):
-        return estimate_plan(plan, recorded(Store(storage), whole=bool(plan.to_run)))
+        return estimate_plan(plan, recorded(Store(storage), needed=bool(plan.to_run)))
 
 
 def run(

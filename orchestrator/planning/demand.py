@@ -55,6 +55,11 @@ class Asked:
             both._attack(key, attack, label, complete)
         return both
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """Keys of the trials from which attacks are transferred."""
+        return frozenset(attack.source for attack, *_ in self.attacks.values() if isinstance(attack, Transfer))
+
     def _attack(self, key: tuple[str, str], attack: Attack, label: str, complete: bool) -> None:
         _, first, before = self.attacks.get(key, (attack, label, False))
         self.attacks[key] = attack, first, before or complete
@@ -84,6 +89,7 @@ class Demand:
 
     def __init__(self) -> None:
         self._trials: dict[str, Wanted] = {}
+        self._sources = set[str]()
         self.requested = 0
         self.evaluations_requested = 0
 
@@ -94,24 +100,18 @@ class Demand:
             self._trials.setdefault(keys.key, Wanted(config, keys)).arms.setdefault(study.name, label)
         return [keys.key for keys in found]
 
-    def ask(self, key: str, asked: Asked) -> None:
-        """Add what is asked of a trial; ``asked`` must not be changed any more."""
-        wanted = self._trials[key]
-        wanted.asked = wanted.asked.also(asked)
+    def ask(self, trials: Iterable[str], asked: Asked) -> None:
+        """Add what is asked of each of these trials; ``asked`` must not be changed any more."""
+        self._sources |= asked.sources
+        for wanted in map(self._trials.__getitem__, trials):
+            wanted.asked = wanted.asked.also(asked)
 
     def __getitem__(self, key: str) -> Wanted:
         return self._trials[key]
 
-    @property
-    def _used(self) -> frozenset[str]:
-        """Keys of the trials from which wanted attacks are transferred."""
-        attacks = (attack for wanted in self._trials.values() for attack, *_ in wanted.asked.attacks.values())
-        return frozenset(attack.source for attack in attacks if isinstance(attack, Transfer))
-
     def trials(self) -> tuple[PlannedTrial, ...]:
         """Make the planned trials, in running order."""
-        used = self._used
-        kept = (wanted for key, wanted in self._trials.items() if wanted.config.seed != SOURCE_SEED or key in used)
+        kept = (each for key, each in self._trials.items() if each.config.seed != SOURCE_SEED or key in self._sources)
         trials = [wanted.planned() for wanted in kept]
         # Sources of transferred attacks first, then the first seed of every arm before the second of any, and of these the
         # trials that most studies share: tables exist early.

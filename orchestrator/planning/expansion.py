@@ -18,7 +18,7 @@ from orchestrator.planning.settings import configure, resolve, unknown_field
 from search_spaces.column import Column
 from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Panel, Profile, Study
-from trainables.config import NoModule, Transfer, TrialConfig, measure_key, older_keys
+from trainables.config import NoModule, TrialConfig, measure_key, older_keys
 
 
 def plan(
@@ -207,9 +207,9 @@ def _arm(
     for checkpoints, measures in ((CHECKPOINTS, panels), (more.checkpoints, added)):
         for label, checkpoint in product(filter(more.selected.has_column, measures), checkpoints):
             asked.measure(measures[label], checkpoint)
-    needs.used.update(attack.source for attack, *_ in asked.attacks.values() if isinstance(attack, Transfer))
+    needs.used.update(asked.sources)
+    demand.ask(trained, asked)
     for key in trained:
-        demand.ask(key, asked)
         before = needs.evaluations.get(key)  # of another row that is the same training
         needs.evaluations[key] = before | asked.attacks.keys() if before else asked.attacks.keys()
     shown = [*own, *(extra if more.shown else [])]

@@ -21,15 +21,16 @@ class Evaluation:
     """One attack on one checkpoint of a trial.
 
     ``label``: the first column that needs it. ``complete``: whether every example is attacked to the end, for columns that show
-    more than final accuracy. ``instead``: for an incomplete evaluation, the key of the complete one, which serves as well.
+    more than final accuracy. ``trial``, ``its_key``: the keys of the trial and of the attack.
     """
 
     key: str
     checkpoint: str
     attack: Attack
     label: str
-    complete: bool = False
-    instead: str | None = None
+    complete: bool
+    trial: str
+    its_key: str
 
     @classmethod
     def of(
@@ -37,10 +38,12 @@ class Evaluation:
     ) -> Self:
         """Make the evaluation of a trial, which is given by its key; ``its_key``: the attack's, where it is known already."""
         its_key = its_key or attack_key(attack)
-        whole = evaluation_key(trial, checkpoint, its_key, True)
-        if complete:
-            return cls(whole, checkpoint, attack, label, complete)
-        return cls(evaluation_key(trial, checkpoint, its_key), checkpoint, attack, label, complete, whole)
+        return cls(evaluation_key(trial, checkpoint, its_key, complete), checkpoint, attack, label, complete, trial, its_key)
+
+    @property
+    def instead(self) -> str | None:
+        """For an incomplete evaluation, the key of the complete one, which serves as well."""
+        return None if self.complete else evaluation_key(self.trial, self.checkpoint, self.its_key, True)
 
     @property
     def name(self) -> str:
