@@ -3,21 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis.record.files import BrokenRecordError
 from orchestrator.api.observer import Observer
 from orchestrator.api.records import damaged, storage_errors
+from orchestrator.api.shown import shown_of
 from orchestrator.api.terms import STORAGE, Files, Names, ProfileName, as_names, as_paths
 from orchestrator.authoring.study_files import find_studies
 from orchestrator.cost.calibration import calibrate as time_batches
 from orchestrator.cost.estimate import Estimate, commonest
 from orchestrator.cost.estimate import estimate as estimate_plan
+from orchestrator.cost.recorded import recorded
 from orchestrator.cost.room import check_room
-from orchestrator.cost.throughput import Throughput, recorded
+from orchestrator.cost.throughput import Throughput
 from orchestrator.environment import configure_environment
 from orchestrator.errors import Interrupted, SweepIncomplete
 from orchestrator.execution.options import Options
+from orchestrator.execution.progress import Outcome
+from orchestrator.execution.upkeep.holding import holding, write_manifests
 from orchestrator.planning import expansion
 from orchestrator.planning.difference import Nearest, nearest
 from orchestrator.planning.plan import Plan
@@ -26,9 +30,6 @@ from orchestrator.plugins.preflight import preflight
 from orchestrator.record.store import Store
 from search_spaces.study import Study
 from trainables.config import Runtime
-
-if TYPE_CHECKING:
-    from orchestrator.execution.progress import Outcome
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class SweepResult:
 
     plan: Plan
     expected: Estimate
-    outcome: "Outcome"
+    outcome: Outcome
     storage: str
 
     @property
@@ -206,7 +207,7 @@ def estimate(plan: Plan, *, storage: str = STORAGE, calibrate: bool = False, dat
         runtime = Runtime(data_dir=str(Path(data_dir).expanduser().resolve()), threads=1)
         return estimate_plan(plan, time_batches(config, runtime) if config else Throughput())
     with storage_errors(storage):
-        return estimate_plan(plan, recorded(Store(storage)))
+        return estimate_plan(plan, recorded(Store(storage), needed=bool(plan.to_run)))
 
 
 def run(
@@ -266,11 +267,16 @@ def run_plan(made: Plan, storage: str, options: Options | None = None, observer:
     expected = estimate(made, storage=storage)
     observer.planned(made, expected)
     check_room(made, Store(storage))
+    store, shown = Store(storage, observer.damaged), shown_of(storage)
     try:
-        from orchestrator.api.shown import shown_of
-        from orchestrator.execution.sweep import sweep
+        if made.to_run:
+            from orchestrator.execution.sweep import sweep
 
-        outcome = sweep(made, Store(storage, observer.damaged), options, shown_of(storage), observer.console)
+            outcome = sweep(made, store, options, shown, observer.console)
+        else:  # without Ray and torch, which take seconds to import
+            with holding(store, "run", options, shown, observer.console) as held:
+                write_manifests(made, store, held)
+            outcome = Outcome({}, {}, {})
     except KeyboardInterrupt:
         raise Interrupted from None
     except BrokenRecordError as error:

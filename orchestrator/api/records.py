@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from analysis.record.files import BrokenRecordError
+from analysis.record.rows import rows
 from analysis.record.schema import Status as State
 from orchestrator.api.terms import STORAGE, CheckpointName, Files, as_paths, storage_option
 from orchestrator.authoring.study_files import load as load_studies
@@ -19,6 +20,7 @@ from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
 from orchestrator.record.doctor import Diagnosis, examine
 from orchestrator.record.inventory import inventory
+from orchestrator.record.recorded import INDEXED, indexed
 from orchestrator.record.sharing.drivers import drivers
 from orchestrator.record.spent import seconds
 from orchestrator.record.store import Store, WeightsNotFoundError
@@ -156,7 +158,9 @@ def status(storage: str = STORAGE) -> Status:
     """
     store = existing_store(storage)
     with storage_errors(storage):
-        index, manifests, stored, spent = store.index(), store.manifests(), inventory(store), seconds(store)
+        manifests, stored, listed = store.manifests(), inventory(store), store.trials()
+        tables = rows(store, listed, INDEXED)
+    index, spent = indexed(tables, listed), seconds(tables)
     sized = Counter[str | None]()
     for file in stored:
         sized[file.trial] += file.size

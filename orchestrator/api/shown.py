@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from orchestrator.execution.upkeep.shown import Shown
+
 if TYPE_CHECKING:
     from analysis.record.manifest import Manifest
-    from orchestrator.execution.sweep import Shown
     from orchestrator.tracking.mlflow_tables import Tables
     from orchestrator.tracking.optuna_view import Numbers, NumbersOf
 
@@ -13,10 +14,8 @@ if TYPE_CHECKING:
 FILES = {"html": "table.html", "md": "table.md", "latex": "table.tex", "csv": "table.csv"}
 
 
-def shown_of(storage: str) -> "Shown":
+def shown_of(storage: str) -> Shown:
     """Return the functions by which MLflow and Optuna get the tables and numbers of a storage's studies."""
-    from orchestrator.execution.sweep import Shown
-
     return Shown(tables_of(storage), numbers_of(storage))
 
 

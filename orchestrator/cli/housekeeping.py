@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.filesize import decimal
-from rich.table import Table as RichTable
 
 from orchestrator.api.terms import STORAGE, storage_option
 from orchestrator.cli.options import Json, Storage
@@ -47,11 +46,11 @@ def du(storage: Storage = STORAGE, as_json: Json = False) -> None:
         print_json(asdict(use))
         return
     out.print(f"{decimal(use.total)}: {_kinds(use.kinds)}", highlight=False)
-    table = RichTable("study", "variant", "trials", "size", "alone", "of which", box=None, pad_edge=False)
+    rows = []
     for row in use.studies:
         whole, alone = decimal(sum(row.bytes.values())), decimal(row.own)
-        table.add_row(row.study, row.variant, str(row.trials), whole, alone, _kinds(row.bytes))
-    print_columns(table)
+        rows.append((row.study, row.variant, str(row.trials), whole, alone, _kinds(row.bytes)))
+    print_columns(("study", "variant", "trials", "size", "alone", "of which"), rows)
     for reason, size in use.freeable.items():
         if size:
             out.print(f"`advsweep gc --only {reason}` frees {decimal(size)}: {REASONS[reason]}", highlight=False)

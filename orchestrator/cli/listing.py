@@ -5,8 +5,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from orchestrator.cli.options import Json, StudyFiles
 from orchestrator.cli.printing import out, print_columns, print_json
@@ -38,7 +36,7 @@ def list_(
         if as_json:
             print_json(dict(listing.LISTS))
         else:
-            _print(("list", "holds"), listing.LISTS.items())
+            print_columns(("list", "holds"), listing.LISTS.items())
         return
     if what == "fields":
         fields = listing.fields(name, study_files=files)
@@ -51,7 +49,7 @@ def list_(
     if as_json:
         print_json([asdict(each) for each in found])
     elif name is None:
-        _print(("name", "meaning"), ((each.name, _meaning(each)) for each in found))
+        print_columns(("name", "meaning"), ((each.name, _meaning(each)) for each in found))
     else:
         _print_one(found[0])
 
@@ -67,7 +65,7 @@ def _print_one(found: "Listed") -> None:
         for trait in found.traits:
             others = [f"{_value(value)} with {setting}" for setting, value in trait.otherwise.items()]
             rows.append((trait.name, "; ".join([_value(trait.value), *others]), trait.meaning))
-        _print(("trait", "value", "meaning"), rows)
+        print_columns(("trait", "value", "meaning"), rows)
 
 
 def _print_fields(fields: "Iterable[Field]") -> None:
@@ -84,9 +82,9 @@ def _print_fields(fields: "Iterable[Field]") -> None:
         for each in fields
     ]
     if any(of for *_, of in rows):
-        _print(("field", "type", "range", "default", "meaning", "of"), rows)
+        print_columns(("field", "type", "range", "default", "meaning", "of"), rows)
     else:
-        _print(("field", "type", "range", "default", "meaning"), (row[:-1] for row in rows))
+        print_columns(("field", "type", "range", "default", "meaning"), (row[:-1] for row in rows))
 
 
 def _meaning(found: "Listed") -> str:
@@ -102,10 +100,3 @@ def _default(field: "Field") -> str:
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _print(columns: "Iterable[str]", rows: "Iterable[Iterable[str]]") -> None:
-    table = RichTable(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    print_columns(table)

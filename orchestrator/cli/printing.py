@@ -4,23 +4,22 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.measure import Measurement
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from orchestrator.api.observer import Observer
 from orchestrator.record.files import set_aside
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from collections.abc import Iterable, Sequence
 
     from analysis.tables import Table
     from orchestrator.api.observer import Synced
     from orchestrator.api.plans import SweepResult
     from orchestrator.cost.estimate import Estimate
     from orchestrator.planning.plan import Plan
-
-#: Columns are never cut where stdout is no terminal, in characters.
-WIDEST = 100_000
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -109,16 +108,23 @@ def print_table(table: "Table") -> None:
         sys.stdout.write(to_text(table))
 
 
-def print_columns(table: "RichTable") -> None:
-    """Print columns to stdout: to the width of a terminal, and whole where it is none."""
+def print_columns(names: "Sequence[str]", rows: "Iterable[Sequence[str]]") -> None:
+    """Print columns to stdout: folded to the width of a terminal where they are wider, otherwise a line for each row.
+
+    In lines of plain text, since thousands of rows would take rich many seconds.
+    """
+    rows = [tuple(names), *map(tuple, rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     console = Console()
-    if console.is_terminal:
+    if console.is_terminal and sum(widths) + 2 * (len(widths) - 1) > console.width:
+        table = RichTable(*names, box=None, pad_edge=False)
+        for row in rows[1:]:
+            table.add_row(*map(Text, row))
         console.print(table)
         return
-    console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    with console.capture() as captured:
-        console.print(table)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    header, *lines = ("  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows)
+    console.print(Text(header, "bold"), soft_wrap=True)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 def print_json(value: Any) -> None:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from orchestrator.api.terms import storage_option
 from orchestrator.cli.options import Json, StudyOptions, with_options
@@ -133,12 +132,12 @@ def _print_findings(search: "Search") -> None:
     found = findings(search)
     several = len(search.objectives) > 1
     best = {finding.trial for finding in front(search)} if several else set()
-    table = RichTable("trial", "configuration", *(goal.label for goal in search.goals), box=None, pad_edge=False)
+    rows = []
     for finding in found[:SHOWN]:
         marks = (" *" if finding.trial in best else "") + ("" if finding.feasible else " (breaks a constraint)")
-        table.add_row(finding.trial[:8], finding.label + marks, *(f"{finding.values[g.label]:.2f}" for g in search.goals))
+        rows.append((finding.trial[:8], finding.label + marks, *(f"{finding.values[g.label]:.2f}" for g in search.goals)))
     out.print(f"\n{len(found)} configurations, accuracy in percent on validation images (seed 0):\n", highlight=False)
-    print_columns(table)
+    print_columns(("trial", "configuration", *(goal.label for goal in search.goals)), rows)
     if several:
         out.print("* on the Pareto front", highlight=False, markup=False)
     if len(found) > SHOWN:

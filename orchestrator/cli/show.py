@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.filesize import decimal
-from rich.table import Table as RichTable
 
 from orchestrator.api.terms import STORAGE, ProfileName, storage_option
 from orchestrator.cli.options import Json, NewestProfile, Optuna, ProfileOption, Storage, StudyFiles
@@ -36,11 +35,11 @@ def studies(
     if as_json:
         print_json(rows)
         return
-    table = RichTable("name", "alias", "paper", "factors", "arms x seeds", box=None, pad_edge=False)
+    lines = []
     for row in rows:
         factors = ", ".join(f"{name} ({len(levels)})" for name, levels in row["factors"].items())
-        table.add_row(row["name"], ", ".join(row["aliases"]), row["reference"], factors, f"{row['arms']} x {row['seeds']}")
-    print_columns(table)
+        lines.append((row["name"], ", ".join(row["aliases"]), row["reference"], factors, f"{row['arms']} x {row['seeds']}"))
+    print_columns(("name", "alias", "paper", "factors", "arms x seeds"), lines)
     for name, reason in OUT.items():
         if fnmatchcase(name, pattern):
             out.print(f"left out: {name}, {reason}", markup=False, highlight=False)
@@ -94,12 +93,12 @@ def status(
     out.print(f"{hours_text(found.hours)} device-hours so far, {decimal(found.size)}", highlight=False)
     for driver in found.running:
         out.print(f"running now: {driver}", markup=False, highlight=False)
-    table = RichTable("study", "variant", "trials finished", "device-hours", "size", "last run", box=None, pad_edge=False)
+    rows = []
     for row in found.studies:
         finished = f"{row['finished']}/{row['trials']}"
         cost = hours_text(row["hours"]), decimal(row["bytes"])
-        table.add_row(row["study"], row["variant"], finished, *cost, row["created"])
-    print_columns(table)
+        rows.append((row["study"], row["variant"], finished, *cost, row["created"]))
+    print_columns(("study", "variant", "trials finished", "device-hours", "size", "last run"), rows)
     for row in found.studies:
         variant = shlex.quote(row["variant"])
         out.print(f"advsweep table {row['study']} --variant {variant}{storage_option(storage)}", markup=False, highlight=False)
@@ -116,11 +115,11 @@ def _print_checkpoints(name: str, profile: ProfileName | None, storage: str, as_
     if as_json:
         print_json([asdict(each) for each in found])
         return
-    table = RichTable("row", "checkpoint", "best seed", "trial", "epoch", "weights", box=None, pad_edge=False)
+    rows = []
     for each in found:
         known = str(each.seed), str(each.trial)[:8], str(each.epoch), each.path or "not in this storage"
-        table.add_row(" ".join(each.labels), each.checkpoint, *(known if each.trial else ("", "", "", "no seed is finished")))
-    print_columns(table)
+        rows.append((" ".join(each.labels), each.checkpoint, *(known if each.trial else ("", "", "", "no seed is finished"))))
+    print_columns(("row", "checkpoint", "best seed", "trial", "epoch", "weights"), rows)
 
 
 def compact(storage: Storage = STORAGE) -> None:

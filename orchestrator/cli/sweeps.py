@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table as RichTable
 
 from analysis.record.schema import Status
 from orchestrator.api.terms import storage_option
@@ -107,10 +106,10 @@ def _print_why(made: "Plan", new: "Mapping[str, Nearest]") -> None:
 
 
 def _print_trials(made: "Plan") -> None:
-    table = RichTable("trial", "arm", "seed", "studies", "there already", "evaluations to run", box=None, pad_edge=False)
+    rows = []
     for t in made.trials:
         epochs = f"{min(t.recorded.epochs, t.config.training.epochs)}/{t.config.training.epochs} epochs"
         there = t.recorded.status if t.recorded.status in (Status.FINISHED, Status.FAILED) else epochs
         arm = next(iter(t.arms.values()))
-        table.add_row(t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing)))
-    print_columns(table)
+        rows.append((t.key[:8], arm, str(t.config.seed), ", ".join(t.arms), there, str(len(t.missing))))
+    print_columns(("trial", "arm", "seed", "studies", "there already", "evaluations to run"), rows)

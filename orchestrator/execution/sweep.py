@@ -1,7 +1,7 @@
 """A sweep: runs a plan or a search on a cluster, with its record, progress and views."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from analysis.record.files import BrokenRecordError
 from analysis.record.manifest import Manifest
 from analysis.record.names import digest
-from orchestrator.errors import DiskFull, Interrupted, Unavailable
+from orchestrator.errors import Interrupted, Unavailable
 from orchestrator.execution import driver
 from orchestrator.execution.cluster import Resources, check_storage, cluster, prepare_nodes, resources
 from orchestrator.execution.job import Job
@@ -22,41 +21,32 @@ from orchestrator.execution.options import Options
 from orchestrator.execution.progress import Outcome, Progress
 from orchestrator.execution.provenance.origin import NOWHERE, Origin, origin_of
 from orchestrator.execution.sources import Claimed, JobSource, Queue, SearchJobs
+from orchestrator.execution.upkeep.holding import Held, holding, write_manifests
+from orchestrator.execution.upkeep.shown import Shown
 from orchestrator.planning.plan import Plan, PlannedTrial
 from orchestrator.plugins.preflight import check_layouts
-from orchestrator.record.compaction import LOOSE, compact
 from orchestrator.record.report import End, Report
-from orchestrator.record.sharing.claims import VIEWS, Claims
+from orchestrator.record.sharing.claims import Claims
 from orchestrator.record.store import Store
 from orchestrator.search.loop import Search
 from orchestrator.tracking.mlflow_database import connect, default_uri
-from orchestrator.tracking.mlflow_tables import Tables
-from orchestrator.tracking.mlflow_view import MlflowView
-from orchestrator.tracking.optuna_storage import default_url, open_storage
-from orchestrator.tracking.optuna_view import NumbersOf, OptunaView
+from orchestrator.tracking.optuna_storage import open_storage
 from orchestrator.tracking.tracker import Tracker
 from trainables.config import Runtime
 from trainables.config.terms.registry import Entry
 
 
-class Shown(NamedTuple):
-    """What the views show of studies: rendered ``tables`` for MLflow, and the ``numbers`` of tables for Optuna."""
-
-    tables: Tables
-    numbers: NumbersOf
-
-
 def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Outcome:
-    """Run every trial, evaluation and measurement of a plan that is not recorded yet.
+    """Run every trial, evaluation and measurement of a plan that is not recorded yet; there must be one.
 
     Raises:
         BadInput, Unavailable: before any trial starts, and before a new storage is created.
         Interrupted: stopped before the end.
     """
-    if not plan.to_run:
-        with _with_studies(plan, store, options, shown, console):
-            return Outcome({}, {}, {})
-    with _prepared_cluster(plan, store, options) as allocation, _with_studies(plan, store, options, shown, console) as held:
+    with _prepared_cluster(plan, store, options) as allocation, holding(store, "run", options, shown, console) as held:
+        check_storage(store)
+        allocation = allocation._replace(origin=origin_of(Path.cwd(), store))
+        write_manifests(plan, store, held)
         first = plan.ready()
         outcome = _run(first, store, allocation, held, console, plan.prefixes)
         # In a second run: attacks that are transferred from trials of the first, and evaluations of prefixes.
@@ -88,12 +78,14 @@ def search(
         BadInput, Unavailable: before any trial starts.
         Interrupted: stopped before the end.
     """
-    with _prepared_cluster(samples, store, options) as allocation, _held(store, "search", options, shown, console) as held:
+    with _prepared_cluster(samples, store, options) as allocation, holding(store, "search", options, shown, console) as held:
+        check_storage(store)
+        allocation = allocation._replace(origin=origin_of(Path.cwd(), store))
         if other := held.claims.claim(f"search-{digest(name.encode())}"):
             raise Unavailable(f"the search {name} is being run by {other}; wait for it or stop it")
         found = begin()
         with Progress((), console, found.trials - found.tried, partial(_lag, held.trackers)) as progress:
-            source = SearchJobs(found, manifest, store, allocation.runtime, progress.add, held.origin)
+            source = SearchJobs(found, manifest, store, allocation.runtime, progress.add, allocation.origin)
             _drive(source, store, allocation, held, progress)
         if not source.over:
             raise allocation.interrupted()
@@ -104,7 +96,7 @@ def _run(
     plan: Plan,
     store: Store,
     allocation: "_Allocation",
-    held: "_Held",
+    held: Held,
     console: Console,
     prefixes: Mapping[str, Sequence[PlannedTrial]] = MappingProxyType({}),
 ) -> Outcome:
@@ -113,7 +105,8 @@ def _run(
         return Outcome({}, {}, {})
     begun = (prefixes.get(trial.key, ()) for trial in plan.to_run)
     jobs = [
-        Job.of(t, store, allocation.runtime, on_the_way, held.origin) for t, on_the_way in zip(plan.to_run, begun, strict=True)
+        Job.of(t, store, allocation.runtime, on_the_way, allocation.origin)
+        for t, on_the_way in zip(plan.to_run, begun, strict=True)
     ]
     with Progress(plan.to_run, console, lag=partial(_lag, held.trackers)) as progress:
         _drive(Queue(jobs), store, allocation, held, progress, plan.retry_failed)
@@ -123,7 +116,7 @@ def _run(
 
 
 def _drive(
-    source: JobSource, store: Store, allocation: "_Allocation", held: "_Held", progress: Progress, retry_failed: bool = False
+    source: JobSource, store: Store, allocation: "_Allocation", held: Held, progress: Progress, retry_failed: bool = False
 ) -> None:
     """Run the jobs of a source, each once its trial is claimed."""
     listeners = _Listeners(progress, held.trackers)
@@ -131,23 +124,16 @@ def _drive(
     driver.run(claimed, allocation.share, store, listeners, allocation.until)
 
 
-class _Held(NamedTuple):
-    """What a driver holds of a storage: its ``claims``, and ``trackers`` of the views if it is the one that updates them.
-
-    ``origin``: of the command, which was started in the folder that it is in now.
-    """
-
-    claims: Claims
-    trackers: Sequence[Tracker]
-    origin: Origin
-
-
 class _Allocation(NamedTuple):
-    """What the trials of a sweep run with: the ``share`` of the cluster that each gets, their runtime, and until when."""
+    """What the trials of a sweep run with: the ``share`` of the cluster that each gets, their runtime, and until when.
+
+    ``origin``: of the command, once its storage exists.
+    """
 
     share: Resources
     runtime: Runtime
     until: datetime | None
+    origin: Origin = NOWHERE
 
     def interrupted(self) -> Interrupted:
         """Return the error of a sweep that stopped before its end."""
@@ -182,88 +168,9 @@ def _check_before_start(store: Store, options: Options) -> None:
             pass
 
 
-@contextmanager
-def _with_studies(plan: Plan, store: Store, options: Options, shown: Shown, console: Console) -> Iterator[_Held]:
-    """Join the drivers of the storage as :func:`_held` does, and write the manifests of the plan's studies."""
-    with _held(store, "run", options, shown, console, seen=bool(plan.to_run)) as held:
-        with held.claims.turn("manifests"):
-            for manifest in plan.manifests:
-                before = store.read_manifest(manifest.path)
-                store.write_manifest(manifest.with_added(before) if before else manifest)
-        yield held
-
-
-@contextmanager
-def _held(store: Store, command: str, options: Options, shown: Shown, console: Console, seen: bool = True) -> Iterator[_Held]:
-    """Create the storage if it does not exist, join its drivers, and update its views meanwhile.
-
-    ``seen``: whether something will be run, so that every node of the cluster must see it.
-    """
-    store.create()
-    plain = Store(store.uri)  # which sets no file of other studies aside
-    with Claims.joined(store, command) as claims, _tracked(plain, options, shown, claims, console) as trackers:
-        store.delete_abandoned()
-        if seen:
-            check_storage(store)
-        yield _Held(claims, trackers, origin_of(Path.cwd(), store) if seen else NOWHERE)
-        with suppress(BrokenRecordError, DiskFull):  # segments cost time only
-            compact(plain, LOOSE)
-
-
-@contextmanager
-def _tracked(store: Store, options: Options, shown: Shown, claims: Claims, console: Console) -> Iterator[Sequence[Tracker]]:
-    """Update the views at the start, during the sweep and at its end, unless another driver of the storage does."""
-    say = partial(console.print, markup=False, highlight=False)
-    if not options.tracking:
-        yield ()
-        return
-    trackers: list[Tracker] = []
-    if other := claims.claim(VIEWS):
-        say(f"MLflow and Optuna are updated by {other}")
-    else:
-        trackers = _started(store, options, shown, claims)
-    try:
-        yield trackers
-    finally:
-        # The last update shows what every driver has recorded: each asks for it, and does it unless another one is at it.
-        claims.ask(VIEWS)
-        while claims.claim(VIEWS) is None:
-            claims.take_request(VIEWS)
-            _stop(trackers or _started(store, options, shown, claims), say)
-            claims.release(VIEWS)
-            trackers = []
-            if not claims.asked(VIEWS):
-                break
-
-
-def _started(store: Store, options: Options, shown: Shown, claims: Claims) -> list[Tracker]:
-    """Start a tracker for MLflow, and one for Optuna if its studies have a storage."""
-    mlflow = MlflowView.open(store)
-    trackers = [Tracker(mlflow, partial(mlflow.sync_tables, shown.tables), claims.others)]
-    if url := options.optuna or default_url(store):
-        trackers.append(Tracker(OptunaView.open(url, store, shown.numbers), others=claims.others))
-    for tracker in trackers:
-        tracker.start()
-    return trackers
-
-
-def _stop(trackers: Sequence[Tracker], say: Callable[[str], None]) -> None:
-    """Let trackers do their last update, and say what they could not do."""
-    for tracker in trackers:
-        if not tracker.stop(waiting=partial(_say_behind, say, tracker.name)):
-            say(f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` updates it")
-        for note in tracker.notes:
-            say(note)
-
-
 def _lag(trackers: Sequence[Tracker]) -> str:
     """Describe how far the views are behind."""
     return ", ".join(f"{tracker.name} {tracker.behind} behind" for tracker in trackers if tracker.behind)
-
-
-def _say_behind(say: Callable[[str], None], name: str, behind: int) -> None:
-    """Say how far a view is behind, while it is waited for."""
-    say(f"{name} is {behind} trials behind; waiting for it, as long as it goes on")
 
 
 @dataclass(frozen=True)

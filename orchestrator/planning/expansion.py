@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber
 from orchestrator.errors import BadInput
-from orchestrator.planning.demand import SOURCE_SEED, Demand
+from orchestrator.planning.demand import SOURCE_SEED, Asked, Demand
 from orchestrator.planning.plan import CHECKPOINTS, Plan
 from orchestrator.planning.reading import Reader, manifest_column
 from orchestrator.planning.selection import EVERYTHING, Selection, Shape
@@ -18,14 +18,7 @@ from orchestrator.planning.settings import configure, resolve, unknown_field
 from search_spaces.column import Column
 from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Panel, Profile, Study
-from trainables.config import (
-    Attack,
-    NoModule,
-    Transfer,
-    TrialConfig,
-    measure_key,
-    older_keys,
-)
+from trainables.config import NoModule, TrialConfig, measure_key, older_keys
 
 
 def plan(
@@ -142,23 +135,27 @@ class _Expanded(NamedTuple):
         return config.model_copy(update={"seed": SOURCE_SEED})
 
 
-class _Asked(NamedTuple):
-    """What one study needs. ``sources``: labels of source networks, by key. ``attacks``: each with its trial and checkpoint."""
+class _Needs(NamedTuple):
+    """What one study needs.
+
+    ``sources``: labels of source networks, by key; ``used``: keys of those that selected attacks are transferred from.
+    ``evaluations``: keys and checkpoints of the attacks on each trial.
+    """
 
     sources: dict[str, str]
-    attacks: set[tuple[str, str, Attack]]
+    used: set[str]
+    evaluations: dict[str, Set[tuple[str, str]]]
 
 
 def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
     """Add everything that a study needs to ``demand``, and make its manifest."""
     study, profile = expanded.study, expanded.profile
-    asked = _Asked({}, set())
+    needs = _Needs({}, set(), {})
     columns = {column.label: manifest_column(column) for column in study.columns}
     columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
-    arms = [_arm(row, expanded, demand, more, columns, asked) for row in expanded.rows]
-    used = {attack.source for *_, attack in asked.attacks if isinstance(attack, Transfer)}
-    demand.requested += sum(len(row.configs) for row in expanded.rows) + len(used & asked.sources.keys())
-    demand.evaluations_requested += len(asked.attacks)
+    arms = [_arm(row, expanded, demand, more, columns, needs) for row in expanded.rows]
+    demand.requested += sum(len(row.configs) for row in expanded.rows) + len(needs.used & needs.sources.keys())
+    demand.evaluations_requested += sum(map(len, needs.evaluations.values()))
     return Manifest(
         study=study.name,
         aliases=study.aliases,
@@ -176,23 +173,24 @@ def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         by_epoch=study.by_epoch,
-        beside=asked.sources,
+        beside=needs.sources,
         older=_older(demand, [key for arm in arms for key in arm.trials.values()]),
     )
 
 
 def _arm(
-    row: _ArmConfigs, expanded: _Expanded, demand: Demand, more: _More, columns: Mapping[str, ManifestColumn], asked: _Asked
+    row: _ArmConfigs, expanded: _Expanded, demand: Demand, more: _More, columns: Mapping[str, ManifestColumn], needs: _Needs
 ) -> ManifestArm:
-    """Add everything that a row needs to ``demand``, its sources and attacks also to ``asked``, and make the manifest's row."""
+    """Add everything that a row needs to ``demand``, its sources and attacks also to ``needs``, and make the manifest's row."""
     study, profile = expanded.study, expanded.profile
     label = " ".join(row.arm.labels) or study.title
-    keys = {str(config.seed): demand.train(config, study, label) for config in row.configs}
+    trained = demand.train(row.configs, study, label)
+    keys = {str(config.seed): key for config, key in zip(row.configs, trained, strict=True)}
 
     def source_key(source: SourceSettings) -> str:
         config = expanded.source(source, row.configs[0])
-        key = demand.train(config, study, _source_label(config))
-        asked.sources[key] = _source_label(config)
+        (key,) = demand.train([config], study, _source_label(config))
+        needs.sources[key] = _source_label(config)
         return key
 
     reader = Reader(row.configs[0], profile, source_key)
@@ -202,15 +200,18 @@ def _arm(
         {p.label: measure for p in some if (measure := reader.measure(p.measure))}
         for some in (study.panels_of(row.arm, profile), more.measures)
     )
-    for key in keys.values():
-        wanted = demand[key]
-        for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
-            for column, reading in (pair for pair in readings if more.selected.has_column(pair[0].label)):
-                wanted.ask(column, reading, checkpoints)
-                asked.attacks.update(product((key,), checkpoints, reading.attacks.values()))
-        for checkpoints, measures in ((CHECKPOINTS, panels), (more.checkpoints, added)):
-            for label, checkpoint in product(filter(more.selected.has_column, measures), checkpoints):
-                wanted.measure(measures[label], checkpoint)
+    asked = Asked()
+    for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
+        for column, reading in (pair for pair in readings if more.selected.has_column(pair[0].label)):
+            asked.read(column, reading, checkpoints)
+    for checkpoints, measures in ((CHECKPOINTS, panels), (more.checkpoints, added)):
+        for label, checkpoint in product(filter(more.selected.has_column, measures), checkpoints):
+            asked.measure(measures[label], checkpoint)
+    needs.used.update(asked.sources)
+    demand.ask(trained, asked)
+    for key in trained:
+        before = needs.evaluations.get(key)  # of another row that is the same training
+        needs.evaluations[key] = before | asked.attacks.keys() if before else asked.attacks.keys()
     shown = [*own, *(extra if more.shown else [])]
     shown_panels = {**panels, **(added if more.shown else {})}
     return ManifestArm(
@@ -229,8 +230,9 @@ def _older(demand: Demand, trials: Iterable[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for key in trials:
         wanted = demand[key]
-        found[key] = tuple(older_keys(wanted.config))
-        found |= {attack: tuple(older_keys(spec)) for (attack, _), (spec, *_) in wanted.attacks.items() if attack not in found}
+        found[key] = tuple(wanted.keys.older)
+        attacks = {attack: spec for (attack, _), (spec, *_) in wanted.asked.attacks.items() if attack not in found}
+        found |= {attack: tuple(older_keys(spec)) for attack, spec in attacks.items()}
     return {key: keys for key, keys in found.items() if keys}
 
 

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Self
 
 from analysis.record.manifest import Manifest
 from analysis.record.schema import Status
 from orchestrator.errors import BadInput
 from orchestrator.record.recorded import Recorded
-from trainables.config import Attack, Measure, Transfer, TrialConfig, evaluation_key, is_prefix
+from trainables.config import Attack, Measure, Transfer, TrialConfig, attack_key, evaluation_key, is_prefix
 from trainables.config.terms.registry import Entry, used_plugins
 
 CHECKPOINTS = ("last", "best")
@@ -20,23 +21,29 @@ class Evaluation:
     """One attack on one checkpoint of a trial.
 
     ``label``: the first column that needs it. ``complete``: whether every example is attacked to the end, for columns that show
-    more than final accuracy. ``instead``: for an incomplete evaluation, the key of the complete one, which serves as well.
+    more than final accuracy. ``trial``, ``its_key``: the keys of the trial and of the attack.
     """
 
     key: str
     checkpoint: str
     attack: Attack
     label: str
-    complete: bool = False
-    instead: str | None = None
+    complete: bool
+    trial: str
+    its_key: str
 
     @classmethod
-    def of(cls, trial: str, attack: Attack, checkpoint: str, label: str, complete: bool = False) -> Self:
-        """Make the evaluation of a trial, which is given by its key."""
-        whole = evaluation_key(trial, checkpoint, attack, True)
-        if complete:
-            return cls(whole, checkpoint, attack, label, complete)
-        return cls(evaluation_key(trial, checkpoint, attack), checkpoint, attack, label, complete, whole)
+    def of(
+        cls, trial: str, attack: Attack, checkpoint: str, label: str, complete: bool = False, its_key: str | None = None
+    ) -> Self:
+        """Make the evaluation of a trial, which is given by its key; ``its_key``: the attack's, where it is known already."""
+        its_key = its_key or attack_key(attack)
+        return cls(evaluation_key(trial, checkpoint, its_key, complete), checkpoint, attack, label, complete, trial, its_key)
+
+    @property
+    def instead(self) -> str | None:
+        """For an incomplete evaluation, the key of the complete one, which serves as well."""
+        return None if self.complete else evaluation_key(self.trial, self.checkpoint, self.its_key, True)
 
     @property
     def name(self) -> str:
@@ -97,16 +104,16 @@ class PlannedTrial:
         # Early stopping by patience finishes a training before its last epoch.
         return self.recorded.status == Status.FINISHED or self.recorded.epochs >= self.config.training.epochs
 
-    @property
+    @cached_property
     def missing(self) -> tuple[Evaluation, ...]:
         """Evaluations that are neither done nor have failed."""
         return tuple(e for e in self._lacking if e.key not in self.recorded.failures)
 
-    @property
+    @cached_property
     def _lacking(self) -> tuple[Evaluation, ...]:
         return tuple(e for e in self.evaluations if not e.done(self.recorded.evaluations))
 
-    @property
+    @cached_property
     def unmeasured(self) -> tuple[Measurement, ...]:
         """Measurements that are neither made nor have failed."""
         ended = self.recorded.measurements | self.recorded.failures.keys()
@@ -164,7 +171,7 @@ class Plan:
         for trial in self.trials:
             yield from (trial.key, *trial.older)
 
-    @property
+    @cached_property
     def to_run(self) -> tuple[PlannedTrial, ...]:
         """Trials that have something left to run; failed ones only with ``retry_failed``."""
         return tuple(

@@ -1,19 +1,27 @@
 """What the record holds of one trial, as a plan needs it."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
+from analysis.record.columns import coded, codes, combined
+from analysis.record.rows import Listed
 from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, TRIAL, Ending, Status
 
-#: The columns that a plan needs, by table.
+
+def _columns(schema: pa.Schema, names: Iterable[str], keys: Iterable[str] = ()) -> pa.Schema:
+    """Choose columns; texts are coded, but not ``keys``, each of which occurs once."""
+    return pa.schema([*coded(pa.schema(map(schema.field, names))), *map(schema.field, keys)])
+
+
+#: The columns that say what is done and how long it took, by table.
 INDEXED = {
-    "trial": pa.schema([TRIAL.field(name) for name in ("trial", "status", "reason", "epochs", "ending")]),
-    "evaluations": pa.schema([EVALUATIONS.field(name) for name in ("trial", "part", "evaluation")]),
-    "measures": pa.schema([MEASURES.field(name) for name in ("trial", "measurement")]),
+    "trial": _columns(TRIAL, ("status", "reason", "epochs", "ending", "seconds"), ("trial",)),
+    "evaluations": _columns(EVALUATIONS, ("trial", "part", "seconds"), ("evaluation",)),
+    "measures": _columns(MEASURES, ("trial", "seconds"), ("measurement",)),
     "failures": FAILURES,
 }
 
@@ -52,13 +60,14 @@ class Recorded:
     failures: Mapping[str, Failed] = field(default_factory=dict)
 
 
-def indexed(tables: Mapping[str, pa.Table], whole: Container[tuple[str, str]]) -> dict[str, Recorded]:
+def indexed(tables: Mapping[str, pa.Table], listed: Listed) -> dict[str, Recorded]:
     """Collect what tables with the columns of :data:`INDEXED` hold of each trial, by its key.
 
-    ``whole``: the trials and parts whose outcomes are there; an evaluation without them counts as not run.
+    ``listed``: the trials' files. An evaluation whose outcomes are not among them counts as not run.
     """
-    evaluations = _keys(tables["evaluations"], "evaluation", whole)
-    measurements = _keys(tables["measures"], "measurement")
+    whole = {(key, name.part) for key, names in listed.items() for name in names if name.table == "outcomes"}
+    evaluations = _keys((of, keys) for of, keys in _groups(tables["evaluations"], "evaluation", "trial", "part") if of in whole)
+    measurements = _keys(_groups(tables["measures"], "measurement", "trial"))
     done = {key: evaluations.get(key, _NONE) | measurements.get(key, _NONE) for key in evaluations.keys() | measurements.keys()}
     failures: dict[str, dict[str, Failed]] = {}
     for row in sorted(_list(tables["failures"]), key=lambda row: row["finished"]):
@@ -85,13 +94,20 @@ def _list(table: pa.Table) -> list[dict[str, Any]]:
     return table.to_pylist() if len(table) else []  # pyarrow loads pandas for an empty column
 
 
-def _keys(table: pa.Table, column: str, whole: Container[tuple[str, str]] | None = None) -> dict[str, frozenset[str]]:
-    """Collect the keys in a column by trial; ``whole``: the trials and parts that count, None for all."""
-    found: dict[str, set[str]] = {}
-    if len(table):
-        trials, keys = table["trial"].to_pylist(), table[column].to_pylist()
-        parts = table["part"].to_pylist() if whole is not None else repeat("")
-        for trial, part, key in zip(trials, parts, keys, strict=False):
-            if whole is None or (trial, part) in whole:
-                found.setdefault(trial, set()).add(key)
-    return {trial: frozenset(of) for trial, of in found.items()}
+def _groups(table: pa.Table, column: str, *names: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Yield the keys in a column of each run of rows that have the same texts in other columns, with these texts."""
+    if not len(table):
+        return
+    columns, keys = [codes(table, name) for name in names], table[column].to_pylist()
+    of = combined(*columns)
+    begins = [0, *(np.flatnonzero(of[1:] != of[:-1]) + 1).tolist()]
+    for begin, end in zip(begins, [*begins[1:], len(keys)], strict=True):
+        yield tuple(str(each.texts[each.of[begin]]) for each in columns), keys[begin:end]
+
+
+def _keys(groups: Iterable[tuple[tuple[str, ...], list[str]]]) -> dict[str, frozenset[str]]:
+    """Collect keys by trial."""
+    found: dict[str, frozenset[str]] = {}
+    for (trial, *_), keys in groups:
+        found[trial] = found.get(trial, _NONE).union(keys)
+    return found

@@ -4,7 +4,6 @@ The layout is :mod:`analysis.record.schema`'s.
 """
 
 import uuid
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -201,8 +200,7 @@ class Store(Files):
     def index(self, trials: Iterable[str] | None = None) -> dict[str, Recorded]:
         """Return what the record holds of these trials (all by default), by their keys; without those that it does not hold."""
         listed = self.trials(trials)
-        whole = {(key, name.part) for key, names in listed.items() for name in names if name.table == "outcomes"}
-        return indexed(rows(self, listed, INDEXED), whole)
+        return indexed(rows(self, listed, INDEXED), listed)
 
     def configurations(self) -> list[dict[str, Any]]:
         """Read every trial's key (``trial``), ``config`` and ``versions``, as JSON, and when it was last ``updated``."""
@@ -267,14 +265,6 @@ class Store(Files):
     def manifests(self) -> list[Manifest]:
         """Read the manifests of all studies that were run here, in all variants."""
         return concurrently(self.manifest, self.manifest_paths())
-
-
-def _grouped(table: pa.Table, *names: str) -> dict[tuple[str, ...], frozenset[str]]:
-    """Collect the values of the last of these columns for each combination of values of the others, without pandas."""
-    groups: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for *key, value in zip(*(table[name].to_pylist() for name in names), strict=True):
-        groups[tuple(key)].add(value)
-    return {key: frozenset(values) for key, values in groups.items()}
 
 
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:

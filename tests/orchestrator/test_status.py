@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import advsweep
+from analysis.record import rows
 from analysis.record.schema import Status
 from orchestrator.planning.plan import Plan
+from orchestrator.record.recorded import INDEXED
 from orchestrator.record.sharing.claims import Claims
 from orchestrator.record.spent import seconds
 from orchestrator.record.store import Store
@@ -26,15 +28,15 @@ def study(tmp_path: Path) -> tuple[Store, Plan]:
 
 def test_the_cost_is_that_of_every_run_once(store: Store) -> None:
     store.write_trial(trial_row("t", seconds=3600.0))
-    rows = [
+    evaluations = [
         evaluation_row(key, trial="t", head=head, seconds=s)
         for key, head, s in (("e1", "final", 720.0), ("e1", "1", 720.0), ("e2", "final", 720.0), ("e3", "final", 360.0))
     ]
-    store.write_evaluations("t", "x", rows)
+    store.write_evaluations("t", "x", evaluations)
     store.write_measures("t", "y", [measure_row("m", trial="t", array=name, seconds=720.0) for name in "ab"])
     store.write_trial(trial_row("u", seconds=1800.0, status=Status.UNFINISHED))
     assert advsweep.status(store.uri).hours == pytest.approx(1 + 0.2 + 0.1 + 0.2 + 0.5)
-    assert seconds(store)["t"] == pytest.approx(3600 + 720 + 360 + 720)
+    assert seconds(rows.rows(store, store.trials(), INDEXED))["t"] == pytest.approx(3600 + 720 + 360 + 720)
 
 
 def test_a_study_has_the_cost_and_the_size_of_its_trials(study: tuple[Store, Plan]) -> None:

@@ -25,10 +25,10 @@ from trainables.config.identity import (
     measurement_key,
     measurement_stream,
     older_keys,
-    prefix_family,
     present_versions,
     training_versions,
     trial_key,
+    trial_keys,
 )
 from trainables.config.measure import (
     TSNE,
@@ -157,10 +157,10 @@ __all__ = [
     "measurement_key",
     "measurement_stream",
     "older_keys",
-    "prefix_family",
     "present_versions",
     "training_versions",
     "trial_key",
+    "trial_keys",
 ]
 
 # Fields that accept any registered module, attack, ... were defined before the last one was registered.

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from typing import NamedTuple
 
 from trainables.config.attacks.base import AttackSpec, Differentiated
 from trainables.config.canonical import canonical_attack
@@ -16,6 +17,20 @@ from trainables.config.trial import TrialConfig
 #: Versions of the code that every training, evaluation or measurement runs. Raised by hand, like the ``numerics`` of a
 #: built-in, when the same configuration would give other numbers.
 TRAINING, EVALUATION, MEASUREMENT = 1, 1, 1
+
+_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+class TrialKeys(NamedTuple):
+    """The keys of one training.
+
+    ``key``: its identity, as :func:`trial_key` says. ``older``: its keys under older versions, as :func:`older_keys` says.
+    ``family``: a key shared by the trainings that are prefixes of one another; None where a training has no prefixes.
+    """
+
+    key: str
+    older: Mapping[str, tuple[str, ...]]
+    family: str | None
 
 
 def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec | None:
@@ -77,14 +92,34 @@ def trial_key(config: TrialConfig, numerics: Mapping[str, Version] | None = None
     return _key("trial", config.model_dump(mode="json"), numerics or training_versions(config))
 
 
+def trial_keys(config: TrialConfig, seeds: Iterable[int]) -> list[TrialKeys]:
+    """Return the keys of a configuration with each of these seeds; what they share is looked up once."""
+    now, family = training_versions(config), _family(config)
+    older, fields = list(_older(now)), config.model_dump(mode="json")
+    shared = family and family.model_dump(mode="json")
+    return [
+        TrialKeys(
+            _key("trial", {**fields, "seed": seed}, now),
+            {_key("trial", {**fields, "seed": seed}, versions): changed for versions, changed in older},
+            _key("trial", {**shared, "seed": seed}, now) if shared else None,
+        )
+        for seed in seeds
+    ]
+
+
 def attack_key(attack: AttackSpec, numerics: Mapping[str, Version] | None = None) -> str:
     """Return the identity of an attack in its canonical form. ``numerics``: versions to use in place of the current ones."""
     return _key("attack", attack.model_dump(mode="json"), numerics or attack_versions(attack))
 
 
-def evaluation_key(trial: str, checkpoint: str, attack: AttackSpec, complete: bool = False) -> str:
-    """Return the identity of an evaluation: trial key, ``best`` or ``last``, canonical attack, and whether it is complete."""
-    return _key("evaluation", trial, checkpoint, attack_key(attack), complete)
+def evaluation_key(trial: str, checkpoint: str, attack: AttackSpec | str, complete: bool = False) -> str:
+    """Return the identity of an evaluation: trial key, ``best`` or ``last``, canonical attack, and whether it is complete.
+
+    ``attack``: the attack, or its key.
+    """
+    key = attack if isinstance(attack, str) else attack_key(attack)
+    # Written without the encoder, which would take most of the time of a large plan: keys and checkpoints need no escapes.
+    return _hashed(f'["evaluation","{trial}","{checkpoint}","{key}",{"true" if complete else "false"}]')
 
 
 def measure_key(measure: MeasureSpec) -> str:
@@ -92,9 +127,9 @@ def measure_key(measure: MeasureSpec) -> str:
     return _key("measure", measure.model_dump(mode="json"), {"measurement": MEASUREMENT, **versions(measure)})
 
 
-def measurement_key(trial: str, checkpoint: str, measure: MeasureSpec) -> str:
-    """Return the identity of a measurement: trial key, ``best`` or ``last``, and canonical measure."""
-    return _key("measurement", trial, checkpoint, measure_key(measure))
+def measurement_key(trial: str, checkpoint: str, measure: MeasureSpec | str) -> str:
+    """Return the identity of a measurement: trial key, ``best`` or ``last``, and canonical measure, or the measure's key."""
+    return _key("measurement", trial, checkpoint, measure if isinstance(measure, str) else measure_key(measure))
 
 
 def older_keys(spec: TrialConfig | AttackSpec) -> dict[str, tuple[str, ...]]:
@@ -119,8 +154,8 @@ def _older(now: Mapping[str, Version]) -> Iterator[tuple[dict[str, Version], tup
             yield old, changed
 
 
-def prefix_family(config: TrialConfig) -> str | None:
-    """Return a key shared by the trainings that are prefixes of one another; None where a training has no prefixes.
+def _family(config: TrialConfig) -> TrialConfig | None:
+    """Return what the trainings that are prefixes of one another have in common; None where a training has no prefixes.
 
     Trainings of one family differ in their number of epochs alone, and no epoch depends on that number, so a longer one passes
     through the weights of a shorter one. This excludes cosine and one-cycle schedules, which are stretched over all epochs;
@@ -129,7 +164,7 @@ def prefix_family(config: TrialConfig) -> str | None:
     training = config.training
     if not isinstance(training.schedule, MultiStep) or training.patience is not None or used_plugins(config):
         return None
-    return trial_key(config.model_copy(update={"training": training.model_copy(update={"epochs": 0})}))
+    return config.model_copy(update={"training": training.model_copy(update={"epochs": 0})})
 
 
 def is_prefix(short: AttackSpec, long: AttackSpec) -> bool:
@@ -166,5 +201,8 @@ def _stream(kind: str, spec: Spec) -> str:
 
 
 def _key(*parts: object) -> str:
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _hashed(_TEXT.encode(parts))
+
+
+def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]

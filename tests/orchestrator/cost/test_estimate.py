@@ -9,7 +9,8 @@ from orchestrator.cost.calibration import calibrate
 from orchestrator.cost.estimate import Estimate, commonest, estimate, to_be_run
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, selection_passes, training_passes
-from orchestrator.cost.throughput import Throughput, Timing, evaluating, measuring, network, recorded, training
+from orchestrator.cost.recorded import recorded
+from orchestrator.cost.throughput import Throughput, Timing, evaluating, measuring, network, training
 from orchestrator.errors import Unavailable
 from orchestrator.planning.expansion import plan
 from orchestrator.record.recorded import Recorded

@@ -19,7 +19,7 @@ from orchestrator.authoring.study_files import find_studies, load
 from orchestrator.cli import app
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, training_passes
-from orchestrator.cost.throughput import recorded
+from orchestrator.cost.recorded import recorded
 from orchestrator.errors import AdvsweepError, BadInput
 from orchestrator.execution import cluster
 from orchestrator.execution.checkpoints import SourceMissing, source_networks

@@ -213,5 +213,6 @@ def test_a_training_with_a_plugin_is_no_prefix(kind):
     spec = registered(kind)
     stepwise = spec.model_copy(update={"training": config.Training(epochs=2, batch_size=16)})
     without = config.TrialConfig(training=stepwise.training)
-    assert config.prefix_family(without) is not None
-    assert config.prefix_family(stepwise) is None
+    (of_one,), (of_other,) = (config.trial_keys(trial, [0]) for trial in (without, stepwise))
+    assert of_one.family is not None
+    assert of_other.family is None

@@ -155,7 +155,8 @@ def used(spec: Any) -> Iterator[Entry]:
         for one in spec:
             yield from used(one)
     if isinstance(spec, Spec):
-        yield from (kind.entries[name] for kind in KINDS for name, info in kind.infos.items() if info is type(spec))
+        named: str = getattr(spec, "name", "")
+        yield from (kind.entries[named] for kind in KINDS if kind.infos.get(named) is type(spec))
         yield from used(getattr(spec, "parts", ()))
         for name, info in type(spec).model_fields.items():
             value = getattr(spec, name)
