@@ -20,7 +20,7 @@ from trainables.config import (
 )
 from trainables.config.identity import TrialKeys
 
-#: The seed of networks that attacks are transferred from; no arm has it.
+#: The seed of networks that attacks are transferred from.
 SOURCE_SEED = 1000
 
 
@@ -74,6 +74,11 @@ class Wanted:
     arms: dict[str, str] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything is asked of it; of a source nothing is, but that attacks are transferred from it."""
+        return self.config.seed != SOURCE_SEED or bool(self.asked.attacks or self.asked.measures)
+
     def planned(self) -> PlannedTrial:
         """Make the planned trial, of which nothing is recorded yet."""
         key, attacks, measures = self.keys.key, self.asked.attacks.items(), self.asked.measures.items()
@@ -111,8 +116,7 @@ class Demand:
 
     def trials(self) -> tuple[PlannedTrial, ...]:
         """Make the planned trials, in running order."""
-        kept = (each for key, each in self._trials.items() if each.config.seed != SOURCE_SEED or key in self._sources)
-        trials = [wanted.planned() for wanted in kept]
+        trials = [wanted.planned() for key, wanted in self._trials.items() if key in self._sources or wanted.is_asked]
         # Sources of transferred attacks first, then the first seed of every arm before the second of any, and of these the
         # trials that most studies share: tables exist early.
         return tuple(sorted(trials, key=lambda t: (t.config.seed != SOURCE_SEED, t.config.seed, -len(t.arms))))

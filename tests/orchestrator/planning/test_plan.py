@@ -94,6 +94,11 @@ def test_a_trial_for_each_arm_and_seed():
     assert all(t.key == trial_key(t.config) for t in made.trials)
 
 
+def test_no_seed_is_lost_also_not_that_of_sources():
+    made = tiny_plan(seeds=SOURCE_SEED + 2)
+    assert len(made.trials) == made.requested == 3 * (SOURCE_SEED + 2)
+
+
 def test_the_profile_says_how_many_seeds_unless_told():
     assert plan([STUDY], "demo").requested == 3 * 2
     assert plan([STUDY], "demo", seeds=5).requested == 3 * 5
