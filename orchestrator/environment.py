@@ -1,4 +1,4 @@
-"""The environment variables that Ray, MLflow and Arrow read when they are imported or started."""
+"""The environment variables that Ray and MLflow read when they are imported or started."""
 
 import os
 
@@ -21,12 +21,11 @@ DEFAULTS = {
     # While a tracking server is down the sweep goes on, and it is updated later: no retries that take minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",  # its own pool takes half as much memory again for a large record, and longer
 }
 
 
 def configure_environment() -> None:
-    """Set the environment variables of this process for Ray, MLflow and Arrow.
+    """Set the environment variables of this process for Ray and MLflow.
 
     Call it before either is imported: MLflow decides then whether to send telemetry. Processes that Ray starts on this machine
     inherit the variables; :class:`orchestrator.execution.worker.Worker` sets them again where another program started Ray.

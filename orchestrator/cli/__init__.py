@@ -3,6 +3,7 @@
 import sys
 from typing import Annotated
 
+import pyarrow
 import typer
 
 from orchestrator.cli.attacks import check, evaluate
@@ -54,6 +55,8 @@ def advsweep(
 def main() -> None:
     """Run the command line; print an error that a user can cause as one line on stderr, and exit with its code."""
     configure_environment()
+    # Arrow's own pool takes half as much memory again for a large record, and longer.
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     terminate_as_interrupt()
     try:
         app()
