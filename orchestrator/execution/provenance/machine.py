@@ -1,6 +1,5 @@
 """The machine that a worker runs on, and what is installed there."""
 
-import getpass
 import re
 import socket
 from functools import cache
@@ -12,6 +11,7 @@ import torch
 
 from orchestrator.record.environments import write_environment
 from orchestrator.record.files import Files
+from orchestrator.record.sharing.drivers import user_name
 
 #: Where NVIDIA's driver says its version.
 DRIVER = Path("/proc/driver/nvidia/version")
@@ -28,7 +28,7 @@ def machine_columns(storage: str, device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda if gpu else None,
         "driver": driver_version() if gpu else None,
         "host": socket.gethostname(),
-        "user": _user(),
+        "user": user_name(),
     }
 
 
@@ -54,11 +54,3 @@ def driver_version(file: Path = DRIVER) -> str | None:
     except (OSError, IndexError):
         return None
     return next((word for word in words if "." in word and word.replace(".", "").isdigit()), None)
-
-
-@cache
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's user without a name
-        return None

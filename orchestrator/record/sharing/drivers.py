@@ -54,7 +54,7 @@ class Driver:
         """Describe this process as a new driver."""
         now = time.time()
         made = f"{int(1000 * now):013d}-{uuid.uuid4().hex[:8]}"
-        return cls(made, command, _user(), socket.gethostname(), os.getpid(), _machine(), alone, now)
+        return cls(made, command, user_name(), socket.gethostname(), os.getpid(), _machine(), alone, now)
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host} (advsweep {self.command}, process {self.pid})"
@@ -137,8 +137,9 @@ def _machine() -> str:
     return f"{socket.gethostname()}-{uuid.getnode()}"
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user of this process; its number in a container whose user has no name."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no name
+    except (KeyError, OSError, ImportError):
         return str(os.getuid())
