@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,8 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     Raises:
         ValueError: pyarrow does not know the URI's file system, or cannot open it.
     """
+    if re.match(r"[a-z0-9]{2,}:/(?!/)", uri):
+        raise ValueError(f"write {uri.replace(':/', '://', 1)}")
     if "://" in uri:
         try:
             found, root = fs.FileSystem.from_uri(_in_one_request(uri))

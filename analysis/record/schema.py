@@ -13,6 +13,8 @@ Under the storage's root::
     environments/<digest>.txt                                   what was installed, or differed from the commit: for many trials
     studies/<paper>/<slug>/<variant>.json                       a Manifest, with its digest: which trials make which row
     identity                                                    the storage's identifier and its digest
+    drivers/<driver>.json                                       the heartbeat of a process that runs trials, until it ends
+    claims/<trial>.<driver>                                     an empty file: which driver has which trial
     <any file>.damaged                                          a damaged file that a run has set aside; no reader opens it
 
 A trial's file is never changed: what replaces it has a higher order, and of the files of one kind the newest counts (see
@@ -29,6 +31,8 @@ import pyarrow as pa
 TRIALS_FOLDER = "trials"
 STUDIES_FOLDER = "studies"
 SEGMENTS_FOLDER = "segments"
+DRIVERS_FOLDER = "drivers"
+CLAIMS_FOLDER = "claims"
 ENVIRONMENTS_FOLDER = "environments"
 IDENTITY_FILE = "identity"
 

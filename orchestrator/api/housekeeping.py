@@ -136,7 +136,7 @@ def rm(
     if not yes:
         with storage_errors(storage):
             return _rm(store, as_names(names), variant, trials, yes=False)
-    with Claims.joined(store, "rm", alone=True), storage_errors(storage):
+    with storage_errors(storage), Claims.joined(store, "rm", alone=True):
         return _rm(store, as_names(names), variant, trials, yes=True)
 
 
@@ -209,7 +209,7 @@ def gc(storage: str = STORAGE, *, only: Collection[str] = (), yes: bool = False)
     if not yes:
         with storage_errors(storage):
             return _gc(store, reasons, yes=False)
-    with Claims.joined(store, "gc", alone=True), storage_errors(storage):
+    with storage_errors(storage), Claims.joined(store, "gc", alone=True):
         return _gc(store, reasons, yes=True)
 
 

@@ -260,7 +260,9 @@ def existing_store(storage: str) -> Store:
     store = Store(storage)
     if str(storage).endswith(".zip") and Path(storage).is_file():
         raise Unavailable(f"--storage {str(storage)!r} is a zip file: unzip it, and name the folder")
-    if not store.exists():
+    with storage_errors(store.uri):
+        there = store.exists()
+    if not there:
         raise Unavailable(f"--storage {str(storage)!r}: there is nothing yet; `advsweep run` makes it")
     return store
 

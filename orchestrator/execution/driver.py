@@ -24,7 +24,7 @@ from orchestrator.execution.sources import Claimed
 from orchestrator.execution.worker import Worker
 from orchestrator.record.report import End, Report, died, fault_of
 from orchestrator.record.store import Store
-from orchestrator.signals import interrupt_restored
+from orchestrator.signals import InterruptNoted, interrupt_restored
 
 # This package reports a failed trial itself, in one line; Tune would print a traceback.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -99,6 +99,7 @@ class JobSearcher(Searcher):
         # Tune requires a metric of every searcher; it is not used.
         super().__init__(metric="training_iteration", mode="max")
         self._source, self._retries, self._halt = source, retries, halt
+        self._interrupts = InterruptNoted(halt.interrupt)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return no state: Tune pickles it for a restore that never happens, and a source may hold a database."""
@@ -106,13 +107,19 @@ class JobSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next job; None while there is none but one may follow, FINISHED at the end or where the sweep halts."""
+        self._interrupts.watch()  # while it waits for a job, Tune looks at no signal
         if self._halt.now:
             return Searcher.FINISHED
         job = self._retries.due()
-        if job is None and (job := self._source.next()):
-            self._retries.begin(job)
+        if job is None:
+            with self._halt.noting():
+                job = self._source.next()
+            if job is not None:
+                self._retries.begin(job)
         if job is not None:
             return {"key": job.key, "job": job}
+        if self._halt.fault:
+            return Searcher.FINISHED
         return Searcher.FINISHED if self._source.exhausted and self._retries.over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -135,7 +142,9 @@ class _EarlyStopping(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         job: Job = trial.config["job"]
-        lost = self._source.lost(job)
+        lost = False
+        with self._halt.noting():
+            lost = self._source.lost(job)
         why = None if lost else self._source.advanced(job, Report.of(result))
         if lost or (why is None and self._halt.now):
             self._halt.stopped.add(job.key)
@@ -196,7 +205,10 @@ class _Callback(tune.Callback):
             return
         if self._retries.again(job, died(error)):
             return
-        if less := self._without_failed(job):
+        less = None
+        with self._halt.noting():
+            less = self._without_failed(job)
+        if less:
             self._retries.afresh(less)
             return
         end = End.of(error, self._retries.failures(job))
@@ -219,7 +231,8 @@ class _Callback(tune.Callback):
         if job.key in self._halt.stopped:
             self._halt.stopped.discard(job.key)
         else:
-            self._source.ended(job)
+            with self._halt.noting():
+                self._source.ended(job)
 
 
 def _error(trial: TuneTrial) -> Exception:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orchestrator.errors import DiskFull
+from orchestrator.errors import DiskFull, one_line
 from orchestrator.execution.job import Job
 
 #: How often a trial whose process died, or that raised an error, is tried again from its last checkpoint.
@@ -98,22 +98,30 @@ class Halt:
     """What halts a sweep before its end: a time, or a fault of the environment, under which every trial would fail.
 
     ``until``: no job is started later, in local time, and running ones stop at their next report; None for never. ``fault``:
-    what is wrong; "" for nothing. ``stopped``: keys of the trials that were stopped for either.
+    what is wrong; "" for nothing. ``stopped``: keys of the trials that were stopped for either. ``interrupted``: whether Ctrl-C
+    or SIGTERM has arrived, which Tune does not look at while it waits for a job.
     """
 
     until: datetime | None = None
     fault: str = ""
     stopped: set[str] = field(default_factory=set)
+    interrupted: bool = False
 
     @property
     def now(self) -> bool:
         """Whether to halt."""
-        return bool(self.fault) or (self.until is not None and datetime.now() >= self.until)
+        return self.interrupted or bool(self.fault) or (self.until is not None and datetime.now() >= self.until)
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Halt where the driver finds the disk full: what a callback of Tune raises would reach the user as a traceback."""
+        """Halt where the storage fails the driver: what a callback of Tune raises would reach the user as a traceback."""
         try:
             yield
         except DiskFull as error:
             self.fault = self.fault or str(error)
+        except OSError as error:
+            self.fault = self.fault or f"the storage fails: {one_line(error)}; what is finished is kept"
+
+    def interrupt(self) -> None:
+        """Note that Ctrl-C or SIGTERM has arrived."""
+        self.interrupted = True

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 from analysis.record.manifest import Manifest
@@ -138,6 +139,7 @@ class Claimed:
         self._source, self._store, self._claims, self._listener = source, store, claims, listener
         self._retry_failed = retry_failed
         self._waiting: dict[str, Job] = {}
+        self._updated: dict[str, datetime | None] = {}
         self._looked = 0.0
 
     @property
@@ -163,10 +165,10 @@ class Claimed:
         return self._source.advanced(job, report)
 
     def lost(self, job: Job) -> bool:
-        """Check whether another driver has taken a running trial over: then it is stopped here, and waited for."""
+        """Check whether another driver may have taken a running trial over: then it is stopped here, and claimed again."""
         if job.key not in self._claims.lost:
             return False
-        self._waiting[job.key] = job
+        self._wait(job, "another driver")
         return True
 
     def ended(self, job: Job) -> None:
@@ -174,14 +176,24 @@ class Claimed:
         self._source.ended(job)
         self._claims.release(job.key, *job.prefixes)
 
+    def _wait(self, job: Job, driver: str) -> None:
+        """Let a job wait for another driver to end its trial, and note when its row was written last."""
+        self._listener.elsewhere(job.key, driver)
+        self._waiting[job.key] = job
+        self._updated.setdefault(job.key, self._update(job.key))
+
+    def _update(self, key: str) -> datetime | None:
+        """Return when a trial's row was written last."""
+        row = self._store.read_trial(key) if self._retry_failed else None
+        return row["updated"] if row else None
+
     def _claim(self, job: Job, waited: bool) -> Job | None:
         """Claim a job's trial and its prefixes; return what is left to do here, or None.
 
         ``waited``: whether another driver had the trial, so that a failure on record is that driver's.
         """
         if other := self._claims.claim(job.key):
-            self._listener.elsewhere(job.key, str(other))
-            self._waiting[job.key] = job
+            self._wait(job, str(other))
             return None
         if self._is_over(job, waited):
             self.ended(job)
@@ -191,7 +203,8 @@ class Claimed:
     def _is_over(self, job: Job, waited: bool) -> bool:
         """Check whether another driver has ended a trial since the plan was made, and pass that to the listener."""
         recorded = self._store.recorded(job.key) or Recorded()
-        counts = waited or not self._retry_failed
+        # Where failures are retried, one counts that another driver has recorded since this one began to wait.
+        counts = not self._retry_failed or (waited and self._update(job.key) != self._updated.get(job.key))
         if recorded.status == Status.FAILED and counts:
             self._listener.failed(job.key, End(recorded.ending or Ending.ERROR, recorded.reason))
             return True

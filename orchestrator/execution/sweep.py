@@ -46,6 +46,7 @@ def sweep(plan: Plan, store: Store, options: Options, shown: Shown, console: Con
     with _prepared_cluster(plan, store, options) as allocation, holding(store, "run", options, shown, console) as held:
         check_storage(store)
         allocation = allocation._replace(origin=origin_of(Path.cwd(), store))
+        plan = plan.against(store.index(plan.keys))  # another driver, or a removal, may have changed the record meanwhile
         write_manifests(plan, store, held)
         first = plan.ready()
         outcome = _run(first, store, allocation, held, console, plan.prefixes)

@@ -15,7 +15,14 @@ from pyarrow import fs
 
 from analysis.record.files import BrokenRecordError, RecordFiles, trial_path
 from analysis.record.names import FileName
-from analysis.record.schema import ENVIRONMENTS_FOLDER, SEGMENTS_FOLDER, STUDIES_FOLDER, TRIALS_FOLDER
+from analysis.record.schema import (
+    CLAIMS_FOLDER,
+    DRIVERS_FOLDER,
+    ENVIRONMENTS_FOLDER,
+    SEGMENTS_FOLDER,
+    STUDIES_FOLDER,
+    TRIALS_FOLDER,
+)
 from orchestrator.errors import DiskFull, Unavailable
 
 #: File systems on which a file appears whole or not at all, and on which a rename is a copy.
@@ -23,6 +30,9 @@ _OBJECT_STORES = {"s3", "gcs", "abfs"}
 
 #: The end of the name of a damaged file that was set aside.
 ASIDE = ".damaged"
+
+#: Where files are written.
+_FOLDERS = (TRIALS_FOLDER, STUDIES_FOLDER, SEGMENTS_FOLDER, ENVIRONMENTS_FOLDER, DRIVERS_FOLDER, CLAIMS_FOLDER)
 
 #: Seconds after which a temporary file has no writer any more.
 ABANDONED = 3600.0
@@ -171,7 +181,7 @@ class Files(RecordFiles):
     def temporaries(self) -> list[str]:
         """List files that are being written, or were when their writer was killed; there are none in an object store."""
         folders = [(self.root, os.listdir(self.root))] if self.local else []
-        for top in (TRIALS_FOLDER, STUDIES_FOLDER, SEGMENTS_FOLDER, ENVIRONMENTS_FOLDER) if self.local else ():
+        for top in _FOLDERS if self.local else ():
             folders += [(folder, names) for folder, _, names in os.walk(self.path(top))]
         return [f"{folder}/{name}" for folder, names in folders for name in names if name.endswith(".tmp")]
 

@@ -48,6 +48,8 @@ def test_a_damaged_file_is_one_line_in_every_command_that_reads_it(copied: Path,
     store.identity()
     if kind == "segment":
         compact(store)
+    if kind == "state":
+        store.write_state(next(iter(store.trials())), 1, b"left by a process that was killed at the end")
     expected = table(copied)
     file = files(copied, kind)[0]
     for (command, needs), how in zip(READERS.items(), [*DAMAGE] * 3, strict=False):
@@ -59,7 +61,8 @@ def test_a_damaged_file_is_one_line_in_every_command_that_reads_it(copied: Path,
         assert (done.code == 2) == (kind in needs), (command, done)
         damaged = here("doctor", "--storage", copied)
         assert damaged.code == (0 if kind == "segment" else 1)
-        assert str(file.relative_to(copied)) in damaged.out
+        replaced = kind == "segment" and command[0] == "compact"
+        assert (str(file.relative_to(copied)) in damaged.out) == (not replaced)
         file.write_bytes(data)
     assert table(copied) == expected
 
@@ -82,7 +85,7 @@ def test_the_next_run_mends_everything(copied: Path) -> None:
     damaged = []
     # Every trial loses something else.
     trials = sorted((copied / "trials").iterdir())
-    for trial, kinds in zip(trials, (["trial"], ["evaluations", "state"], ["outcomes"], ["weights"]), strict=True):
+    for trial, kinds in zip(trials, (["trial"], ["evaluations"], ["outcomes"], ["weights"]), strict=True):
         damaged += [damage(max(trial.glob(f"{kind}-*"))) for kind in kinds]
     damaged += [damage(files(copied, "manifest")[0])]
     done = command_line.advsweep(*sweep(copied, "--verify"))

@@ -1,13 +1,20 @@
 """Several drivers on one storage: each trial is trained once, and what a killed driver had goes on with another."""
 
 import re
+import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from orchestrator.api.plans import plan, run_plan
+from orchestrator.execution.options import Options
+from orchestrator.record.sharing.claims import Claims
+from orchestrator.record.store import Store
 from tests.support.command_line import (
     EPOCHS,
+    STUDY,
     Started,
     advsweep,
     assert_kept,
@@ -24,6 +31,9 @@ from tests.support.command_line import (
 )
 
 pytestmark = [pytest.mark.ray, pytest.mark.alone, pytest.mark.timeout(600)]
+
+#: Those of a tiny sweep, in Python.
+SETTINGS = {"data.examples": 64, "model.width": 4, "training.epochs": EPOCHS}
 
 #: One trial at once: two drivers have as much room as they need.
 ONE = ("--max-concurrent", "1")
@@ -65,6 +75,35 @@ def test_what_a_killed_driver_was_training_goes_on_with_the_other(undisturbed, t
     assert_kept(before[0], epochs(storage))
     assert_kept(before[1], evaluations(storage))
     same(storage, undisturbed[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_driver_that_only_waits_can_be_stopped(undisturbed, tmp_path, number):
+    store = Store(str(tmp_path / "storage"))
+    store.create()
+    with Claims.joined(store, "run") as other:
+        for key in trials(undisturbed[0]):
+            assert other.claim(key) is None
+        with started(*sweep(Path(store.uri), "--no-tracking"), folder=tmp_path) as command:
+            command.until(lambda: "is waited for" in command.out)
+            began = time.monotonic()
+            command.send(number)
+            done = command.wait()
+            assert time.monotonic() - began < 30
+    assert done.code == 130
+    assert done.err == "advsweep: stopped; finished work is kept. To go on, run the same command again\n"
+
+
+@pytest.mark.slow
+def test_what_was_removed_while_a_run_started_is_made_again(copied):
+    """Its plan was made before, while the trials were there."""
+    made = plan(STUDY, profile="demo", seeds=2, settings=SETTINGS, storage=str(copied))
+    assert len(made.to_run) == 4
+    shutil.rmtree(copied / "trials" / next(t.key for t in made.trials if t not in made.to_run))
+    done = run_plan(made, str(copied), Options(cpus=1, tracking=False))
+    assert done.failures == {}
+    assert plan(STUDY, profile="demo", seeds=2, settings=SETTINGS, storage=str(copied)).to_run == ()
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from tests.support.command_line import (
     sweep,
     table,
 )
-from tests.support.object_store import object_store
+from tests.support.object_store import object_store, object_store_keys
 from tests.support.tiny_study import finish, jobs, tiny_plan
 
 pytestmark = pytest.mark.timeout(600)
@@ -98,6 +98,19 @@ def test_a_trial_in_an_object_store_equals_one_on_disk(server, tmp_path):
         for job in jobs(tiny_plan(), store)[:2]:
             finish(job)
     assert numbers(remote.uri) == numbers(on_disk.uri)
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_is_one_line(tmp_path):
+    with object_store(tmp_path) as server:
+        uri = server.uri("gone")
+        Store(uri).create()
+    with object_store_keys():
+        for words in (("status",), ("table", "cifs/table-5"), ("gc", "--yes"), ("plan", "cifs/table-5", "--profile", "demo")):
+            done = here(*words, "--storage", uri)
+            assert done.code == 2, words
+            [line] = done.err.splitlines()
+            assert line.startswith("advsweep: --storage")
 
 
 @pytest.mark.ray

@@ -75,10 +75,16 @@ def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:
 
 
 @contextmanager
-def object_store(folder: Path) -> Iterator[ObjectStore]:
-    """Start an object store, with the keys for it in the environment."""
+def object_store_keys() -> Iterator[None]:
+    """Set the keys for an object store in the environment."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in KEYS.items():
             patch.setenv(name, value)
-        with ObjectStore.started(folder) as made:
-            yield made
+        yield
+
+
+@contextmanager
+def object_store(folder: Path) -> Iterator[ObjectStore]:
+    """Start an object store, with the keys for it in the environment."""
+    with object_store_keys(), ObjectStore.started(folder) as made:
+        yield made

@@ -6,10 +6,13 @@ from functools import partial
 
 from rich.console import Console
 
+from analysis.record.names import digest
+from orchestrator.errors import one_line
 from orchestrator.execution.options import Options
 from orchestrator.execution.upkeep.shown import Shown
 from orchestrator.record.sharing.claims import VIEWS, Claims
 from orchestrator.record.store import Store
+from orchestrator.tracking.mlflow_database import default_uri, own_database
 from orchestrator.tracking.mlflow_view import MlflowView
 from orchestrator.tracking.optuna_storage import default_url
 from orchestrator.tracking.optuna_view import OptunaView
@@ -20,23 +23,44 @@ from orchestrator.tracking.tracker import Tracker
 def tracked(store: Store, options: Options, shown: Shown, claims: Claims, console: Console) -> Iterator[Sequence[Tracker]]:
     """Update the views at the start, during the sweep and at its end, unless another driver of the storage does."""
     say = partial(console.print, markup=False, highlight=False)
+    views = _claim_name(store, options)
     trackers: list[Tracker] = []
-    if other := claims.claim(VIEWS):
+    if other := claims.claim(views):
         say(f"MLflow and Optuna are updated by {other}")
     else:
         trackers = _started(store, options, shown, claims)
     try:
         yield trackers
     finally:
-        # The last update shows what every driver has recorded: each asks for it, and does it unless another one is at it.
-        claims.ask(VIEWS)
-        while claims.claim(VIEWS) is None:
-            claims.take_request(VIEWS)
-            _stop(trackers or _started(store, options, shown, claims), say)
-            claims.release(VIEWS)
-            trackers = []
-            if not claims.asked(VIEWS):
-                break
+        try:
+            _finish(store, options, shown, claims, trackers, say)
+        except OSError as error:
+            say(f"MLflow and Optuna may be behind: the storage fails ({one_line(error)}); `advsweep sync` updates them")
+
+
+def _finish(
+    store: Store, options: Options, shown: Shown, claims: Claims, trackers: Sequence[Tracker], say: Callable[[str], None]
+) -> None:
+    """Update the views for the last time, to show what every driver has recorded.
+
+    Each asks for it, and does it unless another one is at it.
+    """
+    views = _claim_name(store, options)
+    claims.ask(views)
+    while claims.claim(views) is None:
+        claims.take_request(views)
+        _stop(trackers or _started(store, options, shown, claims), say)
+        claims.release(views)
+        trackers = ()
+        if not claims.asked(views):
+            break
+
+
+def _claim_name(store: Store, options: Options) -> str:
+    """Name the claim of who updates the views: those in the storage, or a server and a database elsewhere."""
+    if store.local and own_database(store) and options.optuna is None:
+        return VIEWS
+    return f"{VIEWS}-{digest(f'{default_uri(store)} {options.optuna or default_url(store)}'.encode())}"
 
 
 def _started(store: Store, options: Options, shown: Shown, claims: Claims) -> list[Tracker]:

@@ -10,14 +10,16 @@ and object stores.
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
-from orchestrator.errors import Unavailable
+from pyarrow import fs
+
+from analysis.record.schema import CLAIMS_FOLDER, DRIVERS_FOLDER
+from orchestrator.errors import Unavailable, one_line
 from orchestrator.record.files import Files
 from orchestrator.record.sharing.drivers import (
     BEAT,
-    DRIVERS_FOLDER,
     LIMIT,
     Driver,
     delete_heartbeat,
@@ -27,8 +29,6 @@ from orchestrator.record.sharing.drivers import (
     locked,
     write_heartbeat,
 )
-
-CLAIMS_FOLDER = "claims"
 
 #: The claim of the driver that updates the views of the storage.
 VIEWS = "views"
@@ -45,7 +45,7 @@ class Claims:
 
     Attributes:
         driver: this process.
-        lost: what this driver had, and another has taken over, because this one was suspended or cut off from the storage.
+        lost: what this driver had before it was suspended or cut off from the storage, so that another may have it now.
     """
 
     def __init__(self, files: Files, driver: Driver) -> None:
@@ -70,21 +70,23 @@ class Claims:
             Unavailable: another driver works on it, and one of the two must be alone.
         """
         claims = cls(files, Driver.here(command, alone))
-        thread = threading.Thread(target=claims._beat, name="heartbeat", daemon=True)
-        with locked(files, claims.driver):
+        with ExitStack() as held:
             try:
+                held.enter_context(locked(files, claims.driver))
+                held.callback(claims._leave)
                 write_heartbeat(files, claims.driver)
                 claims._delete_dead()
-                for other in claims.others():
-                    if alone or other.alone:
-                        raise Unavailable(f"--storage {files.uri!r} is in use by {other}; wait for it or stop it")
-                thread.start()
-                yield claims
-            finally:
-                claims._end.set()
-                if thread.is_alive():
-                    thread.join(LIMIT)
-                claims._delete(claims.driver.id)
+                others = claims.others()
+            except OSError as error:
+                raise Unavailable(f"--storage {files.uri!r} cannot be shared: {one_line(error)}") from error
+            for other in others:
+                if alone or other.alone:
+                    raise Unavailable(f"--storage {files.uri!r} is in use by {other}; wait for it or stop it")
+            thread = threading.Thread(target=claims._beat, name="heartbeat", daemon=True)
+            thread.start()
+            held.callback(thread.join, LIMIT)
+            held.callback(claims._end.set)
+            yield claims
 
     def others(self) -> list[Driver]:
         """List the other living drivers."""
@@ -165,28 +167,31 @@ class Claims:
 
     def _listed(self) -> list[tuple[str, str]]:
         """List every claim: its name, and the id of its driver, smallest first."""
-        found = (info.base_name.rpartition(".") for info in self._files.entries(CLAIMS_FOLDER))
+        listed = (info for info in self._files.entries(CLAIMS_FOLDER) if info.type == fs.FileType.File)
+        found = (info.base_name.rpartition(".") for info in listed)
         return sorted((name, id) for name, _, id in found if name)
 
     def _drivers(self) -> dict[str, Driver]:
         """Find the living drivers, by the storage's clock, which this driver's heartbeat shows."""
-        return drivers(self._files, last_heartbeat(self._files, self.driver))
+        if (now := last_heartbeat(self._files, self.driver)) is None:  # somebody has deleted it
+            write_heartbeat(self._files, self.driver)
+            now = last_heartbeat(self._files, self.driver)
+        return drivers(self._files, now)
 
     def _beat(self) -> None:
         """Write heartbeats until the end. After a time without, others may have taken over what this driver has."""
         while not self._end.wait(BEAT):
             with suppress(Exception):  # a full disk, or a server that does not answer: tried again with the next
                 write_heartbeat(self._files, self.driver)
-                late = time.time() - self._beaten > LIMIT
+                if time.time() - self._beaten > LIMIT:
+                    self._give_up()
                 self._beaten = time.time()
-                if late:
-                    self._reclaim()
 
-    def _reclaim(self) -> None:
+    def _give_up(self) -> None:
+        """Give up everything: another driver may have it now, or have ended it meanwhile. It can be claimed again."""
         for name in sorted(self._mine):
-            if self._bid(name):
-                self._mine.discard(name)
-                self.lost.add(name)
+            self.lost.add(name)
+            self.release(name)
 
     def _delete_dead(self) -> None:
         """Delete what killed drivers have left; one that has just started may not have written its heartbeat yet."""
@@ -194,7 +199,8 @@ class Claims:
         of_claims = {id for _, id in self._listed()}
         for id in (heartbeats(self._files) | of_claims) - living.keys():
             if id < before:
-                self._delete(id)
+                with suppress(OSError):  # another user's
+                    self._delete(id)
 
     def _delete(self, id: str) -> None:
         """Delete the claims of a driver, and then its heartbeat."""
@@ -202,6 +208,11 @@ class Claims:
             if of == id:
                 self._files.delete(f"{CLAIMS_FOLDER}/{name}.{of}")
         delete_heartbeat(self._files, id)
+
+    def _leave(self) -> None:
+        """Give up all claims; where the storage does not answer, they expire."""
+        with suppress(OSError):
+            self._delete(self.driver.id)
 
 
 def _request(name: str) -> str:

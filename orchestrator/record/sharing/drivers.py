@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Self
 
 from filelock import FileLock, Timeout
+from pyarrow import fs
+from pydantic import TypeAdapter
 
+from analysis.record.schema import DRIVERS_FOLDER
 from orchestrator.record.files import Files
-
-DRIVERS_FOLDER = "drivers"
 
 #: Seconds between two heartbeats, and without one until a driver is dead.
 BEAT, LIMIT = 10.0, 60.0
@@ -60,19 +61,32 @@ class Driver:
         return f"{self.user}@{self.host} (advsweep {self.command}, process {self.pid})"
 
 
+_DRIVER = TypeAdapter(Driver)
+
+
 def drivers(files: Files, now: float | None = None) -> dict[str, Driver]:
     """Find the living drivers of a storage by their ids, in the order in which they started.
 
-    ``now``: the time by the storage's clock, in seconds since 1970; None for this machine's.
+    One whose heartbeat this user may not read counts; a heartbeat that is no heartbeat does not, nor one from the future.
+
+    Args:
+        files: the storage.
+        now: the time by the storage's clock, in seconds since 1970; None for this machine's.
     """
     now = time.time() if now is None else now
     found = {}
     for info in files.entries(DRIVERS_FOLDER):
-        if info.extension == "json":
-            with suppress(FileNotFoundError, ValueError, TypeError):  # it ended meanwhile, or another version wrote it
-                driver = Driver(**json.loads(files.read(f"{DRIVERS_FOLDER}/{info.base_name}")))
-                if now - (info.mtime_ns or 0) / 1e9 <= LIMIT and not _unlocked(files, driver):
-                    found[driver.id] = driver
+        written = (info.mtime_ns or 0) / 1e9
+        if info.type == fs.FileType.File and info.extension == "json" and abs(now - written) <= LIMIT:
+            id = info.base_name.removesuffix(".json")
+            try:
+                driver = _DRIVER.validate_json(files.read(_heartbeat(id)))
+            except PermissionError:
+                driver = Driver(id, "", "another user", "unknown", 0, "", False, written)
+            except (FileNotFoundError, ValueError):  # it ended meanwhile, or another version wrote it
+                continue
+            if driver.id == id and not _unlocked(files, driver):
+                found[id] = driver
     return found
 
 

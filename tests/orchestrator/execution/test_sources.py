@@ -137,6 +137,16 @@ def test_a_failure_of_another_driver_is_reported_and_not_tried_again(make, store
     assert ("failed", job.key, end) in second.listener.heard
 
 
+def test_a_failure_of_before_is_tried_again_after_another_driver_gave_up(make, store):
+    (job, *_) = jobs(tiny_plan(), store)
+    write_failure(store, job, End(Ending.ERROR, "ValueError: steep"))
+    first, second = make([job], retry_failed=True), make([job], retry_failed=True)
+    assert first.start_all() == [job]
+    assert second.start_all() == []
+    first.claims.release(job.key)
+    assert second.start_all() == [job]
+
+
 def test_a_failure_of_before_is_tried_again_where_that_is_asked_for(make, store):
     (job, *_) = jobs(tiny_plan(), store)
     write_failure(store, job, End(Ending.ERROR, "ValueError: steep"))

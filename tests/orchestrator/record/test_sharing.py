@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_a_killed_driver_of_this_machine_is_dead_at_once_and_what_it_left_is_del
     later = Driver(**asdict(other) | {"id": "9999999999999-0", "began": other.began + 2 * LIMIT})
     claims = Claims(store, later)
     claims._delete_dead()
-    assert files(store) == []
+    assert files(store) == [f"{later.id}.json"]
 
 
 def elsewhere(store, id="0000000000001-a", **more):
@@ -124,27 +125,32 @@ def test_a_driver_of_another_machine_is_dead_once_it_is_silent(store, at_once):
         assert claims.claim("a") is None
 
 
-def test_a_driver_that_was_suspended_loses_what_another_has_taken_over(store, at_once):
+def test_a_driver_that_was_suspended_gives_up_everything_and_may_claim_it_again(store, at_once):
+    """Another driver may have it now, or have had it and be done with it."""
     with Claims.joined(store, "run") as claims:
         assert [claims.claim(name) for name in "abc"] == [None] * 3
-        # Another driver took it for dead: it deleted its claims, and claimed one of them.
         other = elsewhere(store)
-        for name in "ab":
-            store.delete(f"claims/{name}.{claims.driver.id}")
         store.write(f"claims/a.{other.id}", b"")
-        claims._reclaim()
-        assert claims.lost == {"a"}
+        claims._give_up()
+        assert claims.lost == {"a", "b", "c"}
+        assert files(store) == sorted(
+            [f"a.{other.id}", f"{claims.driver.id}.json", f"{claims.driver.id}.lock", f"{other.id}.json"]
+        )
         assert claims.claim("a") == other
-        assert [name for name in files(store) if name.endswith(claims.driver.id)] == [f"{n}.{claims.driver.id}" for n in "bc"]
+        assert claims.claim("b") is None
+        assert claims.lost == {"a", "c"}
+        claims.release("a")
         store.delete(f"claims/a.{other.id}")
         assert claims.claim("a") is None
-        assert claims.lost == set()
 
 
 def test_heartbeats_go_on_and_after_a_silence_the_claims_are_examined(store, monkeypatch):
     monkeypatch.setattr(claims_module, "BEAT", 0.01)
     examined = threading.Event()
-    monkeypatch.setattr(Claims, "_reclaim", lambda self: examined.set())
+    failing = [OSError("no answer")]
+    monkeypatch.setattr(
+        Claims, "_give_up", lambda self: examined.set() if not failing else (_ for _ in ()).throw(failing.pop())
+    )
     with Claims.joined(store, "run") as claims:
         silent(store, claims.driver, LIMIT - 1)
         path = store.path("drivers", f"{claims.driver.id}.json")
@@ -178,9 +184,39 @@ def test_a_heartbeat_that_cannot_be_written_is_tried_again(store, monkeypatch):
 
 
 def test_a_heartbeat_that_is_not_readable_is_no_driver(store):
-    for name, data in (("1-a", b"{"), ("2-b", b"[]"), ("3-c", json.dumps({"id": "3-c", "unknown": 1}).encode())):
+    real = asdict(Driver.here("run"))
+    unlike = {**real, "id": "another"}, {**real, "id": "5-e", "pid": "x"}
+    for name, data in (
+        ("1-a", b"{"), ("2-b", b"[]"), ("3-c", json.dumps({"id": "3-c", "unknown": 1}).encode()),
+        *zip(("4-d", "5-e"), (json.dumps(each).encode() for each in unlike), strict=True),
+    ):  # fmt: skip
         store.write(f"drivers/{name}.json", data)
+    os.makedirs(store.path("drivers", "6-f.json"))
+    os.makedirs(store.path("claims", "a.7-g"))
     assert drivers(store) == {}
+    with Claims.joined(store, "run") as claims:
+        assert claims.claim("a") is None
+
+
+def test_a_heartbeat_from_the_future_is_none(store):
+    other = elsewhere(store)
+    silent(store, other, -3600)
+    assert drivers(store) == {}
+
+
+def test_a_heartbeat_that_was_deleted_is_written_again(store, at_once):
+    with Claims.joined(store, "run") as first, Claims.joined(store, "run") as second:
+        assert first.claim("a") is None
+        store.delete(f"drivers/{second.driver.id}.json")
+        assert second.claim("a") == first.driver
+        assert list(drivers(store)) == [first.driver.id, second.driver.id]
+
+
+@pytest.mark.parametrize("name", ["drivers", "claims"])
+def test_a_storage_that_cannot_be_shared_is_one_line(store, name):
+    Path(store.path(name)).write_text("a file")
+    with pytest.raises(Unavailable, match=r"^--storage [^\n]*$"), Claims.joined(store, "run"):
+        pass
 
 
 def test_requests_are_kept_until_they_are_taken(store):
@@ -266,7 +302,7 @@ def test_in_every_order_of_their_operations_one_driver_at_most_has_a_claim(store
             thread.join()
         has = [who for who in (0, 1) if stepped.other[who] is None]
         assert len(has) <= 1, order
-        assert files(store) == [f"a.{both[who].driver.id}" for who in has]
+        assert [info.base_name for info in store.entries("claims")] == [f"a.{both[who].driver.id}" for who in has]
         had.append(len(has))
         for claims in both:
             claims._files = store
