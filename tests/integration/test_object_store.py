@@ -117,8 +117,8 @@ def test_a_server_that_does_not_answer_is_one_line(tmp_path):
 @pytest.mark.alone
 @pytest.mark.slow
 def test_a_killed_sweep_in_an_object_store_is_finished_by_two_drivers(undisturbed, server, tmp_path):
-    storage = server.uri("sweep")
-    with started(*sweep(storage), folder=tmp_path) as command:
+    storage, views = server.uri("sweep"), {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    with started(*sweep(storage), folder=tmp_path, **views) as command:
         command.until(lambda: any(1 < len(rows) < EPOCHS for rows in epochs(storage).values()))
         command.send(signal.SIGKILL)
         command.wait()
@@ -128,7 +128,7 @@ def test_a_killed_sweep_in_an_object_store_is_finished_by_two_drivers(undisturbe
     for folder in folders:
         folder.mkdir()
     one = sweep(storage, "--max-concurrent", "1")
-    with started(*one, folder=folders[0]) as first, started(*one, folder=folders[1]) as second:
+    with started(*one, folder=folders[0], **views) as first, started(*one, folder=folders[1], **views) as second:
         ended = [command.wait() for command in (first, second)]
     assert [(done.code, done.err) for done in ended] == [(0, "")] * 2
     assert_kept(before[0], epochs(storage))
@@ -139,4 +139,4 @@ def test_a_killed_sweep_in_an_object_store_is_finished_by_two_drivers(undisturbe
     for words in (("plan", "cifs/table-5", "--profile", "demo"), ("status",), ("doctor",), ("compact",), ("du",)):
         assert here(*words, "--storage", storage).code == 0, words
     assert table(storage) == table(undisturbed[0])
-    assert advsweep("gc", "--storage", storage, "--yes").code == 0
+    assert advsweep("gc", "--storage", storage, "--yes", **views).code == 0
