@@ -200,20 +200,23 @@ class _Callback(tune.Callback):
         error = _error(trial)
         if fault := fault_of(error):
             self._halt.fault = self._halt.fault or fault
-            self._halt.stopped.add(job.key)
-            self._retries.end(job)
+        elif self._retries.again(job, died(error)):
             return
-        if self._retries.again(job, died(error)):
-            return
-        less = None
-        with self._halt.noting():
-            less = self._without_failed(job)
-        if less:
+        else:
+            with self._halt.noting():
+                self._give_up(job, error)
+                return
+        # A fault of the environment, or of the storage while this was recorded, fails no trial.
+        self._halt.stopped.add(job.key)
+        self._retries.end(job)
+
+    def _give_up(self, job: Job, error: Exception) -> None:
+        """Let a job go on without what failed in every try, or record that its trial failed for good."""
+        if less := self._without_failed(job):
             self._retries.afresh(less)
             return
         end = End.of(error, self._retries.failures(job))
-        with self._halt.noting():
-            write_failure(self._store, job, end)
+        write_failure(self._store, job, end)
         self._listener.failed(job.key, end)
         self._end(job)
 

@@ -313,12 +313,20 @@ def test_a_full_disk_is_not_retried_and_no_failure_of_the_trial(store, tmp_path,
     assert driver.listener.failures == {}
 
 
-def test_a_disk_that_is_full_for_the_driver_itself_halts_the_sweep(store, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (DiskFull("no space left"), "no space left"),
+        (OSError("no answer"), "the storage fails: no answer; what is finished is kept"),
+    ],
+)
+def test_a_storage_that_fails_the_driver_itself_halts_the_sweep_and_fails_no_trial(store, tmp_path, monkeypatch, error, fault):
     (job, *_) = jobs(tiny_plan(), store)
     driver = Driver(Queue([job]), store, tmp_path)
-    monkeypatch.setattr(
-        "orchestrator.execution.driver.write_failure", lambda *_: (_ for _ in ()).throw(DiskFull("no space left"))
-    )
+    monkeypatch.setattr("orchestrator.execution.driver.write_failure", lambda *_: (_ for _ in ()).throw(error))
     for _ in range(1 + RETRIES):
         driver.fail(driver.suggest(), ValueError("steep"))
-    assert driver.halt.fault == "no space left"
+    assert driver.halt.fault == fault
+    assert driver.listener.failures == {}
+    assert driver.retries.over
+    assert driver.suggest() == Searcher.FINISHED
