@@ -137,13 +137,19 @@ _SHORT: Settings = {**_lasting(30), "training.schedule.name": "one-cycle", "trai
 
 
 def profiles(
-    epochs: int, *, eps: float = 8 / 255, free: Collection[str] = (), demo: Settings = MappingProxyType({})
+    epochs: int,
+    *,
+    eps: float = 8 / 255,
+    recipe: Settings = MappingProxyType({}),
+    free: Collection[str] = (),
+    demo: Settings = MappingProxyType({}),
 ) -> Mapping[str, Profile]:
     """Make the three profiles of a paper.
 
     Args:
         epochs: of the paper's training.
         eps: the budget in pixels in [0, 1], of training and evaluation.
+        recipe: fields in which the paper's training differs from the shared recipe.
         free: fields that no profile pins.
         demo: fields that the demo also pins, where a defense does not learn with the usual ones.
 
@@ -152,7 +158,7 @@ def profiles(
     pinned = (_SHORT, {**_DEMO, **demo})
     short, small = ({field: value for field, value in pins.items() if field not in free} for pins in pinned)
     every = (
-        Profile("paper", eps=eps, seeds=3, settings={**_RECIPE, "training.epochs": epochs}),
+        Profile("paper", eps=eps, seeds=3, settings={**_RECIPE, **recipe, "training.epochs": epochs}),
         Profile("short", eps=eps, seeds=3, settings=_RECIPE, pins=short),
         # The strokes of a digit are high in contrast: 8/255 would hardly change a prediction.
         Profile("demo", eps=0.125, seeds=2, settings=_RECIPE, pins=small, beta_atk=("0", "2", "inf-1")),

@@ -75,7 +75,9 @@ def test_cifs_trains_as_the_paper_says(name: str, labels: tuple[str, ...], expec
     dataset, model, epochs, lr, weight_decay = expected
     assert (config.data.dataset, config.model.name) == (dataset, model)
     assert (config.training.epochs, config.training.lr, config.training.weight_decay) == (epochs, lr, weight_decay)
-    assert config.training.schedule.milestones == (75, 90)
+    friendly = config.attack is not None and config.attack.name == "friendly"
+    assert config.training.schedule.milestones == ((60, 90, 110) if friendly else (76, 91))
+    assert config.training.schedule.gamma == ((0.1, 0.1, 0.5) if friendly else (0.1,))
     assert config.attack is not None
     assert (config.attack.iterations, config.attack.step) == (10, pytest.approx(2 / 255))
     assert config.selection == TrialConfig().selection
@@ -92,7 +94,7 @@ def test_fashion_mnist_has_an_eps_of_its_own() -> None:
     )
     assert config.attack is not None
     assert (config.attack.eps, config.attack.iterations, config.attack.step) == (0.3, 20, pytest.approx(0.02))
-    assert (config.training.epochs, config.training.schedule.milestones) == (120, (45, 75, 90))
+    assert (config.training.epochs, config.training.schedule.milestones) == (120, (46, 76, 91))
     found = [resolve(c.attack, study.profiles["paper"].eps) for c in study.columns if isinstance(c, Column)]
     assert [fields.get("eps") for fields in found] == [None, 0.3, 0.3, 0.3]
     assert [fields.get("step") for fields in found] == [None, None, pytest.approx(0.01), pytest.approx(0.02)]

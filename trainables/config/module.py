@@ -117,16 +117,23 @@ class CIFS(Predicting):
     ``probes``: one a position, in the positions' order; a single one stands for all.
     ``imgf``: the function that makes a mask of the channels' relevance.
     ``top_k``: how many logits the channels' relevance is taken from, at most the number of classes.
+    ``training_top``: which logits these are in training: ``distinct``, the label's and the highest others (section 3.2), or
+    ``as-code``, the label's and the second to k-th highest, of which the label may be one and then counts twice.
+    ``scale``: a factor on the loss of eq. 3, which divides by 1 + beta. It is 3 in the public code, so that with beta = 2 the
+    final cross-entropy has weight 1, as it has without the module.
     """
 
     implementation = "trainables.modules.cifs:CIFSModule"
+    numerics = 2
 
     name: Literal["cifs"] = "cifs"
     positions: tuple[str, ...] = ("P2", "P1")
     probes: tuple[Literal["linear", "mlp"], ...] = ("mlp", "linear")
     top_k: Count = 2
+    training_top: Literal["distinct", "as-code"] = "distinct"
     imgf: Annotated[Sigmoid | Softplus | Softmax, Field(discriminator="name")] = Softmax()
     beta: NonNegative = 2.0
+    scale: Positive = 3.0
 
     def multiply_adds(self, place: Place, classes: int) -> int:
         if self.probes[self.positions.index(place.position)] == "linear":

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables import config
-from trainables.models.network import Network, Trace, initialise
+from trainables.models.network import Network, Trace
 
 
 class LeNet(Network):
@@ -27,7 +27,6 @@ class LeNet(Network):
         self.hidden1 = nn.Linear(second * (info.size // 4) ** 2, 120)
         self.hidden2 = nn.Linear(120, 84)
         self.fc = nn.Linear(84, info.classes)
-        initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """Compute the last features, (B, 84, 1, 1); see :meth:`Network.extract`."""

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables import config
-from trainables.models.network import Network, Trace, initialise
+from trainables.models.network import Network, Trace
 
 
 class BasicBlock(nn.Module):
@@ -81,7 +81,6 @@ class ResNet(Network):
                 self.blocks.append(block(before, channels, 2 if stage > 1 and place == 1 else 1))
                 self.channels[f"block{stage}.{place}"] = before = channels * block.expansion
         self.fc = nn.Linear(before, info.classes)
-        initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """Compute the last features (B, C, H, W); see :meth:`Network.extract`."""

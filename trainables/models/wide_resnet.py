@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from trainables import config
 from trainables.config.architecture import STEM
-from trainables.models.network import Network, Trace, initialise
+from trainables.models.network import Network, Trace, initialise_as_he
 
 
 class WideBlock(nn.Module):
@@ -45,7 +45,11 @@ class WideResNet(Network):
                 self.bns.append(nn.BatchNorm2d(after))
                 self.channels[f"block{stage}.{block}"] = before = after
         self.fc = nn.Linear(before, info.classes)
-        initialise(self)
+        self.initialise(self)
+
+    def initialise(self, part: nn.Module) -> None:
+        """Initialise layers as the public codes of TRADES, Feature Scattering and CAS do."""
+        initialise_as_he(part)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """Compute the last features (B, C, H, W); see :meth:`Network.extract`."""

@@ -79,11 +79,13 @@ class CIFSModule(InsertedModule):
     its gradient reaches the probe's weights and no layer before them. In the soft view it reaches the features as well.
     """
 
+    starts_as_network = True
+
     probe: LinearProbe | MLPProbe
 
     def __init__(self, spec: CIFS, index: int, channels: int, classes: int) -> None:
         super().__init__(spec, index, channels, classes)
-        self.k = spec.top_k
+        self.k, self.training_top = spec.top_k, spec.training_top
         self.imgf = spec.imgf
         self.probe = PROBES[spec.probes[index]](channels, classes)
 
@@ -98,10 +100,15 @@ class CIFSModule(InsertedModule):
         return Insertion(z * self.mask(g)[:, :, None, None], logits)
 
     def top(self, logits: Tensor, y: Tensor | None) -> Tensor:
-        """Return the classes (B, k) whose relevances are summed: the top k; in training, y and the top k - 1 of the others."""
-        if y is not None:
-            logits = logits.scatter(1, y[:, None], torch.inf)
-        return logits.topk(self.k, dim=1).indices
+        """Return the classes (B, k) whose relevances are summed: the top k; in training, the first is y.
+
+        The others are the top k - 1 of the other classes (``distinct``) or, ``as-code``, those ranked 2 to k.
+        """
+        if y is None:
+            return logits.topk(self.k, dim=1).indices
+        if self.training_top == "as-code":
+            return torch.cat((y[:, None], logits.topk(self.k, dim=1).indices[:, 1:]), 1)
+        return logits.scatter(1, y[:, None], torch.inf).topk(self.k, dim=1).indices
 
     def mask(self, g: Tensor) -> Tensor:
         """Map relevances g (B, C) to importances m >= 0 (B, C) by sigmoid, softplus or softmax (section 3.2, 3)."""
@@ -113,6 +120,7 @@ class CIFSModule(InsertedModule):
 
     @staticmethod
     def head_weights(spec: CIFS) -> tuple[float, ...]:
-        """Return the weights of eq. 3: 1 / (1 + beta) for the final prediction, beta / ((1 + beta) S) for each of S modules."""
+        """Return ``scale`` times eq. 3's weights: 1 / (1 + beta) for the final prediction, beta / ((1 + beta) S) a module."""
         S = len(spec.positions)
-        return (1 / (1 + spec.beta), *(spec.beta / ((1 + spec.beta) * S) for _ in range(S)))
+        final = spec.scale / (1 + spec.beta)
+        return (final, *(final * spec.beta / S for _ in range(S)))

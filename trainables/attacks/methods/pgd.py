@@ -31,6 +31,7 @@ def pgd(
     objective: Objective,
     generator: Generator,
     start: Start = "uniform",
+    outside: bool = False,
     norm: Norm = "linf",
     bn: BatchNorm = "eval",
     restarts: int = 1,
@@ -52,6 +53,7 @@ def pgd(
         objective: what is maximised.
         generator: of random starts, on x's device.
         start: a ``uniform`` point of the ball, x itself (``zero``), or x and 0.001 times normal noise (``gaussian``).
+        outside: whether a start may be outside [0, 1], as in some training attacks; an evaluation must not judge such an image.
         norm: of the ball and of the steepest ascent; see :mod:`trainables.attacks.building_blocks.ball`.
         bn: batch norms' statistics: the running ones, or those of the attacked batch, which are not recorded.
         restarts: independent starts.
@@ -66,7 +68,7 @@ def pgd(
         return ball.step(x_adv, gradient, step), memory
 
     def end() -> Tensor:
-        x_adv = ball.start(start, generator)
+        x_adv = ball.start(start, generator, outside=outside)
         return ascend(model, x_adv, y, ball, move, iterations=iterations, objective=objective, over=over, watch=watch)
 
     def harm(x_adv: Tensor) -> Harm:
