@@ -22,6 +22,7 @@ from analysis.stats import over_seeds
 
 Checkpoint = Literal["last", "best", "both"]
 OverBeta = Literal["minimum", "per-sample", "each"]
+Counting = Literal["paper", "any"]
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,20 @@ class Table:
 
     ``over_beta``: how accuracies under several beta_atk were reduced; ``each``: a row for each beta_atk, its last label.
     ``examples``: the numbers of test examples behind the accuracies; several where attacks ran on samples of the test set.
+    ``counting``: ``paper``, where columns beside the paper's numbers count as the paper does, by the attack's last iterate; or
+    ``any``, where an example is right in every column of which each iterate is.
     """
 
     manifest: Manifest
     over_beta: OverBeta
     examples: tuple[int, ...]
     blocks: tuple[Block, ...]
+    counting: Counting = "paper"
+
+    @property
+    def by_last(self) -> tuple[str, ...]:
+        """Labels of the columns that count by the attack's last iterate."""
+        return tuple(column.label for column in self.columns if column.last) if self.counting == "paper" else ()
 
     @property
     def columns(self) -> tuple[ManifestColumn, ...]:
@@ -120,6 +129,7 @@ def build(
     *,
     checkpoint: Checkpoint,
     over_beta: OverBeta,
+    counting: Counting = "paper",
     present: Versions = MappingProxyType({}),
 ) -> Table:
     """Build the table of a study.
@@ -130,6 +140,7 @@ def build(
         checkpoint: ``last``, ``best`` or ``both``.
         over_beta: how accuracies under several beta_atk are reduced: their ``minimum``, the ``per-sample`` worst case, or
             ``each`` in its own row (always so for a study with ``rows_by_beta``).
+        counting: see :class:`Table`. Best and worst seed, and the checks, count by any iterate in either.
         present: versions of the code that computes numbers now; a row with numbers of other versions gets a note. Numbers under
             older numerics are shown where there are no newer ones.
 
@@ -140,7 +151,8 @@ def build(
     manifest = resolved(manifest, record)
     cells = CellReader(record, over_beta == "per-sample", present)
     printed = manifest.printed if manifest.profile == "paper" else ()
-    inputs = _Inputs(manifest.columns, cells, {(n.labels, n.checkpoint, n.column, n.seed): n for n in printed})
+    papers = {(n.labels, n.checkpoint, n.column, n.seed): n for n in printed}
+    inputs = _Inputs(manifest.columns, cells, papers, counting == "paper" and any(column.last for column in manifest.columns))
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
     equal = {name: names for names in manifest.equal_rows for name in names}
     blocks = []
@@ -154,7 +166,7 @@ def build(
                 for shown in _by_row(arm, manifest.columns, over_beta)
             )
         blocks.append(Block(name, _highlighted(rows, manifest.columns)))
-    return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks))
+    return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks), counting)
 
 
 def _noted(row: Row, equal: Sequence[str]) -> Row:
@@ -192,11 +204,15 @@ def _of_beta(reads: Iterable[Read], *betas: str | None) -> tuple[Read, ...]:
 
 
 class _Inputs(NamedTuple):
-    """The inputs of every row: columns, the record, and the paper's numbers by labels, checkpoint, column and seed."""
+    """The inputs of every row.
+
+    ``paper``: the paper's numbers by labels, checkpoint, column and seed. ``last``: whether columns count by the last iterate.
+    """
 
     columns: tuple[ManifestColumn, ...]
     cells: CellReader
     paper: Mapping[tuple[tuple[str, ...], str, str, str], ManifestNumber]
+    last: bool
 
 
 def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
@@ -216,7 +232,13 @@ def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
         cells = {column: Cell({}, None, None, *papers[column]) for column in columns}
         return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), None, None, tuple(lines))
     values, there, lacks = values[kept], there[kept], [*compress(reasons, kept)]
-    summary = over_seeds(values, there, np.array(seeds), np.array([column.adversarial for column in columns]))
+    adversarial = np.array([column.adversarial for column in columns])
+    summary = over_seeds(values, there, np.array(seeds), adversarial)
+    if inputs.last:
+        by_any = inputs._replace(last=False)
+        stricter, known, _ = _numbers(by_any, [by_seed[seed] for seed in seeds], checkpoint, arm, columns)
+        ends = over_seeds(stricter, known & there, np.array(seeds), adversarial)
+        summary = summary._replace(ranked=ends.ranked, best=ends.best, worst=ends.worst)
     if len(summary.ranked) < len(seeds):
         of = ", ".join(str(seeds[i]) for i in summary.ranked)
         lines.append(f"best and worst of seeds {of}" if summary.best is not None else "no best and worst: seeds lack attacks")
@@ -263,7 +285,7 @@ def _numbers(
     values, there = np.empty((len(trials), len(columns))), np.zeros((len(trials), len(columns)), bool)
     why: list[dict[int, str]] = [{} for _ in trials]
     for i, column in enumerate(arm.own(column) for column in columns):
-        values[:, i], there[:, i] = inputs.cells.numbers(trials, checkpoint, arm, column)
+        values[:, i], there[:, i] = inputs.cells.numbers(trials, checkpoint, arm, column, last=inputs.last)
         for lacking in np.flatnonzero(~there[:, i]).tolist():
             why[lacking][i] = inputs.cells.lacking(trials[lacking], checkpoint, arm, column)
     return values, there, why

@@ -21,7 +21,8 @@ class ManifestColumn:
     class is among the k with the highest scores. ``only``: the class whose examples count; None for all. ``kind``:
     ``accuracy``, in percent; ``ensemble``, accuracy with each example under the worst of several attacks; ``area``, normalised,
     under accuracy as a function of eps, at most 1; ``measure``, the ``statistic`` of its ``array``, ``times`` a factor;
-    ``cost``, in seconds.
+    ``cost``, in seconds. ``last``: whether an example is right whose last iterate is, as the paper counts whose numbers stand
+    beside; otherwise, one of which every iterate is.
     """
 
     label: str
@@ -34,6 +35,7 @@ class ManifestColumn:
     array: str = ""
     times: float = 1.0
     statistic: Literal["mean", "median"] = "mean"
+    last: bool = False
 
     @property
     def complete(self) -> bool:

@@ -12,7 +12,7 @@ from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, Mani
 from orchestrator.errors import BadInput
 from orchestrator.planning.demand import SOURCE_SEED, Asked, Demand
 from orchestrator.planning.plan import CHECKPOINTS, Plan
-from orchestrator.planning.reading import Reader, manifest_column
+from orchestrator.planning.reading import Reader, by_last, manifest_column
 from orchestrator.planning.selection import EVERYTHING, Selection, Shape
 from orchestrator.planning.settings import configure, resolve, unknown_field
 from search_spaces.column import Column
@@ -151,7 +151,8 @@ def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
     """Add everything that a study needs to ``demand``, and make its manifest."""
     study, profile = expanded.study, expanded.profile
     needs = _Needs({}, set(), {})
-    columns = {column.label: manifest_column(column) for column in study.columns}
+    last = by_last(study, profile)
+    columns = {column.label: manifest_column(column, last=column.label in last) for column in study.columns}
     columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
     arms = [_arm(row, expanded, demand, more, columns, needs) for row in expanded.rows]
     demand.requested += sum(len(row.configs) for row in expanded.rows) + len(needs.used & needs.sources.keys())
@@ -200,10 +201,11 @@ def _arm(
         {p.label: measure for p in some if (measure := reader.measure(p.measure))}
         for some in (study.panels_of(row.arm, profile), more.measures)
     )
-    asked = Asked()
+    asked, draws = Asked(), row.configs[0].module.draws
     for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
         for column, reading in (pair for pair in readings if more.selected.has_column(pair[0].label)):
-            asked.read(column, reading, checkpoints)
+            # A random prediction has no iterates to count: the end point alone is judged, by several draws.
+            asked.read(column, reading, checkpoints, last=not draws and column.label in columns and columns[column.label].last)
     for checkpoints, measures in ((CHECKPOINTS, panels), (more.checkpoints, added)):
         for label, checkpoint in product(filter(more.selected.has_column, measures), checkpoints):
             asked.measure(measures[label], checkpoint)

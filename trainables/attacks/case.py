@@ -69,7 +69,7 @@ class Case(NamedTuple):
         leave = not self.complete and not draws(self.model)
         watch = Watch(self.network, self.x, self.y, along=along, leave=leave, first=first or not along)
         images = attack(watch=watch)
-        return Attacked(images, broken=watch.since, right=None if leave else watch.right)
+        return Attacked(images, broken=watch.since, ranks=None if leave else watch.ranks)
 
     def blindly(self, attack: Callable[[], Tensor]) -> Attacked:
         """Run ``attack`` without a watch; an example that is misclassified unperturbed counts as broken in any case."""

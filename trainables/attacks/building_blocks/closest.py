@@ -22,14 +22,14 @@ class Attacked(NamedTuple):
         broken: gradient steps over all restarts after which each example was first misclassified, int64 (B,); see
             :class:`~trainables.attacks.building_blocks.watch.Watch`. For attacks without gradient steps, 0 where the
             unperturbed image is misclassified. None where this was not recorded.
-        right: how many examples are right by their last image alone, int64 (), by gradient steps over all restarts; None where
-            the attack does not go on on broken examples. Also in :class:`~trainables.attacks.building_blocks.watch.Watch`.
+        ranks: of the true label in every head at the last image alone, int16 (heads, B), by gradient steps over all restarts;
+            None where the attack does not go on on broken examples. See the same class.
     """
 
     images: Tensor
     distance: Tensor | None = None
     broken: Tensor | None = None
-    right: Mapping[int, Tensor] | None = None
+    ranks: Mapping[int, Tensor] | None = None
 
 
 def closest(
