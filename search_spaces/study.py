@@ -6,7 +6,7 @@ from itertools import product
 from typing import Literal
 
 from search_spaces.column import BETA_ATK, AnyColumn, Shown
-from search_spaces.factor import Factor, Level
+from search_spaces.factor import Factor, Level, merged
 from search_spaces.printed import Number, printed
 from search_spaces.settings import Settings
 
@@ -101,9 +101,7 @@ class Study:
         levels: tuple[Level, ...]
         for levels in product(*(self.factors[i].levels for i in kept)):
             labels = tuple(level.label for level in levels)
-            own = [level.settings for level in levels]
-            conditional = [level.conditional[label] for level in levels for label in labels if label in level.conditional]
-            rows[labels] = Arm(labels, {k: v for settings in (*own, *conditional) for k, v in settings.items()})
+            rows[labels] = Arm(labels, merged(levels))
         return tuple(rows.values())
 
     def columns_of(self, arm: Arm, profile: Profile) -> tuple[AnyColumn, ...]:

@@ -101,7 +101,7 @@ class _Printer(Printer):
 
 def _start(request: "SearchRequest") -> str:
     """Describe a search in two lines: factors, sampler and pruner; objectives."""
-    from orchestrator.search.space import factor_name
+    from orchestrator.search.factors import factor_name
 
     combinations = request.space.combinations
     size = "infinitely many" if combinations is None else f"{len(combinations)} in all"
