@@ -7,6 +7,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search_spaces.settings import Eps, Scalar, Settings, SourceSettings, Value
 
+#: Name of the factor whose levels are seeds, and of the field that it sets: reports average over it, and compare no two seeds.
+SEED = "seed"
+
 
 @dataclass(frozen=True)
 class Level:
@@ -44,6 +47,8 @@ class Factor:
             raise ValueError(f"factor {self.name}: labels {labels} must differ")
         if self.default not in labels:
             raise ValueError(f"factor {self.name}: default {self.default!r} must be one of {labels}")
+        if SEED in self.fields and (self.name != SEED or len(self.fields) > 1):
+            raise ValueError(f"factor {self.name}: what sets the seed must be named {SEED!r}, and set nothing else")
 
     @property
     def fields(self) -> frozenset[str]:

@@ -61,4 +61,6 @@ ITERATIONS = scalar(
     default=10,
     distribution=IntDistribution(1, 20),
 )
+#: Of every space, where it is asked for.
+SEED = scalar("seed", "seed", "seed", levels=(0, 1, 2), default=0, distribution=IntDistribution(0, 9))
 FACTORS = (OBJECTIVE, TRADES_LAMBDA, MART_LAMBDA, FAT_TAU, STEP, EPS, ITERATIONS)

@@ -11,6 +11,7 @@ from orchestrator.planning.settings import resolve
 from search_spaces.factor import Factor, Level
 from search_spaces.space import Space
 from search_spaces.study import Profile
+from search_spaces.training import SEED
 
 
 class FactorSelection:
@@ -57,7 +58,8 @@ class FactorSelection:
         Raises:
             BadInput: a factor does not exist, is pinned by the profile, has no effect, or sets the same field as another one.
         """
-        known = {factor_name(factor): factor for factor in self._space.factors}
+        # Only where it is named: a search that draws a seed beside other factors compares fewer of their values.
+        known = {factor_name(factor): factor for factor in (SEED, *self._space.factors)}
         chosen: list[Factor] = []
         for name in dict.fromkeys(names):
             if name not in known:
@@ -67,7 +69,7 @@ class FactorSelection:
                 fields = ", ".join(sorted(factor.fields))
                 raise BadInput(f"--factors {name}: {fields} is fixed by profile {self._profile.name} or --set")
             chosen.append(factor)
-        found = [factor for factor in self._in_order() if factor in chosen]
+        found = [factor for factor in (*self._in_order(), SEED) if factor in chosen and known[factor_name(factor)] is factor]
         for first, second in combinations(found, 2):
             if both := _shared(first, second):
                 names = f"{factor_name(first)},{factor_name(second)}"
@@ -78,10 +80,10 @@ class FactorSelection:
         return _among(found)
 
     def compatible(self) -> list[Factor]:
-        """Return every factor that can vary, in order, without those that set a field of an earlier one."""
+        """Return every factor that can vary but the seed, in order, without those that set a field of an earlier one."""
         found: list[Factor] = []
         for factor in self._in_order():
-            free = not factor.fields <= self._pins.keys()
+            free = not factor.fields <= self._pins.keys() and factor.name != SEED.name
             applies = all(self._can_apply(factor, found, name) for name in factor.given)
             if free and applies and not any(_shared(other, factor) for other in found):
                 found.append(factor)

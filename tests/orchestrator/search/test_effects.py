@@ -30,9 +30,13 @@ TINY = {
 }
 
 
+#: InfoFeature's distance is over a map, which must not be a single place.
+NETWORKS = {"infofeature": {"model.name": "wrn-28"}}
+
+
 @cache
 def searched(name: str) -> SearchSpace:
-    return SearchSpace(SPACES[name], SPACES[name].profiles["paper"], overrides=TINY)
+    return SearchSpace(SPACES[name], SPACES[name].profiles["paper"], overrides={**TINY, **NETWORKS.get(name, {})})
 
 
 @cache
