@@ -1,5 +1,6 @@
 """Studies: a table or figure of a paper as factors, columns and profiles. Pure data."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -9,6 +10,9 @@ from search_spaces.column import BETA_ATK, AnyColumn, Shown
 from search_spaces.factor import Factor, Level, merged
 from search_spaces.printed import Number, printed
 from search_spaces.settings import Settings
+
+#: The name of a figure in those of its panels, where these are studies of their own: ``figure-s1`` in ``figure-s1a``.
+_PANEL = re.compile(r"^(.+/figure-[a-z]*\d+)[a-z]$")
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class Study:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names by which the study is found: its own, and its aliases as ``paper/alias``."""
-        return (self.name, *(f"{self.paper}/{alias}" for alias in self.aliases))
+        """Names by which the study is found: its own, its aliases as ``paper/alias``, and of a panel the whole figure's."""
+        return (self.name, *(f"{self.paper}/{alias}" for alias in self.aliases), *_PANEL.findall(self.name))
 
     def __post_init__(self) -> None:
         labels = [arm.labels for arm in self.baselines]

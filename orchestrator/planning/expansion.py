@@ -161,7 +161,7 @@ def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
     demand.evaluations_requested += sum(map(len, needs.evaluations.values()))
     return Manifest(
         study=study.name,
-        aliases=study.aliases,
+        aliases=tuple(name.removeprefix(f"{study.paper}/") for name in study.names[1:]),
         reference=study.reference,
         title=study.title,
         profile=profile.name,

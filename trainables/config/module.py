@@ -1,11 +1,11 @@
 """Specifications of the modules that are inserted in a network."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field
 
 from trainables.config.architecture import Place, convolution
-from trainables.config.model import Model
 from trainables.config.terms.registry import MODULE, OneOf
 from trainables.config.terms.spec import Count, Named, NonNegative, Positive, Spec
 
@@ -44,20 +44,12 @@ class Inserted(Named):
         """Whether the prediction of a trained network is random."""
         return False
 
-    def resolved(self, model: Model) -> Self:
-        """Return the same module with the model's own names of its positions, in forward order: the form that is hashed.
+    def resolved(self, places: Sequence[str], every: Sequence[str]) -> Self:
+        """Return the same module with the network's own names of its positions, in forward order: the form that is hashed.
 
-        Raises:
-            ValueError: a position that the model does not have, or one that is named twice.
+        ``places``: these names, in the order of ``positions``, each once. ``every``: all of the network's, in forward order.
         """
-        return self.model_copy(update={"positions": tuple(sorted(self._places(model), key=model.positions().index))})
-
-    def _places(self, model: Model) -> list[str]:
-        """Return the model's own names of the positions, as they are named."""
-        places = [place for position in self.positions for place in model.resolve(position)]
-        if len(set(places)) < len(places) or not places:
-            raise ValueError(f"positions = {list(self.positions)}: must name at least one block, and each block once")
-        return places
+        return self.model_copy(update={"positions": tuple(sorted(places, key=every.index))})
 
     def multiply_adds(self, place: Place, classes: int) -> int | None:
         """Return the multiply-adds that the module adds at ``place`` to a forward pass of one image; masks count as 0.
@@ -87,9 +79,6 @@ class NoModule(Silent):
     positions: ClassVar[tuple[str, ...]] = ()
 
     name: Literal["none"] = "none"
-
-    def resolved(self, model: Model) -> Self:
-        return self
 
 
 @MODULE.built_in
@@ -158,12 +147,15 @@ class CIFS(Predicting):
     imgf: Annotated[Sigmoid | Softplus | Softmax, Field(discriminator="name")] = Softmax()
     beta: NonNegative = 2.0
 
-    def resolved(self, model: Model) -> Self:
-        """Return the same module with the model's own names of its positions, in forward order, and the depth of each probe."""
-        every, places = model.positions(), self._places(model)
+    def resolved(self, places: Sequence[str], every: Sequence[str]) -> Self:
+        """Return the same module with the network's own names of its positions, and the depth of each one's probe.
+
+        Raises:
+            ValueError: fewer layers than positions, or more than there are blocks; or not one entry a position.
+        """
         more, before = (self.layers or len(places)) - len(places), every[: min(map(every.index, places))]
         if not 0 <= more <= len(before):
-            allowed = f"{len(places)} to {len(places) + len(before)}, with positions={list(self.positions)} of {model.name}"
+            allowed = f"{len(places)} to {len(places) + len(before)}, with positions={list(self.positions)}"
             raise ValueError(f"layers = {self.layers}: allowed: {allowed}")
         places = [*before[len(before) - more :], *places]
         linear = {"linear"}, {"linear", "mlp-linear"}  # in every block but the last, and in the last
@@ -188,7 +180,7 @@ class CIFS(Predicting):
         return 3 * self.hidden * (place.channels + (depth - 1) * self.hidden) + self.hidden * classes
 
 
-def _each(field: str, given: tuple[T, ...], places: list[str]) -> tuple[T, ...]:
+def _each(field: str, given: tuple[T, ...], places: Sequence[str]) -> tuple[T, ...]:
     """Return one value for each place; a single one stands for all."""
     if len(given) not in {1, len(places)}:
         allowed = " or ".join(dict.fromkeys(["1", str(len(places))]))

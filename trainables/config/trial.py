@@ -37,7 +37,13 @@ class TrialConfig(Spec):
     @classmethod
     def _canonical_positions(cls, module: Module, info: ValidationInfo) -> Module:
         """Replace the papers' names of positions by the model's, so that equal trials compare equal."""
-        return module.resolved(info.data["model"]) if "model" in info.data else module
+        if isinstance(module, NoModule) or "model" not in info.data:
+            return module
+        model: Model = info.data["model"]
+        places = [place for position in module.positions for place in model.resolve(position)]
+        if len(set(places)) < len(places) or not places:
+            raise ValueError(f"positions = {list(module.positions)}: must name at least one block, and each block once")
+        return module.resolved(places, model.positions())
 
     @field_validator("attack")
     @classmethod
