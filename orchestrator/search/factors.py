@@ -59,7 +59,8 @@ class FactorSelection:
             BadInput: a factor does not exist, is pinned by the profile, has no effect, or sets the same field as another one.
         """
         # Only where it is named: a search that draws a seed beside other factors compares fewer of their values.
-        known = {factor_name(factor): factor for factor in (SEED, *self._space.factors)}
+        known = {factor_name(factor): factor for factor in self._space.factors}
+        known.setdefault(SEED.name, SEED)
         chosen: list[Factor] = []
         for name in dict.fromkeys(names):
             if name not in known:

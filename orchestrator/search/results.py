@@ -171,7 +171,11 @@ def finalists(search: Search, best: Sequence[Finding]) -> Study:
 def as_study(
     name: str, space: SearchSpace, rows: Sequence[Parameters], goals: Sequence[Goal], checkpoint: Literal["best", "last"]
 ) -> Study:
-    """Make a study with a row for each of these parameters (for none, one of defaults) and columns: natural and the goals."""
+    """Make a study with a row for each of these parameters (for none, one of defaults) and columns: natural and the goals.
+
+    A seed among the parameters is left out: rows have the seeds of the profile.
+    """
+    rows = [_configuration(row) for row in rows]
     labels = [space.label(row) for row in rows]
     # Numbers that differ only in digits that are not printed have the same label.
     unique = [label if labels.count(label) == 1 else f"{label} ({i})" for i, label in enumerate(labels, 1)]

@@ -65,7 +65,7 @@ class SearchSpace:
 
     def label(self, parameters: Parameters) -> str:
         """Name parameters for people, as in ``β = 2, top-4``."""
-        return ", ".join(level.label for level in self.levels(parameters))
+        return ", ".join(level.label for level in self.levels(parameters)) or "defaults"
 
     def settings(self, parameters: Parameters) -> Settings:
         """Return the fields that these parameters set, by dotted name."""

@@ -460,6 +460,15 @@ def test_seeds_that_are_drawn_are_averaged_and_none_is_chosen(store):
     }
 
 
+def test_seeds_alone_are_one_configuration(store):
+    run = Run(store, CIFS, ["seed"])
+    search = run.begin(trials=3)
+    run.all_of(search, lambda planned: planned.config.seed / 10)
+    (found,) = findings(search)
+    assert (found.label, found.parameters, found.seeds) == ("defaults", {}, 3)
+    assert [t.config.seed for t in plan([finalists(search, [found])], "demo", seeds=2).trials] == [0, 1]
+
+
 def test_the_seed_varies_only_where_it_is_named():
     demo = CIFS.profiles["demo"]
     assert "seed" not in {factor.name for factor in SearchSpace(CIFS, demo).factors}
