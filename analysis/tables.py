@@ -17,7 +17,7 @@ from analysis.cells import CellReader
 from analysis.checks import check, failures
 from analysis.numerics import Versions, resolved
 from analysis.record.load import Record
-from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
+from analysis.record.manifest import SEED, Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
 from analysis.stats import over_seeds
 
 Checkpoint = Literal["last", "best", "both"]
@@ -165,7 +165,7 @@ def build(
                 _noted(replace(_row(inputs, shown, name), doubts=doubts), equal.get(", ".join(arm.labels), ()))
                 for shown in _by_row(arm, manifest.columns, over_beta)
             )
-        blocks.append(Block(name, _highlighted(rows, manifest.columns)))
+        blocks.append(Block(name, _highlighted(rows, manifest.columns, compared=SEED not in manifest.factors)))
     return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks), counting)
 
 
@@ -291,10 +291,10 @@ def _numbers(
     return values, there, why
 
 
-def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn]) -> tuple[Row, ...]:
-    """Make the best mean of each column bold and underline the strongest attack of each row."""
+def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn], *, compared: bool) -> tuple[Row, ...]:
+    """Make the best mean of each column bold, if the rows are ``compared``, and underline the strongest attack of each row."""
     # A measure or a cost has no direction in which it is better.
-    judged = [column.kind not in {"measure", "cost"} for column in columns]
+    judged = [column.kind not in {"measure", "cost"} and compared for column in columns]
     tops = [max(_means(row.cells[i] for row in rows), default=None) if judge else None for i, judge in enumerate(judged)]
     highlighted = []
     for row in rows:

@@ -8,6 +8,9 @@ from typing import Any, Literal, Self
 from analysis.record.names import digest
 from analysis.record.schema import STUDIES_FOLDER
 
+#: The factor whose labels are seeds, where a study has one: its rows are repetitions, and none is better than another.
+SEED = "seed"
+
 #: The kinds of number that a column of a table shows.
 Kind = Literal["accuracy", "ensemble", "area", "measure", "cost"]
 

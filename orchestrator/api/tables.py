@@ -247,9 +247,9 @@ def find_manifests(
     try:
         with storage_errors(storage):
             there = _of_variant(manifests(storage), pattern, settings, variant)
-        if any(c in pattern for c in "*?["):
-            # Among the manifests, and not in the catalogue: a study from a file is found without that file.
-            wanted = {m.study for m in there if _matches(m, pattern)}
+        # Among the manifests, and not in the catalogue: a study from a file is found without that file.
+        wanted = {m.study for m in there if _matches(m, pattern)}
+        if len(wanted) > 1 or any(c in pattern for c in "*?["):
             if not wanted:
                 raise ManifestNotFoundError(
                     f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`"

@@ -16,6 +16,7 @@ from orchestrator.planning.reading import Reader, by_last, manifest_column
 from orchestrator.planning.selection import EVERYTHING, Selection, Shape
 from orchestrator.planning.settings import configure, resolve, unknown_field
 from search_spaces.column import Column
+from search_spaces.factor import SEED
 from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Panel, Profile, Study
 from trainables.config import NoModule, TrialConfig, measure_key, older_keys
@@ -40,7 +41,7 @@ def plan(
     Args:
         studies: each in this ``profile``.
         profile: ``paper``, ``short`` or ``demo``.
-        seeds: number of seeds; None for the profile's.
+        seeds: number of seeds; None for the profile's. A row whose settings have a seed has that alone.
         overrides: fields to set in every trial that has them.
         added: columns in addition to the studies' own.
         shown: whether added columns and measures appear in tables and figures.
@@ -54,8 +55,8 @@ def plan(
         BadInput: a field or value is not allowed.
     """
     overrides = overrides or {}
-    if "seed" in overrides:
-        raise BadInput("--set seed: the seeds of a study are 0, 1, ...; say how many with --seeds")
+    if SEED in overrides and seeds is not None:
+        raise BadInput(f"--seeds {seeds!r}: must not be given with --set {SEED}, which is the only one")
     if seeds is not None and (not isinstance(seeds, int) or seeds < 1):
         raise BadInput(f"--seeds {seeds!r}: must be a whole number of 1 or more")
     expanded = [_Expanded.of(study, profile, seeds, overrides) for study in studies]
@@ -109,7 +110,9 @@ class _Expanded(NamedTuple):
         made = cls(study, profile, overrides, [])
         for arm in study.arms(profile):
             config, held = made.configure(study.fixed, arm.settings)
-            configs = [config.model_copy(update={"seed": seed}) for seed in range(seeds or profile.seeds)]
+            named = any(SEED in settings for settings in (profile.pins, study.fixed, arm.settings))
+            of = [config.seed] if named else range(seeds or profile.seeds)
+            configs = [config.model_copy(update={"seed": seed}) for seed in of]
             made.rows.append(_ArmConfigs(arm, configs, held & overrides.keys()))
         return made
 
@@ -159,7 +162,7 @@ def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
     demand.evaluations_requested += sum(map(len, needs.evaluations.values()))
     return Manifest(
         study=study.name,
-        aliases=study.aliases,
+        aliases=tuple(name.removeprefix(f"{study.paper}/") for name in study.names[1:]),
         reference=study.reference,
         title=study.title,
         profile=profile.name,

@@ -121,7 +121,7 @@ def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
 
 def unknown_field(name: str, configs: Iterable[TrialConfig]) -> BadInput:
     """Make the error for a field of ``--set`` that none of these configurations has."""
-    fields = {field for config in configs for field in _fields(config.model_dump(mode="json"))} - {"seed"}
+    fields = {field for config in configs for field in _fields(config.model_dump(mode="json"))}
     return BadInput(f"--set {name}: there is no such field in these trials; {meant(name, fields)}")
 
 
@@ -225,11 +225,11 @@ def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def every_field() -> frozenset[str]:
-    """Every dotted field that some trial has, whatever its variants; the seed is not for settings."""
+    """Every dotted field that some trial has, whatever its variants."""
     return _fields_by(tuple(entry.version for kind in KINDS for entry in kind.entries.values()))
 
 
 @lru_cache(maxsize=1)
 def _fields_by(registered: tuple[Version, ...]) -> frozenset[str]:
     """The same, as long as nothing else is registered."""
-    return frozenset(name for name, _ in dotted_fields(TrialConfig)) - {"seed"}
+    return frozenset(name for name, _ in dotted_fields(TrialConfig))

@@ -281,6 +281,15 @@ def test_bold_is_the_best_of_a_column_and_underlined_the_worst_attack_of_a_row(s
     assert [[cell.underline for cell in row if cell] for row in cells] == [[False, False, True], [False, True, False]]
 
 
+def test_no_row_is_the_best_where_rows_are_seeds(storage: Storage, vanilla: ManifestArm) -> None:
+    seeds = [replace(vanilla, labels=(f"seed = {seed}",), trials={seed: key}) for seed, key in vanilla.trials.items()]
+    made = table(storage, replace(manifest(*seeds), factors=("seed",)))
+    cells = [cell for row in made.blocks[0].rows for cell in row.cells if cell]
+    assert not any(cell.bold for cell in cells)
+    assert sum(cell.underline for cell in cells) == 2
+    assert [row.seeds for row in made.blocks[0].rows] == [(0,), (1,)]
+
+
 def test_equal_means_share_their_style(storage: Storage) -> None:
     for trial, right in {"a0": 1, "a1": 2, "a2": 6, "b0": 6, "b1": 2, "b2": 1}.items():
         storage.evaluated(trial, FGSM0=right, PGD0=right)

@@ -12,7 +12,7 @@ from search_spaces.papers import cifs
 from search_spaces.papers.cifs.space import PROFILES as PROFILES_OF_CIFS
 from search_spaces.settings import Settings
 from tests.support.expanded_studies import configured, named
-from trainables.config import Sigmoid, TrialConfig, trial_key
+from trainables.config import CIFS, Sigmoid, TrialConfig, trial_key
 
 PROFILES = ("paper", "short", "demo")
 
@@ -142,7 +142,27 @@ def test_every_level_of_the_space_is_a_training() -> None:
         for level in factor.levels:
             # A constant belongs to some of the masks only.
             mask: Settings = {"module.imgf.name": "sigmoid"} if "module.imgf.alpha" in level.settings else {}
-            configured(PROFILES_OF_CIFS["paper"], cifs.CIFS, mask, level.settings)
+            configured(PROFILES_OF_CIFS["paper"], cifs.SEARCHED, mask, level.settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "depths"),
+    [
+        ("cifs/table-e2", "P1", {"block4.2": 0}),
+        ("cifs/table-e2", "P2", {"block4.1": 1}),
+        ("cifs/table-e2", "P1-P2", {"block4.1": 1, "block4.2": 0}),
+        ("cifs/table-e3", "Linear-Linear", {"block4.1": 0, "block4.2": 0}),
+        ("cifs/table-e3", "MLP-Linear", {"block4.1": 1, "block4.2": 0}),
+    ],
+)
+def test_the_probe_of_the_last_block_is_linear_and_that_before_it_an_mlp_of_one_hidden_layer(
+    name: str, label: str, depths: dict[str, int]
+) -> None:
+    """Section 4.1 and appendices E.3 and E.4; the searched space starts from the same modules."""
+    module = named(name, label).module
+    assert isinstance(module, CIFS)
+    assert (dict(zip(module.positions, module.depth, strict=True)), module.hidden) == (depths, 128)
+    assert configured(PROFILES_OF_CIFS["paper"], cifs.SEARCHED) == configured(PROFILES_OF_CIFS["paper"], cifs.CIFS)
 
 
 def test_normal_training_is_on_natural_images() -> None:

@@ -1,6 +1,6 @@
 """CAS's settings and factors, and the profiles that its studies share."""
 
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import FloatDistribution
 
 from search_spaces.baselines import AT, STANDARD, VANILLA, with_and_without
 from search_spaces.factor import Factor, Level, choice, levels_of, scalar
@@ -47,29 +47,13 @@ SUPPRESSION = choice(
     levels_of("module.suppression", {"without suppressing": False, "with suppressing": True}),
     default="with suppressing",
 )
-# The budgets of Table 13, where the attacker has them: here the weights are trained within them.
-EPS = Factor(
-    "eps",
-    "ε",
-    levels_of("attack.eps", {f"ε = {n}/255": n / 255 for n in (2, 4, 8, 16, 32)}),
-    default="ε = 8/255",
-    distribution=FloatDistribution(1 / 255, 32 / 255),
-)
-# Iterations of the selection attack, which measures robust accuracy after each epoch.
-ITERATIONS = Factor(
-    "iterations",
-    "PGD",
-    levels_of("selection.attack.iterations", {f"PGD-{n}": n for n in (20, 100)}),
-    default="PGD-20",
-    distribution=IntDistribution(10, 100),
-)
 DATASET = choice(
     "dataset",
     "dataset",
     levels=(Level("SVHN", SVHN), Level("CIFAR-10", {"data.dataset": "cifar10"})),
     default="CIFAR-10",
 )
-SPACE = (BLOCK, BETA, SUPPRESSION, EPS, ITERATIONS, DATASET)
+SPACE = (BLOCK, BETA, SUPPRESSION)
 
 
 def module(cas: Settings = CAS) -> Factor:

@@ -2,7 +2,7 @@
 
 from search_spaces.baselines import FAT
 from search_spaces.column import Column, Cost
-from search_spaces.factor import Factor
+from search_spaces.factor import Factor, choice, levels_of
 from search_spaces.papers.cifs.space import (
     BETA,
     CIFS,
@@ -14,7 +14,6 @@ from search_spaces.papers.cifs.space import (
     NETWORK,
     OBJECTIVE,
     PAPER,
-    POSITIONS,
     PROBES,
     SVHN,
     TOP_K,
@@ -31,6 +30,14 @@ _AUTOATTACK = (
     Column("AutoAttack", {**_APGD_SQUARE, "examples": 2000}, beta_atk=None, profiles=("paper", "short")),
     Column("AutoAttack", {**_APGD_SQUARE, "queries": 1000, "examples": 100}, beta_atk=None, profiles=("demo",)),
 )
+
+_POSITIONS = choice(
+    "positions",
+    "P",
+    levels_of("module.positions", {"P1": ("P1",), "P2": ("P2",), "P1-P2": ("P2", "P1")}),
+    default="P1-P2",
+)
+_PROBES = PROBES.only("Linear-Linear", "MLP-Linear")
 
 
 def _appendix_e(where: str, alias: str, title: str, factor: Factor) -> Study:
@@ -134,8 +141,8 @@ TABLES = (
         checkpoint="both",
     ),
     _appendix_e("Table E.1", "beta", "Weight of the probes' loss", BETA),
-    _appendix_e("Table E.2", "positions", "CIFS in the last block (P1), the one before (P2), or both", POSITIONS),
-    _appendix_e("Table E.3", "probes", "Probes in the last two blocks, the earlier one first", PROBES),
+    _appendix_e("Table E.2", "positions", "CIFS in the last block (P1), the one before (P2), or both", _POSITIONS),
+    _appendix_e("Table E.3", "probes", "Probes in the last two blocks, the earlier one first", _PROBES),
     PAPER.study(
         "section 4.1.1",
         "overhead",

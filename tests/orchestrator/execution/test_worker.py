@@ -284,7 +284,7 @@ def test_distances_are_recorded(job):
 
 
 def transferred(job, source, checkpoint="last"):
-    attack = Transfer(source=source, checkpoint=checkpoint, attack=PGD(eps=0.1, step=0.05, iterations=3))
+    attack = Transfer(source=source, checkpoint=checkpoint, attack=PGD(eps=0.3, step=0.1, iterations=5))
     return replace(job, evaluations=(Evaluation.of(job.key, attack, "last", "transfer", complete=True),))
 
 
