@@ -180,11 +180,12 @@ def as_study(
     # Numbers that differ only in digits that are not printed have the same label.
     unique = [label if labels.count(label) == 1 else f"{label} ({i})" for i, label in enumerate(labels, 1)]
     levels = tuple(Level(label, space.settings(row)) for label, row in zip(unique, rows, strict=True))
+    how = "; compared on images held out from the training set, and trained here on all of it" if space.holds_out else ""
     return Study(
         name=name,
         aliases=(),
         reference=SEARCH,
-        title=f"Search over {', '.join(factor.symbol for factor in space.factors)}",
+        title=f"Search over {', '.join(factor.symbol for factor in space.factors)}{how}",
         factors=(choice("configuration", "configuration", levels, default=levels[0].label),) if levels else (),
         columns=tuple({column.label: column for column in (NATURAL, *(goal.column for goal in goals))}.values()),
         profiles=space.base.profiles,

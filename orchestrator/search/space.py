@@ -20,6 +20,9 @@ from trainables.config import TrialConfig
 #: Sampled parameters by the factors' names: labels or numbers. A conditional factor whose condition is not met is left out.
 Parameters = Mapping[str, Scalar]
 
+#: What a search compares configurations on where the profile trains on all images. Its finals are trained as the profile says.
+HELD_OUT: Settings = {"data.validation": 0.02, "selection.split": "validation"}
+
 #: The most combinations that are enumerated: a larger space counts as infinite.
 MAX_COMBINATIONS = 10_000
 
@@ -51,6 +54,11 @@ class SearchSpace:
             raise BadInput(f"--factors: profile {profile.name} leaves none of {base.name} free")
         self.factors = tuple(factors)
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether the search holds images out that the profile trains on."""
+        return self.profile.settings.get("data.validation") == 0
+
     def sample(self, suggest: Callable[[str, BaseDistribution], Scalar]) -> Parameters:
         """Sample parameters; ``suggest`` returns a value for a factor's name and distribution, one factor after another."""
         parameters: dict[str, Scalar] = {}
@@ -77,7 +85,7 @@ class SearchSpace:
         Raises:
             BadInput: the values are not valid together.
         """
-        layers = (self.profile.settings, self.base.fixed, self.settings(parameters))
+        layers = (self.profile.settings, HELD_OUT if self.holds_out else {}, self.base.fixed, self.settings(parameters))
         return configure([resolve(layer, self.profile.eps) for layer in layers], self._pins)[0]
 
     @cached_property

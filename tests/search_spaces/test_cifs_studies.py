@@ -12,7 +12,7 @@ from search_spaces.papers import cifs
 from search_spaces.papers.cifs.space import PROFILES as PROFILES_OF_CIFS
 from search_spaces.settings import Settings
 from tests.support.expanded_studies import configured, named
-from trainables.config import CIFS, Sigmoid, TrialConfig, trial_key
+from trainables.config import CIFS, Sigmoid, trial_key
 
 PROFILES = ("paper", "short", "demo")
 
@@ -80,7 +80,9 @@ def test_cifs_trains_as_the_paper_says(name: str, labels: tuple[str, ...], expec
     assert config.training.schedule.gamma == ((0.1, 0.1, 0.5) if friendly else (0.1,))
     assert config.attack is not None
     assert (config.attack.iterations, config.attack.step) == (10, pytest.approx(2 / 255))
-    assert config.selection == TrialConfig().selection
+    attack = config.selection.attack
+    assert (config.selection.split, attack.name, attack.iterations, attack.start) == ("test", "pgd", 20, "zero")
+    assert attack.step == pytest.approx(0.8 / 255)
 
 
 def test_fashion_mnist_has_an_eps_of_its_own() -> None:
@@ -181,7 +183,13 @@ def test_short_profile_shortens_the_training_and_keeps_the_network(name: str, la
     short, paper = named(name, *labels, profile="short"), named(name, *labels)
     assert (short.training.epochs, short.training.schedule.name, short.training.precision) == (30, "one-cycle", "bf16")
     assert (paper.training.schedule.name, paper.training.precision) == ("multistep", "fp32")
-    assert (short.model, short.data, short.module) == (paper.model, paper.data, paper.module)
+    assert short.model == paper.model
+    assert short.data == paper.data.model_copy(update={"validation": 0.02})
+    if labels[-1] == "CIFS":
+        assert (short.module.training_top, paper.module.training_top) == ("distinct", "as-code")
+        assert short.module == paper.module.model_copy(update={"training_top": "distinct"})
+    else:
+        assert short.module == paper.module
     assert short.training.weight_decay == paper.training.weight_decay
 
 

@@ -1,11 +1,14 @@
 """CAS's settings and factors, and the profiles that its studies share."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from optuna.distributions import FloatDistribution
 
 from search_spaces.baselines import AT, STANDARD, VANILLA, with_and_without
 from search_spaces.factor import Factor, Level, choice, levels_of, scalar
 from search_spaces.papers.paper import Paper
-from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.profiles import ATTACKS, NATURAL, attacked, pgd, profiles
 from search_spaces.settings import Eps, Settings
 
 #: AT+CAS on ResNet-18, section 5.1. The paper gives beta for its other networks only, where it is the
@@ -88,7 +91,11 @@ ACTIVATION_DEFENSES = choice(
 
 # The demo's learning rate is CIFS's. Here beta multiplies the loss: with Figure 8's largest, 20, it diverges at 0.05.
 # PCL learns at a tenth of its weight.
-PROFILES = profiles(epochs=200, demo={"training.lr": 0.02, "objective.weight": 0.1})
+# The public code chooses the best epoch by the training's own attack, from the image itself.
+_SELECTION: Settings = {"selection.attack.iterations": 10, "selection.attack.step": Eps(1 / 4)}
+PROFILES = profiles(epochs=200, recipe=_SELECTION, demo={"training.lr": 0.02, "objective.weight": 0.1})
 PAPER = Paper("cas", "Bai et al., ICLR 2021", PROFILES)
+#: In its public evaluation FGSM is one step from a random start.
+ATTACKED: Mapping[str, Settings] = MappingProxyType({**ATTACKS, "FGSM": pgd(1, step=Eps())})
 #: "Adaptive" in this paper: the attacker maximises the loss that the weights minimised, at the same beta.
-COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "CW∞", beta_atk=("own",)))
+COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "CW∞", beta_atk=("own",), attacks=ATTACKED))

@@ -5,7 +5,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from search_spaces.baselines import AT, FAT, TRADES, VANILLA, with_and_without
 from search_spaces.factor import Factor, Level, choice, levels_of, scalar
 from search_spaces.papers.paper import Paper
-from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.profiles import FROM_IMAGES, NATURAL, attacked, profiles
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Arm
 
@@ -122,6 +122,6 @@ PROFILES = profiles(epochs=120, recipe={"training.schedule.milestones": (76, 91)
 PAPER = Paper("cifs", "Yan et al., ICML 2021", PROFILES)
 VANILLA_ROW = (Arm(("Vanilla",), VANILLA),)
 #: The attacker tries several weights of the modules in the joint loss, and the paper prints the worst (section 4.1).
-COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "C&W", "PGD-100", beta_atk=None))
+COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "C&W", "PGD-100", beta_atk=None, attacks=FROM_IMAGES))
 #: Without C&W.
-COLUMNS_IN_BRIEF = (NATURAL, *attacked("FGSM", "PGD-20", "PGD-100", beta_atk=None))
+COLUMNS_IN_BRIEF = (NATURAL, *attacked("FGSM", "PGD-20", "PGD-100", beta_atk=None, attacks=FROM_IMAGES))

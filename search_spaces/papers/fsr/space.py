@@ -6,7 +6,7 @@ from search_spaces.baselines import with_and_without
 from search_spaces.column import AnyColumn, Ensemble
 from search_spaces.factor import Factor, Level, choice, levels_of, scalar
 from search_spaces.papers.paper import Paper
-from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.profiles import FROM_IMAGES, NATURAL, attacked, profiles
 from search_spaces.settings import Settings
 from search_spaces.study import Arm, Study
 
@@ -99,7 +99,10 @@ PAPER = Paper("fsr", "Kim et al., CVPR 2023", PROFILES)
 # The supplement gives no steps for its attacks: they are those of CIFS, with which the public code shares C&W's confidence. It
 # attacks the final prediction alone, which for this module is its "own" loss.
 _WHITE_BOX = ("FGSM", "PGD-20", "PGD-100", "C&W")
-ATTACKED: tuple[AnyColumn, ...] = (*attacked(*_WHITE_BOX, beta_atk=("own",)), Ensemble("Ensemble", _WHITE_BOX))
+ATTACKED: tuple[AnyColumn, ...] = (
+    *attacked(*_WHITE_BOX, beta_atk=("own",), attacks=FROM_IMAGES),
+    Ensemble("Ensemble", _WHITE_BOX),
+)
 COLUMNS = (NATURAL, *ATTACKED)
 
 

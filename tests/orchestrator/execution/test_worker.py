@@ -289,7 +289,7 @@ def transferred(job, source, checkpoint="last"):
 
 
 def test_an_attack_is_transferred_from_another_trial(store, first_is_best):
-    source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
+    source, job = (jobs(tiny_plan(training__lr=0.3), store)[i] for i in (0, 1))
     finish(source)
     finish(job)
     found = {}

@@ -458,6 +458,7 @@ def test_failed_evaluations_are_left_alone_unless_they_are_to_be_tried_again():
         {
             "training.schedule.name": "multistep",
             "training.schedule.milestones": [3, 5],
+            "training.schedule.gamma": [0.1],
             "training.lr": 0.5,
             "data.examples": None,
         },
