@@ -194,7 +194,8 @@ class Work:
         self.seconds += seconds
         if found.broken is not None:
             shorter = [e for e in same_epoch if e.complete == complete and is_prefix(e.attack, attack)]
-            covered += [e for e in shorter if found.last is None or e.attack.gradient_steps in found.last]
+            # A complete run ranks the images that its restarts end at, which are not those that fewer restarts would return.
+            covered += [e for e in shorter if found.last is None or getattr(e.attack, "restarts", 1) == 1]
         asked = [e for e in self.job.evaluations if self._epoch(e) == epoch]
         run = {"trial": self.job.key, "epoch": epoch, "complete": complete, "seconds": seconds, "finished": _milliseconds()}
         for evaluation in covered:
