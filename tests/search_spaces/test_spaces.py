@@ -14,7 +14,7 @@ NAMES = {
     "cas": {"block", "beta", "suppression", "eps", "iterations"},  # the iterations of the evaluation
     "cifs": {"beta", "top_k", "imgf", "alpha", "T", "positions", "layers", "probes"},
     "infofeature": {"lambda", "iterations", "distance"},
-    "afd": {"discriminator", "hidden", "loss", "lr_encoder", "lr_discriminator"},
+    "afd": {"depth", "projection", "hidden", "loss", "lr", "lr_encoder", "lr_discriminator"},
     "fsr": {"block", "tau", "lambda_sep", "lambda_rec", "separation", "mask", "strategy"},
 }
 TRAINING = {"objective", "trades_lambda", "mart_lambda", "step", "training_eps", "training_iterations"}

@@ -35,7 +35,7 @@ class Prototypes(nn.Module):
 
 
 class PCLLearner(Learner):
-    """Learner with the cross-entropy over all heads, and after the warm-up the two distances of the pooled features to prototypes.
+    """Learner with the cross-entropy over all heads, and after the warm-up two distances of the pooled features to prototypes.
 
     The loss is CE + ``weight`` ||f - w_y||^2 - ``push`` mean over c != y of ||f - v_c||^2. Without an attack it trains on
     natural examples; with one, on natural and adversarial examples in one batch, which share batch statistics.

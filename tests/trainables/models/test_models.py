@@ -16,10 +16,12 @@ SMALL = [
     Model(name="resnet-10", width=4),
     Model(name="resnet-18", width=4),
     Model(name="resnet-50", width=4),
+    Model(name="resnet-18-afd", width=4),
     Model(name="wrn-28", width=8),
     Model(name="vgg-16", width=4),
     Model(name="vgg-16-bn", width=4),
     Model(name="lenet", width=6),
+    Model(name="lenet-afd", width=6),
 ]
 
 
@@ -102,7 +104,10 @@ def plain_vgg(network, x, at):
 def plain_lenet(network, x, at):
     a = F.relu(network.conv1(x)) / (2 if at == 0 else 1)
     b = F.relu(network.conv2(F.max_pool2d(a, 2))) / (2 if at == 1 else 1)
-    return network.fc(F.relu(network.hidden2(F.relu(network.hidden1(F.max_pool2d(b, 2).flatten(1))))))
+    z = F.max_pool2d(b, 2).flatten(1)
+    for layer in network.hidden:
+        z = F.relu(layer(z))
+    return network.fc(z)
 
 
 PLAIN = {"resnet": plain_resnet, "wrn": plain_wide_resnet, "vgg": plain_vgg, "lenet": plain_lenet}

@@ -1,23 +1,25 @@
 """AFD against the numbers of its authors' code: one batch through their training on their MNIST network.
 
-Repository BashivanLab/afd, commit 7631421: ``afd_train.train`` with its defaults for MNIST (``resnet18norm``, ``fc_3layersnpd``,
-SGD), in float64, and an attack that returns the adversarial images below. Its numbers are those of the checkpoint that it saves.
-Weights are filled from torch's generator with seeds 1 (network) and 2 (discriminator); the power iterations of the spectral
-norms start at the singular vectors, because torch's two implementations of them take turns in another order.
+Repository BashivanLab/afd, commit 7631421: ``afd_train.train`` with its defaults for MNIST (``resnet18norm``, SGD), in float64,
+and an attack that returns the adversarial images below. Its numbers are those of the checkpoint that it saves. Weights are
+filled from torch's generator with seeds 1 (network) and 2 (discriminator); the power iterations of the spectral norms start at
+the singular vectors, because torch's two implementations of them take turns in another order.
 """
+
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from tests.support.parity import fill, summary
 from trainables.config import AFD, DATASETS, Data, Model, Training, TrainingPGD, TrialConfig
 from trainables.models import build_model
 from trainables.objectives import build_learner
-from trainables.objectives.afd import Discriminator
 
 #: By ``gan_loss_type``: losses; two numbers of all weights after the step, of the gradients that made it (of the classification
 #: with weight decay, of the discriminator and of the encoder's deception), and of the running statistics.
-CODE = {
+CODE: dict[str, Any] = {
     "softplus": {  # dcgan
         "losses": (2.2959978636954905, 1.4697282237496476, 1.1310761123077586),
         "network": (57.64356024755777, 74.61923618653833),
@@ -44,23 +46,11 @@ CODE = {
 MNIST = Model(name="resnet-18-afd", width=16, unit_features=True)
 
 
-def summary(tensors):
-    """The length of all numbers together, and a sum of them with different weights."""
-    every = torch.cat([t.detach().flatten() for t in tensors])
-    return every.norm().item(), (every * torch.cos(torch.arange(len(every), dtype=torch.float64))).sum().item()
-
-
-def fill(parameters, seed):
-    generator = torch.Generator().manual_seed(seed)
-    for p in parameters:
-        d = torch.randn(p.shape, generator=generator, dtype=torch.float64)
-        p.data.copy_(d * (2 / p[0].numel()) ** 0.5 if p.dim() > 1 else 1 + 0.1 * d)
-
-
 def weights(own):
     """The discriminator's weights in the order of the authors' code."""
-    pairs = [(layer.parametrizations.weight.original, layer.bias) for layer in (*own.layers, own.linear)]
-    return [*(p for pair in pairs for p in pair), own.embedding.parametrizations.weight.original]
+    layers = [*own.layers, own.linear]
+    both = [p for layer in layers for p in (layer.parametrizations.weight.original, layer.bias)]
+    return [*both, own.embedding.parametrizations.weight.original]
 
 
 def filled(loss, forwards="as-code"):
@@ -76,7 +66,7 @@ def filled(loss, forwards="as-code"):
     ours.own.double()
     fill(ours.network.parameters(), 1)
     fill(weights(ours.own), 2)
-    for layer in (*ours.own.layers, ours.own.linear, ours.own.embedding):
+    for layer in [*ours.own.layers, ours.own.linear, ours.own.embedding]:
         u, _, v = torch.linalg.svd(layer.parametrizations.weight.original.data, full_matrices=False)
         layer.parametrizations.weight[0]._u.copy_(u[:, 0])
         layer.parametrizations.weight[0]._v.copy_(v[0])
