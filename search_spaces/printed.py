@@ -9,7 +9,8 @@ The factors are ``objective`` and ``module`` where a table combines the two, ``d
 ``restart`` is no factor: it says which of several trainings a row is, the best, the worst, or ("-") the only one or their
 mean; they correspond to our best and worst seed.
 Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies. afd-table-1-cited has
-the rows of that table that are quoted from other papers.
+the rows of that table that are quoted from other papers; of methods that it also has itself on that network, their authors are
+named.
 """
 
 import csv

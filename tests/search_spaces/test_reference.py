@@ -26,7 +26,7 @@ INFOFEATURE = ("Natural", "FGSM", "PGD-7", "PGD-20", "CW-20")
 ITERATIONS = tuple(f"{n}-iter {attack}" for n in (2, 5, 7, 10, 20) for attack in ("CW", "InfoFeature"))
 
 SHAPES = {
-    "afd-table-1": Shape("dataset network objective", 12, AFD, 12 * 5 + 2),  # and the best of three runs
+    "afd-table-1": Shape("dataset network objective restart", 12 + 2, AFD, 12 * 5 + 2),  # and the best of three runs
     "afd-table-1-cited": Shape("dataset network defense", 16, AFD, 4 * 5 + 3 * 3 + 9 * 2),
     "afd-table-2": Shape(
         "dataset objective", 12, ("PGD-L∞", "PGD-L2", "PGD-L1", "FGSM", "MIM", "DDN", "DeepFool", "C&W"), 12 * 8
@@ -401,8 +401,8 @@ READ_AGAIN: dict[str, dict[tuple[str, ...], tuple[PrintedCell, ...]]] = {
         ("CIFAR-10", "WRN-34-10", "JARN", "last"): (84.8, 46.7, 65.7, 59.3, 70.3),
         ("CIFAR-10", "ResNet-18", "YOPO", "last"): (83.99, 44.72, None, None, None),
         ("CIFAR-10", "WRN-34-10", "RST+", "last"): (89.82, 64.86, 69.60, 88.77, 87.61),
-        ("CIFAR-10", "ResNet-18", "TRADES", "last"): (84.92, 56.61, None, None, None),
-        ("CIFAR-10", "ResNet-18", "AT", "last"): (87.3, 45.8, 56.1, 86.0, 85.6),
+        ("CIFAR-10", "ResNet-18", "TRADES (Zhang et al.)", "last"): (84.92, 56.61, None, None, None),
+        ("CIFAR-10", "ResNet-18", "AT (Madry et al.)", "last"): (87.3, 45.8, 56.1, 86.0, 85.6),
         ("MNIST", "ConvNet", "Defense-GAN", "last"): (99.20, None, None, None, 93.23),
         ("MNIST", "LeNet", "ABS", "last"): (99.0, 13, 34, None, None),
     },

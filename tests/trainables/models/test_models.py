@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.support.parity import fill
 from trainables.config import CAS, CIFS, DATASETS, Model, NoModule, TrialConfig
 from trainables.config.terms.registry import OBJECTIVE
 from trainables.joint import joint, training_weights
@@ -99,6 +100,37 @@ def plain_vgg(network, x, at):
             i += 1
     assert x.shape[2:] == (1, 1)
     return network.fc(x.flatten(1))
+
+
+def test_unit_features_are_of_length_one(generator):
+    """And the linear layer sees them: F.normalize at the end of the encoder in AFD's public code."""
+    plain = build_model(SMALL[0], NoModule(), DATASETS["digits"], seed=0).double().eval()
+    unit = SMALL[0].model_copy(update={"unit_features": True})
+    ours = build_model(unit, NoModule(), DATASETS["digits"], seed=0).double().eval()
+    x = torch.rand(5, 1, 8, 8, generator=generator, dtype=torch.float64)
+    f = plain(x).features
+    expected = f / f.square().sum(1, keepdim=True).sqrt()
+    torch.testing.assert_close(ours(x).features, expected)
+    torch.testing.assert_close(ours(x).logits, expected @ plain.fc.weight.T + plain.fc.bias)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "parameters", "length", "first"),
+    [
+        ("resnet-18-afd", 16, 263_546, None, ()),
+        ("lenet-afd", 32, 220_234, 29.46691397715674, (-2.732353166204887, -1.215191841572994, -1.0491088757895601)),
+    ],
+)
+def test_afds_networks_for_mnist_are_its_authors(name, width, parameters, length, first):
+    """``utils.get_model`` of BashivanLab/afd, commit 7631421; outputs of weights of seed 1. The ResNet's: test_afd_parity."""
+    network = build_model(Model(name=name, width=width), NoModule(), DATASETS["mnist"], seed=0).double().eval()
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    if length:
+        fill(network.parameters(), 1)
+        x = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        logits = network(x).logits.detach()
+        assert logits.norm().item() == pytest.approx(length)
+        assert logits[0, :3].tolist() == pytest.approx(first)
 
 
 def plain_lenet(network, x, at):

@@ -66,7 +66,8 @@ def filled(loss, forwards="as-code"):
     ours.own.double()
     fill(ours.network.parameters(), 1)
     fill(weights(ours.own), 2)
-    for layer in [*ours.own.layers, ours.own.linear, ours.own.embedding]:
+    normed = (m for m in ours.own.modules() if hasattr(m, "parametrizations"))
+    for layer in normed:
         u, _, v = torch.linalg.svd(layer.parametrizations.weight.original.data, full_matrices=False)
         layer.parametrizations.weight[0]._u.copy_(u[:, 0])
         layer.parametrizations.weight[0]._v.copy_(v[0])
