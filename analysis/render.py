@@ -177,10 +177,11 @@ def to_csv(table: Table) -> str:
     """Render a table as CSV for programs: one number a line, accuracies in percent, unrounded.
 
     ``counting``: whether an example is right of which the attack's ``last`` iterate is, or of which no iterate is wrong
-    (``any``). ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one seed for all columns) or ``seed``; ``seeds``:
-    the seeds in it; ``finished``: how many seeds have a number in the row; ``paper``: the paper's number, that of its best or
-    worst training where it prints one. A mean of no seed is empty; ``notes`` give the reason, and that of a mean over fewer
-    seeds than the row has. A column that does not apply to a row has no line.
+    (``any``). ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one seed for all columns), ``seed``, or ``cited``,
+    without a value, of a row that the paper only quotes; ``seeds``: the seeds in it; ``finished``: how many seeds have a number
+    in the row; ``paper``: the paper's number, that of its best or worst training where it prints one. A mean of no seed is
+    empty; ``notes`` give the reason, and that of a mean over fewer seeds than the row has. A column that does not apply to a
+    row has no line.
     """
     m = table.manifest
     header = [
@@ -224,5 +225,5 @@ def to_csv(table: Table) -> str:
 def _statistics(row: Row, cell: Cell) -> list[tuple[str, str, float | None, float | None]]:
     """List the lines of a cell: statistic, seeds, value, std."""
     singles = [("best", row.best), ("worst", row.worst), *(("seed", seed) for seed in row.seeds)]
-    mean = ("mean", " ".join(map(str, cell.values)), cell.mean, cell.std)
+    mean = ("cited" if row.cited else "mean", " ".join(map(str, cell.values)), cell.mean, cell.std)
     return [mean, *((name, str(seed), cell.values[seed], None) for name, seed in singles if seed in cell.values)]

@@ -27,6 +27,8 @@ _BY_LAST = "{}: an example is right if the attack's last iterate is, as the pape
 
 _DOUBTS = "† The row fails a check of obfuscated gradients, so its accuracies under attack may be too high: see the footnotes."
 
+_CITED = "Rows marked cited are numbers that the paper quotes from other works."
+
 _SEEDS = "Mean ± sample standard deviation over seeds; best and worst: one seed for the whole row, by its strongest attack."
 
 
@@ -100,6 +102,8 @@ def caption(table: Table) -> str:
     if any(block.checkpoint == "best" for block in table.blocks):
         split = "the TEST split (as in the paper)" if m.selection == "test" else f"the {m.selection} split"
         sentences.append(f"Best checkpoint chosen on {split}.")
+    if any(row.cited for block in table.blocks for row in block.rows):
+        sentences.append(_CITED)
     if any(row.doubts for block in table.blocks for row in block.rows):
         sentences.append(_DOUBTS)
     return " ".join(sentences)
@@ -126,6 +130,10 @@ def _lines(row: Row, table: Table) -> list[tuple[str, list[str], list[str]]]:
 
     plain = [""] * len(row.cells)
     styles = [" ".join(name for name in ("bold", "underline") if getattr(cell, name, False)) for cell in row.cells]
+    if row.cited:
+        return [
+            ("cited", show((cell.paper.value, cell.paper.std) if cell and cell.paper else None for cell in row.cells), plain)
+        ]
     name = str(row.seeds[0]) if len(row.seeds) == 1 else "mean"
     lines = [(name, [*map(marked, row.cells)], styles)]
     for end, seed in (("best", row.best), ("worst", row.worst)):
@@ -152,5 +160,7 @@ def _label(label: str) -> str:
 
 def _seeds(row: Row, table: Table) -> str:
     """Write the finished seeds of a row, such as ``2/2``, with its footnotes, and a dagger where its robustness is in doubt."""
+    if row.cited:
+        return ""
     marks = ",".join(str(table.notes.index(note) + 1) for note in (*row.notes, *row.doubts))
     return f"{len(row.seeds)}/{row.asked}" + (" †" if row.doubts else "") + (f" [{marks}]" if marks else "")

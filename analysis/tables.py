@@ -13,11 +13,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.by_beta import by_beta
 from analysis.cells import CellReader
 from analysis.checks import check, failures
 from analysis.numerics import Versions, resolved
 from analysis.record.load import Record
-from analysis.record.manifest import SEED, Manifest, ManifestArm, ManifestColumn, ManifestNumber, Read
+from analysis.record.manifest import SEED, Manifest, ManifestArm, ManifestColumn, ManifestNumber
 from analysis.stats import over_seeds
 
 Checkpoint = Literal["last", "best", "both"]
@@ -54,7 +55,7 @@ class Row:
     row; ``asked``: how many the study asks for. ``best`` and ``worst``: a seed each, of those that have a number under every
     attack under which any seed of the row has one; None where fewer than two of several seeds have all. ``notes``: why seeds
     are missing, and which were recorded under older numerics. ``doubts``: the checks of :mod:`analysis.checks` that the arm
-    fails.
+    fails. ``cited``: whether it is a row that the paper quotes from another, with no number but the paper's.
     """
 
     labels: tuple[str, ...]
@@ -65,6 +66,7 @@ class Row:
     worst: int | None
     notes: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+    cited: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,10 @@ def build(
     """
     over_beta = "each" if manifest.rows_by_beta else over_beta
     manifest = resolved(manifest, record)
+    if manifest.profile != "paper":
+        manifest = replace(manifest, printed=(), cited=())
     cells = CellReader(record, over_beta == "per-sample", present)
-    printed = manifest.printed if manifest.profile == "paper" else ()
-    papers = {(n.labels, n.checkpoint, n.column, n.seed): n for n in printed}
+    papers = {(n.labels, n.checkpoint, n.column, n.seed): n for n in (*manifest.cited, *manifest.printed)}
     inputs = _Inputs(manifest.columns, cells, papers, counting == "paper" and any(column.last for column in manifest.columns))
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
     equal = {name: names for names in manifest.equal_rows for name in names}
@@ -163,44 +166,16 @@ def build(
             doubts = tuple(f"check failed: {item.name}: {item.figures}" for item in failures(checked[arm.labels]))
             rows.extend(
                 _noted(replace(_row(inputs, shown, name), doubts=doubts), equal.get(", ".join(arm.labels), ()))
-                for shown in _by_row(arm, manifest.columns, over_beta)
+                for shown in by_beta(arm, manifest.columns, over_beta)
             )
-        blocks.append(Block(name, _highlighted(rows, manifest.columns, compared=SEED not in manifest.factors)))
+        highlighted = _highlighted(rows, manifest.columns, compared=SEED not in manifest.factors)
+        blocks.append(Block(name, (*highlighted, *_cited(manifest, name))))
     return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks), counting)
 
 
 def _noted(row: Row, equal: Sequence[str]) -> Row:
     """Note at a row which rows are the same training, if any are."""
     return replace(row, notes=(*row.notes, f"one and the same training: {'; '.join(equal)}")) if equal else row
-
-
-def _by_row(arm: ManifestArm, columns: Sequence[ManifestColumn], over_beta: OverBeta) -> list[ManifestArm]:
-    """Split an arm into its rows: one, or one for each beta_atk, the first of which also has the columns without beta_atk."""
-    if over_beta != "each":
-        return [arm]
-    by_beta = {column.label for column in columns if column.kind == "accuracy"}
-    attacked = [read for column, reads in arm.reads.items() if column in by_beta for read in reads]
-    betas = list(dict.fromkeys(read.beta_atk for read in attacked if read.beta_atk)) or [""]
-    first = replace(
-        arm,
-        labels=(*arm.labels, betas[0]),
-        reads={c: _of_beta(reads, betas[0], None) if c in by_beta else reads for c, reads in arm.reads.items()},
-    )
-    others = [
-        replace(
-            arm,
-            labels=(*arm.labels, beta),
-            reads={column: _of_beta(reads, beta) for column, reads in arm.reads.items() if column in by_beta},
-            measures={},
-            training=(),
-        )
-        for beta in betas[1:]
-    ]
-    return [first, *others]
-
-
-def _of_beta(reads: Iterable[Read], *betas: str | None) -> tuple[Read, ...]:
-    return tuple(read for read in reads if read.beta_atk in betas)
 
 
 class _Inputs(NamedTuple):
@@ -268,6 +243,18 @@ def _cell(
     of = [f"of {'seeds' if len(values) > 1 else 'seed'} {', '.join(map(str, values))} alone"] if values and lacking else []
     several = len(values) > 1
     return Cell(values, mean if values else None, std if several else None, *papers, note="; ".join((*of, *lacking)))
+
+
+def _cited(manifest: Manifest, checkpoint: str) -> list[Row]:
+    """Make the rows that the paper quotes from others, but for those that are arms."""
+    arms = {arm.labels for arm in manifest.arms}
+    there = {(n.labels, n.column): n for n in manifest.cited if n.labels not in arms and n.checkpoint == checkpoint}
+    rows: list[Row] = []
+    for labels in dict.fromkeys(labels for labels, _ in there):
+        found = (there.get((labels, column.label)) for column in manifest.columns)
+        cells = tuple(Cell({}, None, None, number) if number else None for number in found)
+        rows.append(Row(labels, cells, (), 0, None, None, (), cited=True))
+    return rows
 
 
 def _printed(

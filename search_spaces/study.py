@@ -119,3 +119,7 @@ class Study:
     def printed(self) -> tuple[Number, ...]:
         """Read the numbers that the paper prints; empty where it prints none."""
         return printed(self.name)
+
+    def cited(self) -> tuple[Number, ...]:
+        """Read the numbers that the paper's table quotes from other papers; their rows need be none of the study's."""
+        return printed(f"{self.name}-cited")

@@ -118,9 +118,9 @@ class Manifest:
 
     ``variant``: profile and overrides, which name the file. ``selection``: the split on which best checkpoints were chosen.
     ``checkpoint``: which one the paper shows: ``best``, ``last`` or ``both``. ``by_epoch``: columns of :data:`EPOCHS` that the
-    study's figure shows. ``beside``: trials that are not rows, by key with a readable name: sources of transferred attacks,
-    and configurations that a search tried. ``created``: ISO time of the run. ``older``: by the key of a trial or an attack,
-    its keys under older numerics, the newest first.
+    study's figure shows. ``cited``: numbers that the paper's table quotes from other papers. ``beside``: trials that are not
+    rows, by key with a readable name: sources of transferred attacks, and configurations that a search tried. ``created``:
+    ISO time of the run. ``older``: by the key of a trial or an attack, its keys under older numerics, the newest first.
     """
 
     study: str
@@ -139,6 +139,7 @@ class Manifest:
     printed: tuple[ManifestNumber, ...]
     created: str
     by_epoch: tuple[str, ...] = ()
+    cited: tuple[ManifestNumber, ...] = ()
     beside: dict[str, str] = field(default_factory=dict)
     older: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -214,8 +215,9 @@ class Manifest:
         tuples["older"] = {key: tuple(keys) for key, keys in data["older"].items()}
         columns = tuple(ManifestColumn(**c) for c in data["columns"])
         arms = tuple(ManifestArm.from_tree(a) for a in data["arms"])
-        printed = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data["printed"])
-        return cls(**{**data, **tuples, "columns": columns, "arms": arms, "printed": printed})
+        for name in ("printed", "cited"):
+            tuples[name] = tuple(ManifestNumber(**{**n, "labels": tuple(n["labels"])}) for n in data.get(name, ()))
+        return cls(**{**data, **tuples, "columns": columns, "arms": arms})
 
 
 def _digest(fields: Mapping[str, Any]) -> str:

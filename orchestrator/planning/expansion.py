@@ -175,6 +175,7 @@ def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
         columns=tuple(column for column in columns.values() if any(column.label in arm.columns for arm in arms)),
         arms=tuple(arms),
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
+        cited=tuple(ManifestNumber(*number) for number in study.cited()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         by_epoch=study.by_epoch,
         beside=needs.sources,

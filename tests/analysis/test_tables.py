@@ -309,6 +309,22 @@ def test_printed_numbers_are_shown_only_in_the_paper_profile(storage: Storage, v
     assert papers("demo") == [None, None, None]
 
 
+def test_rows_that_the_paper_quotes_are_shown_without_ours(storage: Storage, vanilla: ManifestArm) -> None:
+    """A row that is trained has the quoted number beside its own, and its own printed one before that."""
+    cited = (number("JARN", "Natural", 84.8), number("JARN", "FGSM", 65.7), number("Vanilla", "FGSM", 56.1))
+    study = replace(manifest(vanilla, profile="paper"), cited=(*cited, number("YOPO", "Natural", 83.99, checkpoint="best")))
+    made = table(storage, study)
+    own, quoted = made.blocks[0].rows
+    assert (own.cited, quoted.cited, quoted.labels, quoted.asked) == (False, True, ("JARN",), 0)
+    assert [cell and cell.paper for cell in own.cells] == [None, cited[2], None]
+    assert [cell and cell.paper for cell in quoted.cells] == [*cited[:2], None]
+    assert ["JARN", "cited", "84.80", "65.70", "–"] in [line.split() for line in to_text(made).splitlines()]
+    assert "Rows marked cited are numbers that the paper quotes from other works." in " ".join(to_text(made).split())
+    assert [line.split(",")[-9:-7] for line in to_csv(made).splitlines() if ",cited," in line] == [["cited", ""]] * 2
+    assert len(table(storage, replace(study, profile="demo")).blocks[0].rows) == 1
+    assert Manifest.from_json(study.to_json()) == study
+
+
 def test_an_accuracy_that_contradicts_its_ranks_is_refused(storage: Storage) -> None:
     """Where single examples count, as in a worst case over attacks, their outcomes are opened and compared."""
     storage.evaluated("a0", natural=9, FGSM0=5, PGD0=5, PGD2=5)

@@ -8,7 +8,20 @@ from search_spaces.catalog import STUDIES
 from search_spaces.column import AnyColumn, Area, Column
 from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Profile, Study
-from trainables.config import CWL2, DDN, FGSM, MIM, PGD, AutoAttack, Boundary, BrendelBethge, DeepFool, TrialConfig
+from trainables.config import (
+    APGD,
+    CWL2,
+    DDN,
+    FGSM,
+    MIM,
+    PGD,
+    AutoAttack,
+    Boundary,
+    BrendelBethge,
+    DeepFool,
+    Model,
+    TrialConfig,
+)
 
 DATASETS = ("MNIST", "CIFAR-10", "CIFAR-100")
 METHODS = ("NT", "AT", "TRADES", "AFD")
@@ -23,6 +36,8 @@ def study(slug: str) -> Study:
 
 def row(slug: str, *labels: str, profile: str = "paper") -> tuple[Arm, Profile]:
     there = study(slug).profiles[profile]
+    if slug == "table-1" and len(labels) == 2:
+        labels = (labels[0], "ResNet-18", labels[1])
     return next(arm for arm in study(slug).arms(there) if arm.labels == labels), there
 
 
@@ -73,6 +88,7 @@ def test_afd_as_the_paper_has_it_is_one_trial_in_its_ablations(profile: str) -> 
     on_mnist = {
         trial("table-1", *mnist, "AFD", profile=profile),
         trial("table-a6", "FC3-PD", profile=profile),
+        trial("recipe", *mnist, "iclr21", profile=profile),
         trial("figure-a3", *mnist, "AFD", profile=profile),
         trial("figure-a5", *mnist, "AFD", profile=profile),
     }
@@ -81,6 +97,7 @@ def test_afd_as_the_paper_has_it_is_one_trial_in_its_ablations(profile: str) -> 
         trial("figure-a4", *cifar, *(["epoch = 900"] if paper else []), profile=profile),
         trial("figure-a6", *cifar, *([] if demo else ["ε = 0.031", "20 steps"]), profile=profile),
         trial("loss", *cifar, "softplus", "PGD", profile=profile),
+        trial("recipe", *cifar, "iclr21", profile=profile),
     }
     assert len(on_mnist) == len(on_cifar) == 1
     assert (on_mnist == on_cifar) is demo
@@ -92,8 +109,10 @@ def test_the_paper_profile_is_table_a1(dataset: str, method: str) -> None:
     config, mnist = trial("table-1", dataset, method), dataset == "MNIST"
     assert config.data.dataset == dataset.lower().replace("-", "")
     assert (config.data.crop, config.data.flip) == ((0, False) if mnist else (4, True))
-    assert (config.model.name, config.model.width) == ("resnet-18", 8 if mnist else 64)
-    assert (config.training.epochs, config.training.schedule.milestones) == ((100, (50, 80)) if mnist else (900, (400, 800)))
+    assert (config.model.name, config.model.width) == (("resnet-18-afd", 16) if mnist else ("resnet-18", 64))
+    assert config.model.unit_features
+    # "After scheduled epochs" 50 and 80, or 400 and 800.
+    assert (config.training.epochs, config.training.schedule.milestones) == ((100, (51, 81)) if mnist else (900, (401, 801)))
     assert (config.training.batch_size, config.training.lr, config.training.momentum) == (128, 0.1, 0.9)
     assert config.training.weight_decay == 1e-4
     assert config.selection.attack == (
@@ -116,7 +135,7 @@ def test_each_method_is_trained_with_its_own_attack(dataset: str) -> None:
         (0.3, 0.01, 40) if mnist else (0.031, 0.007, 10)
     )
     assert trades.objective.lam == (1 if mnist else 6)
-    assert (afd.objective.discriminator, afd.objective.loss) == ("FC3-PD", "softplus")
+    assert (afd.objective.depth, afd.objective.projection, afd.objective.loss) == (3, True, "softplus")
     rates = afd.objective.lr_encoder, afd.objective.lr_discriminator
     assert (afd.objective.hidden, *rates) == ((64, 0.5, 0.5) if mnist else (512, 0.5, 0.1))
 
@@ -248,9 +267,54 @@ def test_the_public_codes_choices_are_beside_the_papers() -> None:
     assert (code.attack.name, code.attack.eps, code.attack.iterations) == ("apgd", 0.031, 20)
 
 
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_the_later_recipe_is_the_public_codes(dataset: str) -> None:
+    """``afd_train.py``, ``utils.get_train_args`` and ``utils.get_attack`` of BashivanLab/afd, commit 7631421."""
+    text, code, mnist = trial("recipe", dataset, "iclr21"), trial("recipe", dataset, "neurips21"), dataset == "MNIST"
+    assert text == trial("table-1", dataset, "AFD")
+    assert code.objective == text.objective.model_copy(update={"loss": "critic"})
+    assert code.model == text.model
+    assert code.attack == APGD(eps=0.3 if mnist else 8 / 255, iterations=40 if mnist else 20, unbroken="natural")
+    drops = (51, 81) if mnist else (151, 251)
+    assert (code.training.epochs, code.training.schedule.milestones) == (100 if mnist else 300, drops)
+    same = {"epochs": text.training.epochs, "schedule": text.training.schedule}
+    assert code.training.model_copy(update=same) == text.training
+
+
+def test_the_rows_that_table_1_cites() -> None:
+    cited = {(*n.labels, n.column): n.value for n in study("table-1").cited()}
+    assert len({labels[:3] for labels in cited}) == 16
+    assert cited["CIFAR-10", "WRN-34-10", "JARN", "FGSM (BB)"] == 70.3
+    rows = {arm.labels for arm in study("table-1").arms(study("table-1").profiles["paper"])}
+    ours = {("MNIST", "LeNet", "AT"), ("MNIST", "LeNet", "TRADES")}
+    ours |= {(dataset, "WRN-28-10", "Feature-scattering") for dataset in ("CIFAR-10", "CIFAR-100")}
+    assert {labels[:3] for labels in cited} & rows == ours
+
+
+def test_networks_of_other_works_are_rows_of_table_1() -> None:
+    lenet = trial("table-1", "MNIST", "LeNet", "AFD")
+    there = trial("table-1", "MNIST", "AFD")
+    assert lenet == there.model_copy(update={"model": Model(name="lenet-afd", width=32, unit_features=True)})
+    wide = trial("table-1", "CIFAR-100", "WRN-28-10", "Feature-scattering")
+    assert (wide.data.dataset, wide.model) == ("cifar100", Model(name="wrn-28", width=160, normalise=True))
+    assert (wide.objective.label_smoothing, wide.attack.name, wide.attack.eps) == (0.5, "feature-scattering", 8 / 255)
+    assert (wide.training.epochs, wide.training.batch_size, wide.training.weight_decay) == (200, 60, 2e-4)
+    assert wide.training.schedule.milestones == (61, 91)
+
+
+def test_the_best_runs_are_those_of_section_3_2() -> None:
+    best = {n.labels: (n.column, n.value) for n in study("table-1").printed() if n.seed}
+    assert best == {
+        ("CIFAR-10", "ResNet-18", "AFD"): ("PGD-L∞ (WB)", 83.72),
+        ("CIFAR-100", "ResNet-18", "AFD"): ("PGD-L∞ (WB)", 54.95),
+    }
+
+
 def test_table_a6_is_on_mnist() -> None:
     arms = study("table-a6").arms(study("table-a6").profiles["paper"])
     assert [arm.labels for arm in arms] == [("FC1-PD",), ("FC3",), ("FC3-PD",)]
+    objectives = [trial("table-a6", *arm.labels).objective for arm in arms]
+    assert [(objective.depth, objective.projection) for objective in objectives] == [(1, True), (3, False), (3, True)]
     assert trial("table-a6", "FC3").data.dataset == "mnist"
     assert attack("table-a6", "PGD-L∞ (WB)", "FC3")["eps"] == 0.3
     assert attack("table-a6", "PGD-L∞ (WB)", "FC3", profile="demo")["eps"] == 0.125
@@ -259,13 +323,15 @@ def test_table_a6_is_on_mnist() -> None:
 def test_data_sets_become_one_in_the_demo() -> None:
     for slug in GRID_TABLES:
         demo = study(slug).profiles["demo"]
-        assert [arm.labels for arm in study(slug).arms(demo)] == [(method,) for method in METHODS]
+        further = ["Feature-scattering"] if slug == "table-1" else []
+        assert {arm.labels for arm in study(slug).arms(demo)} == {(method,) for method in (*METHODS, *further)}
     assert trial("table-1", "AFD", profile="demo").data.dataset == "digits"
 
 
 def test_rows_come_in_the_papers_order() -> None:
     arms = study("table-1").arms(study("table-1").profiles["paper"])
-    assert [arm.labels for arm in arms] == [(dataset, method) for dataset in DATASETS for method in METHODS]
+    own = [arm.labels for arm in arms if arm.labels[1] == "ResNet-18"]
+    assert own == [(dataset, "ResNet-18", method) for dataset in DATASETS for method in METHODS]
 
 
 def test_figures_that_are_no_table_have_pictures_or_epochs() -> None:

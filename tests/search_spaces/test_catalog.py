@@ -18,7 +18,7 @@ INFOFEATURE = [
 AFD = [
     f"afd/{slug}"
     for slug in (
-        *("table-1", "table-2", *(f"table-a{n}" for n in range(3, 8)), "loss"),
+        *("table-1", "table-2", *(f"table-a{n}" for n in range(3, 8)), "recipe", "loss"),
         *(f"figure-{n}" for n in (2, 3, 4, "a1", "a2", "a3", "a4", "a5", "a6", "a8", "a9", "a10")),
     )
 ]

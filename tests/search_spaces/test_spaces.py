@@ -14,7 +14,7 @@ NAMES = {
     "cas": {"block", "beta", "suppression"},
     "cifs": {"beta", "top_k", "imgf", "alpha", "T", "positions", "layers", "probes", "depth", "hidden"},
     "infofeature": {"lambda", "iterations", "distance"},
-    "afd": {"discriminator", "hidden", "loss", "lr_encoder", "lr_discriminator"},
+    "afd": {"depth", "projection", "hidden", "loss", "lr", "lr_encoder", "lr_discriminator"},
     "fsr": {"block", "tau", "lambda_sep", "lambda_rec", "separation", "mask", "strategy"},
 }
 TRAINING = {"objective", "trades_lambda", "mart_lambda", "fat_tau", "step", "eps", "iterations"}

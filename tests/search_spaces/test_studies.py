@@ -109,7 +109,7 @@ def test_the_space_can_be_searched(paper: Any) -> None:
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_studies_vary_the_factors_of_the_space(paper: Any) -> None:
-    others = {"network", "dataset", "stage", "defense", "objective", "module"}
+    others = {"network", "dataset", "stage", "defense", "objective", "module", "discriminator", "recipe"}
     fields = {factor.name: factor.fields for factor in paper.SPACE}
     for study in paper.STUDIES:
         assert all(fields[factor.name] == factor.fields for factor in study.factors if factor.name not in others)

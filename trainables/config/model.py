@@ -21,6 +21,8 @@ class Model(Spec):
     ``mean``: what is taken from images: one number, or one a channel.
     ``std``: what images are divided by: one number, or one a channel. By default both map them to [-1, 1], as in InfoFeature
     and Feature Scattering.
+    ``unit_features``: whether the pooled features, which the linear layer and AFD's discriminator see, are divided by their
+    length, as in AFD's public code.
     """
 
     name: Annotated[str, NameOf(MODEL)] = "resnet-18"
@@ -28,6 +30,7 @@ class Model(Spec):
     normalise: bool = False
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.5,)
     std: tuple[Positive, ...] = (0.5,)
+    unit_features: bool = False
 
     @model_validator(mode="after")
     def _used(self) -> Self:

@@ -120,43 +120,55 @@ class L2Matching(Trained):
 class PCL(Trained):
     """Prototype Conformity Loss (Mustafa et al., ICCV 2019); see :mod:`trainables.objectives.pcl`.
 
-    ``weight``: of the conformity loss (the papers here do not give it; the authors' code has 1). ``warmup``: epochs of
-    cross-entropy alone, before that loss is added (not given either). ``lr``: of the prototypes, at the start; it follows the
-    training's schedule.
+    The defaults are those of the authors' training on natural images. ``weight``: of the distance to the prototype of the own
+    class. ``push``: weight of the distance from the prototypes of the other classes (1e-5 in the authors' adversarial
+    training). ``warmup``: epochs of cross-entropy alone, before these are added (the authors' 164 of another training, and the
+    papers here give none). ``lr``, ``lr_push``: learning rates of the prototypes of either kind at the start; they follow the
+    training's schedule, and no weight changes the prototypes' steps.
     """
 
     implementation = "trainables.objectives.pcl:PCLLearner"
+    numerics = 2
     attacked = None
 
     name: Literal["pcl"] = "pcl"
     weight: NonNegative = 1.0
+    push: NonNegative = 1e-4
     warmup: Annotated[int, Field(ge=0)] = 50
     lr: Positive = 0.5
+    lr_push: Positive = 1e-4
 
 
 @OBJECTIVE.built_in
 class AFD(Trained):
     """Adversarial Feature Desensitization (Bashivan et al.); see :mod:`trainables.objectives.afd`.
 
-    ``discriminator``: architecture from Table A6: FC1 and FC3 give the number of linear layers, PD adds the projection of the
-    label. ``hidden``: units of its hidden layers (the paper: 512, and 64 for MNIST). ``loss``: ``softplus`` as in the paper, or
-    ``critic`` as in the public code. ``lr_encoder``, ``lr_discriminator``: initial learning rates of the encoder's adversarial
-    step and of the discriminator. The defaults are the public code's for CIFAR, since Table A1 is illegible; for MNIST it has
-    0.5 and 0.5. The classification step uses the training's ``lr``.
+    ``depth``: linear layers of the discriminator, the last of which gives the score: 1 and 3 are Table A6's FC1 and FC3.
+    ``projection``: whether it is given the label, by a projection (Table A6: PD). ``hidden``: units of its hidden layers (the
+    paper: 512, and 64 for MNIST). ``loss``: ``softplus`` as in the paper, or ``critic``, the public code's default.
+    ``forwards``: how often a batch passes through encoder and discriminator, on which the running statistics of their batch
+    and spectral norms depend: ``as-code``, or ``needed``, once for each step that needs it. ``lr_encoder``,
+    ``lr_discriminator``: initial learning rates gamma of the encoder's adversarial step, and beta of the discriminator. The
+    defaults are the public code's for CIFAR, since Table A1 is illegible; for MNIST it has 0.5 and 0.5. The classification
+    step uses the training's ``lr``, alpha.
     """
 
     implementation = "trainables.objectives.afd:AFDLearner"
+    numerics = 2
 
     name: Literal["afd"] = "afd"
-    discriminator: Literal["FC1-PD", "FC3", "FC3-PD"] = "FC3-PD"
+    depth: Annotated[int, Field(ge=1, le=5)] = 3
+    projection: bool = True
     hidden: Count = 512
     loss: Literal["softplus", "critic"] = "softplus"
+    forwards: Literal["as-code", "needed"] = "as-code"
     lr_encoder: Positive = 0.5
     lr_discriminator: Positive = 0.1
 
     def passes(self, attacked: bool) -> float:
-        """Return the passes for the natural image, the natural image again for the discriminator, and the adversarial one."""
-        return 2 * WEIGHTS + FORWARD
+        """Return the passes for the natural image, again for the discriminator, for the adversarial one, and further ones."""
+        further = {"needed": 0, "as-code": 2 if self.loss == "softplus" else 4}[self.forwards]
+        return 2 * WEIGHTS + (1 + further) * FORWARD
 
 
 #: Type of fields that accept any registered objective.

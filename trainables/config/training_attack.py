@@ -157,15 +157,20 @@ class AdversarialInterpolation(Bounded):
 
 @TRAINING_ATTACK.built_in
 class APGD(Joint):
-    """Auto-PGD on the cross-entropy, which needs no step size; see :mod:`trainables.attacks.methods.apgd`."""
+    """Auto-PGD on the cross-entropy, which needs no step size; see :mod:`trainables.attacks.methods.apgd`.
+
+    ``unbroken``: what an image becomes that is classified right under attack, or wrong without: the ``best`` that the search
+    found, or the ``natural`` image, as AutoAttack returns it to AFD's public code.
+    """
 
     implementation = "trainables.attacks.training.apgd:attack"
 
     name: Literal["apgd"] = "apgd"
     iterations: Count = 20
+    unbroken: Literal["best", "natural"] = "best"
 
     def passes(self) -> float:
-        return self.iterations + 1
+        return self.iterations + 1 + (2 * FORWARD if self.unbroken == "natural" else 0)
 
 
 @TRAINING_ATTACK.built_in

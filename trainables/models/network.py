@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from trainables import config
@@ -26,6 +27,7 @@ class Network(nn.Module):
 
     Attributes:
         channels: number of channels of the features at every position (``block<stage>.<block>``), in forward order.
+        unit_features: whether the pooled features are divided by their length (L2 norm) before the linear layer.
         normalise: whether images are first normalised by the model's mean and std; attacks and their eps stay in [0, 1].
         fc: the linear layer on the pooled last features.
         precision: precision of the backbone's layers. Outputs and inserted modules keep the precision of the weights: with the
@@ -38,7 +40,7 @@ class Network(nn.Module):
 
     def __init__(self, model: config.Model) -> None:
         super().__init__()
-        self.normalise = model.normalise
+        self.normalise, self.unit_features = model.normalise, model.unit_features
         # Buffers, so that they move with the network; not saved with its weights.
         for name, numbers in (("mean", model.mean), ("std", model.std)):
             self.register_buffer(name, torch.tensor(numbers)[:, None, None], persistent=False)
@@ -95,6 +97,8 @@ class Network(nn.Module):
             maps = self.extract((x - self.mean) / self.std if self.normalise else x, y, trace)
         maps = maps.to(self.fc.weight.dtype)
         features = maps.mean((2, 3))
+        if self.unit_features:
+            features = F.normalize(features)
         return Outputs(self.fc(features), tuple(trace.aux), features, maps, tuple(trace.inner), trace.watched)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:

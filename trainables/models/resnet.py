@@ -61,9 +61,10 @@ def _shortcut(before: int, after: int, stride: int) -> nn.Sequential:
 
 
 class ResNet(Network):
-    """ResNet whose stage s has width 2^(s-1) channels (times the block's expansion) and halves the resolution from stage 2 on.
+    """ResNet whose stages have the channels (times the block's expansion) and the strides of its architecture.
 
-    The stem is the one for CIFAR at every image size, as in FSR's public code for Tiny ImageNet's 64 x 64 pixels.
+    By default stage s has width 2^(s-1) channels, and the resolution is halved from stage 2 on. The stem is the one for CIFAR
+    at every image size, as in FSR's public code for Tiny ImageNet's 64 x 64 pixels.
     A position is the output of a block, after its last ReLU.
     """
 
@@ -71,14 +72,15 @@ class ResNet(Network):
         self, model: config.Model, info: config.DatasetInfo, block: type[BasicBlock] | type[Bottleneck] = BasicBlock
     ) -> None:
         super().__init__(model)
-        self.conv1 = nn.Conv2d(info.channels, model.width, 3, padding=1, bias=False)
+        blocks, _, widths, (stem, *strides) = model.architecture
+        self.conv1 = nn.Conv2d(info.channels, model.width, 3, stem, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(model.width)
         self.blocks = nn.ModuleList()
         before = model.width
-        for stage, n in enumerate(model.architecture.blocks, 1):
+        for stage, (n, width, stride) in enumerate(zip(blocks, widths, strides, strict=True), 1):
+            channels = model.width * width
             for place in range(1, n + 1):
-                channels = model.width * 2 ** (stage - 1)
-                self.blocks.append(block(before, channels, 2 if stage > 1 and place == 1 else 1))
+                self.blocks.append(block(before, channels, stride if place == 1 else 1))
                 self.channels[f"block{stage}.{place}"] = before = channels * block.expansion
         self.fc = nn.Linear(before, info.classes)
 

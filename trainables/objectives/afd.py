@@ -22,24 +22,32 @@ SLOPE = 0.2
 class Discriminator(nn.Module):
     """The discriminator Da, which scores features as natural or perturbed given their label.
 
-    Every layer is spectrally normalised. Linear layers with leaky ReLUs map the features to h (B, d); in FC1, h is the
-    features. The output is linear in h, plus <embedding of y, h> with PD (Miyato & Koyama, ICLR 2018, eq. 3).
+    Every layer is spectrally normalised. Linear layers with leaky ReLUs map the features to h (B, d); where ``depth`` is 1, h
+    is the features. The output is linear in h, plus <embedding of y, h> with ``projection`` (Miyato & Koyama, ICLR 2018,
+    eq. 3). The last layer and the embedding start as in the authors' code, Glorot uniform: an embedding that starts at torch's
+    N(0, 1) has a norm of about sqrt(d) before it is normalised, and hardly learns.
     """
 
     def __init__(self, spec: config.AFD, channels: int, classes: int) -> None:
         super().__init__()
-        widths = [channels] if spec.discriminator.startswith("FC1") else [channels, spec.hidden, spec.hidden]
+        widths = [channels, *[spec.hidden] * (spec.depth - 1)]
         self.layers = nn.ModuleList(spectral_norm(nn.Linear(a, b)) for a, b in pairwise(widths))
-        self.linear = spectral_norm(nn.Linear(widths[-1], 1))
-        self.embedding = spectral_norm(nn.Embedding(classes, widths[-1])) if spec.discriminator.endswith("PD") else None
+        self.linear = _glorot(nn.Linear(widths[-1], 1))
+        self.embedding = _glorot(nn.Embedding(classes, widths[-1])) if spec.projection else None
 
-    def forward(self, f: Tensor, y: Tensor) -> Tensor:
-        """Map features (B, channels) and labels (B,) to scores (B,), above 0 for natural features."""
+    def forward(self, f: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map features (B, channels) to scores (B,), above 0 for natural features; ``y``: labels (B,), if there are any."""
         h = f
         for layer in self.layers:
             h = F.leaky_relu(layer(h), SLOPE)
         out: Tensor = self.linear(h)[:, 0]
-        return out if self.embedding is None else out + (self.embedding(y) * h).sum(1)
+        return out if self.embedding is None or y is None else out + (self.embedding(y) * h).sum(1)
+
+
+def _glorot(layer: nn.Linear | nn.Embedding) -> nn.Module:
+    """Start the weight of a layer as Glorot & Bengio (AISTATS 2010, eq. 16: uniform), and normalise it spectrally."""
+    nn.init.xavier_uniform_(layer.weight)
+    return spectral_norm(layer)
 
 
 def natural(loss: str, out: Tensor) -> Tensor:
@@ -62,6 +70,11 @@ class AFDLearner(Learner):
     As in the authors' code and the text of section 2.1, each step uses the weights that the previous one updated; Algorithm 1
     computes all losses first and updates afterwards. Step 2 does not change the encoder, so the adversarial features are
     computed once for steps 2 and 3. Weight decay applies to step 1 only.
+
+    With ``forwards = "as-code"`` the encoder sees the natural images twice and the adversarial ones three times, in training
+    mode, and the discriminator sees both in step 2 one after the other: running statistics and spectral norms are those of the
+    authors' code. With its critic it also computes a gradient penalty, whose weight is 0 there, in a further pass of each. The
+    gradients are those of three passes in either case, since the further ones are without.
     """
 
     own: Discriminator
@@ -100,7 +113,9 @@ class AFDLearner(Learner):
             f = self.network(x, y).features
         adv = self.network(x_adv, y)
         f_adv = adv.features
-        out, out_adv = self.own(torch.cat([f, f_adv.detach()]), torch.cat([y, y])).chunk(2)
+        out, out_adv = self._scores(f, f_adv.detach(), y)
+        if self.spec.forwards == "as-code":
+            self._pass_again(x, x_adv, f, y)
         discrimination = natural(self.spec.loss, out) + perturbed(self.spec.loss, out_adv)
         self._update("discriminator", discrimination, self.own.parameters())
         self._right += (out > 0).sum() + (out_adv < 0).sum()
@@ -110,6 +125,25 @@ class AFDLearner(Learner):
         self._update("encoder", deception, self.encoder)
         self.end_step()
         return Loss((classification + discrimination + deception).detach(), adv)
+
+    def _scores(self, f: Tensor, f_adv: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the discriminator's scores, each (B,), of natural and adversarial features (B, C)."""
+        if self.spec.forwards == "as-code":
+            return self.own(f, y), self.own(f_adv, y)
+        out, out_adv = self.own(torch.cat([f, f_adv]), torch.cat([y, y])).chunk(2)
+        return out, out_adv
+
+    @torch.no_grad()
+    def _pass_again(self, x: Tensor, x_adv: Tensor, f: Tensor, y: Tensor) -> None:
+        """Pass a batch through encoder and discriminator as often again as the authors' code does before its last step.
+
+        In its order: the penalty's natural and adversarial passes, step 3's adversarial one, and one that counts what is right.
+        The penalty's pass of the discriminator is without labels; which features it sees changes no spectral norm.
+        """
+        if self.spec.loss == "critic":
+            self.own(f)
+        for images in ((x, x_adv) if self.spec.loss == "critic" else ()) + (x_adv, x_adv):
+            self.network(images, y)
 
     def _update(self, name: str, value: Tensor, parameters: Iterable[Tensor]) -> None:
         """Take a step of the optimiser ``name`` on the mean of ``value`` (B,), with gradients of ``parameters`` alone."""

@@ -7,18 +7,23 @@ from search_spaces.papers.afd.space import (
     AFD,
     DATASET,
     DISCRIMINATOR,
+    FEATURE_SCATTERING,
+    LENET,
     LOSS,
     MNIST_AFD,
     MNIST_ATTACK,
     MNIST_TRADES,
+    NETWORK,
     OBJECTIVE,
     ON_MNIST,
     PAPER,
+    RECIPE,
     TRADES,
     TRAINING_ATTACK,
 )
 from search_spaces.profiles import NATURAL
 from search_spaces.settings import Settings, SourceSettings
+from search_spaces.study import Arm
 
 
 def _transferred(label: str, scale: Scale, attack: Settings, source: Settings, mnist: Settings) -> Column:
@@ -50,8 +55,17 @@ TABLES = (
         "robustness",
         "AFD, natural and adversarial training, white-box and from a naturally trained network",
         DATASET,
+        NETWORK.only("ResNet-18"),
         OBJECTIVE,
         columns=(NATURAL, *on_every_scale(_table_1)),
+        # Those of the rows that the paper cites that can be trained here, and AFD on the network that it did without.
+        baselines=(
+            Arm(("MNIST", "LeNet", "AT"), {**ON_MNIST, **LENET, **baselines.AT, **MNIST_ATTACK}),
+            Arm(("MNIST", "LeNet", "TRADES"), {**ON_MNIST, **LENET, **TRADES, **MNIST_TRADES}),
+            Arm(("MNIST", "LeNet", "AFD"), {**ON_MNIST, **LENET, **AFD, **MNIST_AFD}),
+            Arm(("CIFAR-10", "WRN-28-10", "Feature-scattering"), {"data.dataset": "cifar10", **FEATURE_SCATTERING}),
+            Arm(("CIFAR-100", "WRN-28-10", "Feature-scattering"), {"data.dataset": "cifar100", **FEATURE_SCATTERING}),
+        ),
     ),
     PAPER.study(
         "Table 2", "auc", "Area under accuracy against eps, normalised", DATASET, OBJECTIVE, columns=on_every_scale(areas)
@@ -99,6 +113,16 @@ TABLES = (
         DATASET,
         OBJECTIVE,
         columns=on_every_scale(angles),
+    ),
+    PAPER.study(
+        "and the public code of NeurIPS 2021",
+        "recipes",
+        "AFD as the text of the submission has it, and as its later public code does",
+        DATASET,
+        RECIPE,
+        columns=(NATURAL, *on_every_scale(_table_1)),
+        slug="recipe",
+        fixed=AFD,
     ),
     PAPER.study(
         "eq. 2, and the public code of NeurIPS 2021",

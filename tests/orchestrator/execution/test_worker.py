@@ -236,15 +236,15 @@ def test_a_longer_attack_covers_those_that_are_its_beginning(job, copy_of, monke
     evaluate = Trial.evaluate
     monkeypatch.setattr(Trial, "evaluate", lambda self, attack, *a: attacked.append(attack) or evaluate(self, attack, *a))
     work = finish(replace(job, evaluations=tuple(wanted)))
-    rows = {(row["evaluation"], row["head"]): timeless(row) for row in evaluations(work.store, job.key)}
+    of_heads = {(row["evaluation"], row["head"]): timeless(row) for row in evaluations(work.store, job.key)}
     each = {(row["evaluation"], row["head"]): timeless(row) for row in alone}
-    lengths = {key: row.pop("by_steps") for key, row in rows.items()}
+    known_lengths = {key: row.pop("by_steps") for key, row in of_heads.items()}
     for key, row in each.items():
-        assert ((lengths[key] or [])[-1:], rows[key]) == ((row.pop("by_steps") or []), row)
+        assert ((known_lengths[key] or [])[-1:], of_heads[key]) == ((row.pop("by_steps") or []), row)
     # The most steps and the most restarts, for each beta_atk; of complete ones each number of restarts.
     assert len(attacked) == 2 * (1 if attack == "mim" else 3 if complete else 2)
-    found = {key: row for (key, head), row in rows.items() if head == "final"}
-    lengths = {key: of for (key, head), of in lengths.items() if head == "final"}
+    found = {key: row for (key, head), row in of_heads.items() if head == "final"}
+    lengths = {key: of for (key, head), of in known_lengths.items() if head == "final"}
 
     rows = [row for row in found.values() if row["beta_atk"] == "2" and row["attack_name"] == attack]
     by_size = {tuple(json.loads(r["attack_spec"]).get(f, 1) for f in ("iterations", "restarts")): r for r in rows}

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.support.parity import fill
 from trainables.config import CAS, CIFS, DATASETS, FSR, Model, NoModule, TrialConfig
 from trainables.config.terms.registry import OBJECTIVE
 from trainables.joint import joint, training_weights
@@ -16,11 +17,13 @@ SMALL = [
     Model(name="resnet-10", width=4),
     Model(name="resnet-18", width=4),
     Model(name="resnet-50", width=4),
+    Model(name="resnet-18-afd", width=4),
     Model(name="wrn-28", width=8),
     Model(name="vgg-16", width=4),
     Model(name="vgg-16-bn", width=4),
     Model(name="vgg-16-bn-all", width=4),
     Model(name="lenet", width=6),
+    Model(name="lenet-afd", width=6),
 ]
 
 
@@ -34,7 +37,7 @@ def test_the_seed_alone_decides_the_first_weights_and_modules_change_none_of_the
     plain = build_model(model, NoModule(), DATASETS["digits"], seed=4).state_dict()
     again = build_model(model, NoModule(), DATASETS["digits"], seed=4).state_dict()
     other = build_model(model, NoModule(), DATASETS["digits"], seed=5).state_dict()
-    module = CIFS(positions=tuple(model.positions()[-2:]))
+    module = CIFS().resolved(model.positions()[-2:], model.positions())
     with_module = build_model(model, module, DATASETS["digits"], seed=4).state_dict()
     assert all(torch.equal(plain[k], again[k]) and torch.equal(plain[k], with_module[k]) for k in plain)
     assert not torch.equal(plain["fc.weight"], other["fc.weight"])
@@ -113,10 +116,44 @@ def plain_vgg(network, x, at):
     return network.fc(F.relu(bn2(second(F.relu(bn1(first(x.flatten(1))))))))
 
 
+def test_unit_features_are_of_length_one(generator):
+    """And the linear layer sees them: F.normalize at the end of the encoder in AFD's public code."""
+    plain = build_model(SMALL[0], NoModule(), DATASETS["digits"], seed=0).double().eval()
+    unit = SMALL[0].model_copy(update={"unit_features": True})
+    ours = build_model(unit, NoModule(), DATASETS["digits"], seed=0).double().eval()
+    x = torch.rand(5, 1, 8, 8, generator=generator, dtype=torch.float64)
+    f = plain(x).features
+    expected = f / f.square().sum(1, keepdim=True).sqrt()
+    torch.testing.assert_close(ours(x).features, expected)
+    torch.testing.assert_close(ours(x).logits, expected @ plain.fc.weight.T + plain.fc.bias)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "parameters", "length", "first"),
+    [
+        ("resnet-18-afd", 16, 263_546, None, ()),
+        ("lenet-afd", 32, 220_234, 29.46691397715674, (-2.732353166204887, -1.215191841572994, -1.0491088757895601)),
+    ],
+)
+def test_afds_networks_for_mnist_are_its_authors(name, width, parameters, length, first):
+    """``utils.get_model`` of BashivanLab/afd, commit 7631421; outputs of weights of seed 1. The ResNet's: test_afd_parity."""
+    network = build_model(Model(name=name, width=width), NoModule(), DATASETS["mnist"], seed=0).double().eval()
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    if length:
+        fill(network.parameters(), 1)
+        x = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        logits = network(x).logits.detach()
+        assert logits.norm().item() == pytest.approx(length)
+        assert logits[0, :3].tolist() == pytest.approx(first)
+
+
 def plain_lenet(network, x, at):
     a = F.relu(network.conv1(x)) / (2 if at == 0 else 1)
     b = F.relu(network.conv2(F.max_pool2d(a, 2))) / (2 if at == 1 else 1)
-    return network.fc(F.relu(network.hidden2(F.relu(network.hidden1(F.max_pool2d(b, 2).flatten(1))))))
+    z = F.max_pool2d(b, 2).flatten(1)
+    for layer in network.hidden:
+        z = F.relu(layer(z))
+    return network.fc(z)
 
 
 PLAIN = {"resnet": plain_resnet, "wrn": plain_wide_resnet, "vgg": plain_vgg, "lenet": plain_lenet}

@@ -10,7 +10,6 @@ from trainables.config import AFD, DATASETS, PCL, Data, Model, Training, Trainin
 from trainables.models import build_model
 from trainables.objectives import build_learner
 from trainables.objectives.afd import Discriminator
-from trainables.objectives.pcl import Prototypes
 
 
 def learner(objective, **training):
@@ -42,14 +41,13 @@ def discriminator(**settings):
         return Discriminator(AFD(hidden=7, **settings), channels=5, classes=3).double()
 
 
-@pytest.mark.parametrize(
-    ("name", "layers"),
-    [("FC1-PD", ["linear", "embedding"]), ("FC3", [0, 1, "linear"]), ("FC3-PD", [0, 1, "linear", "embedding"])],
-)
-def test_the_discriminator_is_table_a6s(name, layers, generator):
-    ours = discriminator(discriminator=name).eval()
-    found = [*range(len(ours.layers)), "linear", *(["embedding"] if ours.embedding is not None else [])]
-    assert found == layers
+@pytest.mark.parametrize("projection", [False, True])
+@pytest.mark.parametrize("depth", range(1, 6))
+def test_the_discriminator_is_as_deep_as_it_says_and_sees_the_label_where_it_does(depth, projection, generator):
+    """Table A6's FC1-PD, FC3 and FC3-PD, and those between."""
+    ours = discriminator(depth=depth, projection=projection).eval()
+    assert len(ours.layers) + 1 == depth
+    assert (ours.embedding is not None) == projection
     f, y = torch.randn(4, 5, generator=generator, dtype=torch.float64), torch.tensor([0, 2, 2, 1])
     expected = []
     for h, c in zip(f.tolist(), y.tolist(), strict=True):
@@ -62,6 +60,20 @@ def test_the_discriminator_is_table_a6s(name, layers, generator):
             out += sum(e * v for e, v in zip(ours.embedding.weight[c].tolist(), h, strict=True))
         expected.append(out)
     assert ours(f, y).tolist() == pytest.approx(expected)
+
+
+def test_the_discriminator_starts_as_in_the_authors_code():
+    """Glorot's bound is sqrt(6 / (inputs + outputs)), and torch's for linear layers 1 / sqrt(inputs)."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        ours, shallow = (Discriminator(AFD(depth=depth), channels=512, classes=10) for depth in (3, 1))
+    bounds = {ours.layers[0]: 512**-0.5, ours.linear: (6 / 513) ** 0.5, ours.embedding: (6 / 522) ** 0.5}
+    for layer, bound in bounds.items():
+        weight = layer.parametrizations.weight.original
+        assert 0.98 * bound < weight.abs().max().item() <= bound
+        assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.05)
+    # models.cifar_models.SNPDFC3 and SNPDFC1NoBN of BashivanLab/afd, commit 7631421, with 512 features and 10 classes.
+    assert [sum(p.numel() for p in own.parameters()) for own in (ours, shallow)] == [530_945, 5_633]
 
 
 def test_every_layer_of_the_discriminator_has_a_spectral_norm_of_one(generator):
@@ -142,9 +154,9 @@ def test_afds_encoder_step_uses_the_updated_discriminator(images):
     network, Da = theirs.network, theirs.own
     F.cross_entropy(network(x, y).logits, y).backward()
     theirs.optimizers["network"].step()
-    out = Da(torch.cat([network(x, y).features, network(x_adv, y).features]).detach(), torch.cat([y, y]))
+    out, out_adv = (Da(network(images, y).features.detach(), y) for images in (x, x_adv))
     theirs.own.zero_grad()
-    (F.softplus(-out[:8]) + F.softplus(out[8:])).mean().backward()
+    (F.softplus(-out) + F.softplus(out_adv)).mean().backward()
     theirs.optimizers["discriminator"].step()
     network.zero_grad()
     F.softplus(-Da(network(x_adv, y).features, y)).mean().backward()
@@ -155,54 +167,107 @@ def test_afds_encoder_step_uses_the_updated_discriminator(images):
         torch.testing.assert_close(a, b)
 
 
-def test_afds_images_go_through_the_network_no_more_than_they_must(images):
-    ours, passes = learner(AFD(hidden=6)), []
+@pytest.mark.parametrize(
+    ("forwards", "loss", "natural"),
+    [
+        ("needed", "softplus", [True, True, False]),
+        ("needed", "critic", [True, True, False]),
+        ("as-code", "softplus", [True, True, False, False, False]),
+        ("as-code", "critic", [True, True, False, True, False, False, False]),
+    ],
+)
+def test_afds_images_go_through_the_network_as_often_as_it_says(forwards, loss, natural, images):
+    ours, passes = learner(AFD(hidden=6, forwards=forwards, loss=loss)), []
     ours.network.register_forward_pre_hook(lambda _, args: passes.append((args[0] is images[0], torch.is_grad_enabled())))
     ours.learn(*images)
-    assert passes == [(True, True), (True, False), (False, True)]
+    assert [of for of, _ in passes] == natural
+    assert [graph for _, graph in passes] == [True, False, True, *[False] * (len(natural) - 3)]
 
 
-def distance(a, b):
-    return math.sqrt(sum((u - v) ** 2 for u, v in zip(a, b, strict=True)))
+@pytest.mark.parametrize(
+    ("forwards", "loss", "times"),
+    [("needed", "softplus", (2, 2)), ("as-code", "softplus", (3, 3)), ("as-code", "critic", (4, 3))],
+)
+def test_spectral_norms_iterate_once_for_every_pass_of_the_discriminator(forwards, loss, times, images):
+    """The critic's penalty passes no labels. Iterations do not depend on features, so they are repeated here by hand."""
+    ours = learner(AFD(hidden=6, forwards=forwards, loss=loss, lr_discriminator=1e-14))
+    layers = dict(zip((ours.own.linear, ours.own.layers[0], ours.own.embedding), (times[0], times[0], times[1]), strict=True))
+    expected = {}
+    for layer, n in layers.items():
+        weight, norm = layer.parametrizations.weight.original.detach(), layer.parametrizations.weight[0]
+        norm._v.copy_(torch.linspace(1, 2, weight.shape[1]).double() / torch.linspace(1, 2, weight.shape[1]).double().norm())
+        v = norm._v.clone()
+        for _ in range(n):
+            u = weight @ v
+            v = weight.T @ (u / u.norm())
+            v /= v.norm()
+        expected[layer] = v
+    ours.learn(*images)
+    for layer, v in expected.items():
+        torch.testing.assert_close(layer.parametrizations.weight[0]._v, v, atol=1e-9, rtol=0)
 
 
-def conformity(f, w, c):
-    others = [k for k in range(len(w)) if k != c]
-    return distance(f, w[c]) - sum(distance(f, w[k]) + distance(w[c], w[k]) for k in others) / len(others)
+def test_running_statistics_see_adversarial_images_as_often_as_in_the_authors_code(images):
+    """Of five passes, the last three: (1 + .9 + .81) / (1 + .9 + .81 + .729 + .6561) = .66."""
+    ours = learner(AFD(hidden=6, lr_encoder=1e-14), lr=1e-14)
+    x, x_adv, y = images
+    with torch.no_grad():
+        natural, adversarial = (ours.network.conv1(images).mean((0, 2, 3)) for images in (x, x_adv))
+    for _ in range(40):
+        ours.learn(x, x_adv, y)
+    share = 2.71 / (2.71 + 0.729 + 0.6561)
+    expected = share * adversarial + (1 - share) * natural
+    torch.testing.assert_close(ours.network.bn1.running_mean, expected, atol=1e-8, rtol=0)
 
 
-def test_the_conformity_loss_is_eq_5(generator):
-    prototypes = Prototypes(classes=4, channels=5, seed=0).double()
-    f, y = torch.randn(6, 5, generator=generator, dtype=torch.float64, requires_grad=True), torch.tensor([0, 3, 1, 1, 2, 0])
-    value = prototypes(f, y)
-    expected = [conformity(a, prototypes.w.tolist(), c) for a, c in zip(f.tolist(), y.tolist(), strict=True)]
-    assert value.tolist() == pytest.approx(expected)
-    value.sum().backward()
-    assert f.grad.isfinite().all()
-    assert prototypes.w.grad.isfinite().all()
+def squared(a, b):
+    return sum((u - v) ** 2 for u, v in zip(a, b, strict=True))
+
+
+def distances(f, own, c):
+    """The squared distance to the own class's prototype, and the mean of those to the others' prototypes."""
+    w, v = own.w.tolist(), own.v.tolist()
+    others = [squared(f, v[k]) for k in range(len(v)) if k != c]
+    return squared(f, w[c]), sum(others) / len(others)
 
 
 @pytest.mark.parametrize("warmup", [0, 1])
 @pytest.mark.parametrize("attacked", [False, True])
-def test_pcl_adds_the_conformity_after_its_warm_up(warmup, attacked, images):
-    ours = learner(PCL(warmup=warmup, weight=0.3))
+def test_pcl_adds_the_distances_after_its_warm_up(warmup, attacked, images):
+    ours = learner(PCL(warmup=warmup, weight=0.3, push=0.02))
     x, x_adv, y = images
-    kinds = [x, x_adv] if attacked else [x]
-    w = ours.own.w.tolist()
+    kinds, w = [x, x_adv] if attacked else [x], ours.own.w.tolist()
     with torch.no_grad():
-        found = [ours.network(images, y) for images in kinds]
+        found = ours.network(torch.cat(kinds), torch.cat([y] * len(kinds)))
     expected = []
     for b, c in enumerate(y.tolist()):
-        values = [
-            F.cross_entropy(out.logits[b : b + 1], y[b : b + 1]).item()
-            + (0.3 * conformity(out.features[b].tolist(), w, c) if warmup == 0 else 0)
-            for out in found
-        ]
+        values = []
+        for row in range(b, len(found.logits), len(y)):
+            pull, push = distances(found.features[row].tolist(), ours.own, c)
+            ce = F.cross_entropy(found.logits[row : row + 1], y[b : b + 1]).item()
+            values.append(ce + (0.3 * pull - 0.02 * push if warmup == 0 else 0))
         expected.append(sum(values) / len(values))
     value, outputs = ours.learn(x, kinds[-1], y)
     assert value.tolist() == pytest.approx(expected)
-    assert torch.equal(outputs.logits, found[-1].logits)
+    assert torch.equal(outputs.logits, found.logits[-len(y) :])
     assert (ours.own.w.tolist() == w) == (warmup == 1)
     ours.end_epoch()
     ours.learn(x, kinds[-1], y)
     assert ours.own.w.tolist() != w
+
+
+@pytest.mark.parametrize("weights", [{}, {"weight": 0.1, "push": 0.01}, {"weight": 0.0, "push": 0.0}])
+def test_no_weight_changes_the_steps_of_prototypes(weights, images):
+    spec = PCL(warmup=0, lr=0.2, lr_push=0.3, **weights)
+    ours = learner(spec)
+    x, _, y = images
+    w, v = ours.own.w.detach().clone().requires_grad_(), ours.own.v.detach().clone().requires_grad_()
+    with torch.no_grad():
+        f = ours.network(x, y).features
+    pull = torch.stack([(a - w[c]).square().sum() for a, c in zip(f, y, strict=True)]).mean()
+    others = [(a - v[k]).square().sum() for a, c in zip(f, y, strict=True) for k in range(10) if k != c]
+    (pull - torch.stack(others).mean()).backward()
+    ours.learn(x, x, y)
+    rates = (0.2 if spec.weight else 0, 0.3 if spec.push else 0)
+    torch.testing.assert_close(ours.own.w, w - rates[0] * w.grad)
+    torch.testing.assert_close(ours.own.v, v - rates[1] * v.grad)

@@ -128,7 +128,7 @@ MODULES = [
     (NoModule(), vanilla),
     (CAS(positions=PLACES, beta=BETA), cas),
     (CAS(positions=PLACES, beta=BETA, suppression=False), cas),
-    (CIFS(positions=PLACES, beta=BETA), cifs),
+    (CIFS(beta=BETA).resolved(PLACES, Model(name="resnet-10").positions()), cifs),
 ]
 
 every_module = pytest.mark.parametrize(("module", "over_heads"), MODULES)
