@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 
 #: Versions of the code that every training, evaluation or measurement runs. Raised by hand, like the ``numerics`` of a
 #: built-in, when the same configuration would give other numbers.
-TRAINING, EVALUATION, MEASUREMENT = 1, 1, 1
+TRAINING, EVALUATION, MEASUREMENT = 1, 2, 1
 
 _TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -58,7 +58,7 @@ def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec |
             raise ValueError(f"position = {measure.position!r}: must be a single block; it is {', '.join(places)}")
         if measure.label is not None and measure.label >= classes:
             raise ValueError(f"label = {measure.label}: must be less than {classes}, the classes of {trial.data.dataset}")
-        masked = measure.masked and places[0] in trial.module.positions
+        masked = measure.masked and not trial.module.everywhere and places[0] in trial.module.positions
         update |= {"position": places[0], "masked": masked}
     return measure.model_copy(update=update)
 

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables import config
+from trainables.models.activation import Activation
 from trainables.models.network import Network, Trace, initialise
 
 
@@ -26,12 +27,13 @@ class LeNet(Network):
         self.channels = {"block1.1": first, "block2.1": second}
         self.hidden1 = nn.Linear(second * (info.size // 4) ** 2, 120)
         self.hidden2 = nn.Linear(120, 84)
+        self.relu1, self.relu2, self.relu3, self.relu4 = map(Activation, ("block1.1", *["block2.1"] * 3))
         self.fc = nn.Linear(84, info.classes)
         initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """Compute the last features, (B, 84, 1, 1); see :meth:`Network.extract`."""
-        z = F.max_pool2d(self.visit("block1.1", F.relu(self.conv1(x)), y, trace), 2)
-        z = F.max_pool2d(self.visit("block2.1", F.relu(self.conv2(z)), y, trace), 2)
-        z = F.relu(self.hidden2(F.relu(self.hidden1(z.flatten(1)))))
-        return z[:, :, None, None]
+        z = F.max_pool2d(self.visit("block1.1", self.relu1(self.conv1(x)), y, trace), 2)
+        z = F.max_pool2d(self.visit("block2.1", self.relu2(self.conv2(z)), y, trace), 2)
+        units: Tensor = self.relu4(self.hidden2(self.relu3(self.hidden1(z.flatten(1)))))
+        return units[:, :, None, None]

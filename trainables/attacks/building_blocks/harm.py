@@ -6,8 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from trainables.attacks.building_blocks.gradient import clean_outputs
-from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.building_blocks.surrogate import errs, predict
 
 
 class Harm(NamedTuple):
@@ -54,13 +53,13 @@ def in_turn(
         every: whether to attack examples that are misclassified from the start, too.
     """
     attacks, images = list(attacks), x.clone()
-    wrong = errs(clean_outputs(network, x).logits, y)
+    wrong = errs(predict(network, x), y)
     left, rest = (~wrong).nonzero()[:, 0], wrong.nonzero()[:, 0]
     for attack in attacks:
         if not len(left):
             break
         images[left] = attack(x[left], y[left])
-        left = left[~errs(clean_outputs(network, images[left]).logits, y[left])]
+        left = left[~errs(predict(network, images[left]), y[left])]
     if every and len(rest):
         images[rest] = attacks[0](x[rest], y[rest])
     return images

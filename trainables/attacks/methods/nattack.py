@@ -9,7 +9,7 @@ from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import Objective, frozen
 from trainables.attacks.building_blocks.losses import margin
-from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.building_blocks.surrogate import draws, errs, predict
 from trainables.attacks.case import Case
 
 #: Images in a forward pass, at most (but at least one example's samples).
@@ -32,7 +32,8 @@ def nattack(
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel: the first misclassified sample.
 
     x' = clip_eps((1 + tanh(atanh(2 x - 1) + mu + sigma e)) / 2), e normal; mu follows the samples' standardised objectives. An
-    example without a misclassified sample has the best that it saw. Each example is on its own.
+    example without a misclassified sample has the best that it saw. Each example is on its own. A stochastic network is asked
+    again about the best of the samples that it misclassified once.
 
     Args:
         network: returns :class:`~trainables.outputs.Outputs`; called without labels or gradients, in evaluation mode.
@@ -65,7 +66,7 @@ def _search(
     objective: Objective,
     generator: Generator,
 ) -> Tensor:
-    shape = x.shape[1:]
+    shape, stochastic = x.shape[1:], draws(network)
     best, best_value = x.clone(), torch.full((len(x),), -torch.inf, device=x.device, dtype=x.dtype)
     active = torch.arange(len(x), device=x.device)
     z = torch.atanh((2 * x - 1) * 0.999999)
@@ -88,6 +89,12 @@ def _search(
         # A misclassified sample comes first; the objective on other heads may be highest elsewhere.
         pick = torch.where(is_adv, torch.inf, value).argmax(1)
         broken, top = is_adv.any(1), value.gather(1, pick[:, None])[:, 0]
+        if stochastic and broken.any():
+            # Of so many draws one is wrong by chance: the likeliest sample is asked about again.
+            pick[broken] = torch.where(is_adv, value, -torch.inf).argmax(1)[broken]
+            top = value.gather(1, pick[:, None])[:, 0]
+            again = images[broken, pick[broken]]
+            broken[broken.clone()] = errs(predict(network, again), y[active[broken]])
         better = broken | (top > best_value[active])
         best[active[better]] = images[better, pick[better]]
         best_value[active[better]] = top[better]
