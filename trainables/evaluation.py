@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from trainables import config
 from trainables.attacks import NEVER, Attacked, SourceNetworks, run_attack

@@ -10,9 +10,9 @@ from torch import Generator, Tensor, nn
 from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import Objective
-from trainables.attacks.building_blocks.harm import in_turn
+from trainables.attacks.building_blocks.harm import in_turn, worst_of
 from trainables.attacks.building_blocks.joint_objective import joint_objective
-from trainables.attacks.building_blocks.surrogate import JointLogits, Judge, draws, errs, judge, predict
+from trainables.attacks.building_blocks.surrogate import JointLogits, Judge, draws, judge
 from trainables.attacks.building_blocks.watch import Watch
 from trainables.joint import Weights
 from trainables.models import Network
@@ -74,9 +74,7 @@ class Case(NamedTuple):
     def blindly(self, attack: Callable[[], Tensor]) -> Attacked:
         """Run ``attack`` without a watch; an example that is misclassified unperturbed counts as broken in any case."""
         if draws(self.network):
-            wrong = errs(predict(self.network, self.x), self.y)[:, None, None, None]
-            images = attack()
-            return Attacked(images if self.complete else torch.where(wrong, self.x, images))
+            return Attacked(attack() if self.complete else worst_of(self.network, self.y, [self.x, attack()]))
         watch = Watch(self.network, self.x, self.y, along=False, leave=False)
         images = attack()
         broken = (watch.since == 0)[:, None, None, None]

@@ -71,8 +71,8 @@ class Silent(Inserted):
 class AtActivations(Silent):
     """Base of modules that act on activations.
 
-    ``positions``: as of every module. ``sites``: ``activations``: at the positions' own activations and at each on the way there
-    from the position before; for ``all`` positions these are all activations of the network, such as the 17 of a ResNet-18.
+    ``positions``: as of every module. ``sites``: ``activations``: at the positions' own activations and at each on the way
+    there from the position before; for ``all`` positions these are all activations of the network, the 17 of a ResNet-18.
     ``blocks``: behind the positions alone, which are ends of blocks.
     """
 

@@ -8,7 +8,9 @@ from trainables.modules import InsertedModule
 
 
 class Activation(nn.Module):
-    """A ReLU, which a module that makes no prediction may follow or replace; see :class:`trainables.config.module.AtActivations`.
+    """A ReLU, which a module that makes no prediction may follow or replace.
+
+    Which modules do: :class:`trainables.config.module.AtActivations`.
 
     Attributes:
         position: the position to which it belongs: the first one at it or behind it, else the network's last.
@@ -30,4 +32,5 @@ class Activation(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             z = z.to(torch.promote_types(z.dtype, torch.float32))
             maps = (z if self.inserted.replaces else F.relu(z)).view(*z.shape, *(1,) * (4 - z.dim()))
-            return self.inserted(maps).z.view_as(z)
+            found: Tensor = self.inserted(maps).z.view_as(z)
+        return found

@@ -26,8 +26,8 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, before, H, W) to (B, channels, H / stride, W / stride)."""
         z: Tensor = self.relu1(self.bn1(self.conv1(x)))
-        z = self.relu2(self.bn2(self.conv2(z)) + self.shortcut(x))
-        return z
+        out: Tensor = self.relu2(self.bn2(self.conv2(z)) + self.shortcut(x))
+        return out
 
 
 class Bottleneck(nn.Module):
@@ -56,8 +56,8 @@ class Bottleneck(nn.Module):
         """Map (B, before, H, W) to (B, 4 channels, H / stride, W / stride)."""
         z: Tensor = self.relu1(self.bn1(self.conv1(x)))
         z = self.relu2(self.bn2(self.conv2(z)))
-        z = self.relu3(self.bn3(self.conv3(z)) + self.shortcut(x))
-        return z
+        out: Tensor = self.relu3(self.bn3(self.conv3(z)) + self.shortcut(x))
+        return out
 
 
 def _shortcut(before: int, after: int, stride: int) -> nn.Sequential:

@@ -14,7 +14,8 @@ class KWTAModule(InsertedModule):
     """Keep the k largest activations of each example, over all channels and pixels, and set the others to 0.
 
     At an activation it replaces the ReLU, as in the authors' networks, and so keeps negative values where fewer than k are
-    positive. All values equal to the k-th largest are kept: a choice among them would depend on their order.
+    positive; k, too, is as in their code. All values equal to the k-th largest are kept: a choice among them would depend on
+    their order.
     """
 
     replaces = True
@@ -24,7 +25,7 @@ class KWTAModule(InsertedModule):
         self.ratio = spec.ratio
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
-        """Zero all but the k largest of features (B, C, H, W); k is ``ratio`` C H W, rounded down as in the authors' code, and at least 1."""
+        """Zero all but the k largest of features (B, C, H, W); k is ``ratio`` C H W, rounded down, and at least 1."""
         values = z.detach().flatten(1)
         N = values.shape[1]
         k = max(1, int(self.ratio * N))
