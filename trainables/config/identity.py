@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 
 #: Versions of the code that every training, evaluation or measurement runs. Raised by hand, like the ``numerics`` of a
 #: built-in, when the same configuration would give other numbers.
-TRAINING, EVALUATION, MEASUREMENT = 1, 2, 1
+TRAINING, EVALUATION, MEASUREMENT = 1, 1, 1
 
 _TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -49,7 +49,7 @@ def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec |
     for field in {"attack", "reference"} & type(measure).model_fields.keys():
         getattr(measure, field).check_inner(field, "measures are of the whole test set")
         getattr(measure, field).check_classes(field, trial.data)
-        update[field] = canonical_attack(getattr(measure, field), trial.module)
+        update[field] = canonical_attack(getattr(measure, field).on(trial.data.info.classes), trial.module)
     if None in update.values():
         return None
     if isinstance(measure, Activations):

@@ -17,7 +17,7 @@ N = 200
 class Noisy(nn.Module):
     """Scores the true class 0 by a margin of 0.5 before an attack and of -0.5 after the best one, plus normal ``noise``.
 
-    At a margin of 0.5 a single answer is wrong in 31 % of the cases, and in 20 % with the less noise that attacks by scores get.
+    At a margin of 0.5 a single answer is wrong in 31 % of the cases, and in 20 % with the noise that attacks by scores get.
     """
 
     draws = True

@@ -12,7 +12,7 @@ from trainables.attacks.building_blocks.ball import BALLS
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, frozen, slope
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
-from trainables.attacks.building_blocks.losses import cross_entropy, dlr, targeted_dlr
+from trainables.attacks.building_blocks.losses import cross_entropy, dlr, margin, targeted_dlr
 from trainables.attacks.building_blocks.surrogate import Judge, predict
 from trainables.attacks.case import Case
 
@@ -132,7 +132,7 @@ def attack(spec: config.AutoPGD, c: Case) -> Attacked:
     """Run APGD as a specification says, every restart and every target on what those before it left right."""
 
     def run(rank: int, x: Tensor, y: Tensor) -> Tensor:
-        term: Callable[[Tensor, Tensor], Tensor] = cross_entropy if spec.loss == "ce" else dlr
+        term: Callable[[Tensor, Tensor], Tensor] = {"ce": cross_entropy, "margin": margin}.get(spec.loss, dlr)
         if spec.loss == "targeted-dlr":
             wrong = predict(c.network, x).scatter(1, y[:, None], -torch.inf)
             term = targeted_dlr(wrong.topk(rank + 1, dim=1).indices[:, rank])

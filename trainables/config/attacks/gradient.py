@@ -179,7 +179,8 @@ class MD(Linf, Expected):
 class AutoPGD(Normed, Expected):
     """Auto-PGD, without a step size to choose (Croce & Hein, ICML 2020), as AutoAttack has it.
 
-    ``loss``: the cross-entropy, the difference of logits ratio, or the same targeted at each of the best wrong classes in turn.
+    ``loss``: the cross-entropy (``ce``); the difference of logits ratio (``dlr``), which needs three classes; the same targeted
+    at each of the best wrong classes in turn, which needs four; or the ``margin``, which is DLR without its denominator.
     ``targets``: at how many of the best wrong classes the targeted loss aims, at most all.
     """
 
@@ -189,13 +190,13 @@ class AutoPGD(Normed, Expected):
     name: Literal["apgd"] = "apgd"
     norm: Literal["linf", "l2"] = "linf"
     iterations: Count = 100
-    loss: Literal["ce", "dlr", "targeted-dlr"] = "ce"
+    loss: Literal["ce", "dlr", "targeted-dlr", "margin"] = "ce"
     targets: Count = 9
     restarts: Count = 1
 
     @property
     def least_classes(self) -> int:
-        return {"ce": 2, "dlr": 3, "targeted-dlr": 4}[self.loss]
+        return {"dlr": 3, "targeted-dlr": 4}.get(self.loss, 2)
 
     def passes(self, classes: int) -> float:
         targets = min(self.targets, classes - 1) if self.loss == "targeted-dlr" else 1
