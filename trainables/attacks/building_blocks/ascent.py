@@ -52,7 +52,7 @@ def ascend(
         if not len(x_adv):
             break
         outputs, _, gradient = slope(model, x_adv, y, objective, over)
-        stay = watch.see(x_adv, outputs, k) if watch else None
+        stay = watch.look(x_adv, outputs, k) if watch else None
         if stay is not None:
             x_adv, gradient, memory, y, ball = x_adv[stay], gradient[stay], memory[stay], y[stay], ball.of(stay)
         x_adv, memory = move(ball, x_adv, gradient, memory)
