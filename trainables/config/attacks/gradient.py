@@ -25,14 +25,13 @@ class FGSM(Linf, Expected):
         return self.eot
 
 
-class _Ascent(Expected):
+class _Restarted(Differentiated):
     """Iterated steps from ``start``: a ``uniform`` point of the ball, or the image itself (``zero``).
 
     Of several ``restarts`` the most harmful end point of each example is kept.
     """
 
     iterates = True
-    stepwise = True
 
     step: Positive
     iterations: Count
@@ -48,6 +47,12 @@ class _Ascent(Expected):
     @property
     def gradient_steps(self) -> int:
         return self.iterations * self.restarts
+
+
+class _Ascent(_Restarted, Expected):
+    """Steps whose gradients are taken at the point itself."""
+
+    stepwise = True
 
     def passes(self, classes: int) -> float:
         return self.iterations * self.restarts * self.eot
@@ -76,30 +81,25 @@ class CW(Linf, _Ascent):
 
 
 @ATTACK.built_in
-class AvgPGD(Linf, Differentiated):
+class AvgPGD(Linf, _Restarted):
     """Projected gradient ascent on the margin, each gradient a mean over samples (Tramer et al., NeurIPS 2020).
 
     ``samples``: how many, each another draw of a stochastic network at another point. ``radius``: how far such a uniform point
-    is from where the ascent is, at most, in shares of eps; it is for networks that are not stochastic but jump, like kWTA's.
-    CAS's Table 1 gives neither number.
+    is from where the ascent is, at most, in shares of eps; it is for networks that are not stochastic but jump, like kWTA's:
+    with ``view=soft``, a smaller radius and several restarts it is the strongest attack on these that we know. CAS's Table 1
+    gives neither number.
     """
 
     implementation = "trainables.attacks.methods.pgd:average"
-    iterates = True
+    numerics = 2
 
     name: Literal["avg-pgd"] = "avg-pgd"
-    step: Positive
     iterations: Count = 100
-    start: Literal["uniform", "zero"] = "uniform"
     samples: Count = 10
     radius: NonNegative = 0.5
 
-    @property
-    def gradient_steps(self) -> int:
-        return self.iterations
-
     def passes(self, classes: int) -> float:
-        return self.iterations * self.samples
+        return self.iterations * self.restarts * self.samples
 
 
 class _Momentum(Linf, Expected):
