@@ -53,9 +53,10 @@ class Row:
 
     ``cells``: one for each column, None where the column does not apply to the arm. ``seeds``: those that have a number in the
     row; ``asked``: how many the study asks for. ``best`` and ``worst``: a seed each, of those that have a number under every
-    attack under which any seed of the row has one; None where fewer than two of several seeds have all. ``notes``: why seeds
-    are missing, and which were recorded under older numerics. ``doubts``: the checks of :mod:`analysis.checks` that the arm
-    fails. ``cited``: whether it is a row that the paper quotes from another, with no number but the paper's.
+    attack under which any seed of the row has one; None where fewer than two of several seeds have all. ``notes``: the arm's
+    remarks, why seeds are missing, and which were recorded under older numerics. ``doubts``: the checks of
+    :mod:`analysis.checks` that the arm fails. ``cited``: whether it is a row that the paper quotes from another, with no number
+    but the paper's.
     """
 
     labels: tuple[str, ...]
@@ -201,7 +202,7 @@ def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
     seeds = tuple(compress(trained, kept))
     older = dict(zip(seeds, inputs.cells.outdated([by_seed[seed] for seed in seeds], checkpoint, arm), strict=True))
     notes |= {seed: f"recorded under an older numerics of {', '.join(names)}" for seed, names in older.items() if names}
-    lines = [f"seed {seed}: {note}" for seed, note in sorted(notes.items())]
+    lines = [*arm.remarks, *(f"seed {seed}: {note}" for seed, note in sorted(notes.items()))]
     papers = {column: _printed(inputs, arm.labels, checkpoint, column.label) for column in columns}
     if not seeds or not columns:
         cells = {column: Cell({}, None, None, *papers[column]) for column in columns}

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from trainables import config
-from trainables.attacks import NEVER, SourceNetworks, run_attack
+from trainables.attacks import NEVER, Attacked, SourceNetworks, run_attack
+from trainables.attacks.building_blocks.surrogate import averaged
+from trainables.attacks.building_blocks.surrogate import draws as is_stochastic
 from trainables.data import Examples, evaluation_batches
 from trainables.joint import Weights
 from trainables.models import Network
@@ -20,15 +22,12 @@ from trainables.rng import generator
 #: Batch size of evaluations.
 BATCH = 500
 
-#: How often a stochastic network predicts the images that an attack returned, besides the one prediction that decides. Ten more
-#: passes without gradients cost a tenth of PGD-20.
-DRAWS = 10
-
 
 class Drawn(NamedTuple):
     """How often a stochastic network is right on the images that an attack returned.
 
-    ``accuracy``: of a single draw, the mean over ``draws`` of them. ``averaged``: of the mean of their softmax.
+    ``accuracy``: of a single draw, the mean over ``draws`` of them. ``averaged``: of the mean of their softmax, which is the
+    network's prediction.
     """
 
     accuracy: float
@@ -106,7 +105,7 @@ def evaluate(
     stream: str,
     sources: SourceNetworks = MappingProxyType({}),
     complete: bool = False,
-    draws: int = 0,
+    most: int | None = None,
 ) -> Evaluated:
     """Every example under ``attack``.
 
@@ -121,24 +120,24 @@ def evaluate(
         sources: networks that a transfer attack may use, by trial and checkpoint.
         complete: whether every example is attacked to the end and every head is ranked. If not, an example is attacked until
             it is broken; accuracy, ``broken`` and ``distance`` are the same either way.
-        draws: how often the images are predicted again for ``drawn``, from random streams of its own; 0 for a network that does
-            not draw.
+        most: of the draws of a stochastic network whose mean is its prediction of the images, from random streams of their
+            own; None for all that the network averages.
     """
+    training = network.training
+    network.eval()
+    draws = min(averaged(network), most or averaged(network)) if is_stochastic(network) else 0
     networks = [network, *(source.network for source in sources.values())]
     before = [other.draw_from(None) for other in networks]
     parts = []
-    training = network.training
-    network.eval()
     try:
         for i, (x, y) in enumerate(evaluation_batches(examples, BATCH)):
             batch_generator = generator(seed, f"{stream}/{i}", y.device)
             for other in networks:
                 other.draw_from(batch_generator)
-            images, part = _batch(network, x, y, attack, weights, batch_generator, sources, complete)
+            found = run_attack(attack, network, x, y, weights, batch_generator, sources, complete=complete)
             if draws:
                 network.draw_from(generator(seed, f"{stream}/{i}/draws", y.device))
-                part = part._replace(drawn=_draw(network, images, y, draws))
-            parts.append(part)
+            parts.append(_judged(network, found, y, attack, complete, draws))
     finally:
         network.train(training)
         for other, drew in zip(networks, before, strict=True):
@@ -176,40 +175,37 @@ def _joined(parts: Sequence[_Part], draws: int) -> Evaluated:
     )
 
 
-def _batch(
-    network: Network,
-    x: Tensor,
-    y: Tensor,
-    attack: config.Attack,
-    weights: Weights,
-    batch_generator: Generator,
-    sources: SourceNetworks,
-    complete: bool,
-) -> tuple[Tensor, _Part]:
-    """Attack one batch; return the images, and the ranks of each head, the distances and the steps until broken, each (B,)."""
-    found = run_attack(attack, network, x, y, weights, batch_generator, sources, complete=complete)
-    with torch.no_grad():
-        outputs = network(found.images)
-    ranked = [rank(logits, y) for logits in heads(outputs)[: None if complete else 1]]
+def _judged(network: Network, found: Attacked, y: Tensor, attack: config.Attack, complete: bool, draws: int) -> _Part:
+    """Judge the images that an attack returned for one batch, by the mean of so many draws where there are any."""
+    predictions, drawn = _predictions(network, found.images, y, draws)
+    ranked = [rank(prediction, y) for prediction in predictions[: None if complete else 1]]
+    part = _Part(ranked, found.distance, drawn=drawn)
     if found.broken is None:
-        return found.images, _Part(ranked, found.distance)
+        return part
     ranked[0] = torch.where(found.broken < NEVER, ranked[0].clamp(min=1), ranked[0])
     steps = attack.gradient_steps
     if steps is None:
-        return found.images, _Part(ranked, found.distance)
+        return part
     # Rounding depends on the batch: a prediction may flip between the attack's last forward pass and this one.
     broken = torch.where((ranked[0] > 0) & (found.broken == NEVER), min(steps, NEVER - 1), found.broken)
-    return found.images, _Part(ranked, found.distance, broken, found.ranks)
+    return part._replace(broken=broken, last=found.ranks)
 
 
-def _draw(network: Network, images: Tensor, y: Tensor, draws: int) -> Tensor:
-    """Predict images ``draws`` times; return in how many each is right, and whether the mean softmax is, int64 (2, B)."""
-    single, mean = torch.zeros_like(y), torch.zeros((), device=y.device)
+def _predictions(network: Network, images: Tensor, y: Tensor, draws: int) -> tuple[list[Tensor], Tensor | None]:
+    """Predict images; return each head's logits, or with ``draws`` its mean softmax, each (B, classes).
+
+    Also with draws: in how many of them each image is right, and whether the mean is, int64 (2, B).
+    """
     with torch.no_grad():
+        if not draws:
+            return [*heads(network(images))], None
+        single, sums = torch.zeros_like(y), list[Tensor]()
         for _ in range(draws):
-            logits = network(images).logits
-            single, mean = single + (rank(logits, y) == 0), mean + logits.softmax(1)
-    return torch.stack([single, (rank(mean, y) == 0).long()])
+            outputs = heads(network(images))
+            single = single + (rank(outputs[0], y) == 0)
+            chances = [logits.double().softmax(1) for logits in outputs]
+            sums = [a + b for a, b in zip(sums, chances, strict=True)] if sums else chances
+    return sums, torch.stack([single, (rank(sums[0], y) == 0).long()])
 
 
 def _numbers(parts: Iterable[Tensor], dtype: type[np.generic]) -> NDArray[Any]:

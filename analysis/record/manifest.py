@@ -69,7 +69,7 @@ class ManifestArm:
     labels; a column that does not apply to this arm is in none. ``reads``: its evaluations, each once; an area by a
     minimal-norm attack has one attack for every eps. ``measures``: its measure's key. ``training``: columns that show the cost
     of training. ``pictures``: the measure's key by its label in the study's figure. ``heads``: whose prediction counts in this
-    row, by the label of a column, where it differs from the column's.
+    row, by the label of a column, where it differs from the column's. ``remarks``: what a table must say of its attacks.
     """
 
     labels: tuple[str, ...]
@@ -79,6 +79,7 @@ class ManifestArm:
     training: tuple[str, ...] = ()
     pictures: dict[str, str] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -93,7 +94,8 @@ class ManifestArm:
     def from_tree(cls, tree: Mapping[str, Any]) -> Self:
         """Build an arm from its parsed JSON."""
         reads = {label: tuple(Read(**read) for read in found) for label, found in tree["reads"].items()}
-        return cls(**{**tree, "labels": tuple(tree["labels"]), "reads": reads, "training": tuple(tree["training"])})
+        lists = {name: tuple(tree[name]) for name in ("labels", "training", "remarks") if name in tree}
+        return cls(**{**tree, **lists, "reads": reads})
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,7 @@ def _arm(
         training=tuple(column.label for column, reading in shown if reading.training),
         pictures={label: measure_key(measure) for label, measure in shown_panels.items()},
         heads={c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head},
+        remarks=tuple(dict.fromkeys(a.remark for _, reading in shown for a in reading.attacks.values() if a.remark)),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from analysis.record.manifest import ManifestColumn, Read
 from orchestrator.errors import BadInput
-from orchestrator.planning.settings import check_classes, configure_attack, configure_measure, resolve
+from orchestrator.planning.settings import configure_attack, configure_measure, on_data, resolve
 from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL
 from search_spaces.settings import Eps, Settings, SourceSettings
@@ -95,8 +95,7 @@ class Reader:
 
     def _attack(self, settings: Settings, eps: float | None = None) -> Attack:
         attack = configure_attack(self._resolved(settings, self.profile.eps if eps is None else eps))
-        check_classes(attack, self.config.data)
-        return attack
+        return on_data(attack, self.config.data)
 
     def _reads(self, attacks: Iterable[tuple[float | None, Attack]]) -> dict[Read, Attack]:
         """Bring attacks, each with its eps, into canonical form; those that do not apply to the trial are left out."""

@@ -91,16 +91,17 @@ def configure_attack(settings: Mapping[str, Any]) -> Attack:
     return attack
 
 
-def check_classes(attack: Attack, data: Data) -> None:
-    """Check that the data of a trial have as many classes as an attack on it needs.
+def on_data(attack: Attack, data: Data) -> Attack:
+    """Return an attack in the form in which it runs on the data of a trial.
 
     Raises:
-        BadInput: they do not.
+        BadInput: the data have fewer classes than it needs.
     """
     try:
         attack.check_classes("attack", data)
     except ValueError as error:
         raise BadInput(str(error)) from error
+    return attack.on(data.info.classes)
 
 
 def configure_measure(settings: Mapping[str, Any]) -> Measure:

@@ -70,6 +70,12 @@ def test_seeds_are_in_order_of_their_numbers(storage: Storage) -> None:
     assert rows(table(storage, study))[()].seeds == (2, 9, 10)
 
 
+def test_what_a_row_says_of_its_attacks_is_a_footnote(storage: Storage) -> None:
+    storage.evaluated("v0", natural=9, FGSM0=6, PGD0=2)
+    said = replace(arm("Vanilla", ["v0"]), remarks=("autoattack has other parts here",))
+    assert table(storage, manifest(said)).notes == ("autoattack has other parts here",)
+
+
 def test_one_seed_has_no_deviation(storage: Storage) -> None:
     storage.evaluated("v0", natural=9, FGSM0=6, PGD0=2)
     row = rows(table(storage, manifest(arm("Vanilla", ["v0"]))))["Vanilla",]

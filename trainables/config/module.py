@@ -11,6 +11,9 @@ from trainables.config.terms.spec import Count, Named, NonNegative, Positive, Sp
 
 T = TypeVar("T")
 
+#: Number of draws whose mean softmax is the prediction of a stochastic network that does not say otherwise.
+AVERAGED = 10
+
 #: Channels inside FSR's separation and recalibration nets, and units of a hidden layer of CIFS's probes.
 FSR_CHANNELS, HIDDEN = 64, 128
 
@@ -51,6 +54,16 @@ class Inserted(Named):
         """
         return self.model_copy(update={"positions": tuple(sorted(places, key=every.index))})
 
+    @property
+    def predictions(self) -> int:
+        """The number of forward passes whose mean softmax is a trained network's prediction."""
+        return AVERAGED if self.draws else 1
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it stands at the activations on the way to its positions, and not at these alone."""
+        return False
+
     def multiply_adds(self, place: Place, classes: int) -> int | None:
         """Return the multiply-adds that the module adds at ``place`` to a forward pass of one image; masks count as 0.
 
@@ -63,6 +76,25 @@ class Silent(Inserted):
     """Base of modules that make no prediction: an attacker can aim at the final prediction only."""
 
     beta: ClassVar[float] = 0.0
+
+
+class AtActivations(Silent):
+    """Base of modules that act on activations.
+
+    ``positions``: as of every module. ``sites``: ``activations``: at the positions' own activations and at each on the way
+    there from the position before; for ``all`` positions these are all activations of the network, the 17 of a ResNet-18.
+    ``blocks``: behind the positions alone, which are ends of blocks.
+    """
+
+    positions: tuple[str, ...] = ("all",)
+    sites: Literal["activations", "blocks"] = "activations"
+
+    @property
+    def everywhere(self) -> bool:
+        return self.sites == "activations"
+
+    def multiply_adds(self, place: Place, classes: int) -> int:
+        return 0
 
 
 class Predicting(Inserted):
@@ -231,42 +263,43 @@ class FSR(Predicting):
 
 
 @MODULE.built_in
-class KWTA(Silent):
+class KWTA(AtActivations):
     """k-Winners-Take-All (Xiao et al., ICLR 2020); see :mod:`trainables.modules.kwta`.
+
+    In CAS's Table 1 it is "in each activation layer"; its authors' ResNet for CIFAR-10 keeps the ReLU of the stem.
 
     ``ratio``: share of each example's activations that is kept; 0.2 in CAS's Table 1.
     """
 
     implementation = "trainables.modules.kwta:KWTAModule"
+    numerics = 2
 
     name: Literal["kwta"] = "kwta"
-    positions: tuple[str, ...] = ("all",)
     ratio: Annotated[float, Field(gt=0, le=1)] = 0.2
-
-    def multiply_adds(self, place: Place, classes: int) -> int:
-        return 0
 
 
 @MODULE.built_in
-class SAP(Silent):
+class SAP(AtActivations):
     """Stochastic Activation Pruning (Dhillon et al., ICLR 2018); see :mod:`trainables.modules.sap`.
 
     ``ratio``: number of draws with replacement, as a multiple of the number of activations; the higher, the fewer are pruned.
+    ``averaged``: number of forward passes whose mean softmax is the prediction, 100 in the authors' code.
     """
 
     implementation = "trainables.modules.sap:SAPModule"
 
     name: Literal["sap"] = "sap"
-    positions: tuple[str, ...] = ("all",)
     ratio: Positive = 1.0
+    averaged: Count = 100
 
     @property
     def draws(self) -> bool:
         """Always true: every forward pass samples which activations are pruned."""
         return True
 
-    def multiply_adds(self, place: Place, classes: int) -> int:
-        return 0
+    @property
+    def predictions(self) -> int:
+        return self.averaged
 
 
 #: Type of fields that accept any registered module.

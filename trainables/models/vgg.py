@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from trainables import config
 from trainables.config.architecture import VGG_WIDTHS as WIDTHS
+from trainables.models.activation import Activation
 from trainables.models.network import Network, Trace, initialise_as_he
 
 
@@ -33,6 +34,7 @@ class VGG(Network):
         batch_norm, linear_norm = normalised is not None, normalised == "all"
         self.convs = nn.ModuleList()
         self.bns = nn.ModuleList()
+        self.relus = nn.ModuleList()
         self.last = {f"block{stage}.{n}" for stage, n in enumerate(model.architecture.blocks, 1)}
         before = info.channels
         for stage, n in enumerate(model.architecture.blocks, 1):
@@ -41,11 +43,12 @@ class VGG(Network):
                 self.convs.append(nn.Conv2d(before, after, 3, padding=1, bias=not batch_norm))
                 self.bns.append(nn.BatchNorm2d(after) if batch_norm else nn.Identity())
                 self.channels[f"block{stage}.{conv}"] = before = after
+                self.relus.append(Activation(f"block{stage}.{conv}"))
         self.hidden = nn.Sequential()
         for _ in range(2):
             self.hidden.append(nn.Linear(before, before, bias=not linear_norm))
             self.hidden.append(nn.BatchNorm1d(before) if linear_norm else nn.Identity())
-            self.hidden.append(nn.ReLU())
+            self.hidden.append(Activation(f"block{stage}.{n}"))
         self.fc = nn.Linear(before, info.classes)
         self.initialise(self)
 
@@ -61,8 +64,8 @@ class VGG(Network):
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """Compute the last features (B, C, 1, 1); see :meth:`Network.extract`."""
         z = x
-        for position, conv, bn in zip(self.channels, self.convs, self.bns, strict=True):
-            z = self.visit(position, F.relu(bn(conv(z))), y, trace)
+        for position, conv, bn, relu in zip(self.channels, self.convs, self.bns, self.relus, strict=True):
+            z = self.visit(position, relu(bn(conv(z))), y, trace)
             if position in self.last and min(z.shape[2:]) > 1:
                 z = F.max_pool2d(z, 2)
         units: Tensor = self.hidden(z.mean((2, 3)))

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trainables.config import View
+from trainables.config.module import AVERAGED
 from trainables.outputs import Outputs
 
 
@@ -38,9 +39,13 @@ class InsertedModule(nn.Module):
         view: what an attacker differentiates: ``plain``, the module itself, or another view that its specification lists. With
             ``soft``, a module that has jumps or hides a gradient computes a smooth approximation of itself.
         starts_as_network: whether the network initialises the module's layers as its own, as in the papers' public codes.
+        replaces: whether a module at an activation stands in place of the ReLU, instead of behind it.
+        averaged: number of draws whose mean is the prediction of a network with this module, where it draws.
     """
 
     starts_as_network: ClassVar[bool] = False
+    replaces: ClassVar[bool] = False
+    averaged = AVERAGED
 
     def __init__(self, spec: Any, index: int, channels: int, classes: int) -> None:
         super().__init__()

@@ -79,8 +79,8 @@ ACTIVATION_DEFENSES = choice(
     "defense",
     "defense",
     levels=(
-        Level("kWTA", {"module.name": "kwta", "module.ratio": 0.2}),
-        Level("SAP", {"module.name": "sap"}),
+        Level("kWTA", {"module.name": "kwta", "module.ratio": 0.2, "module.sites": "activations"}),
+        Level("SAP", {"module.name": "sap", "module.sites": "activations"}),
         # The section trains adversarially. Of PCL it says cross-entropy first, then PCL, which is its authors' training on
         # natural images; the accuracies that are printed, 88.15 and 24.68 under PGD-20, are those of such a network.
         Level("PCL", {"objective.name": "pcl", "attack": None}),

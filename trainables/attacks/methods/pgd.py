@@ -85,19 +85,20 @@ def pgd(
 
 def attack(spec: config.PGD, c: Case) -> Attacked:
     """Run PGD on the cross-entropy as a specification says."""
-    return _ascend(spec, c, objective=c.objective(cross_entropy), restarts=spec.restarts, over=Expectation(spec.eot))
+    return _ascend(spec, c, objective=c.objective(cross_entropy), over=Expectation(spec.eot))
 
 
 def cw(spec: config.CW, c: Case) -> Attacked:
     """Run PGD on the Carlini & Wagner margin as a specification says."""
     objective = c.objective(cw_margin(spec.confidence))
-    return _ascend(spec, c, objective=objective, restarts=spec.restarts, over=Expectation(spec.eot))
+    return _ascend(spec, c, objective=objective, over=Expectation(spec.eot))
 
 
 def average(spec: config.AvgPGD, c: Case) -> Attacked:
     """Run PGD on the margin, each gradient a mean of several, as a specification says."""
     transform = nearby(c.generator, radius=spec.radius * spec.eps) if spec.radius else None
-    return _ascend(spec, c, transform is not None, objective=c.objective(margin), over=Expectation(spec.samples, transform))
+    over = Expectation(spec.samples, transform)
+    return _ascend(spec, c, transform is not None, objective=c.objective(margin), over=over)
 
 
 def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, transformed: bool = False, **settings: Any) -> Attacked:
@@ -112,6 +113,7 @@ def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, transformed: 
         generator=c.generator,
         start=spec.start,
         norm=spec.norm,
+        restarts=spec.restarts,
         judge=c.judge,
         **settings,
     )
