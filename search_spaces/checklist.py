@@ -11,7 +11,8 @@ _UNBOUNDED: Settings = {"name": "pgd", "eps": 1.0, "step": 0.05, "iterations": 1
 CHECKLIST = (
     Column("FGSM", {"name": "fgsm", "eps": Eps()}, beta_atk=None),
     Column("PGD-20", pgd(20, step=Eps(1 / 10)), beta_atk=None),
-    Column("PGD-100", pgd(100, step=Eps(1 / 10)), beta_atk=None),
+    # With PGD-20's step it would be read out of the same run, and could not fail to be stronger.
+    Column("PGD-100", pgd(100, step=Eps(1 / 40)), beta_atk=None),
     # On small images PGD from one start with small steps is points behind AutoAttack on a network without a mask too.
     Column("PGD-20 from 10 starts", {**pgd(20, step=Eps(1 / 4)), "restarts": 10}),
     Column("PGD-20 at half of eps", {**pgd(20, step=Eps(1 / 20)), "eps": Eps(1 / 2)}),

@@ -23,6 +23,10 @@ from trainables.rng import generator
 BATCH = 500
 
 
+class NotFinite(ArithmeticError):
+    """A network's logits are NaN or infinite, so that its accuracy means nothing; the message says on how many images."""
+
+
 class Drawn(NamedTuple):
     """How often a stochastic network is right on the images that an attack returned.
 
@@ -122,6 +126,9 @@ def evaluate(
             it is broken; accuracy, ``broken`` and ``distance`` are the same either way.
         most: of the draws of a stochastic network whose mean is its prediction of the images, from random streams of their
             own; None for all that the network averages.
+
+    Raises:
+        NotFinite: a final prediction is not finite.
     """
     training = network.training
     network.eval()
@@ -148,7 +155,8 @@ def evaluate(
 class _Part(NamedTuple):
     """The same as :class:`Evaluated` of a batch of B examples, on the device.
 
-    ``drawn``: numbers of draws, and whether the averaged prediction is right, (2, B).
+    ``drawn``: numbers of draws, and whether the averaged prediction is right, (2, B). ``not_finite``: in how many final
+    predictions a number is not finite, int64 ().
     """
 
     ranks: list[Tensor]
@@ -156,11 +164,18 @@ class _Part(NamedTuple):
     broken: Tensor | None = None
     last: Mapping[int, Tensor] | None = None
     drawn: Tensor | None = None
+    not_finite: Tensor | int = 0
 
 
 def _joined(parts: Sequence[_Part], draws: int) -> Evaluated:
-    """Join the batches of an evaluation."""
-    heads_found, distances, broken, ends, drawn = zip(*parts, strict=True)
+    """Join the batches of an evaluation.
+
+    Raises:
+        NotFinite: a final prediction is not finite.
+    """
+    heads_found, distances, broken, ends, drawn, not_finite = zip(*parts, strict=True)
+    if bad := int(sum(not_finite)):
+        raise NotFinite(f"the logits of {bad} of {sum(len(of[0]) for of in heads_found)} images are not finite")
     ranks = {str(i) if i else "final": _numbers(head, np.uint16) for i, head in enumerate(zip(*heads_found, strict=True))}
     last = None
     if ends[0] is not None:
@@ -179,7 +194,7 @@ def _judged(network: Network, found: Attacked, y: Tensor, attack: config.Attack,
     """Judge the images that an attack returned for one batch, by the mean of so many draws where there are any."""
     predictions, drawn = _predictions(network, found.images, y, draws)
     ranked = [rank(prediction, y) for prediction in predictions[: None if complete else 1]]
-    part = _Part(ranked, found.distance, drawn=drawn)
+    part = _Part(ranked, found.distance, drawn=drawn, not_finite=(~predictions[0].isfinite()).any(1).sum())
     if found.broken is None:
         return part
     ranked[0] = torch.where(found.broken < NEVER, ranked[0].clamp(min=1), ranked[0])

@@ -27,7 +27,8 @@ class Item:
 def check(record: Record, manifest: Manifest, checkpoint: str) -> dict[tuple[str, ...], tuple[Item, ...]]:
     """Check every arm of a study at a checkpoint (``last`` or ``best``); returns the items by the arm's labels."""
     reader = Reader(record, checkpoint)
-    return {arm.labels: _arm(arm, reader.read(arm.trials)) for arm in manifest.arms}
+    own = {column.label for column in manifest.columns if not column.added and column.kind in {"accuracy", "ensemble"}}
+    return {arm.labels: _arm(arm, own & arm.reads.keys(), reader.read(arm.trials)) for arm in manifest.arms}
 
 
 def failures(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -35,9 +36,10 @@ def failures(items: Iterable[Item]) -> tuple[Item, ...]:
     return tuple(item for item in items if item.status == "failed")
 
 
-def _arm(arm: ManifestArm, evidence: Sequence[Evidence]) -> tuple[Item, ...]:
-    budget = _main_budget(evidence)
-    seen = [replace(each, budget=budget) for each in evidence]
+def _arm(arm: ManifestArm, own: Iterable[str], evidence: Sequence[Evidence]) -> tuple[Item, ...]:
+    """Check an arm; ``own``: labels of the study's columns that show accuracies of it."""
+    budget, shown = _main_budget(evidence), frozenset(read.attack for label in own for read in arm.reads[label])
+    seen = [replace(each, budget=budget, shown=shown) for each in evidence]
     items = []
     for name, test in ITEMS.items():
         verdicts = [verdict for each in seen for compared in test(each) if (verdict := _worst(each, compared))]

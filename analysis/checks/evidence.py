@@ -19,18 +19,20 @@ Floats = NDArray[np.float64]
 SOUNDNESS = "soundness"
 
 #: The columns that are the same in all evaluations of one attack.
-_TRAITS = ("attack_spec", "examples", "sees", "iterates", "ensemble", "gradient_steps")
+_TRAITS = ("attack_spec", "attack", "examples", "sees", "iterates", "ensemble", "gradient_steps")
 
 
 class Attack(NamedTuple):
     """An attack and its traits.
 
-    ``examples``: how many were attacked. ``sees``: what the attack may see of the network: ``gradients``, ``scores``,
-    ``decisions`` or ``nothing``. ``iterates``: whether it takes many steps. ``ensemble``: whether it consists of several kinds
-    of attack, and so is evidence for none of them. ``steps``: its gradient steps; None where it counts none.
+    ``key``: by which a table's columns name it. ``examples``: how many were attacked. ``sees``: what the attack may see of the
+    network: ``gradients``, ``scores``, ``decisions`` or ``nothing``. ``iterates``: whether it takes many steps. ``ensemble``:
+    whether it consists of several kinds of attack, and so is evidence for none of them. ``steps``: its gradient steps; None
+    where it counts none.
     """
 
     spec: AttackFields
+    key: str
     examples: int
     sees: str
     iterates: bool
@@ -86,6 +88,7 @@ class Evidence:
         accuracy: (seeds, attacks), in percent.
         soundness: for each seed the arrays of the measure ``soundness`` by name, each (N,); empty where it was not run.
         budget: the norm and eps of the table's main attacks; None where nothing was attacked.
+        shown: keys of the attacks that the study's own columns show.
     """
 
     seeds: tuple[str, ...]
@@ -93,6 +96,7 @@ class Evidence:
     accuracy: Floats = field(default_factory=lambda: np.empty((0, 0)))
     soundness: tuple[Mapping[str, Floats], ...] = ()
     budget: tuple[str, float] | None = None
+    shown: frozenset[str] = frozenset()
 
     def where(self, test: Callable[[Attack], bool]) -> list[int]:
         """Select attacks by their places in ``attacks``."""
@@ -157,8 +161,8 @@ class Reader:
 
 
 def _attack(evaluations: pa.Table, spec: AttackFields, row: int) -> Attack:
-    examples, sees, iterates, ensemble, steps = (evaluations[name][row].as_py() for name in _TRAITS[1:])
-    return Attack(spec, int(examples), str(sees), bool(iterates), bool(ensemble), steps)
+    key, examples, sees, iterates, ensemble, steps = (evaluations[name][row].as_py() for name in _TRAITS[1:])
+    return Attack(spec, str(key), int(examples), str(sees), bool(iterates), bool(ensemble), steps)
 
 
 def _coded(evaluations: pa.Table, name: str) -> Codes:
