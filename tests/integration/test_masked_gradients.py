@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis.checks import ITEMS, Item, check
 from analysis.record.files import RecordFiles
 from analysis.record.load import Record
-from analysis.record.manifest import ManifestArm
+from analysis.record.manifest import ManifestArm, ManifestColumn, Read
 from analysis.record.outcomes import Outcomes
 from analysis.record.schema import EVALUATIONS, FAILURES, MEASURES, TRIAL
 from orchestrator.planning.expansion import plan
@@ -21,7 +21,7 @@ from orchestrator.planning.settings import configure_attack, resolve
 from search_spaces import checklist
 from search_spaces.catalog import find
 from trainables.attacks import SourceNetwork
-from trainables.config import Attack, NoModule, Runtime, Standard, Transfer, TrialConfig, evaluation_stream
+from trainables.config import TRADES, Attack, NoModule, Runtime, Standard, Transfer, TrialConfig, attack_key, evaluation_stream
 from trainables.data import Examples, load
 from trainables.evaluation import evaluate
 from trainables.joint import attack_weights
@@ -48,6 +48,14 @@ FAILS = {
     "quantised": {GRADIENT, WHITE, NOTHING, GRADIENTS},
     "noisy": {STEADY},
 }
+#: Masks of which any item may tell, and the seeds of their networks: chosen before the checklist saw one of them.
+TELLING = ("x10", "x30", "x100", "rounded_frequencies", "backwards", "shattered", "resized", "wiggling")
+#: Honest networks: objective, eps of the training's attack, and seed.
+HONEST = tuple(
+    (objective, eps, seed)
+    for objective, eps in (("at", 0.03), ("at", 0.06), ("at", 0.125), ("trades", 0.06), ("trades", 0.125))
+    for seed in (11, 12, 13, 14)
+)
 
 (STUDY,) = find("cifs/robustness")
 PLAN = plan(
@@ -61,21 +69,74 @@ PLAN = plan(
 )
 #: An adversarially trained trial, with the checklist's attacks.
 AT = PLAN.trials[0]
+#: What the table shows: PGD-20 and PGD-100.
+SHOWN = [e.attack for e in AT.evaluations if e.label in {"PGD-20", "PGD-100"}]
 CPU = Runtime(device="cpu", threads=1)
 
 
 Forward = Callable[..., Outputs]
 
 
-def saturated(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
+def saturated(network: Network, forward: Forward, x: Tensor, y: None = None, *, times: float = 1e4) -> Outputs:
     """Return large logits, of which a softmax in float32 is exactly 0 or 1."""
     outputs = forward(x)
-    return outputs._replace(logits=1e4 * outputs.logits)
+    return outputs._replace(logits=times * outputs.logits)
 
 
 def quantised(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
     """Round pixels to five levels; rounding has a derivative of 0."""
     return forward((4 * x).round() / 4)
+
+
+def rounded_frequencies(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
+    """Round the coefficients of the discrete cosine transform, as JPEG does."""
+    n = x.shape[-1]
+    k = torch.arange(n, dtype=x.dtype)
+    basis = torch.cos(torch.pi * (2 * k[None] + 1) * k[:, None] / (2 * n)) * (2 / n) ** 0.5
+    basis[0] /= 2**0.5
+    coefficients = basis @ x @ basis.T
+    return forward(basis.T @ ((4 * coefficients).round() / 4) @ basis)
+
+
+class Backwards(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by ``signs``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, signs: Tensor) -> Tensor:
+        """Return ``x``."""
+        ctx.save_for_backward(signs)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Multiply the gradient."""
+        return gradient * ctx.saved_tensors[0], None
+
+
+def backwards(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
+    """Reverse the gradient."""
+    return forward(Backwards.apply(x, -torch.ones(())))
+
+
+def shattered(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
+    """Give the gradient random signs, the same in every pass."""
+    signs = 2 * torch.randint(2, x.shape[1:], generator=torch.Generator().manual_seed(0)) - 1
+    return forward(Backwards.apply(x, signs.to(x.dtype)))
+
+
+def wiggling(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
+    """Add a ripple too small to matter, whose slope outweighs the image's."""
+    return forward(x + 1e-3 * torch.sin(1e4 * x))
+
+
+def resized(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
+    """Shrink images to a random size and put them at a random place."""
+    assert network._generator is not None
+    size, row, column = (int(torch.randint(3, (), generator=network._generator)) for _ in range(3))
+    n = x.shape[-1] - size
+    small = torch.nn.functional.interpolate(x, size=(n, n), mode="bilinear", align_corners=False)
+    row, column = min(row, size), min(column, size)
+    return forward(torch.nn.functional.pad(small, (column, size - column, row, size - row)))
 
 
 def noisy(network: Network, forward: Forward, x: Tensor, y: None = None) -> Outputs:
@@ -103,7 +164,7 @@ def trained(config: TrialConfig) -> Callable[[], Network]:
 def masked(network: Network, mask: Forward) -> Network:
     """Put a mask around the network's forward pass."""
     network.forward = partial(mask, network, network.forward)
-    network.draws = mask is noisy  # type: ignore[assignment]
+    network.draws = mask in {noisy, resized}  # type: ignore[assignment]
     return network
 
 
@@ -126,6 +187,7 @@ def recorded(name: str, network: Network, source: Network, examples: Examples) -
         ranks = evaluate(network, examples, attack, attack_weights(None, NoModule()), 0, stream, sources).ranks["final"]
         found = {
             "head": "final",
+            "attack": attack_key(attack),
             "attack_spec": attack.model_dump_json(),
             "sees": attack.sees.value,
             "iterates": attack.iterates,
@@ -148,11 +210,29 @@ def standard() -> Callable[[], Network]:
     return trained(AT.config.model_copy(update={"objective": Standard(), "attack": None, "training": fast}))
 
 
+MASKS: dict[str, Forward] = {
+    **{
+        mask.__name__: mask
+        for mask in (saturated, quantised, noisy, rounded_frequencies, backwards, shattered, resized, wiggling)
+    },
+    **{f"x{times}": partial(saturated, times=times) for times in (10, 30, 100)},
+}
+
+
+def honest(objective: str, eps: float, seed: int) -> Network:
+    """Train a network adversarially."""
+    fields: dict[str, Any] = {"seed": seed, "attack": AT.config.attack.model_copy(update={"eps": eps, "step": eps / 2})}
+    if objective == "trades":
+        fields |= {"objective": TRADES(), "attack": fields["attack"].model_copy(update={"loss": "kl", "start": "gaussian"})}
+    return trained(AT.config.model_copy(update=fields))()
+
+
 #: What makes each network.
 NETWORKS: dict[str, Callable[[], Network]] = {
     "standard": lambda: standard()(),
     "AT": lambda: trained(AT.config)(),
-    **{mask.__name__: partial(lambda mask: masked(standard()(), mask), mask) for mask in (saturated, quantised, noisy)},
+    **{name: partial(lambda mask: masked(standard()(), mask), mask) for name, mask in MASKS.items()},
+    **{f"{objective} {eps} {seed}": partial(honest, objective, eps, seed) for objective, eps, seed in HONEST},
 }
 
 
@@ -171,7 +251,8 @@ def checked(name: str) -> dict[str, Item]:
     }
     nowhere = RecordFiles("nowhere")  # the checklist looks at no single example
     record = Record(tables, Outcomes(nowhere), nowhere, {})
-    manifest = replace(PLAN.manifests[0], arms=(ManifestArm((name,), {"0": name}, {}),))
+    arm = ManifestArm((name,), {"0": name}, {"PGD": tuple(Read(attack_key(attack)) for attack in SHOWN)})
+    manifest = replace(PLAN.manifests[0], columns=(ManifestColumn("PGD", True),), arms=(arm,))
     return {item.name: item for item in check(record, manifest, "last")[(name,)]}
 
 
@@ -194,3 +275,16 @@ def test_a_network_without_a_mask_fails_nothing(name: str) -> None:
     run = {name for name, item in checked(name).items() if item.status != "not run"}
     # Without modules there is nothing to adapt to.
     assert run == {name for name in ITEMS if "adaptive" not in name}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mask", TELLING)
+def test_no_mask_is_missed(mask: str) -> None:
+    assert failed(checked(mask)), checked(mask)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_of_twenty_honest_networks_one_may_be_doubted() -> None:
+    doubted = {name: found for name in (f"{o} {e} {s}" for o, e, s in HONEST) if (found := failed(checked(name)))}
+    assert len(doubted) <= 1, doubted
