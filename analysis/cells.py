@@ -61,6 +61,7 @@ class CellReader:
         self._status, self._epochs, self._reasons = texts(t, "status"), numbers(t, "epochs"), texts(t, "reason")
         self._evaluations = e
         self._accuracy, self._counts, self._seconds = (numbers(e, name) for name in ("accuracy", "examples", "seconds"))
+        self._by_last, self._steps, self._draws = (numbers(e, name) for name in ("last_accuracy", "gradient_steps", "draws"))
         self._rows = _RowsByAttack(record)
         measured = zip(*(texts(m, name) for name in ("trial", "checkpoint", "measure", "array")), strict=True)
         self._arrays = {keys: row for row, keys in enumerate(measured)}
@@ -97,12 +98,16 @@ class CellReader:
         return [tuple(dict.fromkeys(names)) for names in found]
 
     def value(self, trial: str, checkpoint: str, arm: ManifestArm, column: ManifestColumn) -> float | None:
-        """Read the number that one trial has in ``column``, as :meth:`numbers` does; None while something is missing."""
+        """Read the number that one trial has in ``column`` by any iterate; None while something is missing."""
         (number,), (there,) = self.numbers([trial], checkpoint, arm, column)
         return float(number) if there else None
 
-    def numbers(self, trials: Sequence[str], checkpoint: str, arm: ManifestArm, column: ManifestColumn) -> Numbers:
+    def numbers(
+        self, trials: Sequence[str], checkpoint: str, arm: ManifestArm, column: ManifestColumn, *, last: bool = False
+    ) -> Numbers:
         """Read the number that each of some trials of ``arm`` has in ``column``, where no evaluation that it needs is missing.
+
+        ``last``: whether columns that say so count by the last iterate; otherwise every column counts by any.
 
         Raises:
             BrokenRecordError: an accuracy contradicts its ranks, or attacks of one number ran on different examples.
@@ -112,17 +117,32 @@ class CellReader:
         if measure := arm.measures.get(column.label):
             arrays = [self._arrays.get((trial, checkpoint, measure, column.array)) for trial in trials]
             return _numbers([None if row is None else _statistic(self._array(row), column) for row in arrays])
-        reads = arm.reads[column.label]
-        rows = np.stack([self._rows.find(trials, checkpoint, read.attack, column.head, column.complete) for read in reads])
+        reads, last = arm.reads[column.label], last and column.last
+        rows = np.stack([self._find(trials, checkpoint, read.attack, column, last) for read in reads])
         there = np.asarray((rows >= 0).all(axis=0))
         values = np.full(len(trials), np.nan)
         if there.any():
             found = rows[:, there]
             self.examples.update(np.unique(self._counts[found]).tolist())
-            values[there] = self._of_rows(found, reads, column)
+            values[there] = self._of_rows(found, reads, column, last)
         return Numbers(values, there)
 
-    def _of_rows(self, rows: NDArray[np.int64], reads: Sequence[Read], column: ManifestColumn) -> NDArray[np.float64]:
+    def _find(
+        self, trials: Sequence[str], checkpoint: str, attack: str, column: ManifestColumn, last: bool
+    ) -> NDArray[np.int64]:
+        """Find the row of each trial's evaluation, -1 where there is none; ``last``: one that knows its last iterate.
+
+        That is a complete one, but for attacks that count no gradient steps and for networks that draw.
+        """
+        if column.complete or not last:
+            return self._rows.find(trials, checkpoint, attack, column.head, column.complete)
+        complete, any_row = (self._rows.find(trials, checkpoint, attack, column.head, whole) for whole in (True, False))
+        serves = (any_row >= 0) & (np.isnan(self._steps[any_row]) | ~np.isnan(self._draws[any_row]))
+        return np.where(complete >= 0, complete, np.where(serves, any_row, -1))
+
+    def _of_rows(
+        self, rows: NDArray[np.int64], reads: Sequence[Read], column: ManifestColumn, last: bool
+    ) -> NDArray[np.float64]:
         """Compute the numbers of some trials from the ``rows`` (reads, trials) of their evaluations."""
         if column.kind == "cost":
             return np.asarray(self._seconds[rows[0]], np.float64)
@@ -136,8 +156,10 @@ class CellReader:
         self._check_examples(rows, reads)
         per_sample = self.per_sample or column.kind == "ensemble"
         if column.top_k == 1 and not (per_sample and len(rows) > 1):
-            return np.asarray(100 * self._accuracy[rows].min(axis=0))
-        found = (over_beta(np.stack([self._outcome(row).ranks for row in of]), column.top_k) for of in rows.T)
+            by_last = self._by_last[rows]
+            accuracy = np.where(last & ~np.isnan(by_last), by_last, self._accuracy[rows])
+            return np.asarray(100 * accuracy.min(axis=0))
+        found = (over_beta(np.stack([self._outcome(row).counted(last) for row in of]), column.top_k) for of in rows.T)
         return np.array([100 * (reduced.per_sample if per_sample else reduced.minimum) for reduced in found])
 
     def _check_examples(self, rows: NDArray[np.int64], reads: Sequence[Read]) -> None:

@@ -36,7 +36,7 @@ def _trials(manifest: Manifest) -> pd.DataFrame:
         for arm in manifest.arms
         for seed, key in arm.trials.items()
     ]
-    return pd.DataFrame(rows, columns=["trial", *manifest.factors, "seed"])
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(["trial", *manifest.factors, "seed"])))
 
 
 def _by_epoch(record: Record, manifest: Manifest) -> pd.DataFrame:

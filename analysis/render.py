@@ -143,7 +143,7 @@ def to_html(table: Table) -> str:
         {i: ["start" if j in lines.gaps | lines.blocks else "" for j in lines.text.index] for i in lines.text}
     )
     m = table.manifest
-    name = "-".join([m.study, m.variant, table.over_beta, *(block.checkpoint for block in table.blocks)])
+    name = "-".join([m.study, m.variant, table.over_beta, table.counting, *(block.checkpoint for block in table.blocks)])
     return (
         _styled(lines, lines.text.map(html.escape), html.escape, styles)
         .set_uuid(re.sub(r"\W", "-", name))
@@ -176,14 +176,26 @@ def _styled(lines: Sheet, cells: pd.DataFrame, escape: Callable[[str], str], sty
 def to_csv(table: Table) -> str:
     """Render a table as CSV for programs: one number a line, accuracies in percent, unrounded.
 
-    ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one seed for all columns), ``seed``, or ``cited``, without a
-    value, of a row that the paper only quotes; ``seeds``: the seeds in it; ``finished``: how many seeds have a number in the
-    row; ``paper``: the paper's number, that of its best or worst training where it prints one. A mean of no seed is empty;
-    ``notes`` give the reason, and that of a mean over fewer seeds than the row has. A column that does not apply to a row has
-    no line.
+    ``counting``: whether an example is right of which the attack's ``last`` iterate is, or of which no iterate is wrong
+    (``any``). ``statistic``: ``mean`` (with ``std``), ``best``, ``worst`` (one seed for all columns), ``seed``, or ``cited``,
+    without a value, of a row that the paper only quotes; ``seeds``: the seeds in it; ``finished``: how many seeds have a number
+    in the row; ``paper``: the paper's number, that of its best or worst training where it prints one. A mean of no seed is
+    empty; ``notes`` give the reason, and that of a mean over fewer seeds than the row has. A column that does not apply to a
+    row has no line.
     """
     m = table.manifest
-    header = ["study", "profile", "variant", "selection", "over_beta", "checkpoint", *table.factors, "column", "statistic"]
+    header = [
+        "study",
+        "profile",
+        "variant",
+        "selection",
+        "over_beta",
+        "checkpoint",
+        *table.factors,
+        "column",
+        "counting",
+        "statistic",
+    ]
     header += ["seeds", "value", "std", "finished", "asked", "paper", "paper_std", "notes"]
     lines = []
     for block in table.blocks:
@@ -200,6 +212,7 @@ def to_csv(table: Table) -> str:
                     block.checkpoint,
                     *row.labels,
                     column.label,
+                    "last" if column.label in table.by_last else "any",
                 )
                 why = "; ".join(filter(None, (cell.note, *row.notes, *row.doubts)))
                 for statistic in _statistics(row, cell):

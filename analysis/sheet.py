@@ -23,6 +23,8 @@ _KINDS = {
     "cost": "Costs in seconds.",
 }
 
+_BY_LAST = "{}: an example is right if the attack's last iterate is, as the paper counts; --counting any asks it of every one."
+
 _DOUBTS = "† The row fails a check of obfuscated gradients, so its accuracies under attack may be too high: see the footnotes."
 
 _CITED = "Rows marked cited are numbers that the paper quotes from other works."
@@ -93,6 +95,8 @@ def caption(table: Table) -> str:
     by_beta = {column.label for column in m.columns if column.kind == "accuracy"}
     if any(len(reads) > 1 for arm in m.arms for label, reads in arm.reads.items() if label in by_beta):
         sentences.append(_OVER_BETA[table.over_beta])
+    if table.by_last:
+        sentences.append(_BY_LAST.format(", ".join(table.by_last)))
     if any(len(row.seeds) > 1 for block in table.blocks for row in block.rows):
         sentences.append(_SEEDS)
     if any(block.checkpoint == "best" for block in table.blocks):

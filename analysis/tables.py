@@ -18,11 +18,12 @@ from analysis.cells import CellReader
 from analysis.checks import check, failures
 from analysis.numerics import Versions, resolved
 from analysis.record.load import Record
-from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, ManifestNumber
+from analysis.record.manifest import SEED, Manifest, ManifestArm, ManifestColumn, ManifestNumber
 from analysis.stats import over_seeds
 
 Checkpoint = Literal["last", "best", "both"]
 OverBeta = Literal["minimum", "per-sample", "each"]
+Counting = Literal["paper", "any"]
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ class Row:
 
     ``cells``: one for each column, None where the column does not apply to the arm. ``seeds``: those that have a number in the
     row; ``asked``: how many the study asks for. ``best`` and ``worst``: a seed each, of those that have a number under every
-    attack under which any seed of the row has one; None where fewer than two of several seeds have all. ``notes``: why seeds
-    are missing, and which were recorded under older numerics. ``doubts``: the checks of :mod:`analysis.checks` that the arm
-    fails. ``cited``: whether it is a row that the paper quotes from another, with no number but the paper's.
+    attack under which any seed of the row has one; None where fewer than two of several seeds have all. ``notes``: the arm's
+    remarks, why seeds are missing, and which were recorded under older numerics. ``doubts``: the checks of
+    :mod:`analysis.checks` that the arm fails. ``cited``: whether it is a row that the paper quotes from another, with no number
+    but the paper's.
     """
 
     labels: tuple[str, ...]
@@ -82,12 +84,20 @@ class Table:
 
     ``over_beta``: how accuracies under several beta_atk were reduced; ``each``: a row for each beta_atk, its last label.
     ``examples``: the numbers of test examples behind the accuracies; several where attacks ran on samples of the test set.
+    ``counting``: ``paper``, where columns beside the paper's numbers count as the paper does, by the attack's last iterate; or
+    ``any``, where an example is right in every column of which each iterate is.
     """
 
     manifest: Manifest
     over_beta: OverBeta
     examples: tuple[int, ...]
     blocks: tuple[Block, ...]
+    counting: Counting = "paper"
+
+    @property
+    def by_last(self) -> tuple[str, ...]:
+        """Labels of the columns that count by the attack's last iterate."""
+        return tuple(column.label for column in self.columns if column.last) if self.counting == "paper" else ()
 
     @property
     def columns(self) -> tuple[ManifestColumn, ...]:
@@ -122,6 +132,7 @@ def build(
     *,
     checkpoint: Checkpoint,
     over_beta: OverBeta,
+    counting: Counting = "paper",
     present: Versions = MappingProxyType({}),
 ) -> Table:
     """Build the table of a study.
@@ -132,6 +143,7 @@ def build(
         checkpoint: ``last``, ``best`` or ``both``.
         over_beta: how accuracies under several beta_atk are reduced: their ``minimum``, the ``per-sample`` worst case, or
             ``each`` in its own row (always so for a study with ``rows_by_beta``).
+        counting: see :class:`Table`. Best and worst seed, and the checks, count by any iterate in either.
         present: versions of the code that computes numbers now; a row with numbers of other versions gets a note. Numbers under
             older numerics are shown where there are no newer ones.
 
@@ -143,8 +155,8 @@ def build(
     if manifest.profile != "paper":
         manifest = replace(manifest, printed=(), cited=())
     cells = CellReader(record, over_beta == "per-sample", present)
-    printed = {(n.labels, n.checkpoint, n.column, n.seed): n for n in (*manifest.cited, *manifest.printed)}
-    inputs = _Inputs(manifest.columns, cells, printed)
+    papers = {(n.labels, n.checkpoint, n.column, n.seed): n for n in (*manifest.cited, *manifest.printed)}
+    inputs = _Inputs(manifest.columns, cells, papers, counting == "paper" and any(column.last for column in manifest.columns))
     checkpoints = ("last", "best") if checkpoint == "both" else (checkpoint,)
     equal = {name: names for names in manifest.equal_rows for name in names}
     blocks = []
@@ -157,8 +169,9 @@ def build(
                 _noted(replace(_row(inputs, shown, name), doubts=doubts), equal.get(", ".join(arm.labels), ()))
                 for shown in by_beta(arm, manifest.columns, over_beta)
             )
-        blocks.append(Block(name, (*_highlighted(rows, manifest.columns), *_cited(manifest, name))))
-    return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks))
+        highlighted = _highlighted(rows, manifest.columns, compared=SEED not in manifest.factors)
+        blocks.append(Block(name, (*highlighted, *_cited(manifest, name))))
+    return Table(manifest, over_beta, tuple(sorted(cells.examples)), tuple(blocks), counting)
 
 
 def _noted(row: Row, equal: Sequence[str]) -> Row:
@@ -167,11 +180,15 @@ def _noted(row: Row, equal: Sequence[str]) -> Row:
 
 
 class _Inputs(NamedTuple):
-    """The inputs of every row: columns, the record, and the paper's numbers by labels, checkpoint, column and seed."""
+    """The inputs of every row.
+
+    ``paper``: the paper's numbers by labels, checkpoint, column and seed. ``last``: whether columns count by the last iterate.
+    """
 
     columns: tuple[ManifestColumn, ...]
     cells: CellReader
     paper: Mapping[tuple[tuple[str, ...], str, str, str], ManifestNumber]
+    last: bool
 
 
 def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
@@ -185,13 +202,19 @@ def _row(inputs: _Inputs, arm: ManifestArm, checkpoint: str) -> Row:
     seeds = tuple(compress(trained, kept))
     older = dict(zip(seeds, inputs.cells.outdated([by_seed[seed] for seed in seeds], checkpoint, arm), strict=True))
     notes |= {seed: f"recorded under an older numerics of {', '.join(names)}" for seed, names in older.items() if names}
-    lines = [f"seed {seed}: {note}" for seed, note in sorted(notes.items())]
+    lines = [*arm.remarks, *(f"seed {seed}: {note}" for seed, note in sorted(notes.items()))]
     papers = {column: _printed(inputs, arm.labels, checkpoint, column.label) for column in columns}
     if not seeds or not columns:
         cells = {column: Cell({}, None, None, *papers[column]) for column in columns}
         return Row(arm.labels, tuple(map(cells.get, inputs.columns)), seeds, len(arm.trials), None, None, tuple(lines))
     values, there, lacks = values[kept], there[kept], [*compress(reasons, kept)]
-    summary = over_seeds(values, there, np.array(seeds), np.array([column.adversarial for column in columns]))
+    adversarial = np.array([column.adversarial for column in columns])
+    summary = over_seeds(values, there, np.array(seeds), adversarial)
+    if inputs.last:
+        by_any = inputs._replace(last=False)
+        stricter, known, _ = _numbers(by_any, [by_seed[seed] for seed in seeds], checkpoint, arm, columns)
+        ends = over_seeds(stricter, known & there, np.array(seeds), adversarial)
+        summary = summary._replace(ranked=ends.ranked, best=ends.best, worst=ends.worst)
     if len(summary.ranked) < len(seeds):
         of = ", ".join(str(seeds[i]) for i in summary.ranked)
         lines.append(f"best and worst of seeds {of}" if summary.best is not None else "no best and worst: seeds lack attacks")
@@ -250,16 +273,16 @@ def _numbers(
     values, there = np.empty((len(trials), len(columns))), np.zeros((len(trials), len(columns)), bool)
     why: list[dict[int, str]] = [{} for _ in trials]
     for i, column in enumerate(arm.own(column) for column in columns):
-        values[:, i], there[:, i] = inputs.cells.numbers(trials, checkpoint, arm, column)
+        values[:, i], there[:, i] = inputs.cells.numbers(trials, checkpoint, arm, column, last=inputs.last)
         for lacking in np.flatnonzero(~there[:, i]).tolist():
             why[lacking][i] = inputs.cells.lacking(trials[lacking], checkpoint, arm, column)
     return values, there, why
 
 
-def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn]) -> tuple[Row, ...]:
-    """Make the best mean of each column bold and underline the strongest attack of each row."""
+def _highlighted(rows: Sequence[Row], columns: Sequence[ManifestColumn], *, compared: bool) -> tuple[Row, ...]:
+    """Make the best mean of each column bold, if the rows are ``compared``, and underline the strongest attack of each row."""
     # A measure or a cost has no direction in which it is better.
-    judged = [column.kind not in {"measure", "cost"} for column in columns]
+    judged = [column.kind not in {"measure", "cost"} and compared for column in columns]
     tops = [max(_means(row.cells[i] for row in rows), default=None) if judge else None for i, judge in enumerate(judged)]
     highlighted = []
     for row in rows:

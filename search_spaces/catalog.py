@@ -30,7 +30,7 @@ SPACES: Mapping[str, Space] = MappingProxyType(
         space.name: space
         for space in (
             Space("cas", cas.CAS, (*cas.SPACE, *training.FACTORS), cas.PROFILES),
-            Space("cifs", cifs.CIFS, (*cifs.SPACE, *training.FACTORS), cifs.PROFILES),
+            Space("cifs", cifs.SEARCHED, (*cifs.SPACE, *training.FACTORS), cifs.PROFILES),
             Space("infofeature", {**infofeature.RESNET, **infofeature.INFOFEATURE}, infofeature.SPACE, infofeature.PROFILES),
             Space("afd", afd.AFD, afd.SPACE, afd.PROFILES),
             Space("fsr", {**fsr.RECIPE, **fsr.FSR}, (*fsr.SPACE, *training.FACTORS), fsr.PROFILES),

@@ -1,11 +1,14 @@
 """Factors: the hyper-parameters that an ablation varies, and their levels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from search_spaces.settings import Eps, Scalar, Settings, Value
+from search_spaces.settings import Eps, Scalar, Settings, SourceSettings, Value
+
+#: Name of the factor whose levels are seeds, and of the field that it sets: reports average over it, and compare no two seeds.
+SEED = "seed"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Factor:
             raise ValueError(f"factor {self.name}: labels {labels} must differ")
         if self.default not in labels:
             raise ValueError(f"factor {self.name}: default {self.default!r} must be one of {labels}")
+        if SEED in self.fields and (self.name != SEED or len(self.fields) > 1):
+            raise ValueError(f"factor {self.name}: what sets the seed must be named {SEED!r}, and set nothing else")
 
     @property
     def fields(self) -> frozenset[str]:
@@ -69,6 +74,14 @@ class Factor:
     def where(self, **given: tuple[str, ...]) -> "Factor":
         """Apply the factor only where other factors have one of the ``given`` labels."""
         return replace(self, given=given)
+
+
+def merged(levels: Iterable[Level]) -> dict[str, Value | Eps | SourceSettings | Settings]:
+    """Return the fields that the levels of one row set together; of a field that several set, the last one's value holds."""
+    levels = tuple(levels)
+    labels = [level.label for level in levels]
+    conditional = [level.conditional[label] for level in levels for label in labels if label in level.conditional]
+    return {k: v for settings in (*(level.settings for level in levels), *conditional) for k, v in settings.items()}
 
 
 def scalar(

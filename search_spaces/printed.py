@@ -7,7 +7,8 @@ cas-table-13 has multiples of the training's eps in place of 2/255 to 32/255, an
 columns.
 The factors are ``objective`` and ``module`` where a table combines the two, ``defense`` where its rows are complete methods.
 ``restart`` is no factor: it says which of several trainings a row is, the best, the worst, or ("-") the only one or their
-mean; they correspond to our best and worst seed.
+mean; they correspond to our best and worst seed. infofeature-table-4 and -5 are of the best alone.
+Of a figure they are the points of networks that a table or the text gives numbers of.
 Where a paper does not say which checkpoint it shows, the file has the one that its protocol implies. afd-table-1-cited has
 the rows of that table that are quoted from other papers; of methods that it also has itself on that network, their authors are
 named.

@@ -1,14 +1,18 @@
 """Studies: a table or figure of a paper as factors, columns and profiles. Pure data."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
 from search_spaces.column import BETA_ATK, AnyColumn, Shown
-from search_spaces.factor import Factor, Level
+from search_spaces.factor import Factor, Level, merged
 from search_spaces.printed import Number, printed
 from search_spaces.settings import Settings
+
+#: The name of a figure in those of its panels, where these are studies of their own: ``figure-s1`` in ``figure-s1a``.
+_PANEL = re.compile(r"^(.+/figure-[a-z]*\d+)[a-z]$")
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class Study:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names by which the study is found: its own, and its aliases as ``paper/alias``."""
-        return (self.name, *(f"{self.paper}/{alias}" for alias in self.aliases))
+        """Names by which the study is found: its own, its aliases as ``paper/alias``, and of a panel the whole figure's."""
+        return (self.name, *(f"{self.paper}/{alias}" for alias in self.aliases), *_PANEL.findall(self.name))
 
     def __post_init__(self) -> None:
         labels = [arm.labels for arm in self.baselines]
@@ -101,9 +105,7 @@ class Study:
         levels: tuple[Level, ...]
         for levels in product(*(self.factors[i].levels for i in kept)):
             labels = tuple(level.label for level in levels)
-            own = [level.settings for level in levels]
-            conditional = [level.conditional[label] for level in levels for label in labels if label in level.conditional]
-            rows[labels] = Arm(labels, {k: v for settings in (*own, *conditional) for k, v in settings.items()})
+            rows[labels] = Arm(labels, merged(levels))
         return tuple(rows.values())
 
     def columns_of(self, arm: Arm, profile: Profile) -> tuple[AnyColumn, ...]:

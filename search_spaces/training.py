@@ -2,10 +2,16 @@
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from search_spaces.baselines import OBJECTIVE
-from search_spaces.factor import Factor, levels_of, scalar
+from search_spaces.baselines import AT, FAT, MART, TRADES
+from search_spaces.factor import Factor, Level, choice, levels_of, scalar
 from search_spaces.settings import Eps
 
+OBJECTIVE = choice(
+    "objective",
+    "objective",
+    levels=(Level("AT", AT), Level("TRADES", TRADES), Level("MART", MART), Level("FAT", FAT)),
+    default="AT",
+)
 # The authors' 6, the 4 of CAS's public code, and less.
 TRADES_LAMBDA = scalar(
     "trades_lambda",
@@ -23,6 +29,13 @@ MART_LAMBDA = scalar(
     default=5.0,
     distribution=FloatDistribution(0.1, 20, log=True),
 ).where(objective=("MART",))
+# Misclassified iterates after which an example's attack stops: the authors' schedule, and each of its values throughout.
+FAT_TAU = choice(
+    "fat_tau",
+    "τ_FAT",
+    levels_of("attack.taus", {"τ = 0, 1, 2": (0, 1, 2), **{f"τ = {n}": (n, n, n) for n in (0, 1, 2)}}),
+    default="τ = 0, 1, 2",
+).where(objective=("FAT",))
 STEP = Factor(
     "step",
     "step",
@@ -31,20 +44,23 @@ STEP = Factor(
     distribution=FloatDistribution(0.05, 1, log=True),
     of_eps=True,
 )
-TRAINING_EPS = Factor(
-    "training_eps",
+# A quarter to four times the attacker's, as Table 13 of CAS has the attacker's.
+EPS = Factor(
+    "eps",
     "training ε",
-    levels_of("attack.eps", {f"{n} eps": Eps(n) for n in (0.5, 1, 1.5)}),
+    levels_of("attack.eps", {f"{n} eps": Eps(n) for n in (0.25, 0.5, 1, 1.5, 2, 4)}),
     default="1 eps",
-    distribution=FloatDistribution(0.25, 2),
+    distribution=FloatDistribution(0.25, 4),
     of_eps=True,
 )
-TRAINING_ITERATIONS = scalar(
-    "training_iterations",
+ITERATIONS = scalar(
+    "iterations",
     "PGD",
     "attack.iterations",
     levels=(5, 7, 10, 20),
     default=10,
     distribution=IntDistribution(1, 20),
 )
-FACTORS = (OBJECTIVE, TRADES_LAMBDA, MART_LAMBDA, STEP, TRAINING_EPS, TRAINING_ITERATIONS)
+#: Of every space, where it is asked for.
+SEED = scalar("seed", "seed", "seed", levels=(0, 1, 2), default=0, distribution=IntDistribution(0, 9))
+FACTORS = (OBJECTIVE, TRADES_LAMBDA, MART_LAMBDA, FAT_TAU, STEP, EPS, ITERATIONS)

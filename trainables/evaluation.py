@@ -7,38 +7,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from trainables import config
-from trainables.attacks import NEVER, SourceNetworks, run_attack
+from trainables.attacks import NEVER, Attacked, SourceNetworks, run_attack
+from trainables.attacks.building_blocks.surrogate import averaged
+from trainables.attacks.building_blocks.surrogate import draws as is_stochastic
 from trainables.data import Examples, evaluation_batches
 from trainables.joint import Weights
 from trainables.models import Network
-from trainables.outputs import heads
+from trainables.outputs import heads, rank
 from trainables.rng import generator
 
 #: Batch size of evaluations.
 BATCH = 500
 
-#: How often a stochastic network predicts the images that an attack returned, besides the one prediction that decides. Ten more
-#: passes without gradients cost a tenth of PGD-20.
-DRAWS = 10
-
-
-def rank(logits: Tensor, y: Tensor) -> Tensor:
-    """Count the other classes that score at least as high as the true one: int64 (B,); 0 is a correct prediction.
-
-    ``logits``: (B, classes); ``y``: labels (B,). Ties and NaN count against the network.
-    """
-    true = logits.gather(1, y[:, None])
-    beaten = (true > logits).sum(1)
-    return logits.shape[1] - 1 - beaten
-
 
 class Drawn(NamedTuple):
     """How often a stochastic network is right on the images that an attack returned.
 
-    ``accuracy``: of a single draw, the mean over ``draws`` of them. ``averaged``: of the mean of their softmax.
+    ``accuracy``: of a single draw, the mean over ``draws`` of them. ``averaged``: of the mean of their softmax, which is the
+    network's prediction.
     """
 
     accuracy: float
@@ -58,16 +47,16 @@ class Evaluated(NamedTuple):
     misclassified image, (N,), 0 where the example itself is one and inf where none was found; None but for attacks that search
     for it. Accuracy at any eps is the share of distances above it; at the attack's own it is that of final ranks 0, too.
     ``broken``: the gradient steps over all restarts after which each example was first broken, (N,), and
-    :data:`~trainables.attacks.NEVER`; None for attacks that do not count them, and for networks that draw. ``last``: the
-    accuracy by the last image alone, by gradient steps over all restarts; of several restarts an example is right that is right
-    at the end of each. None where the attack stops on broken examples, and where ``broken`` is None. ``drawn``: None but for
-    networks that draw.
+    :data:`~trainables.attacks.NEVER`; None for attacks that do not count them, and for networks that draw. ``last``: the ranks
+    of each head at the last image alone, (heads, N), by gradient steps over all restarts; of several restarts the final
+    prediction's are the highest of those at the end of each. None where the attack stops on broken examples, and where
+    ``broken`` is None. ``drawn``: None but for networks that draw.
     """
 
     ranks: dict[str, NDArray[np.uint16]]
     distance: NDArray[np.float32] | None = None
     broken: NDArray[np.uint16] | None = None
-    last: Mapping[int, float] | None = None
+    last: Mapping[int, NDArray[np.uint16]] | None = None
     drawn: Drawn | None = None
 
     @property
@@ -78,16 +67,23 @@ class Evaluated(NamedTuple):
     def after(self, steps: int) -> "Evaluated":
         """Reconstruct the result of the attack after so many gradient steps over all restarts.
 
-        Only of an evaluation that was not complete, whose ranks are those at which examples were broken.
-
         Raises:
-            ValueError: nothing says when they were broken.
+            ValueError: nothing says when examples were broken, or which ranks a complete evaluation found there.
         """
         if self.broken is None:
             raise ValueError("this attack on this network does not tell when an example is broken")
         there = self.broken <= steps
-        ranks = np.where(there, self.ranks["final"], np.uint16(0))
-        return Evaluated({"final": ranks}, self.distance, np.where(there, self.broken, np.uint16(NEVER)), self.last)
+        ranks = {"final": np.where(there, self.ranks["final"], np.uint16(0))}
+        if self.last is not None:
+            if steps not in self.last:
+                raise ValueError(f"no point was judged after {steps} gradient steps")
+            ranks = dict(zip(self.ranks, self.last[steps], strict=True))
+            ranks["final"] = np.where(there, np.maximum(ranks["final"], 1), np.uint16(0))
+        return Evaluated(ranks, self.distance, np.where(there, self.broken, np.uint16(NEVER)), self.last)
+
+    def last_accuracy(self, steps: int) -> float | None:
+        """Return the accuracy by the last image alone after so many gradient steps; None where nothing says."""
+        return float((self.last[steps][0] == 0).mean()) if self.last and steps in self.last else None
 
     def by_steps(self, lengths: Iterable[int]) -> list[dict[str, Any]] | None:
         """Return accuracy after each of these numbers of gradient steps over all restarts; None if nothing counts them.
@@ -96,8 +92,8 @@ class Evaluated(NamedTuple):
         """
         if self.broken is None:
             return None
-        last = self.last or {}
-        return [{"steps": k, "any": float((self.broken > k).mean()), "last": last.get(k)} for k in sorted(set(lengths))]
+        any_image = {k: float((self.broken > k).mean()) for k in sorted(set(lengths))}
+        return [{"steps": k, "any": accuracy, "last": self.last_accuracy(k)} for k, accuracy in any_image.items()]
 
 
 def evaluate(
@@ -109,7 +105,7 @@ def evaluate(
     stream: str,
     sources: SourceNetworks = MappingProxyType({}),
     complete: bool = False,
-    draws: int = 0,
+    most: int | None = None,
 ) -> Evaluated:
     """Every example under ``attack``.
 
@@ -124,24 +120,24 @@ def evaluate(
         sources: networks that a transfer attack may use, by trial and checkpoint.
         complete: whether every example is attacked to the end and every head is ranked. If not, an example is attacked until
             it is broken; accuracy, ``broken`` and ``distance`` are the same either way.
-        draws: how often the images are predicted again for ``drawn``, from random streams of its own; 0 for a network that does
-            not draw.
+        most: of the draws of a stochastic network whose mean is its prediction of the images, from random streams of their
+            own; None for all that the network averages.
     """
+    training = network.training
+    network.eval()
+    draws = min(averaged(network), most or averaged(network)) if is_stochastic(network) else 0
     networks = [network, *(source.network for source in sources.values())]
     before = [other.draw_from(None) for other in networks]
     parts = []
-    training = network.training
-    network.eval()
     try:
         for i, (x, y) in enumerate(evaluation_batches(examples, BATCH)):
             batch_generator = generator(seed, f"{stream}/{i}", y.device)
             for other in networks:
                 other.draw_from(batch_generator)
-            images, part = _batch(network, x, y, attack, weights, batch_generator, sources, complete)
+            found = run_attack(attack, network, x, y, weights, batch_generator, sources, complete=complete)
             if draws:
                 network.draw_from(generator(seed, f"{stream}/{i}/draws", y.device))
-                part = part._replace(drawn=_draw(network, images, y, draws))
-            parts.append(part)
+            parts.append(_judged(network, found, y, attack, complete, draws))
     finally:
         network.train(training)
         for other, drew in zip(networks, before, strict=True):
@@ -152,23 +148,23 @@ def evaluate(
 class _Part(NamedTuple):
     """The same as :class:`Evaluated` of a batch of B examples, on the device.
 
-    ``right``: numbers of examples by steps. ``drawn``: numbers of draws, and whether the averaged prediction is right, (2, B).
+    ``drawn``: numbers of draws, and whether the averaged prediction is right, (2, B).
     """
 
     ranks: list[Tensor]
     distance: Tensor | None = None
     broken: Tensor | None = None
-    right: Mapping[int, Tensor] | None = None
+    last: Mapping[int, Tensor] | None = None
     drawn: Tensor | None = None
 
 
 def _joined(parts: Sequence[_Part], draws: int) -> Evaluated:
     """Join the batches of an evaluation."""
-    heads_found, distances, broken, right, drawn = zip(*parts, strict=True)
+    heads_found, distances, broken, ends, drawn = zip(*parts, strict=True)
     ranks = {str(i) if i else "final": _numbers(head, np.uint16) for i, head in enumerate(zip(*heads_found, strict=True))}
     last = None
-    if right[0] is not None:
-        last = {k: float(sum(of_batch[k] for of_batch in right)) / len(ranks["final"]) for k in right[0]}
+    if ends[0] is not None:
+        last = {k: np.concatenate([of_batch[k].cpu().numpy() for of_batch in ends], 1).astype(np.uint16) for k in ends[0]}
     single, averaged = torch.cat(drawn, 1).double().mean(1).tolist() if draws else (0.0, 0.0)
     return Evaluated(
         ranks,
@@ -179,40 +175,37 @@ def _joined(parts: Sequence[_Part], draws: int) -> Evaluated:
     )
 
 
-def _batch(
-    network: Network,
-    x: Tensor,
-    y: Tensor,
-    attack: config.Attack,
-    weights: Weights,
-    batch_generator: Generator,
-    sources: SourceNetworks,
-    complete: bool,
-) -> tuple[Tensor, _Part]:
-    """Attack one batch; return the images, and the ranks of each head, the distances and the steps until broken, each (B,)."""
-    found = run_attack(attack, network, x, y, weights, batch_generator, sources, complete=complete)
-    with torch.no_grad():
-        outputs = network(found.images)
-    ranked = [rank(logits, y) for logits in heads(outputs)[: None if complete else 1]]
+def _judged(network: Network, found: Attacked, y: Tensor, attack: config.Attack, complete: bool, draws: int) -> _Part:
+    """Judge the images that an attack returned for one batch, by the mean of so many draws where there are any."""
+    predictions, drawn = _predictions(network, found.images, y, draws)
+    ranked = [rank(prediction, y) for prediction in predictions[: None if complete else 1]]
+    part = _Part(ranked, found.distance, drawn=drawn)
     if found.broken is None:
-        return found.images, _Part(ranked, found.distance)
+        return part
     ranked[0] = torch.where(found.broken < NEVER, ranked[0].clamp(min=1), ranked[0])
     steps = attack.gradient_steps
     if steps is None:
-        return found.images, _Part(ranked, found.distance)
+        return part
     # Rounding depends on the batch: a prediction may flip between the attack's last forward pass and this one.
     broken = torch.where((ranked[0] > 0) & (found.broken == NEVER), min(steps, NEVER - 1), found.broken)
-    return found.images, _Part(ranked, found.distance, broken, found.right)
+    return part._replace(broken=broken, last=found.ranks)
 
 
-def _draw(network: Network, images: Tensor, y: Tensor, draws: int) -> Tensor:
-    """Predict images ``draws`` times; return in how many each is right, and whether the mean softmax is, int64 (2, B)."""
-    single, mean = torch.zeros_like(y), torch.zeros((), device=y.device)
+def _predictions(network: Network, images: Tensor, y: Tensor, draws: int) -> tuple[list[Tensor], Tensor | None]:
+    """Predict images; return each head's logits, or with ``draws`` its mean softmax, each (B, classes).
+
+    Also with draws: in how many of them each image is right, and whether the mean is, int64 (2, B).
+    """
     with torch.no_grad():
+        if not draws:
+            return [*heads(network(images))], None
+        single, sums = torch.zeros_like(y), list[Tensor]()
         for _ in range(draws):
-            logits = network(images).logits
-            single, mean = single + (rank(logits, y) == 0), mean + logits.softmax(1)
-    return torch.stack([single, (rank(mean, y) == 0).long()])
+            outputs = heads(network(images))
+            single = single + (rank(outputs[0], y) == 0)
+            chances = [logits.double().softmax(1) for logits in outputs]
+            sums = [a + b for a, b in zip(sums, chances, strict=True)] if sums else chances
+    return sums, torch.stack([single, (rank(sums[0], y) == 0).long()])
 
 
 def _numbers(parts: Iterable[Tensor], dtype: type[np.generic]) -> NDArray[Any]:

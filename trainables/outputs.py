@@ -28,3 +28,13 @@ class Outputs(NamedTuple):
 def heads(outputs: Outputs) -> tuple[Tensor, ...]:
     """Return every prediction, each (B, classes), in the order of :func:`trainables.config.heads`: the final one first."""
     return (outputs.logits, *outputs.aux)
+
+
+def rank(logits: Tensor, y: Tensor) -> Tensor:
+    """Count the other classes that score at least as high as the true one: int64 (B,); 0 is a correct prediction.
+
+    ``logits``: (B, classes); ``y``: labels (B,). Ties and NaN count against the network.
+    """
+    true = logits.gather(1, y[:, None])
+    beaten = (true > logits).sum(1)
+    return logits.shape[1] - 1 - beaten

@@ -1,6 +1,6 @@
 """Learning rate schedules."""
 
-from math import cos, pi
+from math import cos, pi, prod
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -16,10 +16,11 @@ def make_schedule(training: config.Training, optimizer: Optimizer, steps_per_epo
 def factor(training: config.Training, step: int, steps_per_epoch: int) -> float:
     """Return the factor by which ``training.lr`` is multiplied in batch ``step`` of the training, counted from 0."""
     schedule = training.schedule
-    epoch = step // steps_per_epoch  # finished epochs; the papers count from 1, so a milestone at 75 comes after 74
+    epoch = step // steps_per_epoch  # finished epochs: a milestone at 75 comes after 74
     match schedule:
         case config.MultiStep():
-            return float(schedule.gamma ** sum(epoch >= milestone - 1 for milestone in schedule.milestones))
+            factors = schedule.gamma * (len(schedule.milestones) if len(schedule.gamma) == 1 else 1)
+            return prod(g for milestone, g in zip(schedule.milestones, factors, strict=True) if epoch >= milestone - 1)
         case config.Cosine():
             return (1 + cos(pi * min(epoch / training.epochs, 1))) / 2
         case config.OneCycle():

@@ -12,8 +12,9 @@ from torch import Tensor
 from trainables import config
 from trainables.attacks import SourceNetwork, SourceNetworks, training_attack
 from trainables.averaging import Average
+from trainables.config.module import AVERAGED
 from trainables.data import Examples, batches_per_epoch, load_checked, sample, training_batches
-from trainables.evaluation import DRAWS, Evaluated, evaluate
+from trainables.evaluation import Evaluated, evaluate
 from trainables.joint import attack_weights
 from trainables.measures import Array, Subject, run_measure
 from trainables.models import Network, build_model
@@ -158,7 +159,7 @@ class Trial:
         def accuracy(attack: config.Attack) -> float:
             weights = self._attack_weights(attack)
             stream = f"selection/{self.epoch}"
-            return evaluate(self._selected, examples, attack, weights, spec.seed, stream).accuracy
+            return evaluate(self._selected, examples, attack, weights, spec.seed, stream, most=AVERAGED).accuracy
 
         return accuracy(config.Natural()), accuracy(spec.selection.attack)
 
@@ -175,16 +176,15 @@ class Trial:
         """Attack a network with these weights, on the test set or on the examples that the attack names.
 
         ``sources``: networks that a transfer attack may use; see :func:`build_source`. ``complete``: whether every example is
-        attacked to the end and every head is ranked; accuracy, distances and ``broken`` do not depend on it. On a stochastic
-        network the images are predicted :data:`~trainables.evaluation.DRAWS` times more, for ``drawn``.
+        attacked to the end and every head is ranked; accuracy, distances and ``broken`` do not depend on it. A stochastic
+        network is judged by the mean of as many draws as its prediction is.
         """
         network = self._build()
         network.load_state_dict(dict(weights))
         stream = config.evaluation_stream(attack)
         aim = self._attack_weights(attack)
         examples = self._tested(attack)
-        draws = DRAWS if self.spec.module.draws else 0
-        return evaluate(network, examples, attack, aim, self.spec.seed, stream, sources or {}, complete, draws)
+        return evaluate(network, examples, attack, aim, self.spec.seed, stream, sources or {}, complete)
 
     def measure(self, spec: config.Measure, weights: Mapping[str, Tensor]) -> dict[str, Array]:
         """Measure a network with these weights on the test set.

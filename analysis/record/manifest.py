@@ -8,6 +8,9 @@ from typing import Any, Literal, Self
 from analysis.record.names import digest
 from analysis.record.schema import STUDIES_FOLDER
 
+#: The factor whose labels are seeds, where a study has one: its rows are repetitions, and none is better than another.
+SEED = "seed"
+
 #: The kinds of number that a column of a table shows.
 Kind = Literal["accuracy", "ensemble", "area", "measure", "cost"]
 
@@ -21,7 +24,8 @@ class ManifestColumn:
     class is among the k with the highest scores. ``only``: the class whose examples count; None for all. ``kind``:
     ``accuracy``, in percent; ``ensemble``, accuracy with each example under the worst of several attacks; ``area``, normalised,
     under accuracy as a function of eps, at most 1; ``measure``, the ``statistic`` of its ``array``, ``times`` a factor;
-    ``cost``, in seconds.
+    ``cost``, in seconds. ``last``: whether an example is right whose last iterate is, as the paper counts whose numbers stand
+    beside; otherwise, one of which every iterate is.
     """
 
     label: str
@@ -34,6 +38,7 @@ class ManifestColumn:
     array: str = ""
     times: float = 1.0
     statistic: Literal["mean", "median"] = "mean"
+    last: bool = False
 
     @property
     def complete(self) -> bool:
@@ -64,7 +69,7 @@ class ManifestArm:
     labels; a column that does not apply to this arm is in none. ``reads``: its evaluations, each once; an area by a
     minimal-norm attack has one attack for every eps. ``measures``: its measure's key. ``training``: columns that show the cost
     of training. ``pictures``: the measure's key by its label in the study's figure. ``heads``: whose prediction counts in this
-    row, by the label of a column, where it differs from the column's.
+    row, by the label of a column, where it differs from the column's. ``remarks``: what a table must say of its attacks.
     """
 
     labels: tuple[str, ...]
@@ -74,6 +79,7 @@ class ManifestArm:
     training: tuple[str, ...] = ()
     pictures: dict[str, str] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -88,7 +94,8 @@ class ManifestArm:
     def from_tree(cls, tree: Mapping[str, Any]) -> Self:
         """Build an arm from its parsed JSON."""
         reads = {label: tuple(Read(**read) for read in found) for label, found in tree["reads"].items()}
-        return cls(**{**tree, "labels": tuple(tree["labels"]), "reads": reads, "training": tuple(tree["training"])})
+        lists = {name: tuple(tree[name]) for name in ("labels", "training", "remarks") if name in tree}
+        return cls(**{**tree, **lists, "reads": reads})
 
 
 @dataclass(frozen=True)

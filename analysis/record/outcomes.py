@@ -20,6 +20,11 @@ class Outcome(NamedTuple):
     ranks: NDArray[np.integer]
     broken: NDArray[np.integer] | None
     distance: NDArray[np.floating] | None
+    last_ranks: NDArray[np.integer] | None
+
+    def counted(self, last: bool) -> NDArray[np.integer]:
+        """Return the ranks by the ``last`` iterate, where they are known, or by any."""
+        return self.last_ranks if last and self.last_ranks is not None else self.ranks
 
 
 class Outcomes:
@@ -48,7 +53,7 @@ class Outcomes:
             tables = [self._files.read_table(trial, name) for name in newest(names, "outcomes") if name.part == part]
             frames = [table.to_pandas() for table in tables]
             return {
-                (row.evaluation, row.head): Outcome(row.ranks, row.broken, row.distance)
+                (row.evaluation, row.head): Outcome(row.ranks, row.broken, row.distance, row.last_ranks)
                 for frame in frames
                 for row in frame.itertuples()
             }

@@ -176,6 +176,9 @@ OUTCOMES = pa.schema(
         ("broken", pa.list_(pa.uint16())),
         # per test example: distance to the nearest misclassified image found, inf for none; null unless minimal-norm
         ("distance", pa.list_(pa.float32())),
+        # per test example: the rank at the attack's last image alone, as of several restarts' ends the highest; null where
+        # ``last_accuracy`` is
+        ("last_ranks", pa.list_(pa.uint16())),
     ]
 )
 

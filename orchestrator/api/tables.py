@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.record.manifest import Manifest
-    from analysis.tables import Checkpoint, OverBeta, Table
+    from analysis.tables import Checkpoint, Counting, OverBeta, Table
 
 Format = Literal["text", "md", "latex", "csv", "html"]
 
@@ -27,6 +27,7 @@ def table(
     *,
     checkpoint: "Checkpoint" = "both",
     over_beta: "OverBeta" = "minimum",
+    counting: "Counting" = "paper",
     profile: ProfileName | None = None,
     settings: Mapping[str, Any] | None = None,
     variant: str | None = None,
@@ -39,6 +40,8 @@ def table(
         checkpoint: ``best``, ``last`` or ``both``, of each trial.
         over_beta: how accuracies under several beta_atk are reduced: their ``minimum``, the ``per-sample`` worst case, or
             ``each`` in its own row.
+        counting: ``paper``, where columns beside a paper's numbers count by the attack's last iterate as the paper does, or
+            ``any``, where an example is right of which every iterate is, as in all other columns.
         profile: the profile of the run; None for the newest run.
         settings: those of the run, all of them; None for the newest run.
         variant: profile and settings in one word, as :func:`~orchestrator.api.records.status` names it; None for the newest.
@@ -55,7 +58,7 @@ def table(
     >>> [row.labels for row in made.blocks[0].rows]
     [('Vanilla',), ('top-1',), ('top-2',), ('top-3',)]
     """
-    return build_table(storage, _one(storage, name, profile, settings, variant), checkpoint, over_beta)
+    return build_table(storage, _one(storage, name, profile, settings, variant), checkpoint, over_beta, counting)
 
 
 def tables(
@@ -63,6 +66,7 @@ def tables(
     *,
     checkpoint: "Checkpoint" = "both",
     over_beta: "OverBeta" = "minimum",
+    counting: "Counting" = "paper",
     profile: ProfileName | None = None,
     settings: Mapping[str, Any] | None = None,
     variant: str | None = None,
@@ -70,7 +74,8 @@ def tables(
 ) -> "list[Table]":
     """Make the table of every study that was run and has a name that matches ``pattern``; otherwise as :func:`table`."""
     return [
-        build_table(storage, m, checkpoint, over_beta) for m in find_manifests(storage, pattern, profile, settings, variant)
+        build_table(storage, m, checkpoint, over_beta, counting)
+        for m in find_manifests(storage, pattern, profile, settings, variant)
     ]
 
 
@@ -196,7 +201,11 @@ def checkpoints(name: str, *, profile: ProfileName | None = None, storage: str =
 
 
 def build_table(
-    storage: str, manifest: "Manifest", checkpoint: "Checkpoint" = "both", over_beta: "OverBeta" = "minimum"
+    storage: str,
+    manifest: "Manifest",
+    checkpoint: "Checkpoint" = "both",
+    over_beta: "OverBeta" = "minimum",
+    counting: "Counting" = "paper",
 ) -> "Table":
     """Make the table of a study from its manifest; otherwise as :func:`table`."""
     from analysis.numerics import trials
@@ -204,7 +213,8 @@ def build_table(
 
     record = read_record(storage, trials=trials(manifest))
     with storage_errors(storage):
-        return build(record, manifest, checkpoint=checkpoint, over_beta=over_beta, present=present_versions())
+        present = present_versions()
+        return build(record, manifest, checkpoint=checkpoint, over_beta=over_beta, counting=counting, present=present)
 
 
 def build_figure(storage: str, manifest: "Manifest", checkpoint: CheckpointName) -> "dict[str, pd.DataFrame]":
@@ -237,9 +247,9 @@ def find_manifests(
     try:
         with storage_errors(storage):
             there = _of_variant(manifests(storage), pattern, settings, variant)
-        if any(c in pattern for c in "*?["):
-            # Among the manifests, and not in the catalogue: a study from a file is found without that file.
-            wanted = {m.study for m in there if _matches(m, pattern)}
+        # Among the manifests, and not in the catalogue: a study from a file is found without that file.
+        wanted = {m.study for m in there if _matches(m, pattern)}
+        if len(wanted) > 1 or any(c in pattern for c in "*?["):
             if not wanted:
                 raise ManifestNotFoundError(
                     f"no study of {pattern!r} was run on {storage!r} yet; run it with `advsweep run {pattern}`"

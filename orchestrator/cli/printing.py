@@ -75,6 +75,8 @@ def print_counts(plan: "Plan", expected: "Estimate", console: Console = out) -> 
                 highlight=False,
                 markup=False,
             )
+    for remark in dict.fromkeys(r for manifest in plan.manifests for arm in manifest.arms for r in arm.remarks):
+        console.print(remark, highlight=False, markup=False)
     for name, trials in plan.outdated.items():
         console.print(f"{trials} trials were recorded under an older numerics of {name}", highlight=False, markup=False)
 

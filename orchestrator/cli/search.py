@@ -101,7 +101,7 @@ class _Printer(Printer):
 
 def _start(request: "SearchRequest") -> str:
     """Describe a search in two lines: factors, sampler and pruner; objectives."""
-    from orchestrator.search.space import factor_name
+    from orchestrator.search.factors import factor_name
 
     combinations = request.space.combinations
     size = "infinitely many" if combinations is None else f"{len(combinations)} in all"
@@ -128,16 +128,20 @@ def _print_finalists(done: "SearchResult", storage: str) -> None:
 
 def _print_findings(search: "Search") -> None:
     from orchestrator.search.results import findings, front, importances, unfinished
+    from search_spaces.factor import SEED
 
     found = findings(search)
-    several = len(search.objectives) > 1
+    several, drawn = len(search.objectives) > 1, any(factor.name == SEED for factor in search.space.factors)
     best = {finding.trial for finding in front(search)} if several else set()
     rows = []
     for finding in found[:SHOWN]:
         marks = (" *" if finding.trial in best else "") + ("" if finding.feasible else " (breaks a constraint)")
-        rows.append((finding.trial[:8], finding.label + marks, *(f"{finding.values[g.label]:.2f}" for g in search.goals)))
-    out.print(f"\n{len(found)} configurations, accuracy in percent on validation images (seed 0):\n", highlight=False)
-    print_columns(("trial", "configuration", *(goal.label for goal in search.goals)), rows)
+        values = [f"{finding.values[goal.label]:.2f}" for goal in search.goals]
+        rows.append((finding.trial[:8], finding.label + marks, *values, *([str(finding.seeds)] if drawn else [])))
+    of = "mean over the seeds that were drawn" if drawn else "one seed"
+    out.print(f"\n{len(found)} configurations, accuracy in percent on validation images ({of}):\n", highlight=False)
+    header = ("trial", "configuration", *(goal.label for goal in search.goals), *(["seeds"] if drawn else []))
+    print_columns(header, rows)
     if several:
         out.print("* on the Pareto front", highlight=False, markup=False)
     if len(found) > SHOWN:

@@ -30,6 +30,12 @@ def table(
         Literal["minimum", "per-sample", "each"],
         typer.Option(help="Reduce over beta_atk by the minimum of the accuracies or the per-sample worst case, or not (each)."),
     ] = "minimum",
+    counting: Annotated[
+        Literal["paper", "any"],
+        typer.Option(
+            help="Beside a paper's numbers, count by the last iterate as the paper does, or by any as everywhere else."
+        ),
+    ] = "paper",
     profile: NewestProfile = None,
     settings: RunSettings = None,
     variant: Variant = None,
@@ -52,6 +58,7 @@ def table(
         name,
         checkpoint=checkpoint,
         over_beta=over_beta,
+        counting=counting,
         profile=profile,
         settings=chosen,
         variant=variant,

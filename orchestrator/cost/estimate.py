@@ -77,12 +77,12 @@ def to_be_run(trial: PlannedTrial) -> list[Evaluation]:
     if trial.config.module.draws:
         # With random predictions every evaluation needs a run of its own.
         return list(missing)
-    short = [e for e in missing if not e.complete]
 
     def answered(e: Evaluation) -> bool:
-        return any(e.checkpoint == other.checkpoint and is_prefix(e.attack, other.attack) for other in short)
+        alike = (other for other in missing if (other.checkpoint, other.complete) == (e.checkpoint, e.complete))
+        return any(is_prefix(e.attack, other.attack) for other in alike)
 
-    return [e for e in missing if e.complete or not answered(e)]
+    return [e for e in missing if not answered(e)]
 
 
 def commonest(plan: Plan) -> TrialConfig | None:

@@ -25,11 +25,15 @@ def selection_passes(config: TrialConfig) -> float:
 
 
 def evaluation_passes(config: TrialConfig, attack: AttackSpec) -> float:
-    """Return the most passes of an evaluation; examples that are broken early cost less."""
+    """Return the most passes of an evaluation; examples that are broken early cost less.
+
+    The prediction of a stochastic network takes many passes; those that an attack makes to judge its images are not counted.
+    """
     held_out = round(_images(config, "train") * config.data.validation)
     images = _images(config, "test") if attack.split is None else held_out
     images = min(images, attack.examples or images)
-    return images * attack.passes(config.data.info.classes)
+    judging = FORWARD * config.module.predictions if config.module.draws else 0
+    return images * (attack.passes(config.data.info.classes) + judging)
 
 
 def measurement_passes(config: TrialConfig, measure: Measure) -> float:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.authoring.attack_text import column
 from orchestrator.errors import BadInput, Unavailable
-from orchestrator.planning.settings import check_classes, configure, configure_attack, resolve
+from orchestrator.planning.settings import configure, configure_attack, on_data, resolve
 from search_spaces.column import BETA_ATK, Column
 from trainables.checkpoint import fit_weights, read_weights
 from trainables.config import Attack, Runtime, TrialConfig, canonical_attack, heads
@@ -104,10 +104,9 @@ def _aimed(wanted: Column, eps: float, config: TrialConfig) -> list[tuple[str, A
             "find one in; transfer to a study's trials (advsweep evaluate NAME), or give an attack on the weights themselves"
         )
     fields = resolve(wanted.attack, eps)
-    attack = configure_attack(fields)
-    check_classes(attack, config.data)
+    attack = on_data(configure_attack(fields), config.data)
     betas = wanted.beta_atk or (BETA_ATK if len(heads(module)) > 1 else ("own",))
-    aimed = [configure_attack({**fields, "beta_atk": b}) for b in betas] if hasattr(attack, "beta_atk") else [attack]
+    aimed = [attack.model_copy(update={"beta_atk": b}) for b in betas] if hasattr(attack, "beta_atk") else [attack]
     known = [known for each in aimed if (known := canonical_attack(each, module)) is not None]
     if not known:
         raise BadInput(

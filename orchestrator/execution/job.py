@@ -111,11 +111,12 @@ def evaluation_rows(
     """
     attack = evaluation.attack
     lengths = [e.attack.gradient_steps for e in asked if e.attack == attack or is_prefix(e.attack, attack)]
-    last, drawn = found.last or {}, found.drawn
+    drawn, steps = found.drawn, attack.gradient_steps or 0
     final = {
         "broken": found.broken,
         "distance": found.distance,
-        "last_accuracy": last.get(attack.gradient_steps or 0),
+        "last_accuracy": found.last_accuracy(steps),
+        "last_ranks": found.last[steps][0] if found.last and steps in found.last else None,
         "by_steps": found.by_steps(filter(None, lengths)),
         **({"mean_accuracy": drawn.accuracy, "averaged_accuracy": drawn.averaged, "draws": drawn.draws} if drawn else {}),
     }

@@ -192,8 +192,10 @@ class Work:
             return self._fail(error, attack_key(attack), covered)
         seconds = time.monotonic() - began
         self.seconds += seconds
-        if found.broken is not None and not complete:
-            covered += [e for e in same_epoch if not e.complete and is_prefix(e.attack, attack)]
+        if found.broken is not None:
+            shorter = [e for e in same_epoch if e.complete == complete and is_prefix(e.attack, attack)]
+            # A complete run ranks the images that its restarts end at, which are not those that fewer restarts would return.
+            covered += [e for e in shorter if found.last is None or getattr(e.attack, "restarts", 1) == 1]
         asked = [e for e in self.job.evaluations if self._epoch(e) == epoch]
         run = {"trial": self.job.key, "epoch": epoch, "complete": complete, "seconds": seconds, "finished": _milliseconds()}
         for evaluation in covered:

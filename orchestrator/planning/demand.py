@@ -35,11 +35,15 @@ class Asked:
     attacks: dict[tuple[str, str], tuple[Attack, str, bool]] = field(default_factory=dict)
     measures: dict[tuple[str, str], Measure] = field(default_factory=dict)
 
-    def read(self, column: AnyColumn, reading: Reading, checkpoints: Iterable[str]) -> None:
-        """Add what a column reads, on these checkpoints; an attack is complete if any column needs it complete."""
+    def read(self, column: AnyColumn, reading: Reading, checkpoints: Iterable[str], last: bool = False) -> None:
+        """Add what a column reads, on these checkpoints; an attack is complete if any column needs it complete.
+
+        ``last``: whether the column counts by the last iterate, which attacks that count gradient steps have when complete.
+        """
         for checkpoint in checkpoints:
             for read, attack in reading.attacks.items():
-                self._attack((read.attack, checkpoint), attack, column.label, getattr(column, "complete", False))
+                complete = getattr(column, "complete", False) or (last and attack.gradient_steps is not None)
+                self._attack((read.attack, checkpoint), attack, column.label, complete)
             if reading.measure is not None:
                 self.measure(reading.measure, checkpoint)
 

@@ -12,10 +12,11 @@ from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, Mani
 from orchestrator.errors import BadInput
 from orchestrator.planning.demand import SOURCE_SEED, Asked, Demand
 from orchestrator.planning.plan import CHECKPOINTS, Plan
-from orchestrator.planning.reading import Reader, manifest_column
+from orchestrator.planning.reading import Reader, by_last, manifest_column
 from orchestrator.planning.selection import EVERYTHING, Selection, Shape
 from orchestrator.planning.settings import configure, resolve, unknown_field
 from search_spaces.column import Column
+from search_spaces.factor import SEED
 from search_spaces.settings import Settings, SourceSettings
 from search_spaces.study import Arm, Panel, Profile, Study
 from trainables.config import NoModule, TrialConfig, measure_key, older_keys
@@ -40,7 +41,7 @@ def plan(
     Args:
         studies: each in this ``profile``.
         profile: ``paper``, ``short`` or ``demo``.
-        seeds: number of seeds; None for the profile's.
+        seeds: number of seeds; None for the profile's. A row whose settings have a seed has that alone.
         overrides: fields to set in every trial that has them.
         added: columns in addition to the studies' own.
         shown: whether added columns and measures appear in tables and figures.
@@ -54,8 +55,8 @@ def plan(
         BadInput: a field or value is not allowed.
     """
     overrides = overrides or {}
-    if "seed" in overrides:
-        raise BadInput("--set seed: the seeds of a study are 0, 1, ...; say how many with --seeds")
+    if SEED in overrides and seeds is not None:
+        raise BadInput(f"--seeds {seeds!r}: must not be given with --set {SEED}, which is the only one")
     if seeds is not None and (not isinstance(seeds, int) or seeds < 1):
         raise BadInput(f"--seeds {seeds!r}: must be a whole number of 1 or more")
     expanded = [_Expanded.of(study, profile, seeds, overrides) for study in studies]
@@ -109,7 +110,9 @@ class _Expanded(NamedTuple):
         made = cls(study, profile, overrides, [])
         for arm in study.arms(profile):
             config, held = made.configure(study.fixed, arm.settings)
-            configs = [config.model_copy(update={"seed": seed}) for seed in range(seeds or profile.seeds)]
+            named = any(SEED in settings for settings in (profile.pins, study.fixed, arm.settings))
+            of = [config.seed] if named else range(seeds or profile.seeds)
+            configs = [config.model_copy(update={"seed": seed}) for seed in of]
             made.rows.append(_ArmConfigs(arm, configs, held & overrides.keys()))
         return made
 
@@ -151,14 +154,15 @@ def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
     """Add everything that a study needs to ``demand``, and make its manifest."""
     study, profile = expanded.study, expanded.profile
     needs = _Needs({}, set(), {})
-    columns = {column.label: manifest_column(column) for column in study.columns}
+    last = by_last(study, profile)
+    columns = {column.label: manifest_column(column, last=column.label in last) for column in study.columns}
     columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
     arms = [_arm(row, expanded, demand, more, columns, needs) for row in expanded.rows]
     demand.requested += sum(len(row.configs) for row in expanded.rows) + len(needs.used & needs.sources.keys())
     demand.evaluations_requested += sum(map(len, needs.evaluations.values()))
     return Manifest(
         study=study.name,
-        aliases=study.aliases,
+        aliases=tuple(name.removeprefix(f"{study.paper}/") for name in study.names[1:]),
         reference=study.reference,
         title=study.title,
         profile=profile.name,
@@ -201,10 +205,11 @@ def _arm(
         {p.label: measure for p in some if (measure := reader.measure(p.measure))}
         for some in (study.panels_of(row.arm, profile), more.measures)
     )
-    asked = Asked()
+    asked, draws = Asked(), row.configs[0].module.draws
     for checkpoints, readings in ((CHECKPOINTS, own), (more.checkpoints, extra)):
         for column, reading in (pair for pair in readings if more.selected.has_column(pair[0].label)):
-            asked.read(column, reading, checkpoints)
+            # A random prediction has no iterates to count: the end point alone is judged, by several draws.
+            asked.read(column, reading, checkpoints, last=not draws and column.label in columns and columns[column.label].last)
     for checkpoints, measures in ((CHECKPOINTS, panels), (more.checkpoints, added)):
         for label, checkpoint in product(filter(more.selected.has_column, measures), checkpoints):
             asked.measure(measures[label], checkpoint)
@@ -223,6 +228,7 @@ def _arm(
         training=tuple(column.label for column, reading in shown if reading.training),
         pictures={label: measure_key(measure) for label, measure in shown_panels.items()},
         heads={c.label: c.head for c, _ in shown if isinstance(c, Column) and c.head != columns[c.label].head},
+        remarks=tuple(dict.fromkeys(a.remark for _, reading in shown for a in reading.attacks.values() if a.remark)),
     )
 
 

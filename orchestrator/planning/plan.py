@@ -77,7 +77,7 @@ class Measurement:
 def longest_first(evaluations: Sequence[Evaluation]) -> Attack:
     """Return the attack of the first evaluation, or the longest attack of all that begins with it."""
     first = evaluations[0]
-    longer = [e.attack for e in evaluations if not (first.complete or e.complete) and is_prefix(first.attack, e.attack)]
+    longer = [e.attack for e in evaluations if e.complete == first.complete and is_prefix(first.attack, e.attack)]
     return max(longer, key=lambda attack: attack.gradient_steps or 0, default=first.attack)
 
 

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from analysis.record.manifest import ManifestColumn, Read
 from orchestrator.errors import BadInput
-from orchestrator.planning.settings import check_classes, configure_attack, configure_measure, resolve
+from orchestrator.planning.settings import configure_attack, configure_measure, on_data, resolve
 from search_spaces.column import AnyColumn, Area, Column, Cost, Ensemble, Measured
 from search_spaces.profiles import NATURAL
 from search_spaces.settings import Eps, Settings, SourceSettings
-from search_spaces.study import Profile
+from search_spaces.study import Profile, Study
 from trainables.config import Attack, Measure, TrialConfig, attack_key, canonical_attack, canonical_measure, heads
 
 #: A function that plans the training of a source network, and returns its trial's key.
@@ -95,8 +95,7 @@ class Reader:
 
     def _attack(self, settings: Settings, eps: float | None = None) -> Attack:
         attack = configure_attack(self._resolved(settings, self.profile.eps if eps is None else eps))
-        check_classes(attack, self.config.data)
-        return attack
+        return on_data(attack, self.config.data)
 
     def _reads(self, attacks: Iterable[tuple[float | None, Attack]]) -> dict[Read, Attack]:
         """Bring attacks, each with its eps, into canonical form; those that do not apply to the trial are left out."""
@@ -118,13 +117,27 @@ class Reader:
         return {name: known(value) for name, value in resolve(settings, eps).items()}
 
 
-def manifest_column(column: AnyColumn, *, added: bool = False) -> ManifestColumn:
-    """Make the manifest's entry of a column."""
+def by_last(study: Study, profile: Profile) -> frozenset[str]:
+    """Name the columns that count by the last iterate: in profile ``paper`` those of attacks beside a printed number.
+
+    The papers' public codes judge the last iterate alone. The columns of which an ensemble consists are among them.
+    """
+    if profile.name != "paper":
+        return frozenset()
+    printed = {number.column for number in study.printed()}
+    counted = [c for c in study.columns if c.label in printed and isinstance(c, Column | Ensemble)]
+    attacks = (c.label for c in counted if isinstance(c, Column) and c.adversarial and c.only is None)
+    return frozenset((*attacks, *(name for c in counted if isinstance(c, Ensemble) for name in (c.label, *c.of))))
+
+
+def manifest_column(column: AnyColumn, *, added: bool = False, last: bool = False) -> ManifestColumn:
+    """Make the manifest's entry of a column; ``last``: whether it is one of :func:`by_last`."""
     match column:
         case Column():
-            return ManifestColumn(column.label, column.adversarial, column.head, added, column.top_k, column.only)
+            made = ManifestColumn(column.label, column.adversarial, column.head, added, column.top_k, column.only)
+            return replace(made, last=last)
         case Ensemble():
-            return ManifestColumn(column.label, True, added=added, kind="ensemble")
+            return ManifestColumn(column.label, True, added=added, kind="ensemble", last=last)
         case Area():
             return ManifestColumn(column.label, True, added=added, kind="area")
         case Measured():

@@ -91,16 +91,17 @@ def configure_attack(settings: Mapping[str, Any]) -> Attack:
     return attack
 
 
-def check_classes(attack: Attack, data: Data) -> None:
-    """Check that the data of a trial have as many classes as an attack on it needs.
+def on_data(attack: Attack, data: Data) -> Attack:
+    """Return an attack in the form in which it runs on the data of a trial.
 
     Raises:
-        BadInput: they do not.
+        BadInput: the data have fewer classes than it needs.
     """
     try:
         attack.check_classes("attack", data)
     except ValueError as error:
         raise BadInput(str(error)) from error
+    return attack.on(data.info.classes)
 
 
 def configure_measure(settings: Mapping[str, Any]) -> Measure:
@@ -121,7 +122,7 @@ def _read(kind: str, adapter: TypeAdapter[T], settings: Mapping[str, Any]) -> T:
 
 def unknown_field(name: str, configs: Iterable[TrialConfig]) -> BadInput:
     """Make the error for a field of ``--set`` that none of these configurations has."""
-    fields = {field for config in configs for field in _fields(config.model_dump(mode="json"))} - {"seed"}
+    fields = {field for config in configs for field in _fields(config.model_dump(mode="json"))}
     return BadInput(f"--set {name}: there is no such field in these trials; {meant(name, fields)}")
 
 
@@ -225,11 +226,11 @@ def _fields(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def every_field() -> frozenset[str]:
-    """Every dotted field that some trial has, whatever its variants; the seed is not for settings."""
+    """Every dotted field that some trial has, whatever its variants."""
     return _fields_by(tuple(entry.version for kind in KINDS for entry in kind.entries.values()))
 
 
 @lru_cache(maxsize=1)
 def _fields_by(registered: tuple[Version, ...]) -> frozenset[str]:
     """The same, as long as nothing else is registered."""
-    return frozenset(name for name, _ in dotted_fields(TrialConfig)) - {"seed"}
+    return frozenset(name for name, _ in dotted_fields(TrialConfig))

@@ -5,11 +5,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import ge
+from statistics import fmean
 from typing import Any, Literal
 
 import optuna
 from optuna.study import Study as OptunaStudy
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.record.manifest import Manifest
 from orchestrator.errors import BadInput
@@ -18,7 +20,7 @@ from orchestrator.search.goals import Goal
 from orchestrator.search.loop import LABEL, REPEATS, Search
 from orchestrator.search.space import Parameters, SearchSpace
 from orchestrator.tracking.optuna_study import REASON, TRIAL_KEY
-from search_spaces.factor import Level, choice
+from search_spaces.factor import SEED, Level, choice
 from search_spaces.profiles import NATURAL
 from search_spaces.study import Study
 
@@ -36,8 +38,10 @@ _DEFINITION = "advsweep.definition"
 class Finding:
     """A finished configuration of a search.
 
-    ``trial``: its trial's key, with seed 0. ``label``: its name for people. ``parameters``: what was sampled. ``values``: its
-    accuracies on the validation images, in percent, by the goals' labels. ``feasible``: whether it keeps every constraint.
+    ``trial``: its trial's key, of the first of its seeds. ``label``: its name for people. ``parameters``: what was sampled, but
+    for the seed. ``values``: its accuracies on the validation images, in percent, by the goals' labels: means over its seeds.
+    ``feasible``: whether these keep every constraint. ``seeds``: how many of its seeds were trained; more than one only in a
+    search that draws seeds.
     """
 
     trial: str
@@ -45,6 +49,7 @@ class Finding:
     parameters: Mapping[str, Any]
     values: Mapping[str, float]
     feasible: bool
+    seeds: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as ``--json`` prints it."""
@@ -55,6 +60,7 @@ class Finding:
             "drawn": dict(self.parameters),
             "values": dict(self.values),
             "feasible": self.feasible,
+            "seeds": self.seeds,
         }
 
 
@@ -91,10 +97,14 @@ def define(
 def findings(search: Search) -> list[Finding]:
     """Return every finished configuration: feasible ones first, then the Pareto front, then by the objectives' values."""
     trials = search.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    best = {t.user_attrs[TRIAL_KEY] for t in search.study.best_trials} if len(search.objectives) > 1 else set()
-    found = [(t, _finding(search, t)) for t in trials if REPEATS not in t.user_attrs]
-    order = sorted(found, key=lambda pair: (not pair[1].feasible, pair[1].trial not in best, [-v for v in pair[0].values]))
-    return [finding for _, finding in order]
+    repetitions: dict[str, list[FrozenTrial]] = {}
+    for trial in trials:
+        if REPEATS not in trial.user_attrs:
+            repetitions.setdefault(json.dumps(_configuration(trial.params), sort_keys=True), []).append(trial)
+    found = [_finding(search, seeds) for seeds in repetitions.values()]
+    best = {finding.trial for finding in _front(search, found)} if len(search.objectives) > 1 else set()
+    labels = [goal.label for goal in search.objectives]
+    return sorted(found, key=lambda f: (not f.feasible, f.trial not in best, [-f.values[label] for label in labels]))
 
 
 def chosen(search: Search) -> list[Finding]:
@@ -104,22 +114,38 @@ def chosen(search: Search) -> list[Finding]:
 
 def front(search: Search) -> list[Finding]:
     """Return the Pareto front: the feasible findings that no other one dominates."""
-    best = {t.user_attrs[TRIAL_KEY] for t in search.study.best_trials}
-    return [finding for finding in findings(search) if finding.trial in best]
+    return _front(search, findings(search))
+
+
+def _front(search: Search, found: Sequence[Finding]) -> list[Finding]:
+    """Return those of the findings that are on the front."""
+    values = {f.trial: [f.values[goal.label] for goal in search.objectives] for f in found if f.feasible}
+
+    def dominated(mine: list[float]) -> bool:
+        return any(all(map(ge, other, mine)) and other != mine for other in values.values())
+
+    return [f for f in found if f.trial in values and not dominated(values[f.trial])]
 
 
 def importances(search: Search) -> dict[str, dict[str, float]]:
     """Estimate how much each factor matters for being among the best: shares by objective and factor, by PED-ANOVA.
 
-    Only unconditional factors are compared. Empty if there are too few results, or if all are equal.
+    Only unconditional factors are compared, and configurations by their means over the seeds that were drawn. Empty if there
+    are too few results, or if all are equal.
     """
-    if len(findings(search)) < MIN_RESULTS:  # repetitions are not counted
+    results = findings(search)
+    if len(results) < MIN_RESULTS:
         return {}
+    means = optuna.create_study(directions=search.study.directions)
+    of = {factor.name: factor.distribution for factor in search.space.factors}
+    for f in results:
+        values = [f.values[goal.label] for goal in search.objectives]
+        means.add_trial(create_trial(params=dict(f.parameters), distributions={n: of[n] for n in f.parameters}, values=values))
     found: dict[str, dict[str, float]] = {}
     for i, goal in enumerate(search.objectives):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the evaluator is experimental, and warns that it explains low values
-            shares = optuna.importance.get_param_importances(search.study, target=partial(_shortfall, i))
+            shares = optuna.importance.get_param_importances(means, target=partial(_shortfall, i))
         if shares:
             found[goal.label] = dict(shares)
     return found
@@ -145,16 +171,21 @@ def finalists(search: Search, best: Sequence[Finding]) -> Study:
 def as_study(
     name: str, space: SearchSpace, rows: Sequence[Parameters], goals: Sequence[Goal], checkpoint: Literal["best", "last"]
 ) -> Study:
-    """Make a study with a row for each of these parameters (for none, one of defaults) and columns: natural and the goals."""
+    """Make a study with a row for each of these parameters (for none, one of defaults) and columns: natural and the goals.
+
+    A seed among the parameters is left out: rows have the seeds of the profile.
+    """
+    rows = [_configuration(row) for row in rows]
     labels = [space.label(row) for row in rows]
     # Numbers that differ only in digits that are not printed have the same label.
     unique = [label if labels.count(label) == 1 else f"{label} ({i})" for i, label in enumerate(labels, 1)]
     levels = tuple(Level(label, space.settings(row)) for label, row in zip(unique, rows, strict=True))
+    how = "; compared on images held out from the training set, and trained here on all of it" if space.holds_out else ""
     return Study(
         name=name,
         aliases=(),
         reference=SEARCH,
-        title=f"Search over {', '.join(factor.symbol for factor in space.factors)}",
+        title=f"Search over {', '.join(factor.symbol for factor in space.factors)}{how}",
         factors=(choice("configuration", "configuration", levels, default=levels[0].label),) if levels else (),
         columns=tuple({column.label: column for column in (NATURAL, *(goal.column for goal in goals))}.values()),
         profiles=space.base.profiles,
@@ -186,10 +217,22 @@ def _shortfall(i: int, trial: FrozenTrial) -> float:
     return -float(trial.values[i])
 
 
-def _finding(search: Search, trial: FrozenTrial) -> Finding:
-    """Read a finding from Optuna's trial: a constraint's accuracy is its bound minus the shortfall that was reported."""
-    values = {goal.label: value for goal, value in zip(search.objectives, trial.values, strict=True)}
+def _configuration(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters without the seed, which is no part of what is chosen."""
+    return {name: value for name, value in parameters.items() if name != SEED}
+
+
+def _finding(search: Search, seeds: Sequence[FrozenTrial]) -> Finding:
+    """Make a finding of the trials of one configuration, a seed each: the means of their values."""
+    values = {label: fmean(_values(search, trial)[label] for trial in seeds) for label in _values(search, seeds[0])}
+    feasible = all(values[goal.label] >= goal.bound for goal in search.goals if goal.bound is not None)
+    parameters = _configuration(seeds[0].params)
+    label = search.space.label(parameters) if SEED in seeds[0].params else seeds[0].user_attrs[LABEL]
+    return Finding(seeds[0].user_attrs[TRIAL_KEY], label, parameters, values, feasible, len(seeds))
+
+
+def _values(search: Search, trial: FrozenTrial) -> dict[str, float]:
+    """Read a trial's accuracies from Optuna: a constraint's is its bound minus the shortfall that was reported."""
     bounds = {goal.label: goal.bound for goal in search.goals if goal.bound is not None}
-    values |= {label: bounds[label] - short for label, short in trial.constraints.items() if label in bounds}
-    feasible = all(short <= 0 for short in trial.constraints.values())
-    return Finding(trial.user_attrs[TRIAL_KEY], trial.user_attrs[LABEL], dict(trial.params), values, feasible)
+    found = {goal.label: value for goal, value in zip(search.objectives, trial.values, strict=True)}
+    return found | {label: bounds[label] - short for label, short in trial.constraints.items() if label in bounds}

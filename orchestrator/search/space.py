@@ -8,9 +8,10 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from orchestrator.errors import BadInput, suggest
+from orchestrator.errors import BadInput
 from orchestrator.planning.settings import configure, resolve
-from search_spaces.factor import Factor, Level
+from orchestrator.search.factors import FactorSelection
+from search_spaces.factor import Factor, Level, merged
 from search_spaces.settings import Scalar, Settings
 from search_spaces.space import Space
 from search_spaces.study import Profile
@@ -18,6 +19,9 @@ from trainables.config import TrialConfig
 
 #: Sampled parameters by the factors' names: labels or numbers. A conditional factor whose condition is not met is left out.
 Parameters = Mapping[str, Scalar]
+
+#: What a search compares configurations on where the profile trains on all images. Its finals are trained as the profile says.
+HELD_OUT: Settings = {"data.validation": 0.02, "selection.split": "validation"}
 
 #: The most combinations that are enumerated: a larger space counts as infinite.
 MAX_COMBINATIONS = 10_000
@@ -36,7 +40,7 @@ class SearchSpace:
         factors: the factors that vary, each after those that it is conditional on.
 
     Raises:
-        BadInput: a factor does not exist, is pinned by the profile, or sets the same field as another one.
+        BadInput: a factor does not exist, is pinned by the profile, has no effect, or sets the same field as another one.
     """
 
     def __init__(
@@ -44,51 +48,16 @@ class SearchSpace:
     ) -> None:
         self.base, self.profile = base, profile
         self._pins = {**resolve(profile.pins, profile.eps), **(overrides or {})}
-        factors = self._compatible() if names is None else self._named(names)
+        selection = FactorSelection(base, profile, self._pins)
+        factors = selection.compatible() if names is None else selection.named(names)
         if not factors:
             raise BadInput(f"--factors: profile {profile.name} leaves none of {base.name} free")
         self.factors = tuple(factors)
 
-    def _in_order(self) -> list[Factor]:
-        """Return the space's factors, each after those that it is conditional on."""
-        by_name = {factor.name: factor for factor in self.base.factors}
-
-        def depth(factor: Factor) -> int:
-            return max((1 + depth(by_name[name]) for name in factor.given if name in by_name), default=0)
-
-        return sorted(self.base.factors, key=depth)
-
-    def _named(self, names: Sequence[str]) -> list[Factor]:
-        """Return the factors of these names, in order; see the class for the errors."""
-        known = {factor_name(factor): factor for factor in self.base.factors}
-        chosen: list[Factor] = []
-        for name in dict.fromkeys(names):
-            if name not in known:
-                raise BadInput(f"--factors {name}: {self.base.name} has no such factor; {suggest(name, known)}")
-            factor = known[name]
-            if factor.fields <= self._pins.keys():
-                fields = ", ".join(sorted(factor.fields))
-                raise BadInput(f"--factors {name}: {fields} is fixed by profile {self.profile.name} or --set")
-            for other in chosen:
-                if not factor.given and not other.given and (both := factor.fields & other.fields):
-                    raise BadInput(f"--factors {factor_name(other)},{name}: both set {', '.join(sorted(both))}; choose one")
-            chosen.append(factor)
-        for factor in chosen:
-            for needed in factor.given:
-                if all(needed != other.name for other in chosen):
-                    raise BadInput(f"--factors {factor_name(factor)}: has no effect without {needed}; name both")
-        return [factor for factor in self._in_order() if factor in chosen]
-
-    def _compatible(self) -> list[Factor]:
-        """Return every factor that can vary, in order, without those that set a field of an earlier one."""
-        chosen: list[Factor] = []
-        for factor in self._in_order():
-            free = not factor.fields <= self._pins.keys()
-            known = {c.name for c in chosen}
-            taken = {field for c in chosen if not c.given for field in c.fields}
-            if free and (factor.given.keys() <= known if factor.given else not factor.fields & taken):
-                chosen.append(factor)
-        return chosen
+    @property
+    def holds_out(self) -> bool:
+        """Whether the search holds images out that the profile trains on."""
+        return self.profile.settings.get("data.validation") == 0
 
     def sample(self, suggest: Callable[[str, BaseDistribution], Scalar]) -> Parameters:
         """Sample parameters; ``suggest`` returns a value for a factor's name and distribution, one factor after another."""
@@ -104,11 +73,11 @@ class SearchSpace:
 
     def label(self, parameters: Parameters) -> str:
         """Name parameters for people, as in ``β = 2, top-4``."""
-        return ", ".join(level.label for level in self.levels(parameters))
+        return ", ".join(level.label for level in self.levels(parameters)) or "defaults"
 
     def settings(self, parameters: Parameters) -> Settings:
         """Return the fields that these parameters set, by dotted name."""
-        return {field: value for level in self.levels(parameters) for field, value in level.settings.items()}
+        return merged(self.levels(parameters))
 
     def config(self, parameters: Parameters) -> TrialConfig:
         """Return the configuration of these parameters, with seed 0.
@@ -116,7 +85,7 @@ class SearchSpace:
         Raises:
             BadInput: the values are not valid together.
         """
-        layers = (self.profile.settings, self.base.fixed, self.settings(parameters))
+        layers = (self.profile.settings, HELD_OUT if self.holds_out else {}, self.base.fixed, self.settings(parameters))
         return configure([resolve(layer, self.profile.eps) for layer in layers], self._pins)[0]
 
     @cached_property
@@ -228,11 +197,6 @@ class SearchSpace:
                 if isinstance(node, dict) and last in node:
                     node[last] = None
         return json.dumps(masked, sort_keys=True)
-
-
-def factor_name(factor: Factor) -> str:
-    """Return a factor's name as it is given on the command line: without spaces."""
-    return factor.name.replace(" ", "_")
 
 
 def _applies(factor: Factor, parameters: Parameters) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn
 
-#: User attributes of a trial: its key in the record, its seed, its arm, why it has no values, and a digest of what it shows.
+#: User attributes of a trial: its key in the record, its seed, which is a parameter too where it is a factor, its arm,
+#: why it has no values, and a digest of what it shows.
 TRIAL_KEY, SEED, ARM, REASON, SYNCED = "trial", "seed", "arm", "reason", "advsweep.synced"
 
 #: The most labels of a factor that become the choices of a parameter.
@@ -82,7 +83,7 @@ class Shown:
         factors = {
             name: list(found.choices) if isinstance(found, CategoricalDistribution) else [found.low, found.high]
             for name, found in self.distributions.items()
-            if isinstance(found, CategoricalDistribution | FloatDistribution)
+            if isinstance(found, CategoricalDistribution | FloatDistribution | IntDistribution)
         }
         columns = [column.label for column in self.columns]
         return {"title": self.manifest.title, "checkpoint": self.checkpoint, "columns": columns, "factors": factors}
@@ -97,8 +98,10 @@ class Shown:
             name: value
             for name, label in zip(self.manifest.factors, labels, strict=True)
             if (found := self.distributions.get(name))
+            and name != SEED
             and (value := label if isinstance(found, CategoricalDistribution) else _number(label)) is not None
         }
+        parameters |= {SEED: int(repetition.seed)} if SEED in self.distributions else {}
         trial = create_trial(
             state=TrialState.COMPLETE if values else TrialState.FAIL,
             values=values,
@@ -114,7 +117,7 @@ class Shown:
 
 
 def distributions(manifest: Manifest) -> dict[str, BaseDistribution]:
-    """Return the parameters of Optuna that a study's factors become.
+    """Return the parameters of Optuna that a study's factors become; a seed is an integer, and of every row its trial's own.
 
     Levels that are all numbers become a number, others a choice among all labels. Because Optuna stores a distribution in every
     trial, a factor of more than :data:`CHOICES` labels is a number in rows where it is one, and no parameter in the others.
@@ -127,6 +130,9 @@ def distributions(manifest: Manifest) -> dict[str, BaseDistribution]:
             found[factor] = CategoricalDistribution(labels)
         elif numbers:
             found[factor] = FloatDistribution(min(numbers), max(numbers))
+    if SEED in manifest.factors:
+        seeds = [int(seed) for arm in manifest.arms for seed in arm.trials]
+        found[SEED] = IntDistribution(min(seeds), max(seeds))
     return found
 
 

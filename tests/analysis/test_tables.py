@@ -70,6 +70,12 @@ def test_seeds_are_in_order_of_their_numbers(storage: Storage) -> None:
     assert rows(table(storage, study))[()].seeds == (2, 9, 10)
 
 
+def test_what_a_row_says_of_its_attacks_is_a_footnote(storage: Storage) -> None:
+    storage.evaluated("v0", natural=9, FGSM0=6, PGD0=2)
+    said = replace(arm("Vanilla", ["v0"]), remarks=("autoattack has other parts here",))
+    assert table(storage, manifest(said)).notes == ("autoattack has other parts here",)
+
+
 def test_one_seed_has_no_deviation(storage: Storage) -> None:
     storage.evaluated("v0", natural=9, FGSM0=6, PGD0=2)
     row = rows(table(storage, manifest(arm("Vanilla", ["v0"]))))["Vanilla",]
@@ -279,6 +285,15 @@ def test_bold_is_the_best_of_a_column_and_underlined_the_worst_attack_of_a_row(s
     cells = [row.cells for row in table(storage, manifest(vanilla, arm("CAS", ["a0"]))).blocks[0].rows]
     assert [[cell.bold for cell in row if cell] for row in cells] == [[True, True, False], [True, False, True]]
     assert [[cell.underline for cell in row if cell] for row in cells] == [[False, False, True], [False, True, False]]
+
+
+def test_no_row_is_the_best_where_rows_are_seeds(storage: Storage, vanilla: ManifestArm) -> None:
+    seeds = [replace(vanilla, labels=(f"seed = {seed}",), trials={seed: key}) for seed, key in vanilla.trials.items()]
+    made = table(storage, replace(manifest(*seeds), factors=("seed",)))
+    cells = [cell for row in made.blocks[0].rows for cell in row.cells if cell]
+    assert not any(cell.bold for cell in cells)
+    assert sum(cell.underline for cell in cells) == 2
+    assert [row.seeds for row in made.blocks[0].rows] == [(0,), (1,)]
 
 
 def test_equal_means_share_their_style(storage: Storage) -> None:

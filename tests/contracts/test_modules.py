@@ -13,8 +13,9 @@ class TestModules(Registered, ModuleContract):
         return [named(name) for name in EVERY_MODULE[1:]]
 
     def placed(self, spec, model, positions):
-        if spec.name == "cifs":  # one probe a position
-            spec = spec.model_copy(update={"probes": ("mlp", *["linear"] * (len(positions) - 1))})
+        if spec.name == "cifs":  # one probe a position, of another depth each
+            depth = tuple((1, 0, 3, 2)[i % 4] for i in range(len(positions)))
+            spec = spec.model_copy(update={"layers": None, "probes": ("mlp",), "depth": depth})
         return super().placed(spec, model, positions)
 
 

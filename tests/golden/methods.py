@@ -138,7 +138,7 @@ def _trainings() -> Iterator[tuple[str, dict[str, Any]]]:
     }
     for name, settings in schedules.items():
         cases[f"training {name}"] = {"training": config.Training(epochs=2, batch_size=32, lr=0.05, **settings)}
-    for model in ("resnet-18", "resnet-50", "wrn-28", "vgg-16", "vgg-16-bn", "lenet"):
+    for model in ("resnet-18", "resnet-50", "wrn-28", "vgg-16", "vgg-16-bn", "vgg-16-bn-all", "lenet"):
         cases[f"model {model}"] = {"model": config.Model(name=model, width=4)}
     for name, settings in cases.items():
         trial = _trial(**settings)

@@ -52,7 +52,7 @@ def test_an_unknown_study(refuses):
         (STUDY, ("model.name=resnet-11",), ("model.name = 'resnet-11'", "'resnet-10'")),
         (STUDY, ("training.lr",), ("--set 'training.lr'", "FIELD=VALUE")),
         (STUDY, ("training.lr=1", "training.lr=2"), ("training.lr", "given twice")),
-        (STUDY, ("seed=3",), ("--set seed", "--seeds")),
+        (STUDY, ("seed=-3",), ("seed = -3", "greater than or equal to 0")),
     ],
 )
 def test_studies_and_settings(refuses, study, settings, parts):

@@ -116,7 +116,9 @@ def test_the_paper_profile_is_table_a1(dataset: str, method: str) -> None:
     assert (config.training.batch_size, config.training.lr, config.training.momentum) == (128, 0.1, 0.9)
     assert config.training.weight_decay == 1e-4
     assert config.selection.attack == (
-        PGD(eps=0.3, step=0.01, iterations=40) if mnist else PGD(eps=8 / 255, step=2 / 255, iterations=20)
+        PGD(eps=0.3, step=0.01, iterations=40, start="zero")
+        if mnist
+        else PGD(eps=8 / 255, step=2 / 255, iterations=20, start="zero")
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.planning.expansion import plan
 from orchestrator.planning.settings import resolve
 from search_spaces.catalog import STUDIES
 from search_spaces.column import Column
@@ -77,7 +78,7 @@ def test_other_trainings_of_cas_are_shared_too(profile: str) -> None:
         ("cas/table-5", ("CIFAR-10", "MART", "Vanilla"), ("cifar10", "resnet-18", 0.1, 2e-4, 2 / 255)),
         ("cas/table-5", ("SVHN", "TRADES", "CAS"), ("svhn", "resnet-18", 0.01, 5e-4, 1 / 255)),
         ("cas/table-8", ("AT", "CAS"), ("cifar10", "wrn-34", 0.1, 5e-4, 2 / 255)),
-        ("cas/table-9", ("AT", "CAS"), ("cifar10", "vgg-16-bn", 0.1, 2e-4, 2 / 255)),
+        ("cas/table-9", ("AT", "CAS"), ("cifar10", "vgg-16-bn-all", 0.1, 2e-4, 2 / 255)),
     ],
 )
 def test_cas_trains_as_the_paper_says(name: str, labels: tuple[str, ...], expected: tuple[Any, ...]) -> None:
@@ -137,18 +138,26 @@ def test_cas_is_attacked_as_the_paper_says() -> None:
         assert [natural.head, *(column.head for column in attacked if isinstance(column, Column))] == [head] * 4
         assert all(isinstance(column, Column) and column.beta_atk == (beta_atk,) for column in attacked)
     found = [c.beta_atk for c in STUDIES["cas/table-12"].columns if isinstance(c, Column)]
-    assert found == [("0",), ("inf",), ("own",)]
+    assert found == [("0",), ("inf-1",), ("own",)]
     for study in cas.STUDIES:
         if study.name not in {"cas/table-4", "cas/table-6", "cas/table-12"}:
             assert all(column.beta_atk == ("own",) for column in study.columns if isinstance(column, Column))
 
 
 def test_black_box_attacks_come_from_a_natural_resnet_50() -> None:
+    """On SVHN at SVHN's recipe (section 5.2), as the networks that it attacks."""
     *transferred, nattack, _ = STUDIES["cas/table-6"].columns
+    rates = {("SVHN",): (0.01, 5e-4), ("CIFAR-10",): (None, None), (): (None, None)}
     for column in transferred:
         assert isinstance(column, Column)
-        assert isinstance(source := column.attack["source"], SourceSettings)
-        assert source.settings == {"objective.name": "standard", "attack": None, "model.name": "resnet-50"}
+        source = column.attack["source"]
+        assert isinstance(source, SourceSettings)
+        assert source.settings.items() >= {"objective.name": "standard", "attack": None, "model.name": "resnet-50"}.items()
+        recipe = tuple(source.settings.get(f"training.{field}") for field in ("lr", "weight_decay"))
+        assert recipe == rates[column.rows]
+    made = plan([STUDIES["cas/table-6"]], "paper", seeds=1)
+    sources = {c.data.dataset: (c.training.lr, c.training.weight_decay) for c in (t.config for t in made.trials) if c.seed}
+    assert sources == {"svhn": (0.01, 5e-4), "cifar10": (0.1, 2e-4)}
     assert isinstance(nattack, Column)
     assert (nattack.attack["queries"], nattack.attack["examples"]) == (20_000, 1000)
 

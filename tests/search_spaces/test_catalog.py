@@ -68,6 +68,9 @@ def test_a_study_is_found_by_its_name_and_its_aliases(name: str) -> None:
         ("cifs/table-e?", ["cifs/table-e1", "cifs/table-e2", "cifs/table-e3"]),
         ("cifs/[cft]*", CIFS),  # some match by name and by alias, and come once
         ("cifs/figure-a2", ["cifs/figure-3"]),
+        # A figure of several panels.
+        ("fsr/figure-s1", ["fsr/figure-s1a", "fsr/figure-s1b", "fsr/figure-s1c"]),
+        ("fsr/figure-s2", ["fsr/figure-s2a", "fsr/figure-s2b"]),
     ],
 )
 def test_a_pattern_matches_names_and_aliases_in_the_catalogues_order(pattern: str, expected: list[str]) -> None:

@@ -12,7 +12,7 @@ from search_spaces.papers import cifs
 from search_spaces.papers.cifs.space import PROFILES as PROFILES_OF_CIFS
 from search_spaces.settings import Settings
 from tests.support.expanded_studies import configured, named
-from trainables.config import Sigmoid, TrialConfig, trial_key
+from trainables.config import CIFS, Sigmoid, trial_key
 
 PROFILES = ("paper", "short", "demo")
 
@@ -75,10 +75,14 @@ def test_cifs_trains_as_the_paper_says(name: str, labels: tuple[str, ...], expec
     dataset, model, epochs, lr, weight_decay = expected
     assert (config.data.dataset, config.model.name) == (dataset, model)
     assert (config.training.epochs, config.training.lr, config.training.weight_decay) == (epochs, lr, weight_decay)
-    assert config.training.schedule.milestones == (75, 90)
+    friendly = config.attack is not None and config.attack.name == "friendly"
+    assert config.training.schedule.milestones == ((60, 90, 110) if friendly else (76, 91))
+    assert config.training.schedule.gamma == ((0.1, 0.1, 0.5) if friendly else (0.1,))
     assert config.attack is not None
     assert (config.attack.iterations, config.attack.step) == (10, pytest.approx(2 / 255))
-    assert config.selection == TrialConfig().selection
+    attack = config.selection.attack
+    assert (config.selection.split, attack.name, attack.iterations, attack.start) == ("test", "pgd", 20, "zero")
+    assert attack.step == pytest.approx(0.8 / 255)
 
 
 def test_fashion_mnist_has_an_eps_of_its_own() -> None:
@@ -92,7 +96,7 @@ def test_fashion_mnist_has_an_eps_of_its_own() -> None:
     )
     assert config.attack is not None
     assert (config.attack.eps, config.attack.iterations, config.attack.step) == (0.3, 20, pytest.approx(0.02))
-    assert (config.training.epochs, config.training.schedule.milestones) == (120, (45, 75, 90))
+    assert (config.training.epochs, config.training.schedule.milestones) == (120, (46, 76, 91))
     found = [resolve(c.attack, study.profiles["paper"].eps) for c in study.columns if isinstance(c, Column)]
     assert [fields.get("eps") for fields in found] == [None, 0.3, 0.3, 0.3]
     assert [fields.get("step") for fields in found] == [None, None, pytest.approx(0.01), pytest.approx(0.02)]
@@ -140,7 +144,27 @@ def test_every_level_of_the_space_is_a_training() -> None:
         for level in factor.levels:
             # A constant belongs to some of the masks only.
             mask: Settings = {"module.imgf.name": "sigmoid"} if "module.imgf.alpha" in level.settings else {}
-            configured(PROFILES_OF_CIFS["paper"], cifs.CIFS, mask, level.settings)
+            configured(PROFILES_OF_CIFS["paper"], cifs.SEARCHED, mask, level.settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "depths"),
+    [
+        ("cifs/table-e2", "P1", {"block4.2": 0}),
+        ("cifs/table-e2", "P2", {"block4.1": 1}),
+        ("cifs/table-e2", "P1-P2", {"block4.1": 1, "block4.2": 0}),
+        ("cifs/table-e3", "Linear-Linear", {"block4.1": 0, "block4.2": 0}),
+        ("cifs/table-e3", "MLP-Linear", {"block4.1": 1, "block4.2": 0}),
+    ],
+)
+def test_the_probe_of_the_last_block_is_linear_and_that_before_it_an_mlp_of_one_hidden_layer(
+    name: str, label: str, depths: dict[str, int]
+) -> None:
+    """Section 4.1 and appendices E.3 and E.4; the searched space starts from the same modules."""
+    module = named(name, label).module
+    assert isinstance(module, CIFS)
+    assert (dict(zip(module.positions, module.depth, strict=True)), module.hidden) == (depths, 128)
+    assert configured(PROFILES_OF_CIFS["paper"], cifs.SEARCHED) == configured(PROFILES_OF_CIFS["paper"], cifs.CIFS)
 
 
 def test_normal_training_is_on_natural_images() -> None:
@@ -159,7 +183,13 @@ def test_short_profile_shortens_the_training_and_keeps_the_network(name: str, la
     short, paper = named(name, *labels, profile="short"), named(name, *labels)
     assert (short.training.epochs, short.training.schedule.name, short.training.precision) == (30, "one-cycle", "bf16")
     assert (paper.training.schedule.name, paper.training.precision) == ("multistep", "fp32")
-    assert (short.model, short.data, short.module) == (paper.model, paper.data, paper.module)
+    assert short.model == paper.model
+    assert short.data == paper.data.model_copy(update={"validation": 0.02})
+    if labels[-1] == "CIFS":
+        assert (short.module.training_top, paper.module.training_top) == ("distinct", "as-code")
+        assert short.module == paper.module.model_copy(update={"training_top": "distinct"})
+    else:
+        assert short.module == paper.module
     assert short.training.weight_decay == paper.training.weight_decay
 
 

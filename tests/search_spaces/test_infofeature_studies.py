@@ -38,11 +38,13 @@ def test_iterations_vary_in_the_demo_too() -> None:
 def test_training_is_that_of_section_4(slug: str) -> None:
     assert BY_SLUG[slug].checkpoint == "best"
     wide = slug in ON_WRN
-    for config in rows(slug).values():
+    for label, config in rows(slug).items():
         assert config.model.normalise
         assert (config.model.name, config.model.width) == (("wrn-28", 160) if wide else ("resnet-18", 64))
         assert (config.training.epochs, config.training.weight_decay) == (200 if wide else 120, 2e-4)
-        assert config.training.schedule.milestones == (60, 90)
+        scattering = "FeaScatter" in label
+        assert config.training.schedule.milestones == ((61, 91) if scattering else (60, 90))
+        assert config.training.batch_size == (60 if scattering else 128)
         assert config.training.lr == (0.01 if slug == "table-5" else 0.1)
         assert config.training.patience is None
         assert (config.data.crop, config.data.flip) == (4, slug != "table-5")

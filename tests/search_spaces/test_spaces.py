@@ -11,13 +11,13 @@ from search_spaces.space import Space
 
 #: What can be searched, by the paper that has it.
 NAMES = {
-    "cas": {"block", "beta", "suppression", "eps", "iterations"},  # the iterations of the evaluation
-    "cifs": {"beta", "top_k", "imgf", "alpha", "T", "positions", "layers", "probes"},
+    "cas": {"block", "beta", "suppression"},
+    "cifs": {"beta", "top_k", "imgf", "alpha", "T", "positions", "layers", "probes", "depth", "hidden"},
     "infofeature": {"lambda", "iterations", "distance"},
     "afd": {"depth", "projection", "hidden", "loss", "lr", "lr_encoder", "lr_discriminator"},
     "fsr": {"block", "tau", "lambda_sep", "lambda_rec", "separation", "mask", "strategy"},
 }
-TRAINING = {"objective", "trades_lambda", "mart_lambda", "step", "training_eps", "training_iterations"}
+TRAINING = {"objective", "trades_lambda", "mart_lambda", "fat_tau", "step", "eps", "iterations"}
 
 every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 

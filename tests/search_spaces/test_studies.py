@@ -83,7 +83,12 @@ def test_every_attack_has_the_eps_of_the_profile(study: Study, profile: Profile)
         for attack in (config.attack, config.selection.attack):
             assert getattr(attack, "eps", profile.eps) == profile.eps
         if not isinstance(config.selection.attack, Natural):
-            assert config.selection.attack.step == pytest.approx(profile.eps / (4 if profile.name == "demo" else 10))
+            quarter = profile.name == "demo" or (study.paper, profile.name) == ("cas", "paper")
+            assert config.selection.attack.step == pytest.approx(profile.eps / (4 if quarter else 10))
+            assert config.selection.attack.start == "zero"
+        assert (config.selection.split, config.data.validation > 0) == (
+            ("test", False) if profile.name == "paper" else ("validation", True)
+        )
     if study.name not in OVER_EPS:
         for column in study.columns:
             for attack in every_attack(column, profile):
@@ -105,8 +110,9 @@ def test_the_space_can_be_searched(paper: Any) -> None:
 @pytest.mark.parametrize("paper", PAPERS)
 def test_studies_vary_the_factors_of_the_space(paper: Any) -> None:
     others = {"network", "dataset", "stage", "defense", "objective", "module", "discriminator", "recipe"}
+    fields = {factor.name: factor.fields for factor in paper.SPACE}
     for study in paper.STUDIES:
-        assert all(factor in paper.SPACE for factor in study.factors if factor.name not in others)
+        assert all(fields[factor.name] == factor.fields for factor in study.factors if factor.name not in others)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from trainables.plugins import (
     Trained,
     attack,
     data,
-    initialise,
+    initialise_as_he,
     model,
     module,
     objective,
@@ -116,7 +116,7 @@ class SmallModel(Network):
         self.one, self.two = nn.Conv2d(info.channels, model.width, 3), nn.Conv2d(model.width, model.width, 3)
         self.channels = {"block1.1": model.width, "block2.1": model.width}
         self.fc = nn.Linear(model.width, info.classes)
-        initialise(self)
+        initialise_as_he(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         z = self.visit("block1.1", F.relu(self.one(x)), y, trace)

@@ -85,7 +85,7 @@ def test_traits_that_hang_on_fields():
     traits = {spec: {trait.name: trait for trait in traits_of(spec)} for spec in (AutoPGD, AutoAttack, Transfer)}
     assert traits[AutoPGD]["least_classes"].value == 2
     assert traits[AutoPGD]["least_classes"].otherwise == {"loss=dlr": 3, "loss=targeted-dlr": 4}
-    assert traits[AutoAttack]["least_classes"].value == 4
+    assert traits[AutoAttack]["least_classes"].value == 2
     assert traits[AutoAttack]["parts"].value == ["apgd", "apgd", "fab", "square"]
     assert traits[AutoAttack]["parts"].otherwise["version=apgd-square"] == ["apgd", "square"]
     assert traits[Transfer]["least_classes"].value == BY_FIELDS

@@ -11,7 +11,8 @@ TWO = ("block4.1", "block4.2")
 def test_training_weights_are_the_papers_equations():
     assert training_weights(NoModule()) == (1,)
     assert training_weights(CAS(positions=TWO, beta=3)) == (1, 1.5, 1.5)  # CAS eq. 5
-    assert training_weights(CIFS(positions=TWO, beta=3)) == pytest.approx((1 / 4, 3 / 8, 3 / 8))  # CIFS eq. 3
+    assert training_weights(CIFS(positions=TWO, beta=3, scale=1.0)) == pytest.approx((1 / 4, 3 / 8, 3 / 8))  # CIFS eq. 3
+    assert training_weights(CIFS(positions=TWO, beta=2)) == pytest.approx((1, 1, 1))  # times 3: its public code
     assert training_weights(FSR(positions=TWO)) == (1, 0, 0)  # its other terms are its own
     assert training_weights(KWTA(positions=TWO)) == training_weights(SAP(positions=TWO)) == (1,)
 

@@ -36,7 +36,7 @@ def rates(schedule, epochs=EPOCHS, steps=STEPS, resume_at=None):
 
 def test_milestones_count_epochs_from_1():
     expected = [0.4] * 2 * STEPS + [0.2] * 3 * STEPS + [0.1] * 3 * STEPS
-    assert rates(MultiStep(milestones=(3, 6), gamma=0.5)) == pytest.approx(expected)
+    assert rates(MultiStep(milestones=(3, 6), gamma=(0.5,))) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import Objective
-from trainables.attacks.building_blocks.harm import in_turn
+from trainables.attacks.building_blocks.harm import in_turn, worst_of
 from trainables.attacks.building_blocks.joint_objective import joint_objective
 from trainables.attacks.building_blocks.surrogate import JointLogits, Judge, draws, judge
 from trainables.attacks.building_blocks.watch import Watch
@@ -55,8 +55,8 @@ class Case(NamedTuple):
     def watched(self, attack: Callable[..., Tensor], *, transformed: bool = False, first: bool = True) -> Attacked:
         """Run ``attack`` with a watch that records when each example is broken.
 
-        On a stochastic network it runs without: an image is misclassified only sometimes there, so that checking more points
-        would find more errors, and the end point alone is judged.
+        On a stochastic network it runs without: a point would be checked by a few draws, so that checking more of them would
+        find more errors, and the end point alone is judged, by the mean of all draws.
 
         Args:
             attack: takes the keyword ``watch`` and returns images, shaped as x.
@@ -69,12 +69,12 @@ class Case(NamedTuple):
         leave = not self.complete and not draws(self.model)
         watch = Watch(self.network, self.x, self.y, along=along, leave=leave, first=first or not along)
         images = attack(watch=watch)
-        return Attacked(images, broken=watch.since, right=None if leave else watch.right)
+        return Attacked(images, broken=watch.since, ranks=None if leave else watch.ranks)
 
     def blindly(self, attack: Callable[[], Tensor]) -> Attacked:
         """Run ``attack`` without a watch; an example that is misclassified unperturbed counts as broken in any case."""
         if draws(self.network):
-            return Attacked(attack())
+            return Attacked(attack() if self.complete else worst_of(self.network, self.y, [self.x, attack()]))
         watch = Watch(self.network, self.x, self.y, along=False, leave=False)
         images = attack()
         broken = (watch.since == 0)[:, None, None, None]

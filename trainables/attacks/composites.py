@@ -7,6 +7,7 @@ from torch import Tensor
 
 from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked
+from trainables.attacks.building_blocks.surrogate import predict
 from trainables.attacks.case import Case
 from trainables.attacks.run import run_attack
 from trainables.attacks.training.batch import Batch
@@ -20,7 +21,8 @@ def autoattack(spec: config.AutoAttack, c: Case) -> Attacked:
     def run(part: Any, x: Tensor, y: Tensor) -> Tensor:
         return run_attack(part, c.network, x, y, c.weights, c.generator, complete=c.complete).images
 
-    return c.one_by_one([partial(run, part) for part in spec.parts])
+    classes = predict(c.network, c.x[:1], most=1).shape[1]
+    return c.one_by_one([partial(run, part) for part in spec.on(classes).parts])
 
 
 def transfer(spec: config.Transfer, c: Case) -> Attacked:

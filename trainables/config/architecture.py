@@ -98,6 +98,7 @@ def _vgg(name: str, width: int, info: DatasetInfo) -> Iterator[Place]:
             yield Place(f"block{stage}.{n}", convolution(before, after, 3, size), after, size)
             before = after
         size = max(1, size // 2)
+    yield Place("", 2 * before**2, before, 1)
 
 
 def _lenet(name: str, width: int, info: DatasetInfo) -> Iterator[Place]:
@@ -128,8 +129,9 @@ for _name, _meaning, _implementation, _architecture in (
     ("wrn-28", "Wide ResNet of 28 layers (Zagoruyko & Komodakis, BMVC 2016)", _WIDE, Architecture((4, 4, 4), _resnet)),
     ("wrn-34", "Wide ResNet of 34 layers (Zagoruyko & Komodakis, BMVC 2016)", _WIDE, Architecture((5, 5, 5), _resnet)),
     ("vgg-16", "VGG16 without batch norm (Simonyan & Zisserman, ICLR 2015)", "vgg:VGG", Architecture(_VGG16, _vgg)),
-    ("vgg-16-bn", "VGG16 with batch norm", "vgg:vgg_with_batch_norms", Architecture(_VGG16, _vgg)),
+    ("vgg-16-bn", "VGG16 with batch norm after convolutions", "vgg:vgg_with_batch_norms", Architecture(_VGG16, _vgg)),
+    ("vgg-16-bn-all", "VGG16 with batch norm after all layers", "vgg:vgg_with_all_batch_norms", Architecture(_VGG16, _vgg)),
     ("lenet", "LeNet (LeCun et al., 1998)", "lenet:LeNet", Architecture((1, 1), _lenet)),
     ("lenet-afd", "LeNet of 3x3 convolutions and 64 features (AFD's for MNIST)", "lenet:LeNet", Architecture((1, 1), _lenet)),
 ):
-    MODEL.add(Entry(MODEL.title, _name, _architecture, f"trainables.models.{_implementation}", version=1, meaning=_meaning))
+    MODEL.add(Entry(MODEL.title, _name, _architecture, f"trainables.models.{_implementation}", version=2, meaning=_meaning))

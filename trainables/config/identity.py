@@ -49,7 +49,7 @@ def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec |
     for field in {"attack", "reference"} & type(measure).model_fields.keys():
         getattr(measure, field).check_inner(field, "measures are of the whole test set")
         getattr(measure, field).check_classes(field, trial.data)
-        update[field] = canonical_attack(getattr(measure, field), trial.module)
+        update[field] = canonical_attack(getattr(measure, field).on(trial.data.info.classes), trial.module)
     if None in update.values():
         return None
     if isinstance(measure, Activations):
@@ -58,7 +58,7 @@ def canonical_measure(measure: MeasureSpec, trial: TrialConfig) -> MeasureSpec |
             raise ValueError(f"position = {measure.position!r}: must be a single block; it is {', '.join(places)}")
         if measure.label is not None and measure.label >= classes:
             raise ValueError(f"label = {measure.label}: must be less than {classes}, the classes of {trial.data.dataset}")
-        masked = measure.masked and places[0] in trial.module.positions
+        masked = measure.masked and not trial.module.everywhere and places[0] in trial.module.positions
         update |= {"position": places[0], "masked": masked}
     return measure.model_copy(update=update)
 

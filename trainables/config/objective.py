@@ -58,12 +58,22 @@ class AT(Trained):
 
 @OBJECTIVE.built_in
 class TRADES(Trained):
-    """TRADES (Zhang et al., ICML 2019); ``lam``: the weight lambda of the divergence (the public code's beta)."""
+    """TRADES (Zhang et al., ICML 2019).
+
+    ``lam``: the weight lambda of the divergence (the public code's beta). ``clean_passes``: how often the natural images of a
+    batch change the running batch statistics: 2 in the public code of TRADES, 1 in that of CAS.
+    """
 
     implementation = "trainables.objectives.trades:trades"
+    numerics = 2
 
     name: Literal["trades"] = "trades"
     lam: NonNegative = 6.0
+    clean_passes: Literal[1, 2] = 2
+
+    def passes(self, attacked: bool) -> float:
+        """Return the passes for the natural and the adversarial image, and for the natural image again."""
+        return 2 * WEIGHTS + (self.clean_passes - 1) * FORWARD
 
 
 @OBJECTIVE.built_in

@@ -1,8 +1,8 @@
 """Settings of the optimiser, its schedule, averages of the weights, and the selection of the best checkpoint."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainables.config.attacks import Attack
 from trainables.config.attacks.gradient import PGD
@@ -15,12 +15,20 @@ Precision = Literal["fp32", "bf16"]
 class MultiStep(Spec):
     """The learning rate, smaller by a factor from each milestone on.
 
-    ``milestones``: epochs, counted from 1 as in the papers. ``gamma``: the factor.
+    ``milestones``: epochs, counted from 1, of which each is the first with a smaller rate. ``gamma``: the factor of each
+    milestone on the rate before it; a single one stands for all.
     """
 
     name: Literal["multistep"] = "multistep"
     milestones: tuple[Count, ...] = (75, 90)
-    gamma: Positive = 0.1
+    gamma: tuple[Positive, ...] = (0.1,)
+
+    @model_validator(mode="after")
+    def _factors(self) -> Self:
+        if len(self.gamma) not in {1, len(self.milestones)}:
+            allowed = " or ".join(dict.fromkeys(["1", str(len(self.milestones))]))
+            raise ValueError(f"gamma = {list(self.gamma)}: must be {allowed} numbers for {len(self.milestones)} milestones")
+        return self
 
 
 class Cosine(Spec):

@@ -47,10 +47,12 @@ class TrainingPGD(Joint):
 
     ``loss``: ``ce``, the cross-entropy, or ``kl``, the divergence from the prediction on the clean image (TRADES).
     ``start``: a ``uniform`` point of the ball, the image itself (``zero``), or the image plus 0.001 times normal noise
-    (``gaussian``, TRADES). ``norm``: norm of ``eps`` and ``step``; with ``l2`` both are lengths over the whole image.
+    (``gaussian``, TRADES and MART), which may leave [0, 1] until the first step. ``norm``: norm of ``eps`` and ``step``; with
+    ``l2`` both are lengths over the whole image.
     """
 
     implementation = "trainables.attacks.training.pgd:attack"
+    numerics = 2
 
     name: Literal["pgd"] = "pgd"
     eps: NonNegative
@@ -119,14 +121,17 @@ class FeatureScattering(Joint):
 
     See :mod:`trainables.attacks.training.feature_scattering`.
 
-    ``regularisation``: of the transport, by its entropy. ``sinkhorn``: iterations of Sinkhorn's algorithm.
+    ``regularisation``: of the transport, by its entropy. ``sinkhorn``: largest number of iterations of Sinkhorn's algorithm.
+    ``tolerance``: the change of its potentials, in sum, below which it ends; the defaults are the public code's.
     """
 
     implementation = "trainables.attacks.training.feature_scattering:attack"
+    numerics = 2
 
     name: Literal["feature-scattering"] = "feature-scattering"
     regularisation: Positive = 0.01
     sinkhorn: Count = 100
+    tolerance: NonNegative = 0.1
 
     def passes(self) -> float:
         return 1 + FORWARD
@@ -140,6 +145,7 @@ class AdversarialInterpolation(Bounded):
     """
 
     implementation = "trainables.attacks.training.adversarial_interpolation:attack"
+    numerics = 2
     labels = True
 
     name: Literal["adversarial-interpolation"] = "adversarial-interpolation"
@@ -172,10 +178,12 @@ class Friendly(Joint):
     """Early-stopped PGD: an example stops once it has been misclassified more than tau times.
 
     ``milestones``: epochs, counted from 1, at which tau changes; ``taus``: the values before the first milestone and from each
-    milestone on. See :mod:`trainables.attacks.training.friendly`.
+    milestone on. ``omega``: standard deviation of normal noise added in each step (0.001 in the public code of its adversarial
+    training, 0 in that of its TRADES). See :mod:`trainables.attacks.training.friendly`.
     """
 
     implementation = "trainables.attacks.training.friendly:attack"
+    numerics = 2
     epochs_matter = True
 
     name: Literal["friendly"] = "friendly"
@@ -183,6 +191,7 @@ class Friendly(Joint):
     iterations: Count
     taus: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2)
     milestones: tuple[Count, ...] = (51, 91)
+    omega: NonNegative = 0.001
     loss: Literal["ce", "kl"] = "ce"
     start: Literal["uniform", "gaussian"] = "uniform"
 

@@ -36,22 +36,14 @@ class TrialConfig(Spec):
     @field_validator("module")
     @classmethod
     def _canonical_positions(cls, module: Module, info: ValidationInfo) -> Module:
-        """Replace the papers' names of positions by the model's, in forward order, so that equal trials compare equal."""
+        """Replace the papers' names of positions by the model's, so that equal trials compare equal."""
         if isinstance(module, NoModule) or "model" not in info.data:
             return module
         model: Model = info.data["model"]
-        resolved = [model.resolve(p) for p in module.positions]
-        places = [p for group in resolved for p in group]
+        places = [place for position in module.positions for place in model.resolve(position)]
         if len(set(places)) < len(places) or not places:
             raise ValueError(f"positions = {list(module.positions)}: must name at least one block, and each block once")
-        order = sorted(range(len(places)), key=lambda i: model.positions().index(places[i]))
-        update: dict[str, tuple[str, ...]] = {"positions": tuple(places[i] for i in order)}
-        if isinstance(module, CIFS):
-            probes = module.probes * len(places) if len(module.probes) == 1 else module.probes
-            if len(probes) != len(places):
-                raise ValueError(f"probes has {len(probes)} entries for {len(places)} positions; allowed: 1 or {len(places)}")
-            update["probes"] = tuple(probes[i] for i in order)
-        return module.model_copy(update=update)
+        return module.resolved(places, model.positions())
 
     @field_validator("attack")
     @classmethod

@@ -7,9 +7,8 @@ from trainables import config
 from trainables.attacks.building_blocks.gradient import slope
 from trainables.attacks.building_blocks.losses import cross_entropy
 from trainables.data import evaluation_batches
-from trainables.evaluation import rank
 from trainables.measures.subject import Array, Subject, array
-from trainables.outputs import Outputs
+from trainables.outputs import Outputs, rank
 
 
 def _loss(outputs: Outputs, y: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from trainables import config
 from trainables.config.architecture import LENETS
-from trainables.models.network import Network, Trace, initialise
+from trainables.models.activation import Activation
+from trainables.models.network import Network, Trace
 
 
 class LeNet(Network):
@@ -31,14 +32,15 @@ class LeNet(Network):
         self.channels = {"block1.1": first, "block2.1": second}
         widths = (second * (info.size // 4) ** 2, *hidden)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.relus = nn.ModuleList(map(Activation, ("block1.1", "block2.1", *("block2.1" for _ in hidden))))
         self.fc = nn.Linear(hidden[-1], info.classes)
-        initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """Compute the last features, (B, hidden, 1, 1); see :meth:`Network.extract`."""
-        z = F.max_pool2d(self.visit("block1.1", F.relu(self.conv1(x)), y, trace), 2)
-        z = F.max_pool2d(self.visit("block2.1", F.relu(self.conv2(z)), y, trace), 2)
+        relu1, relu2, *relus = self.relus
+        z = F.max_pool2d(self.visit("block1.1", relu1(self.conv1(x)), y, trace), 2)
+        z = F.max_pool2d(self.visit("block2.1", relu2(self.conv2(z)), y, trace), 2)
         z = z.flatten(1)
-        for layer in self.hidden:
-            z = F.relu(layer(z))
+        for layer, relu in zip(self.hidden, relus, strict=True):
+            z = relu(layer(z))
         return z[:, :, None, None]

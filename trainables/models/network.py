@@ -107,7 +107,15 @@ class Network(nn.Module):
 
     def insert(self, position: str, module: InsertedModule) -> None:
         """Put ``module`` at ``position``."""
+        if module.starts_as_network:
+            self.initialise(module)
         self.inserted[_key(position)] = module
+
+    def initialise(self, part: nn.Module) -> None:
+        """Initialise the layers of ``part``, the network or a module, as the authors' public code does.
+
+        Here it leaves torch's initialisation, uniform in +-1 / sqrt(fan-in), as the codes of the papers' ResNets do.
+        """
 
     def draw_from(self, generator: Generator | None) -> Generator | None:
         """Set the generator of stochastic modules, on the network's device; return the previous one."""
@@ -148,13 +156,13 @@ def _key(position: str) -> str:
     return position.replace(".", "_")  # torch allows no dot in a submodule's name
 
 
-def initialise(network: nn.Module) -> None:
-    """Initialise convolutions as He et al. (ICCV 2015, eq. 14: normal, fan-out, ReLU), with biases 0.
+def initialise_as_he(part: nn.Module) -> None:
+    """Initialise convolutions as He et al. (ICCV 2015, eq. 14: normal, fan-out, ReLU), and all biases with 0.
 
-    Linear layers and batch norms keep torch's initialisation: uniform in +-1 / sqrt(fan-in), and the identity.
+    The weights of linear layers and batch norms keep torch's initialisation.
     """
-    for layer in network.modules():
+    for layer in part.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)

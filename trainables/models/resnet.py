@@ -1,10 +1,10 @@
 """ResNets for small images (He et al., CVPR 2016): a 3x3 stem at full resolution, then stages of blocks."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables import config
-from trainables.models.network import Network, Trace, initialise
+from trainables.models.activation import Activation
+from trainables.models.network import Network, Trace
 
 
 class BasicBlock(nn.Module):
@@ -13,18 +13,21 @@ class BasicBlock(nn.Module):
     #: Output channels as a multiple of the convolutions' channels.
     expansion = 1
 
-    def __init__(self, before: int, channels: int, stride: int) -> None:
+    def __init__(self, before: int, channels: int, stride: int, position: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(before, channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
+        self.relu1 = Activation(position)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
+        self.relu2 = Activation(position)
         self.shortcut = _shortcut(before, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, before, H, W) to (B, channels, H / stride, W / stride)."""
-        z = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(z)) + self.shortcut(x))
+        z: Tensor = self.relu1(self.bn1(self.conv1(x)))
+        out: Tensor = self.relu2(self.bn2(self.conv2(z)) + self.shortcut(x))
+        return out
 
 
 class Bottleneck(nn.Module):
@@ -35,22 +38,26 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, before: int, channels: int, stride: int) -> None:
+    def __init__(self, before: int, channels: int, stride: int, position: str) -> None:
         super().__init__()
         after = channels * self.expansion
         self.conv1 = nn.Conv2d(before, channels, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
+        self.relu1 = Activation(position)
         self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
+        self.relu2 = Activation(position)
         self.conv3 = nn.Conv2d(channels, after, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(after)
+        self.relu3 = Activation(position)
         self.shortcut = _shortcut(before, after, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, before, H, W) to (B, 4 channels, H / stride, W / stride)."""
-        z = F.relu(self.bn1(self.conv1(x)))
-        z = F.relu(self.bn2(self.conv2(z)))
-        return F.relu(self.bn3(self.conv3(z)) + self.shortcut(x))
+        z: Tensor = self.relu1(self.bn1(self.conv1(x)))
+        z = self.relu2(self.bn2(self.conv2(z)))
+        out: Tensor = self.relu3(self.bn3(self.conv3(z)) + self.shortcut(x))
+        return out
 
 
 def _shortcut(before: int, after: int, stride: int) -> nn.Sequential:
@@ -75,19 +82,20 @@ class ResNet(Network):
         blocks, _, widths, (stem, *strides) = model.architecture
         self.conv1 = nn.Conv2d(info.channels, model.width, 3, stem, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(model.width)
+        self.relu1 = Activation("block1.1")
         self.blocks = nn.ModuleList()
         before = model.width
         for stage, (n, width, stride) in enumerate(zip(blocks, widths, strides, strict=True), 1):
             channels = model.width * width
             for place in range(1, n + 1):
-                self.blocks.append(block(before, channels, stride if place == 1 else 1))
-                self.channels[f"block{stage}.{place}"] = before = channels * block.expansion
+                position = f"block{stage}.{place}"
+                self.blocks.append(block(before, channels, stride if place == 1 else 1, position))
+                self.channels[position] = before = channels * block.expansion
         self.fc = nn.Linear(before, info.classes)
-        initialise(self)
 
     def extract(self, x: Tensor, y: Tensor | None, trace: Trace) -> Tensor:
         """Compute the last features (B, C, H, W); see :meth:`Network.extract`."""
-        z = F.relu(self.bn1(self.conv1(x)))
+        z: Tensor = self.relu1(self.bn1(self.conv1(x)))
         for position, block in zip(self.channels, self.blocks, strict=True):
             z = self.visit(position, block(z), y, trace)
         return z

@@ -13,6 +13,8 @@ class CASModule(InsertedModule):
     The weights keep their signs, and the mask passes a gradient to them.
     """
 
+    starts_as_network = True
+
     def __init__(self, spec: CAS, index: int, channels: int, classes: int) -> None:
         super().__init__(spec, index, channels, classes)
         self.suppression = spec.suppression

@@ -1,54 +1,53 @@
 """Channel-wise Importance-based Feature Selection (Yan et al., ICML 2021, section 3.2)."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.config import CIFS, Sigmoid, Softplus
-from trainables.config.module import CIFS_HIDDEN as HIDDEN
 from trainables.modules.inserted import InsertedModule, Insertion
 
-#: Beta of the MLP probe's softplus.
+#: Beta of the probes' softplus.
 SHARPNESS = 5.0
 
 
-class LinearProbe(nn.Module):
-    """Linear probe A(f) = W f + b on pooled features f (B, C)."""
+class Probe(nn.Module):
+    """A probe on pooled features f (B, C): A(f) = W_{d+1} s(W_d ... s(W_1 f + b_1) ... + b_d) + b_{d+1}, with s a softplus.
 
-    def __init__(self, channels: int, classes: int) -> None:
+    ``depth``: d, its number of hidden layers; a linear probe has none. ``hidden``: the units of each.
+    """
+
+    def __init__(self, channels: int, classes: int, depth: int, hidden: int) -> None:
         super().__init__()
-        self.fc = nn.Linear(channels, classes)
+        sizes = (channels, *[hidden] * depth, classes)
+        *inner, self.last = (nn.Linear(*ends) for ends in pairwise(sizes))
+        self.inner = nn.ModuleList(inner)
 
     def forward(self, f: Tensor) -> Tensor:
         """Logits (B, classes)."""
-        logits: Tensor = self.fc(f)
+        for layer in self.inner:
+            f = F.softplus(layer(f), beta=SHARPNESS)
+        logits: Tensor = self.last(f)
         return logits
 
     def relevance(self, f: Tensor, top: Tensor) -> Tensor:
-        """Return the gradient (B, C) of the sum of the logits ``top`` with respect to f: the sum of their rows of W.
+        """Return the gradient (B, C) of the sum of the logits ``top`` with respect to f.
+
+        It is the sum of the rows of W_{d+1}, and then, from the last hidden layer to the first, times s' and times W.
 
         ``top``: classes, int64 (B, k), or a weight for each class, float (B, classes).
         """
-        return _rows(top, self.fc.weight)
-
-
-class MLPProbe(nn.Module):
-    """MLP probe A(f) = W2 softplus(W1 f + b1) + b2 on pooled features f (B, C)."""
-
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(channels, HIDDEN)
-        self.fc2 = nn.Linear(HIDDEN, classes)
-
-    def forward(self, f: Tensor) -> Tensor:
-        """Logits (B, classes)."""
-        logits: Tensor = self.fc2(F.softplus(self.fc1(f), beta=SHARPNESS))
-        return logits
-
-    def relevance(self, f: Tensor, top: Tensor) -> Tensor:
-        """Return the gradient (B, C) of the sum of the logits ``top`` with respect to f; see :meth:`LinearProbe.relevance`."""
-        slope = torch.sigmoid(SHARPNESS * self.fc1(f))
-        return (slope * _rows(top, self.fc2.weight)) @ self.fc1.weight
+        slopes = []
+        for layer in self.inner:
+            a = layer(f)
+            slopes.append(torch.sigmoid(SHARPNESS * a))
+            f = F.softplus(a, beta=SHARPNESS)
+        g = _rows(top, self.last.weight)
+        for layer, slope in zip(self.inner[::-1], slopes[::-1], strict=True):
+            g = (slope * g) @ layer.get_parameter("weight")
+        return g
 
 
 def _rows(top: Tensor, weight: Tensor) -> Tensor:
@@ -68,24 +67,21 @@ def soft_top(logits: Tensor, k: int) -> Tensor:
     return chosen
 
 
-PROBES: dict[str, type[LinearProbe] | type[MLPProbe]] = {"linear": LinearProbe, "mlp": MLPProbe}
-
-
 class CIFSModule(InsertedModule):
     """A probe that predicts, the channels' relevances g to its prediction (eq. 1), and the mask made of them (eq. 2).
 
-    Pooling divides by H W and eq. 1 sums over H W pixels, so g is the gradient with respect to the pooled features. Both probes
-    have it in closed form, so the forward pass needs no automatic differentiation. The mask is computed from detached features:
+    Pooling divides by H W and eq. 1 sums over H W pixels, so g is the gradient with respect to the pooled features. A probe has
+    it in closed form, so the forward pass needs no automatic differentiation. The mask is computed from detached features:
     its gradient reaches the probe's weights and no layer before them. In the soft view it reaches the features as well.
     """
 
-    probe: LinearProbe | MLPProbe
+    starts_as_network = True
 
     def __init__(self, spec: CIFS, index: int, channels: int, classes: int) -> None:
         super().__init__(spec, index, channels, classes)
-        self.k = spec.top_k
+        self.k, self.training_top = spec.top_k, spec.training_top
         self.imgf = spec.imgf
-        self.probe = PROBES[spec.probes[index]](channels, classes)
+        self.probe = Probe(channels, classes, spec.depth[index], spec.hidden)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Insertion:
         """Map features (B, C, H, W) to z~ = z m, and return the probe's logits (B, classes) too."""
@@ -98,10 +94,15 @@ class CIFSModule(InsertedModule):
         return Insertion(z * self.mask(g)[:, :, None, None], logits)
 
     def top(self, logits: Tensor, y: Tensor | None) -> Tensor:
-        """Return the classes (B, k) whose relevances are summed: the top k; in training, y and the top k - 1 of the others."""
-        if y is not None:
-            logits = logits.scatter(1, y[:, None], torch.inf)
-        return logits.topk(self.k, dim=1).indices
+        """Return the classes (B, k) whose relevances are summed: the top k; in training, the first is y.
+
+        The others are the top k - 1 of the other classes (``distinct``) or, ``as-code``, those ranked 2 to k.
+        """
+        if y is None:
+            return logits.topk(self.k, dim=1).indices
+        if self.training_top == "as-code":
+            return torch.cat((y[:, None], logits.topk(self.k, dim=1).indices[:, 1:]), 1)
+        return logits.scatter(1, y[:, None], torch.inf).topk(self.k, dim=1).indices
 
     def mask(self, g: Tensor) -> Tensor:
         """Map relevances g (B, C) to importances m >= 0 (B, C) by sigmoid, softplus or softmax (section 3.2, 3)."""
@@ -113,6 +114,7 @@ class CIFSModule(InsertedModule):
 
     @staticmethod
     def head_weights(spec: CIFS) -> tuple[float, ...]:
-        """Return the weights of eq. 3: 1 / (1 + beta) for the final prediction, beta / ((1 + beta) S) for each of S modules."""
+        """Return ``scale`` times eq. 3's weights: 1 / (1 + beta) for the final prediction, beta / ((1 + beta) S) a module."""
         S = len(spec.positions)
-        return (1 / (1 + spec.beta), *(spec.beta / ((1 + spec.beta) * S) for _ in range(S)))
+        final = spec.scale / (1 + spec.beta)
+        return (final, *(final * spec.beta / S for _ in range(S)))

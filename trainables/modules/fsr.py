@@ -44,6 +44,8 @@ class FSRModule(InsertedModule):
     more than half are equally low (after a ReLU: 0), all of these. The loss is the same, except for ``none``.
     """
 
+    starts_as_network = True
+
     def __init__(self, spec: FSR, index: int, channels: int, classes: int) -> None:
         super().__init__(spec, index, channels, classes)
         self.spec = spec

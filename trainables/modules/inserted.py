@@ -1,11 +1,12 @@
 """The base class of all inserted modules, and what they return."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
 from trainables.config import View
+from trainables.config.module import AVERAGED
 from trainables.outputs import Outputs
 
 
@@ -37,7 +38,14 @@ class InsertedModule(nn.Module):
             :meth:`trainables.models.Network.draw_from`. No module uses torch's global generator.
         view: what an attacker differentiates: ``plain``, the module itself, or another view that its specification lists. With
             ``soft``, a module that has jumps or hides a gradient computes a smooth approximation of itself.
+        starts_as_network: whether the network initialises the module's layers as its own, as in the papers' public codes.
+        replaces: whether a module at an activation stands in place of the ReLU, instead of behind it.
+        averaged: number of draws whose mean is the prediction of a network with this module, where it draws.
     """
+
+    starts_as_network: ClassVar[bool] = False
+    replaces: ClassVar[bool] = False
+    averaged = AVERAGED
 
     def __init__(self, spec: Any, index: int, channels: int, classes: int) -> None:
         super().__init__()

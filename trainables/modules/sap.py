@@ -18,6 +18,7 @@ class SAPModule(InsertedModule):
     def __init__(self, spec: SAP, index: int, channels: int, classes: int) -> None:
         super().__init__(spec, index, channels, classes)
         self.ratio = spec.ratio
+        self.averaged = spec.averaged
 
     @property
     def draws(self) -> bool:

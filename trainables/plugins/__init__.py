@@ -16,7 +16,7 @@ from trainables.config.training_attack import Bounded, Joint
 from trainables.data import Examples
 from trainables.measures import Subject
 from trainables.models import Network
-from trainables.models.network import Trace, initialise
+from trainables.models.network import Trace, initialise_as_he
 from trainables.modules import InsertedModule, Insertion
 from trainables.objectives import Learner, Loss
 from trainables.plugins.registration import attack, data, measure, model, module, objective, training_attack
@@ -51,7 +51,7 @@ __all__ = [
     "Trained",
     "attack",
     "data",
-    "initialise",
+    "initialise_as_he",
     "measure",
     "model",
     "module",

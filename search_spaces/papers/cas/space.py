@@ -1,11 +1,14 @@
 """CAS's settings and factors, and the profiles that its studies share."""
 
-from optuna.distributions import FloatDistribution, IntDistribution
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from optuna.distributions import FloatDistribution
 
 from search_spaces.baselines import AT, STANDARD, VANILLA, with_and_without
 from search_spaces.factor import Factor, Level, choice, levels_of, scalar
 from search_spaces.papers.paper import Paper
-from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.profiles import ATTACKS, NATURAL, attacked, pgd, profiles
 from search_spaces.settings import Eps, Settings
 
 #: AT+CAS on ResNet-18, section 5.1. The paper gives beta for its other networks only, where it is the
@@ -22,7 +25,7 @@ SVHN: Settings = {
 #: Appendix F.1.
 WRN_34_10: Settings = {"model.name": "wrn-34", "model.width": 160, "training.weight_decay": 5e-4}
 #: Appendix F.2. The public code's has batch normalisation; at ResNet-18's learning rate it would not learn without.
-VGG16: Settings = {"model.name": "vgg-16-bn"}
+VGG16: Settings = {"model.name": "vgg-16-bn-all"}
 
 BETA = scalar(
     "beta",
@@ -47,34 +50,19 @@ SUPPRESSION = choice(
     levels_of("module.suppression", {"without suppressing": False, "with suppressing": True}),
     default="with suppressing",
 )
-# The budgets of Table 13, where the attacker has them: here the weights are trained within them.
-EPS = Factor(
-    "eps",
-    "ε",
-    levels_of("attack.eps", {f"ε = {n}/255": n / 255 for n in (2, 4, 8, 16, 32)}),
-    default="ε = 8/255",
-    distribution=FloatDistribution(1 / 255, 32 / 255),
-)
-# Iterations of the selection attack, which measures robust accuracy after each epoch.
-ITERATIONS = Factor(
-    "iterations",
-    "PGD",
-    levels_of("selection.attack.iterations", {f"PGD-{n}": n for n in (20, 100)}),
-    default="PGD-20",
-    distribution=IntDistribution(10, 100),
-)
 DATASET = choice(
     "dataset",
     "dataset",
     levels=(Level("SVHN", SVHN), Level("CIFAR-10", {"data.dataset": "cifar10"})),
     default="CIFAR-10",
 )
-SPACE = (BLOCK, BETA, SUPPRESSION, EPS, ITERATIONS, DATASET)
+SPACE = (BLOCK, BETA, SUPPRESSION)
 
 
 def module(cas: Settings = CAS) -> Factor:
     """A network as it is, and with ``cas``."""
-    return with_and_without("CAS", cas)
+    # Its public code of TRADES passes the natural images once, that of TRADES itself twice.
+    return with_and_without("CAS", cas, {"TRADES": {"objective.clean_passes": 1}})
 
 
 #: Natural ("standard") and adversarial training.
@@ -91,8 +79,8 @@ ACTIVATION_DEFENSES = choice(
     "defense",
     "defense",
     levels=(
-        Level("kWTA", {"module.name": "kwta", "module.ratio": 0.2}),
-        Level("SAP", {"module.name": "sap"}),
+        Level("kWTA", {"module.name": "kwta", "module.ratio": 0.2, "module.sites": "activations"}),
+        Level("SAP", {"module.name": "sap", "module.sites": "activations"}),
         # The section trains adversarially. Of PCL it says cross-entropy first, then PCL, which is its authors' training on
         # natural images; the accuracies that are printed, 88.15 and 24.68 under PGD-20, are those of such a network.
         Level("PCL", {"objective.name": "pcl", "attack": None}),
@@ -103,7 +91,11 @@ ACTIVATION_DEFENSES = choice(
 
 # The demo's learning rate is CIFS's. Here beta multiplies the loss: with Figure 8's largest, 20, it diverges at 0.05.
 # PCL learns at a tenth of its weight.
-PROFILES = profiles(epochs=200, demo={"training.lr": 0.02, "objective.weight": 0.1})
+# The public code chooses the best epoch by the training's own attack, from the image itself.
+_SELECTION: Settings = {"selection.attack.iterations": 10, "selection.attack.step": Eps(1 / 4)}
+PROFILES = profiles(epochs=200, recipe=_SELECTION, demo={"training.lr": 0.02, "objective.weight": 0.1})
 PAPER = Paper("cas", "Bai et al., ICLR 2021", PROFILES)
+#: In its public evaluation FGSM is one step from a random start.
+ATTACKED: Mapping[str, Settings] = MappingProxyType({**ATTACKS, "FGSM": pgd(1, step=Eps())})
 #: "Adaptive" in this paper: the attacker maximises the loss that the weights minimised, at the same beta.
-COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "CW∞", beta_atk=("own",)))
+COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "CW∞", beta_atk=("own",), attacks=ATTACKED))

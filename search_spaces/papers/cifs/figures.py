@@ -6,15 +6,15 @@ from search_spaces.baselines import AT, STANDARD
 from search_spaces.column import Column
 from search_spaces.factor import Level, choice
 from search_spaces.papers.cifs.space import CIFS, DEFENSE, IMGF, PAPER, VANILLA_ROW
-from search_spaces.profiles import ATTACKS, CLASSES, NATURAL, activation_panels, attacked
+from search_spaces.profiles import CLASSES, FROM_IMAGES, NATURAL, activation_panels, attacked
 
-_PGD_20 = attacked("PGD-20", beta_atk=None)
+_PGD_20 = attacked("PGD-20", beta_atk=None, attacks=FROM_IMAGES)
 
 
 def _of_classes(*labels: str, beta_atk: tuple[str, ...] | None) -> tuple[Column, ...]:
     """PGD-20 on the images of one class at a time; in the demo, on the digits that have its index."""
     return tuple(
-        Column(f"PGD-20 ({name})", ATTACKS["PGD-20"], beta_atk=beta_atk, only=CLASSES.index(label), profiles=profiles)
+        Column(f"PGD-20 ({name})", FROM_IMAGES["PGD-20"], beta_atk=beta_atk, only=CLASSES.index(label), profiles=profiles)
         for label in labels
         for name, profiles in ((label, ("paper", "short")), (f"digit {CLASSES.index(label)}", ("demo",)))
     )
@@ -26,7 +26,10 @@ FIGURES = (
         "activations",
         "Channels of normally and adversarially trained networks, for classes 1 and 3 (CIFAR-10's automobiles and cats)",
         choice("objective", "training", levels=(Level("Normal", STANDARD), Level("AT", AT)), default="AT"),
-        columns=(*attacked("PGD-20", beta_atk=("own",)), *_of_classes("automobile", "cat", beta_atk=("own",))),
+        columns=(
+            *attacked("PGD-20", beta_atk=("own",), attacks=FROM_IMAGES),
+            *_of_classes("automobile", "cat", beta_atk=("own",)),
+        ),
         panels=activation_panels(CLASSES.index("automobile"), CLASSES.index("cat")),
     ),
     replace(

@@ -5,19 +5,24 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from search_spaces.baselines import AT, FAT, TRADES, VANILLA, with_and_without
 from search_spaces.factor import Factor, Level, choice, levels_of, scalar
 from search_spaces.papers.paper import Paper
-from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.profiles import FROM_IMAGES, NATURAL, attacked, profiles
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Arm
 
-#: The paper's own choice, section 4.1: the last two residual blocks, an MLP and a linear probe, top-2, softmax.
+#: The paper's own choice, section 4.1: the last two residual blocks, an MLP of one hidden layer and a linear probe, top-2,
+#: softmax. The public code trains with the loss times 3 and counts the label twice where it is the second of the top two.
 CIFS: Settings = {
     "module.name": "cifs",
     "module.positions": ("P2", "P1"),
-    "module.probes": ("mlp", "linear"),
+    "module.probes": ("mlp-linear",),
+    "module.depth": (1,),
+    "module.hidden": 128,
     "module.top_k": 2,
     "module.imgf.name": "softmax",
     "module.imgf.T": 1.0,
     "module.beta": 2.0,
+    "module.scale": 3.0,
+    "module.training_top": "as-code",
 }
 #: CAS as CIFS compares with it. Table B.3 attacks two CAS modules; they are at the positions of CIFS's, on ResNet-18 CAS's
 #: Block4.
@@ -33,7 +38,7 @@ FASHION_MNIST: Settings = {
     "model.name": "resnet-10",
     "attack.iterations": 20,
     "attack.step": Eps(1 / 15),
-    "training.schedule.milestones": (45, 75, 90),
+    "training.schedule.milestones": (46, 76, 91),
 }
 
 BETA = scalar(
@@ -69,43 +74,28 @@ ALPHA = scalar(
 T = scalar("T", "T", "module.imgf.T", levels=(1.0,), default=1.0, distribution=FloatDistribution(0.01, 100, log=True)).where(
     imgf=("softmax",)
 )
-# Section 3.2 makes beta the number of layers; Table E.2 does not say whether it is 1 for a single one, and it stays 2 here.
-POSITIONS = choice(
-    "positions",
-    "P",
-    levels=(
-        Level("P1", {"module.positions": ("P1",), "module.probes": ("linear",)}),
-        Level("P2", {"module.positions": ("P2",), "module.probes": ("mlp",)}),
-        Level("P1-P2", {"module.positions": ("P2", "P1"), "module.probes": ("mlp", "linear")}),
-    ),
-    default="P1-P2",
-)
-# So many of the last blocks: one and two are levels of Table E.2. Only the last one's probe is linear (appendix E.4).
-LAYERS = choice(
-    "layers",
-    "|I|",
-    levels=(
-        Level("|I| = 1", {"module.positions": ("P1",), "module.probes": ("linear",)}),
-        Level("|I| = 2", {"module.positions": ("P2", "P1"), "module.probes": ("mlp", "linear")}),
-        Level("|I| = 3", {"module.positions": ("P3", "P2", "P1"), "module.probes": ("mlp", "mlp", "linear")}),
-    ),
-    default="|I| = 2",
-)
+# Where the modules are: the last block that has one, and how many blocks up to it do. Table E.2 has P1 and P2 with one layer,
+# and P1 with two. Section 3.2 makes beta the number of layers; the table does not say whether it is 1 for a single one, and it
+# stays 2 here.
+POSITIONS = choice("positions", "P", levels_of("module.positions", {"P1": ("P1",), "P2": ("P2",)}), default="P1")
+LAYERS = choice("layers", "|I|", levels_of("module.layers", {f"|I| = {n}": n for n in (1, 2, 3)}), default="|I| = 2")
+# What the probes are: linear, MLPs, or both as section 4.1 has them. Table E.3 has the first two.
 PROBES = choice(
     "probes",
     "A",
-    levels_of("module.probes", {"Linear-Linear": ("linear", "linear"), "MLP-Linear": ("mlp", "linear")}),
+    levels_of("module.probes", {"Linear-Linear": ("linear",), "MLP-Linear": ("mlp-linear",), "MLP-MLP": ("mlp",)}),
     default="MLP-Linear",
 )
-# Iterations of the training attack: the paper takes PGD-10, and PGD-20 on Fashion-MNIST.
-ITERATIONS = Factor(
-    "iterations",
-    "PGD",
-    levels_of("attack.iterations", {f"PGD-{n}": n for n in (10, 20)}),
-    default="PGD-10",
-    distribution=IntDistribution(1, 20),
+# Hidden layers of the MLPs; a linear probe is one of none.
+DEPTH = choice("depth", "depth", levels_of("module.depth", {f"{n} hidden": (n,) for n in (1, 2, 3)}), default="1 hidden").where(
+    probes=("MLP-Linear", "MLP-MLP")
 )
-SPACE = (BETA, TOP_K, IMGF, ALPHA, T, POSITIONS, LAYERS, PROBES, ITERATIONS)
+HIDDEN = scalar(
+    "hidden", "width", "module.hidden", levels=(32, 128, 512), default=128, distribution=IntDistribution(8, 1024, log=True)
+).where(probes=("MLP-Linear", "MLP-MLP"))
+SPACE = (BETA, TOP_K, IMGF, ALPHA, T, POSITIONS, LAYERS, PROBES, DEPTH, HIDDEN)
+#: What those of positions and layers start from: the same modules as :data:`CIFS`, named by the last.
+SEARCHED: Settings = {**CIFS, "module.positions": ("P1",), "module.layers": 2}
 
 NETWORK = choice(
     "network",
@@ -124,13 +114,14 @@ DEFENSE = choice(
     "defense", "defense", levels=(Level("Vanilla", VANILLA), Level("CAS", CAS), Level("CIFS", CIFS)), default="CIFS"
 )
 MODULE = with_and_without("CIFS", CIFS)
-#: The strategies of Table B.4, at the schedule of the paper, which names no other for TRADES or FAT.
+#: The strategies of Table B.4. The paper does not say how FAT's learning rate falls: it is that of FAT's public code.
 OBJECTIVE = choice("objective", "objective", levels=(Level("AT", AT), Level("TRADES", TRADES), Level("FAT", FAT)), default="AT")
 
-PROFILES = profiles(epochs=120)
+# The rate drops after epochs 75 and 90 (public code), where CAS's drops at them.
+PROFILES = profiles(epochs=120, recipe={"training.schedule.milestones": (76, 91)})
 PAPER = Paper("cifs", "Yan et al., ICML 2021", PROFILES)
 VANILLA_ROW = (Arm(("Vanilla",), VANILLA),)
 #: The attacker tries several weights of the modules in the joint loss, and the paper prints the worst (section 4.1).
-COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "C&W", "PGD-100", beta_atk=None))
+COLUMNS = (NATURAL, *attacked("FGSM", "PGD-20", "C&W", "PGD-100", beta_atk=None, attacks=FROM_IMAGES))
 #: Without C&W.
-COLUMNS_IN_BRIEF = (NATURAL, *attacked("FGSM", "PGD-20", "PGD-100", beta_atk=None))
+COLUMNS_IN_BRIEF = (NATURAL, *attacked("FGSM", "PGD-20", "PGD-100", beta_atk=None, attacks=FROM_IMAGES))

@@ -2,7 +2,7 @@
 
 from search_spaces.baselines import FAT
 from search_spaces.column import Column, Cost
-from search_spaces.factor import Factor
+from search_spaces.factor import Factor, choice, levels_of
 from search_spaces.papers.cifs.space import (
     BETA,
     CIFS,
@@ -14,13 +14,12 @@ from search_spaces.papers.cifs.space import (
     NETWORK,
     OBJECTIVE,
     PAPER,
-    POSITIONS,
     PROBES,
     SVHN,
     TOP_K,
     VANILLA_ROW,
 )
-from search_spaces.profiles import ATTACKS, NATURAL, pgd, profiles
+from search_spaces.profiles import FROM_IMAGES, NATURAL, pgd, profiles
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Study
 
@@ -31,6 +30,14 @@ _AUTOATTACK = (
     Column("AutoAttack", {**_APGD_SQUARE, "examples": 2000}, beta_atk=None, profiles=("paper", "short")),
     Column("AutoAttack", {**_APGD_SQUARE, "queries": 1000, "examples": 100}, beta_atk=None, profiles=("demo",)),
 )
+
+_POSITIONS = choice(
+    "positions",
+    "P",
+    levels_of("module.positions", {"P1": ("P1",), "P2": ("P2",), "P1-P2": ("P2", "P1")}),
+    default="P1-P2",
+)
+_PROBES = PROBES.only("Linear-Linear", "MLP-Linear")
 
 
 def _appendix_e(where: str, alias: str, title: str, factor: Factor) -> Study:
@@ -61,7 +68,7 @@ TABLES = (
         # One network: the table's rows are its attacks.
         DEFENSE.only("Vanilla"),
         columns=tuple(
-            Column(f"{attack} top-{k}", ATTACKS[attack], top_k=k) for attack in ("FGSM", "PGD-20") for k in (1, 2, 3)
+            Column(f"{attack} top-{k}", FROM_IMAGES[attack], top_k=k) for attack in ("FGSM", "PGD-20") for k in (1, 2, 3)
         ),
     ),
     PAPER.study(
@@ -72,9 +79,9 @@ TABLES = (
         columns=(
             Column("Natural/Final", NATURAL.attack),
             # Attack point "CIFS" is the first module's raw prediction: top-2's 54.96 is the row "inf-1" of Table B.3.
-            Column("CIFS/CIFS", ATTACKS["PGD-20"], beta_atk=("inf-1",), head="1"),
-            Column("CIFS/Final", ATTACKS["PGD-20"], beta_atk=("inf-1",)),
-            Column("Adap/Final", ATTACKS["PGD-20"], beta_atk=None),
+            Column("CIFS/CIFS", FROM_IMAGES["PGD-20"], beta_atk=("inf-1",), head="1"),
+            Column("CIFS/Final", FROM_IMAGES["PGD-20"], beta_atk=("inf-1",)),
+            Column("Adap/Final", FROM_IMAGES["PGD-20"], beta_atk=None),
         ),
         fixed=CIFS,
         baselines=VANILLA_ROW,
@@ -124,24 +131,24 @@ TABLES = (
         DEFENSE,
         columns=(
             NATURAL,
-            Column("FGSM", ATTACKS["FGSM"], beta_atk=None),
+            Column("FGSM", FROM_IMAGES["FGSM"], beta_atk=None),
             # The text has a step of 0.01 for PGD-20, which the table does not have: it is taken for PGD-40's.
-            Column("PGD-40", pgd(40, step=Eps(1 / 30)), beta_atk=None),
-            Column("PGD-100", pgd(100, step=Eps(1 / 15)), beta_atk=None),
+            Column("PGD-40", {**pgd(40, step=Eps(1 / 30)), "start": "zero"}, beta_atk=None),
+            Column("PGD-100", {**pgd(100, step=Eps(1 / 15)), "start": "zero"}, beta_atk=None),
         ),
         profiles=profiles(epochs=120, eps=0.3),
         fixed=FASHION_MNIST,
         checkpoint="both",
     ),
     _appendix_e("Table E.1", "beta", "Weight of the probes' loss", BETA),
-    _appendix_e("Table E.2", "positions", "CIFS in the last block (P1), the one before (P2), or both", POSITIONS),
-    _appendix_e("Table E.3", "probes", "Probes in the last two blocks, the earlier one first", PROBES),
+    _appendix_e("Table E.2", "positions", "CIFS in the last block (P1), the one before (P2), or both", _POSITIONS),
+    _appendix_e("Table E.3", "probes", "Probes in the last two blocks, the earlier one first", _PROBES),
     PAPER.study(
         "section 4.1.1",
         "overhead",
         "Seconds of training and of evaluation",
         DEFENSE.only("Vanilla", "CIFS"),
-        columns=(Cost("seconds per epoch"), Cost("seconds per PGD-20 evaluation", ATTACKS["PGD-20"])),
+        columns=(Cost("seconds per epoch"), Cost("seconds per PGD-20 evaluation", FROM_IMAGES["PGD-20"])),
         slug="cost",
     ),
 )

@@ -3,8 +3,7 @@
 from search_spaces.column import Column
 from search_spaces.ladders import over_eps, over_iterations
 from search_spaces.papers.fsr.space import LAMBDA_REC, LAMBDA_SEP, MODULE, PAPER, RECIPE, TAU, choice_in_fsr
-from search_spaces.profiles import ATTACKS, NATURAL, pgd
-from search_spaces.settings import Eps
+from search_spaces.profiles import FROM_IMAGES, NATURAL
 
 FIGURES = (
     choice_in_fsr("Figure S1a", "tau", "Temperature of the mask", TAU),
@@ -16,7 +15,7 @@ FIGURES = (
         "iterations",
         "PGD of more and more iterations",
         MODULE,
-        columns=over_iterations("PGD", ATTACKS["PGD-100"], (1, 2, 5, 10, 20, 50, 100)),
+        columns=over_iterations("PGD", FROM_IMAGES["PGD-100"], (1, 2, 5, 10, 20, 50, 100)),
         fixed=RECIPE,
     ),
     PAPER.study(
@@ -26,7 +25,7 @@ FIGURES = (
         MODULE,
         columns=(
             NATURAL,
-            *over_eps(pgd(20, step=Eps(1 / 10)), (1 / 4, 1 / 2, 1, 2, 4, 8), step=1 / 10),
+            *over_eps(FROM_IMAGES["PGD-20"], (1 / 4, 1 / 2, 1, 2, 4, 8), step=1 / 10),
             # Any image from any other: every classifier must be at 0 %.
             Column("unbounded", {"name": "pgd", "eps": 1.0, "step": 0.05, "iterations": 100}),
         ),

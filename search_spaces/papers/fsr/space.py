@@ -6,7 +6,7 @@ from search_spaces.baselines import with_and_without
 from search_spaces.column import AnyColumn, Ensemble
 from search_spaces.factor import Factor, Level, choice, levels_of, scalar
 from search_spaces.papers.paper import Paper
-from search_spaces.profiles import NATURAL, attacked, profiles
+from search_spaces.profiles import FROM_IMAGES, NATURAL, attacked, profiles
 from search_spaces.settings import Settings
 from search_spaces.study import Arm, Study
 
@@ -34,6 +34,20 @@ BLOCK = choice(
     ),
     default="Block4",
 )
+STRATEGY = choice(
+    "strategy",
+    "Separation",
+    levels_of(
+        "module.separation",
+        {"Greedy": "greedy", "Random": "random", "w/o Separation": "none", "w/ Separation": "learned"},
+    ),
+    default="w/ Separation",
+)
+MASK = choice("mask", "m", levels_of("module.mask", {"Binary": "binary", "Gumbel": "gumbel"}), default="Gumbel").where(
+    strategy=("w/ Separation",)
+)
+#: What has a loss of separation.
+_PARTED = ("Greedy", "Random", "w/ Separation")
 # Figure S1 is a picture whose axes cannot be read in the text, so the levels are ours: what the supplement calls best, and
 # lower and higher values.
 TAU = scalar(
@@ -43,7 +57,7 @@ TAU = scalar(
     levels=(0.01, 0.05, 0.1, 0.5, 1.0),
     default=0.1,
     distribution=FloatDistribution(0.001, 10, log=True),
-)
+).where(strategy=("w/ Separation",), mask=("Gumbel",))
 
 
 def _weight(name: str, symbol: str) -> Factor:
@@ -58,7 +72,7 @@ def _weight(name: str, symbol: str) -> Factor:
     )
 
 
-LAMBDA_SEP = _weight("lambda_sep", "λ_sep")
+LAMBDA_SEP = _weight("lambda_sep", "λ_sep").where(strategy=_PARTED)
 LAMBDA_REC = _weight("lambda_rec", "λ_rec")
 SEPARATION = choice(
     "separation",
@@ -73,17 +87,7 @@ SEPARATION = choice(
         },
     ),
     default="Mispredicted",
-)
-MASK = choice("mask", "m", levels_of("module.mask", {"Binary": "binary", "Gumbel": "gumbel"}), default="Gumbel")
-STRATEGY = choice(
-    "strategy",
-    "Separation",
-    levels_of(
-        "module.separation",
-        {"Greedy": "greedy", "Random": "random", "w/o Separation": "none", "w/ Separation": "learned"},
-    ),
-    default="w/ Separation",
-)
+).where(strategy=_PARTED)
 SPACE = (BLOCK, TAU, LAMBDA_SEP, LAMBDA_REC, SEPARATION, MASK, STRATEGY)
 
 MODULE = with_and_without("FSR", FSR)
@@ -95,7 +99,10 @@ PAPER = Paper("fsr", "Kim et al., CVPR 2023", PROFILES)
 # The supplement gives no steps for its attacks: they are those of CIFS, with which the public code shares C&W's confidence. It
 # attacks the final prediction alone, which for this module is its "own" loss.
 _WHITE_BOX = ("FGSM", "PGD-20", "PGD-100", "C&W")
-ATTACKED: tuple[AnyColumn, ...] = (*attacked(*_WHITE_BOX, beta_atk=("own",)), Ensemble("Ensemble", _WHITE_BOX))
+ATTACKED: tuple[AnyColumn, ...] = (
+    *attacked(*_WHITE_BOX, beta_atk=("own",), attacks=FROM_IMAGES),
+    Ensemble("Ensemble", _WHITE_BOX),
+)
 COLUMNS = (NATURAL, *ATTACKED)
 
 

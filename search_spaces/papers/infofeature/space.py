@@ -58,8 +58,16 @@ DEFENSES: dict[str, Settings] = {
     # Section 4.1: the weights that their papers suggest.
     "ALP (0.1)": {**_AGAINST_PGD, "objective.name": "alp", "objective.weight": 0.1},
     "FM (10)": {**_AGAINST_PGD, "objective.name": "feature-matching", "objective.weight": 10.0},
-    # Both as their public codes have them: one step of size eps, and soft labels.
-    "FeaScatter": {**AT, **SMOOTH, "attack.name": "feature-scattering", "attack.eps": Eps()},
+    # Both as their public codes have them: one step of size eps, and soft labels. Feature Scattering's trains in batches of 60,
+    # and its learning rate drops after epochs 60 and 90.
+    "FeaScatter": {
+        **AT,
+        **SMOOTH,
+        "attack.name": "feature-scattering",
+        "attack.eps": Eps(),
+        "training.batch_size": 60,
+        "training.schedule.milestones": (61, 91),
+    },
     "AdvInterp": {
         **AT,
         "objective.label_smoothing": 0.0,
@@ -97,7 +105,8 @@ def defense(*labels: str) -> Factor:
 
 #: The methods that regularise in the attack.
 IN_THE_ATTACK = ("FeaScatter", "AdvInterp", "InfoFeature")
-PROFILES = profiles(epochs=120)
+# The demo's last map is a single place, where the L1 and the L2 norm are equal and a cosine cannot change.
+PROFILES = profiles(epochs=120, demo={"attack.distance": "l2"})
 PAPER = Paper("infofeature", "Yan & Yeung", PROFILES)
 COLUMNS: tuple[AnyColumn, ...] = (
     NATURAL,

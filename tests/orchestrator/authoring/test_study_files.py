@@ -281,7 +281,11 @@ NAMES = "Natural, FGSM, PGD-20, PGD-100, C&W, CW∞"
         ),
         # fields
         (f"{LEAST}fixed.module.bta = 1\n", "fixed: module.bta: no trial has such a field; did you mean 'module.beta'?"),
-        (f"{LEAST}fixed.seed = 1\n", "fixed: seed: no trial has such a field; allowed: "),
+        (f"{LEAST}fixed.sed = 1\n", "fixed: sed: no trial has such a field; did you mean 'seed'?"),
+        (
+            f"{LEAST}{FACTOR.replace('module.beta', 'seed')}",
+            "factors.0: factor b: what sets the seed must be named 'seed', and set nothing else",
+        ),
         (
             f"{LEAST}{FACTOR.replace('module.beta', 'modul.beta')}",
             "factors.0.field: modul.beta: no trial has such a field; did you mean 'module.beta'?",

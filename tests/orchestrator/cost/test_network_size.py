@@ -42,6 +42,7 @@ def test_the_papers_networks():
     [
         {"name": "cas", "positions": ("P2", "P1")},
         {"name": "cifs", "positions": ("P2", "P1"), "probes": ("mlp", "linear")},
+        {"name": "cifs", "positions": ("P2", "P1"), "probes": ("mlp",), "depth": (2, 3), "hidden": 48},
         {"name": "fsr", "positions": ("block2",)},
         {"name": "fsr", "positions": ("P2", "P1"), "separation": "random"},
         {"name": "kwta"},

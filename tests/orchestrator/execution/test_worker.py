@@ -213,8 +213,9 @@ def test_a_complete_evaluation_covers_an_incomplete_one(job):
     assert evaluations(work.store, job.key) == before
 
 
+@pytest.mark.parametrize("complete", [False, True])
 @pytest.mark.parametrize("attack", ["pgd", "cw", "mim"])
-def test_a_longer_attack_covers_those_that_are_its_beginning(job, copy_of, monkeypatch, attack):
+def test_a_longer_attack_covers_those_that_are_its_beginning(job, copy_of, monkeypatch, attack, complete):
     """The longest attack is run once, and every row is as if each attack had been run alone, whose lengths it knows."""
     finish(job)
     sizes = [{"iterations": 4}, {"iterations": 9}, {"iterations": 6}]
@@ -222,7 +223,7 @@ def test_a_longer_attack_covers_those_that_are_its_beginning(job, copy_of, monke
         sizes += [{"iterations": 4, "restarts": 3}, {"iterations": 4, "restarts": 2}]
     known = {"pgd": PGD, "cw": CW, "mim": MIM}[attack]
     wanted = [
-        Evaluation.of(job.key, known(eps=0.3, step=0.02, beta_atk=beta, **size), "last", "new")
+        Evaluation.of(job.key, known(eps=0.3, step=0.02, beta_atk=beta, **size), "last", "new", complete)
         for beta in ("2", "inf-1")
         for size in sizes
     ]
@@ -235,16 +236,23 @@ def test_a_longer_attack_covers_those_that_are_its_beginning(job, copy_of, monke
     evaluate = Trial.evaluate
     monkeypatch.setattr(Trial, "evaluate", lambda self, attack, *a: attacked.append(attack) or evaluate(self, attack, *a))
     work = finish(replace(job, evaluations=tuple(wanted)))
-    found = {row["evaluation"]: timeless(row) for row in evaluations(work.store, job.key)}
-    lengths = {key: row.pop("by_steps") for key, row in found.items()}
-    assert [(found[e.key], lengths[e.key][-1:]) for e in wanted] == [(row, row.pop("by_steps")) for row in map(timeless, alone)]
-    assert len(attacked) == 2 * (1 if attack == "mim" else 2)  # the most steps and the most restarts, for each beta_atk
+    of_heads = {(row["evaluation"], row["head"]): timeless(row) for row in evaluations(work.store, job.key)}
+    each = {(row["evaluation"], row["head"]): timeless(row) for row in alone}
+    known_lengths = {key: row.pop("by_steps") for key, row in of_heads.items()}
+    for key, row in each.items():
+        assert ((known_lengths[key] or [])[-1:], of_heads[key]) == ((row.pop("by_steps") or []), row)
+    # The most steps and the most restarts, for each beta_atk; of complete ones each number of restarts.
+    assert len(attacked) == 2 * (1 if attack == "mim" else 3 if complete else 2)
+    found = {key: row for (key, head), row in of_heads.items() if head == "final"}
+    lengths = {key: of for (key, head), of in known_lengths.items() if head == "final"}
 
     rows = [row for row in found.values() if row["beta_atk"] == "2" and row["attack_name"] == attack]
     by_size = {tuple(json.loads(r["attack_spec"]).get(f, 1) for f in ("iterations", "restarts")): r for r in rows}
     shorter = {(9, 1): [(4, 1), (6, 1), (9, 1)], (6, 1): [(4, 1), (6, 1)], (4, 3): [(4, 1), (4, 2), (4, 3)]}
     for size in by_size.keys() & shorter.keys():
-        there = [{"steps": k * r, "any": by_size[k, r]["accuracy"], "last": None} for k, r in shorter[size]]
+        there = [
+            {"steps": k * r, "any": by_size[k, r]["accuracy"], "last": by_size[k, r]["last_accuracy"]} for k, r in shorter[size]
+        ]
         assert lengths[by_size[size]["evaluation"]] == there
     curve = accuracy_by_iterations(np.array(by_size[9, 1]["broken"]), 9)
     assert curve[[4, 6, 9]] == pytest.approx([by_size[k, 1]["accuracy"] for k in (4, 6, 9)])
@@ -284,12 +292,12 @@ def test_distances_are_recorded(job):
 
 
 def transferred(job, source, checkpoint="last"):
-    attack = Transfer(source=source, checkpoint=checkpoint, attack=PGD(eps=0.1, step=0.05, iterations=3))
+    attack = Transfer(source=source, checkpoint=checkpoint, attack=PGD(eps=0.3, step=0.1, iterations=5))
     return replace(job, evaluations=(Evaluation.of(job.key, attack, "last", "transfer", complete=True),))
 
 
 def test_an_attack_is_transferred_from_another_trial(store, first_is_best):
-    source, job = (jobs(tiny_plan(), store)[i] for i in (0, 1))
+    source, job = (jobs(tiny_plan(training__lr=0.3), store)[i] for i in (0, 1))
     finish(source)
     finish(job)
     found = {}

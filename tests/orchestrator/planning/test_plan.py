@@ -22,7 +22,8 @@ from search_spaces.column import Column
 from search_spaces.factor import Level, choice
 from search_spaces.profiles import NATURAL
 from search_spaces.settings import Eps
-from search_spaces.study import Panel, Profile
+from search_spaces.study import Arm, Panel, Profile
+from search_spaces.training import SEED
 from tests.support.tiny_study import DEFENSE, EPOCHS, SETTINGS, STUDY, tiny_plan
 from trainables.config import (
     CIFS,
@@ -302,9 +303,35 @@ def test_a_variants_name_is_one_that_every_file_system_takes(one, other):
         assert re.fullmatch(r"demo@[a-zA-Z0-9@=.,_-]{1,160}", name)
 
 
-def test_a_seed_is_no_override():
-    with pytest.raises(BadInput, match=r"^--set seed: the seeds of a study are 0, 1, \.\.\.; say how many with --seeds$"):
-        tiny_plan(seed=3)
+def test_a_seed_that_is_set_is_the_only_one():
+    made = plan([STUDY], "demo", overrides={"seed": 3})
+    assert {trial.config.seed for trial in made.trials} == {3}
+    assert made.manifests[0].variant == "demo@seed=3"
+    assert {trial.key for trial in made.trials} < {trial.key for trial in plan([STUDY], "demo", seeds=4).trials}
+    with pytest.raises(BadInput, match=r"^--seeds 2: must not be given with --set seed, which is the only one$"):
+        tiny_plan(seeds=2, seed=3)
+    with pytest.raises(BadInput, match=r"^seed = -1: must be greater than or equal to 0$"):
+        plan([STUDY], "demo", overrides={"seed": -1})
+
+
+def test_rows_may_be_seeds():
+    """Each row is the one training of its seed, the same as without the factor; other rows keep the profile's seeds."""
+    study = replace(STUDY, factors=(*STUDY.factors, SEED), baselines=(Arm(("more", ""), {"training.lr": 0.01}),))
+    made = plan([study], "demo")
+    (manifest,) = made.manifests
+    assert [(arm.labels, list(arm.trials)) for arm in manifest.arms[:3]] == [
+        (("more", ""), ["0", "1"]),
+        (("Vanilla", "seed = 0"), ["0"]),
+        (("Vanilla", "seed = 1"), ["1"]),
+    ]
+    usual = {trial.key for trial in plan([STUDY], "demo", seeds=3).trials}
+    assert usual == {key for arm in manifest.arms[1:] for key in arm.trials.values()}
+
+
+def test_what_sets_the_seed_is_named_so_and_sets_nothing_else():
+    for name, settings in (("repetition", {"seed": 1}), ("seed", {"seed": 1, "training.lr": 0.1})):
+        with pytest.raises(ValueError, match="what sets the seed must be named 'seed', and set nothing else"):
+            choice(name, name, (Level("1", settings),), "1")
 
 
 def test_an_override_that_holds_in_no_trial_is_an_error():
@@ -431,6 +458,7 @@ def test_failed_evaluations_are_left_alone_unless_they_are_to_be_tried_again():
         {
             "training.schedule.name": "multistep",
             "training.schedule.milestones": [3, 5],
+            "training.schedule.gamma": [0.1],
             "training.lr": 0.5,
             "data.examples": None,
         },

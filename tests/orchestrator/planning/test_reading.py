@@ -1,6 +1,7 @@
 """What every kind of column reads, and what is planned for it."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -112,18 +113,18 @@ def test_a_source_learns_from_the_rows_own_data(dataset):
     assert {trial.config.data.dataset for trial in made.trials} == {dataset}
 
 
-AUTOATTACK = {"name": "autoattack", "eps": Eps()}
+TARGETED = {"name": "apgd", "eps": Eps(), "loss": "targeted-dlr"}
 
 
 @pytest.mark.parametrize(
     ("column", "place"),
     [
-        (Column("AA", AUTOATTACK), "attack.name = 'autoattack'"),
-        (Area("AUC", AUTOATTACK, grid=(Eps(1),)), "attack.name = 'autoattack'"),
-        (Cost("Cost", AUTOATTACK), "attack.name = 'autoattack'"),
+        (Column("AA", TARGETED), "attack.name = 'apgd'"),
+        (Area("AUC", TARGETED, grid=(Eps(1),)), "attack.name = 'apgd'"),
+        (Cost("Cost", TARGETED), "attack.name = 'apgd'"),
         (
-            Measured("S", {"name": "sensitivity", "attack": AUTOATTACK}, "ratio"),
-            "measure sensitivity: attack.name = 'autoattack'",
+            Measured("S", {"name": "sensitivity", "attack": TARGETED}, "ratio"),
+            "measure sensitivity: attack.name = 'apgd'",
         ),
     ],
 )
@@ -132,3 +133,13 @@ def test_an_attack_that_needs_more_classes_than_there_are_is_refused(column, pla
     monkeypatch.setitem(DATA.infos, "digits", DatasetInfo(3, 1, 8, 1437, 360))
     with pytest.raises(BadInput, match=f"{place}: needs data of 4 or more classes as it is set; data.dataset = 'digits' has 3"):
         planned(column)
+
+
+def test_autoattack_on_three_classes_is_planned_without_its_targeted_parts_and_says_so(monkeypatch):
+    column = Column("AA", {"name": "autoattack", "eps": Eps()})
+    assert planned(column)[1].remarks == ()
+    monkeypatch.setitem(DATA.infos, "digits", DatasetInfo(3, 1, 8, 1437, 360))
+    made, arm = planned(column)
+    assert arm.remarks == ("autoattack on data of 3 classes has the parts apgd (ce), apgd (dlr), fab, square",)
+    assert {e.attack.classes for trial in made.trials for e in trial.evaluations if e.attack.name == "autoattack"} == {3}
+    assert type(arm).from_tree(json.loads(json.dumps(asdict(arm)))) == arm

@@ -87,8 +87,8 @@ def test_what_no_layer_sets_keeps_its_default():
 def test_a_variant_is_chosen_before_its_fields_are_set(turned):
     layer = {**CIFS_ARM, "module.imgf.name": "softplus", "module.imgf.alpha": 7.0}
     config = configured(dict(reversed(layer.items())) if turned else layer)
-    assert config.module == CIFS(positions=("block3.2", "block4.1"), beta=3.0, imgf=Softplus(alpha=7.0)).model_copy(
-        update={"positions": config.module.positions}
+    assert config.module == CIFS(beta=3.0, imgf=Softplus(alpha=7.0)).resolved(
+        ("block4.1", "block4.2"), config.model.positions()
     )
     assert config.module.positions == ("block4.1", "block4.2")
 
@@ -214,7 +214,11 @@ MODULES = "'none', 'cas', 'cifs'"
         ('module.positions=["P1", "block4"]', "module.positions = ['P1', 'block4']: must name at least one block, and each"),
         ("module.positions=[]", "module.positions = []: must name at least one block, and each block once"),
         ('module.probes=["mlp", "mlp", "mlp"]', "module.probes has 3 entries for 2 positions; allowed: 1 or 2"),
-        ('module.probes=["mlp", "deep"]', "module.probes.1 = 'deep': allowed: 'linear' or 'mlp'"),
+        ('module.probes=["mlp", "deep"]', "module.probes.1 = 'deep': allowed: 'linear', 'mlp' or 'mlp-linear'"),
+        ("module.depth=[1, 2, 3]", "module.depth has 3 entries for 2 positions; allowed: 1 or 2"),
+        ("module.depth=[4]", "module.depth.0 = 4: must be less than or equal to 3"),
+        ("module.layers=1", "module.layers = 1: allowed: 2 to 8, with positions=['P2', 'P1']"),
+        ("module.layers=9", "module.layers = 9: allowed: 2 to 8, with positions=['P2', 'P1']"),
         # combinations
         ("module.top_k=11", "module.top_k = 11: must be less than or equal to 10, the classes of cifar10"),
         ("objective.name=standard", "attack must be null with objective.name=standard, which trains on natural examples"),

@@ -1,16 +1,18 @@
 """A search: what it samples, reports to Optuna, and resumes from. The record is written by hand."""
 
 from dataclasses import replace
+from itertools import product
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from analysis.record.schema import Ending, Status
 from orchestrator.errors import BadInput
+from orchestrator.planning.expansion import plan
 from orchestrator.record.report import End, Report
 from orchestrator.search.goals import goals
 from orchestrator.search.loop import Search
@@ -29,8 +31,9 @@ from orchestrator.search.samplers import PRUNERS, SAMPLERS, open_study
 from orchestrator.search.space import SearchSpace
 from orchestrator.tracking.optuna_storage import open_storage
 from search_spaces.catalog import SPACES
-from search_spaces.factor import Level, choice
+from search_spaces.factor import Factor, Level, choice
 from search_spaces.space import Space
+from search_spaces.training import SEED
 from tests.support.untrained_trials import answer, write
 
 CIFS = SPACES["cifs"]
@@ -427,6 +430,53 @@ def test_importance_is_for_being_among_the_best(run):
     run.all_of(search, accuracy)
     (shares,) = importances(search).values()
     assert max(shares, key=shares.get) == "beta"
+
+
+def test_seeds_that_are_drawn_are_averaged_and_none_is_chosen(store):
+    """With beta = 1 one lucky seed is the best of all; in the mean over seeds, beta = 4 is."""
+    seed = Factor("seed", "seed", SEED.levels, SEED.default, IntDistribution(0, 3))
+    run = Run(store, replace(GRID, factors=(GRID.factors[0], seed)), ("beta", "seed"), constraints=("natural >= 89",))
+    search = run.begin()
+
+    def accuracy(planned):
+        beta, number = planned.config.module.beta, planned.config.seed
+        return 0.95 if (beta, number) == (1, 2) else beta / 10 + number / 100
+
+    sampled = run.all_of(search, accuracy)
+    assert sorted((t.config.module.beta, t.config.seed) for t in sampled) == [*product((0.5, 1.0, 2.0, 4.0), range(4))]
+    best, *others = chosen(search)
+    assert (best.label, best.parameters, best.seeds) == ("beta = 4.0", {"beta": "beta = 4.0"}, 4)
+    assert best.values == {"PGD-20": pytest.approx(41.5), "Natural": pytest.approx(90, abs=3.1)}
+    assert [f.parameters["beta"] for f in others] == ["beta = 1.0", "beta = 2.0", "beta = 0.5"]
+    assert importances(search).keys() == {"PGD-20"}
+    assert importances(search)["PGD-20"].keys() == {"beta"}
+    made = plan([finalists(search, [best])], "demo", seeds=2)
+    assert [trial.config.seed for trial in made.trials] == [0, 1]
+    assert all("seed" in trial.params for trial in search.study.trials)
+    # A study of the record's trials finds each by its seed.
+    assert run.space.locate(sampled[0].config) == {
+        "beta": f"beta = {sampled[0].config.module.beta}",
+        "seed": sampled[0].config.seed,
+    }
+
+
+def test_seeds_alone_are_one_configuration(store):
+    run = Run(store, CIFS, ["seed"])
+    search = run.begin(trials=3)
+    run.all_of(search, lambda planned: planned.config.seed / 10)
+    (found,) = findings(search)
+    assert (found.label, found.parameters, found.seeds) == ("defaults", {}, 3)
+    assert [t.config.seed for t in plan([finalists(search, [found])], "demo", seeds=2).trials] == [0, 1]
+
+
+def test_the_seed_varies_only_where_it_is_named():
+    demo = CIFS.profiles["demo"]
+    assert "seed" not in {factor.name for factor in SearchSpace(CIFS, demo).factors}
+    space = SearchSpace(CIFS, demo, ["beta", "seed"])
+    assert isinstance(space.distributions({"beta": 1.0, "seed": 3})["seed"], IntDistribution)
+    assert space.config({"beta": 1.0, "seed": 3}).seed == 3
+    with pytest.raises(BadInput, match="--factors seed: seed is fixed by profile demo or --set"):
+        SearchSpace(CIFS, demo, ["seed"], {"seed": 1})
 
 
 def test_few_results_have_no_importances(run):

@@ -369,6 +369,26 @@ def test_a_trial_that_was_trained_anew(storage, store):
     assert synced_anew(storage, store)["at-cas-0"][2] == [95, 50]
 
 
+def test_a_seed_is_a_parameter_where_it_is_a_factor(storage, store):
+    """Rows that are seeds, and one that has several: each trial has its own, an integer."""
+    arms = tuple(
+        replace(
+            made, labels=(made.labels[0], made.labels[1], "-" if made.labels[1] == "none" else f"seed = {seed}"), trials=trials
+        )
+        for made in manifest().arms
+        for seed, trials in (
+            [("", made.trials)] if made.labels[1] == "none" else [(seed, {seed: key}) for seed, key in made.trials.items()]
+        )
+    )
+    store.write_manifest(manifest(arms=arms, factors=("objective", "module", "seed")))
+    view(storage, store).sync(live=())
+    trials = optuna.load_study(study_name=NAME, storage=storage).trials
+    assert len(trials) > 2
+    assert {type(t.distributions["seed"]).__name__ for t in trials} == {"IntDistribution"}
+    assert all(t.params["seed"] == t.user_attrs["seed"] for t in trials)
+    assert {t.params["seed"] for t in trials} == {0, 1}
+
+
 def test_a_label_that_changed(storage, store):
     view(storage, store).sync(live=())
     arms = tuple(replace(made, labels=(made.labels[0], made.labels[1].replace("none", "-"))) for made in manifest().arms)

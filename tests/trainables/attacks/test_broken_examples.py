@@ -283,7 +283,7 @@ def test_only_unbroken_examples_are_attacked():
     assert cheap.forward_only <= 200
 
 
-def test_with_a_view_broken_examples_leave_between_restarts():
+def test_with_a_view_broken_examples_leave_at_once_too():
     ours, module = network("cas")
     x, y = examples(100)
     spec = config.PGD(**STEP, iterations=3, restarts=4, view="soft")
@@ -296,4 +296,4 @@ def test_with_a_view_broken_examples_leave_between_restarts():
     assert len(sizes) == 12
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > sizes[3]
-    assert len(set(sizes[:3])) == 1
+    assert len(set(sizes[:3])) > 1

@@ -48,12 +48,17 @@ def test_the_last_iterate_of_each_length_is_that_of_a_plain_loop(labelled):
     network = robust("standard").eval()
     (wrong,) = plain_pgd(network, labelled, 7)
     found = evaluate(network, labelled, config.PGD(eps=EPS, step=STEP, iterations=7), (1.0,), 0, "stream", complete=True)
-    assert [found.last[k] for k in range(1, 8)] == pytest.approx([1 - wrong[k].mean() for k in range(1, 8)])
+    assert [found.last_accuracy(k) for k in range(1, 8)] == pytest.approx([1 - wrong[k].mean() for k in range(1, 8)])
+    assert all(np.array_equal(found.last[k][0] > 0, wrong[k]) for k in range(1, 8))
     for each in found.by_steps([7, 2, 2]):
         k = each["steps"]
-        assert each["last"] == found.last[k]
+        assert each["last"] == found.last_accuracy(k)
         alone = evaluate(network, labelled, config.PGD(eps=EPS, step=STEP, iterations=k), (1.0,), 0, "stream", complete=True)
-        assert (each["any"], each["last"]) == (alone.accuracy, alone.last[k])
+        assert (each["any"], each["last"]) == (alone.accuracy, alone.last_accuracy(k))
+        shorter = found.after(k)
+        assert np.array_equal(shorter.broken, alone.broken)
+        assert np.array_equal(shorter.ranks["final"], alone.ranks["final"])
+        assert np.array_equal(shorter.last[k], alone.last[k])
     assert [each["steps"] for each in found.by_steps([7, 2, 2])] == [2, 7]
 
 
@@ -63,8 +68,8 @@ def test_of_several_restarts_an_example_is_right_that_is_right_at_the_end_of_eac
     attack = config.PGD(eps=EPS, step=STEP, iterations=3, restarts=3)
     found = evaluate(network, labelled, attack, (1.0,), 0, "stream", complete=True)
     for restarts in (1, 2, 3):
-        assert found.last[3 * restarts] == pytest.approx(1 - wrong[:restarts, -1].any(0).mean())
-    assert found.last[9] < found.last[3], "the restarts differ"
+        assert found.last_accuracy(3 * restarts) == pytest.approx(1 - wrong[:restarts, -1].any(0).mean())
+    assert found.last_accuracy(9) < found.last_accuracy(3), "the restarts differ"
 
 
 def test_the_last_iterate_leaves_more_right_than_any():
@@ -93,7 +98,7 @@ def test_the_last_iterate_leaves_more_right_than_any():
 def test_every_attack_that_counts_steps_knows_its_last_iterate(labelled, attack):
     network = robust("standard").eval()
     found = evaluate(network, labelled, attack, (1.0,), 0, "stream", complete=True)
-    assert found.accuracy <= found.last[attack.gradient_steps] <= 1
+    assert found.accuracy <= found.last_accuracy(attack.gradient_steps) <= 1
     assert evaluate(network, labelled, attack, (1.0,), 0, "stream").last is None, "broken examples are left"
 
 

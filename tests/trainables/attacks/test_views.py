@@ -14,6 +14,7 @@ from trainables.attacks.building_blocks.losses import cross_entropy, margin
 from trainables.attacks.building_blocks.surrogate import JointLogits, Surrogate, errs, viewed
 from trainables.config import CAS, CIFS, DATASETS, FSR, KWTA, SAP, Model
 from trainables.models import build_model
+from trainables.models.network import initialise_as_he
 from trainables.modules.cifs import soft_top
 from trainables.outputs import Outputs
 
@@ -126,6 +127,9 @@ def test_a_view_ends_with_its_block_even_after_an_error(spec):
 def test_the_network_and_not_its_view_decides_what_is_broken(generator):
     """An attack keeps a point only if the network itself misclassifies it."""
     network = build_model(Model(name="resnet-10", width=4), CAS(positions=("block4.1",)), DATASETS["digits"], seed=0).eval()
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(0)
+        initialise_as_he(network)
     network.inserted["block4_1"].fc.weight.data.mul_(30)
     x = torch.rand(40, 1, 8, 8, generator=generator)
     with torch.no_grad():

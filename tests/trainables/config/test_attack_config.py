@@ -173,7 +173,7 @@ WITHIN = Transfer(source="0" * 16, attack=FOUR)
 
 @pytest.mark.parametrize(
     ("attack", "least"),
-    [(DLR, 3), (FOUR, 4), (WITHIN, 4), (AutoAttack(eps=0.1), 4)],
+    [(DLR, 3), (FOUR, 4), (WITHIN, 4)],
 )
 def test_an_attack_is_refused_on_data_of_fewer_classes_than_it_needs(attack, least, monkeypatch):
     for classes in (least - 1, least):
@@ -189,3 +189,33 @@ def test_an_attack_is_refused_on_data_of_fewer_classes_than_it_needs(attack, lea
         if attack.direct:
             with pytest.raises(ValidationError, match=f"selection.{complaint}") if classes < least else nullcontext():
                 TrialConfig(data=data, selection=Selection(attack=attack))
+
+
+AA = AutoAttack(eps=0.1, targets=5, iterations=7)
+
+
+@pytest.mark.parametrize("version", ["standard", "apgd-square", "rand"])
+def test_autoattack_gives_up_what_needs_more_classes(version):
+    whole = AA.model_copy(update={"version": version})
+    assert whole.on(10) is not None
+    for classes in (4, 5, 10):
+        assert whole.on(classes) == whole == whole.on(2).on(classes)
+        assert whole.on(classes).remark == ""
+    parts = {n: [(p.name, getattr(p, "loss", ""), getattr(p, "targets", "")) for p in whole.on(n).parts] for n in (2, 3)}
+    apgd = {n: [loss for name, loss, _ in found if name == "apgd"] for n, found in parts.items()}
+    others = {n: [name for name, *_ in found if name != "apgd"] for n, found in parts.items()}
+    if version == "apgd-square":
+        assert whole.on(2) == whole
+        return
+    assert apgd == {2: ["ce", "margin"], 3: ["ce", "dlr"]}
+    assert others == {n: ["fab", "square"] if version == "standard" else [] for n in (2, 3)}
+    for n in (2, 3):
+        assert all(part.least_classes <= n for part in whole.on(n).parts)
+        assert not any(getattr(part, "targets", 0) for part in whole.on(n).parts if part.name == "fab")
+    assert whole.on(2).remark.startswith("autoattack on data of 2 classes has the parts apgd (ce), apgd (margin)")
+    assert Transfer(source="0" * 16, attack=whole).on(2).attack == whole.on(2)
+
+
+def test_four_classes_keep_autoattacks_key():
+    assert "classes" not in AA.model_dump(mode="json")
+    assert AA.on(3).model_dump(mode="json")["classes"] == 3

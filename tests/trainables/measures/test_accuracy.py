@@ -3,8 +3,8 @@ import pytest
 import torch
 from sklearn.metrics import recall_score, top_k_accuracy_score
 
-from trainables.evaluation import rank
 from trainables.measures import class_accuracy, top_k_accuracy
+from trainables.outputs import rank
 
 CLASSES = 6
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.support.parity import fill
-from trainables.config import CAS, CIFS, DATASETS, Model, NoModule, TrialConfig
+from trainables.config import CAS, CIFS, DATASETS, FSR, Model, NoModule, TrialConfig
 from trainables.config.terms.registry import OBJECTIVE
 from trainables.joint import joint, training_weights
 from trainables.models import build_model
@@ -21,6 +21,7 @@ SMALL = [
     Model(name="wrn-28", width=8),
     Model(name="vgg-16", width=4),
     Model(name="vgg-16-bn", width=4),
+    Model(name="vgg-16-bn-all", width=4),
     Model(name="lenet", width=6),
     Model(name="lenet-afd", width=6),
 ]
@@ -36,23 +37,35 @@ def test_the_seed_alone_decides_the_first_weights_and_modules_change_none_of_the
     plain = build_model(model, NoModule(), DATASETS["digits"], seed=4).state_dict()
     again = build_model(model, NoModule(), DATASETS["digits"], seed=4).state_dict()
     other = build_model(model, NoModule(), DATASETS["digits"], seed=5).state_dict()
-    module = CIFS(positions=tuple(model.positions()[-2:]))
+    module = CIFS().resolved(model.positions()[-2:], model.positions())
     with_module = build_model(model, module, DATASETS["digits"], seed=4).state_dict()
     assert all(torch.equal(plain[k], again[k]) and torch.equal(plain[k], with_module[k]) for k in plain)
     assert not torch.equal(plain["fc.weight"], other["fc.weight"])
 
 
-def test_convolutions_start_at_he_et_al_s_scale():
-    network = build_model(Model(width=64), NoModule(), DATASETS["cifar10"], seed=0)
-    weight = network.blocks[-1].conv2.weight
-    assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
-    assert weight.mean().item() == pytest.approx(0, abs=1e-4)
-    plain = build_model(Model(name="vgg-16"), NoModule(), DATASETS["cifar10"], seed=0)
-    assert not any(conv.bias.any() for conv in plain.convs)
+@pytest.mark.parametrize("name", ["resnet-18", "vgg-16", "vgg-16-bn-all", "wrn-28", "vgg-16-bn"])
+def test_weights_start_as_in_the_authors_codes(name):
+    """torch: uniform of variance 1 / (3 fan-in). He: normal of variance 2 / fan-out, biases 0. FSR's VGG: N(0, .01^2)."""
+    model = Model(name=name, width=32)
+    network = build_model(model, FSR(positions=(model.positions()[-1],)), DATASETS["cifar10"], seed=0)
+    conv = network.convs[-1] if name.startswith("vgg") else network.blocks[-1].conv2
+    fan = 9 * conv.in_channels
+    assert conv.in_channels == conv.out_channels
+    by_torch = name in {"resnet-18", "vgg-16", "vgg-16-bn-all"}
+    sep = [layer for layer in network.inserted.modules() if isinstance(layer, nn.Conv2d)][-1]  # from 64 channels
+    assert conv.weight.var().item() == pytest.approx(1 / (3 * fan) if by_torch else 2 / fan, rel=0.03)
+    assert conv.weight.mean().item() == pytest.approx(0, abs=1e-3)
+    expected = 1 / (3 * 9 * 64) if by_torch else 2 / (9 * sep.out_channels)
+    assert sep.weight.var().item() == pytest.approx(expected, rel=0.03)
+    assert bool(network.fc.bias.any()) == by_torch
+    spread = 0.01**2 if name == "vgg-16-bn" else 1 / (3 * network.fc.in_features)
+    assert network.fc.weight.var().item() == pytest.approx(spread, rel=0.1)
 
 
 class Halve(nn.Module):
     """Halves its features and predicts their mean."""
+
+    starts_as_network = False
 
     def __init__(self, seen):
         super().__init__()
@@ -99,7 +112,8 @@ def plain_vgg(network, x, at):
             x = x / 2 if i == at else x
             i += 1
     assert x.shape[2:] == (1, 1)
-    return network.fc(x.flatten(1))
+    first, bn1, _, second, bn2, _ = network.hidden
+    return network.fc(F.relu(bn2(second(F.relu(bn1(first(x.flatten(1))))))))
 
 
 def test_unit_features_are_of_length_one(generator):
@@ -199,11 +213,14 @@ def test_training_with_modules_uses_the_labels(generator):
     assert joint(training_weights(module), lambda z: z.sum(1), network(x)).shape == (4,)
 
 
-@pytest.mark.parametrize(("size", "maps"), [(8, 1), (28, 1), (32, 1), (64, 2)])
-def test_vgg_pools_at_the_end_of_each_stage_down_to_one_pixel(size, maps, generator):
+@pytest.mark.parametrize(("size", "last"), [(8, 1), (28, 1), (32, 2), (64, 4)])
+def test_vgg_pools_at_the_end_of_each_stage_down_to_one_pixel(size, last, generator):
     info = DATASETS["digits"]._replace(size=size)
     network = build_model(Model(name="vgg-16-bn", width=4), NoModule(), info, seed=0).eval()
-    assert network(torch.rand(1, 1, size, size, generator=generator)).maps.shape == (1, 32, maps, maps)
+    with network.watching("block5.3"):
+        outputs = network(torch.rand(1, 1, size, size, generator=generator))
+    assert outputs.watched.shape == (1, 32, last, last)
+    assert outputs.maps.shape == (1, 32, 1, 1)
 
 
 def test_lenet_of_width_6_has_lenet_5s_layers():

@@ -6,7 +6,7 @@ from trainables.config import CAS, CIFS, FSR, Data, Model, NoModule, TrialConfig
 from trainables.models import build_model
 
 RESNET18, RESNET50 = Model(name="resnet-18"), Model(name="resnet-50")
-VGG16, VGG16_BN = Model(name="vgg-16"), Model(name="vgg-16-bn")
+VGG16, VGG16_BN, VGG16_BN_ALL = Model(name="vgg-16"), Model(name="vgg-16-bn"), Model(name="vgg-16-bn-all")
 WRN28, WRN34 = Model(name="wrn-28", width=160), Model(name="wrn-34", width=160)
 
 #: 3x3 convolutions of VGG16 (configuration D), channels before and after, on images of three channels.
@@ -31,8 +31,9 @@ def fsr(channels):
 BACKBONES = [
     (RESNET18, 11_173_962),
     (RESNET50, 23_520_842),
-    (VGG16, VGG_WEIGHTS + VGG_CHANNELS + linear(512)),
-    (VGG16_BN, VGG_WEIGHTS + 2 * VGG_CHANNELS + linear(512)),
+    (VGG16, VGG_WEIGHTS + VGG_CHANNELS + 2 * linear(512, 512) + linear(512)),
+    (VGG16_BN, VGG_WEIGHTS + 2 * VGG_CHANNELS + 2 * linear(512, 512) + linear(512)),
+    (VGG16_BN_ALL, VGG_WEIGHTS + 2 * VGG_CHANNELS + 2 * (512 * 512 + 2 * 512) + linear(512)),
     (WRN28, 36_479_194),
     (WRN34, 46_160_474),
 ]
@@ -41,7 +42,7 @@ DEFENSES = [
     (RESNET18, CAS(), {"block4.1": 512, "block4.2": 512}, 2 * linear(512)),
     (RESNET18, CIFS(), {"block4.1": 512, "block4.2": 512}, mlp(512) + linear(512)),
     (RESNET18, FSR(), {"block4.2": 512}, fsr(512)),
-    (VGG16, CAS(positions=("block5",), beta=3.0), {"block5.1": 512, "block5.2": 512, "block5.3": 512}, 3 * linear(512)),
+    (VGG16_BN_ALL, CAS(positions=("block5",), beta=3.0), {"block5.1": 512, "block5.2": 512, "block5.3": 512}, 3 * linear(512)),
     (VGG16_BN, FSR(positions=("block4.3",)), {"block4.3": 512}, fsr(512)),
     (WRN34, CAS(positions=("P2", "P1")), {"block3.4": 640, "block3.5": 640}, 2 * linear(640)),
     (WRN34, FSR(), {"block3.5": 640}, fsr(640)),

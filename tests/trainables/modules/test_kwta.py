@@ -21,6 +21,11 @@ def test_the_k_largest_of_each_example_stay(ratio, k, generator):
         assert torch.equal(ours, torch.tensor(expected))
 
 
+def test_k_is_rounded_down_as_in_the_authors_code(generator):
+    """a554b554/kWTA-Activation, b284f65, kWTA/models.py, Sparsify2D_vol: k = int(0.2 * 128)."""
+    assert (kwta(torch.randn(1, 8, 4, 4, generator=generator), 0.2) != 0).sum() == 25
+
+
 def test_equals_win_together():
     z = torch.tensor([3.0, 1, 2, 2, 2, 0, 0, 0, 0, 0]).view(1, 10, 1, 1)
     assert kwta(z, 0.2).flatten().tolist() == [3, 0, 2, 2, 2, 0, 0, 0, 0, 0]

@@ -120,15 +120,15 @@ def cas(final, aux):
 
 
 def cifs(final, aux):
-    """CIFS eq. 3."""
-    return final / (1 + BETA) + BETA / ((1 + BETA) * len(aux)) * sum(aux)
+    """CIFS eq. 3, times 3 as in its public code."""
+    return 3 * (final / (1 + BETA) + BETA / ((1 + BETA) * len(aux)) * sum(aux))
 
 
 MODULES = [
     (NoModule(), vanilla),
     (CAS(positions=PLACES, beta=BETA), cas),
     (CAS(positions=PLACES, beta=BETA, suppression=False), cas),
-    (CIFS(positions=PLACES, beta=BETA), cifs),
+    (CIFS(beta=BETA).resolved(PLACES, Model(name="resnet-10").positions()), cifs),
 ]
 
 every_module = pytest.mark.parametrize(("module", "over_heads"), MODULES)
@@ -210,15 +210,29 @@ def test_without_pairing_both_kinds_of_examples_are_averaged(module, over_heads,
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=repr)
-def test_each_image_goes_through_the_network_once(spec, images):
+def test_natural_images_go_through_the_network_first(spec, images):
+    """Each image once, but for natural ones in TRADES' public code."""
     x, x_adv, y = images
     model = double_network(NoModule())
     seen: Counter[str] = Counter()
     model.register_forward_pre_hook(lambda _, args: seen.update(["clean" if args[0] is x else "adversarial"]))
     OBJECTIVE.load(spec.name)(spec, model, x, x_adv, y, (1.0,)).value.mean().backward()
     kinds = {"standard": ["clean"], "at": ["adversarial"]}.get(spec.name, ["clean", "adversarial"])
-    assert seen == Counter(kinds)
-    assert list(seen) == kinds  # natural images first
+    assert seen == Counter([*kinds, *["clean"] * (getattr(spec, "clean_passes", 1) - 1)])
+    assert list(seen) == kinds
+
+
+@pytest.mark.parametrize(("spec", "order"), [(TRADES(), "cac"), (TRADES(clean_passes=1), "ca"), (MART(), "ca")], ids=repr)
+def test_running_statistics_follow_the_passes_of_the_public_codes(spec, order, images):
+    """Every pass moves them by a tenth; TRADES' code passes clean, adversarial, clean images: a third is adversarial."""
+    x, x_adv, y = images
+    model = double_network(NoModule()).train()
+    means = {kind: model.conv1(batch).mean((0, 2, 3)) for kind, batch in (("c", x), ("a", x_adv))}
+    expected = model.bn1.running_mean.clone()
+    for kind in order:
+        expected = 0.9 * expected + 0.1 * means[kind]
+    OBJECTIVE.load(spec.name)(spec, model, x, x_adv, y, (1.0,))
+    torch.testing.assert_close(model.bn1.running_mean, expected)
 
 
 @pytest.mark.parametrize("spec", [TRADES(), MART(), ALP(), FeatureMatching()], ids=repr)

@@ -45,18 +45,23 @@ def ascend(
     x_adv = start
     if watch and len(watch.left) < len(start):
         x_adv, y, ball = start[watch.left], y[watch.left], ball.of(watch.left)
-        if over.transform:
-            over = over._replace(transform=partial(_transform_some, over.transform, watch.left, len(start)))
     memory = torch.zeros_like(x_adv)
     for k in range(iterations):
         if not len(x_adv):
             break
-        outputs, _, gradient = slope(model, x_adv, y, objective, over)
-        stay = watch.see(x_adv, outputs, k) if watch else None
+        outputs, _, gradient = slope(model, x_adv, y, objective, _of(over, watch, len(start)))
+        stay = watch.look(x_adv, outputs, k) if watch else None
         if stay is not None:
             x_adv, gradient, memory, y, ball = x_adv[stay], gradient[stay], memory[stay], y[stay], ball.of(stay)
         x_adv, memory = move(ball, x_adv, gradient, memory)
     return watch.end(x_adv, iterations) if watch else x_adv
+
+
+def _of(over: Expectation, watch: Watch | None, n: int) -> Expectation:
+    """Return the expectation of the examples that are left of a batch of n."""
+    if watch is None or over.transform is None or len(watch.left) == n:
+        return over
+    return over._replace(transform=partial(_transform_some, over.transform, watch.left, n))
 
 
 def _transform_some(transform: Callable[[Tensor], Tensor], places: Tensor, n: int, x: Tensor) -> Tensor:

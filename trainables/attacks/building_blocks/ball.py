@@ -36,15 +36,19 @@ class Ball(ABC):
         """Return the balls around the images at ``places``, int64 (M,)."""
         return type(self)(self.x[places], self.eps)
 
-    def start(self, kind: Start, generator: Generator) -> Tensor:
-        """Return start points: ``uniform`` in the ball, x (``zero``), or projected x plus normal noise (``gaussian``)."""
+    def start(self, kind: Start, generator: Generator, *, outside: bool = False) -> Tensor:
+        """Return start points: ``uniform`` in the ball, x (``zero``), or x plus normal noise (``gaussian``).
+
+        ``outside``: whether pixels of a random start may be outside [0, 1]; they are inside after a step.
+        """
         match kind:
             case "zero":
                 return self.x
             case "uniform":
-                return self.project(self._uniform(generator))
+                start = self._uniform(generator)
             case "gaussian":
-                return self.project(self.x + GAUSSIAN * _normal(self.x, generator))
+                start = self.x + GAUSSIAN * _normal(self.x, generator)
+        return start if outside else self.project(start)
 
     def step(self, x_adv: Tensor, gradient: Tensor, size: float | Tensor) -> Tensor:
         """Move ``x_adv`` by a length of ``size`` in the direction of steepest ascent in this norm, and project on the ball."""

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.attacks.building_blocks.ball import length
-from trainables.attacks.building_blocks.gradient import clean_outputs
-from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.building_blocks.surrogate import errs, predict
 from trainables.config import Norm
 
 
@@ -22,14 +21,14 @@ class Attacked(NamedTuple):
         broken: gradient steps over all restarts after which each example was first misclassified, int64 (B,); see
             :class:`~trainables.attacks.building_blocks.watch.Watch`. For attacks without gradient steps, 0 where the
             unperturbed image is misclassified. None where this was not recorded.
-        right: how many examples are right by their last image alone, int64 (), by gradient steps over all restarts; None where
-            the attack does not go on on broken examples. Also in :class:`~trainables.attacks.building_blocks.watch.Watch`.
+        ranks: of the true label in every head at the last image alone, int16 (heads, B), by gradient steps over all restarts;
+            None where the attack does not go on on broken examples. See the same class.
     """
 
     images: Tensor
     distance: Tensor | None = None
     broken: Tensor | None = None
-    right: Mapping[int, Tensor] | None = None
+    ranks: Mapping[int, Tensor] | None = None
 
 
 def closest(
@@ -48,13 +47,13 @@ def closest(
         search: takes the correctly classified images and their labels and returns lists of candidate images; it is not called
             when there are none.
     """
-    images, right = x.clone(), ~errs(clean_outputs(network, x).logits, y)
+    images, right = x.clone(), ~errs(predict(network, x), y)
     distance = torch.where(right, torch.inf, 0.0).to(torch.float32)
     left = right.nonzero()[:, 0]
     if len(left):
         for found in search(x[left], y[left]):
             near = found.detach().to(x.dtype).clamp(0, 1)  # NaN stays NaN, and its distance is not smaller than any other
-            is_adv = errs(clean_outputs(network, near).logits, y[left])
+            is_adv = errs(predict(network, near), y[left])
             far = length(near - x[left], norm).to(torch.float32)
             better = is_adv & (far < distance[left])
             distance[left[better]], images[left[better]] = far[better], near[better]

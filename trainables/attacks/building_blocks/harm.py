@@ -1,13 +1,14 @@
 """The more harmful of two adversarial images, and attacks that run in turn."""
 
 from collections.abc import Callable, Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from trainables.attacks.building_blocks.gradient import clean_outputs
-from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.building_blocks.losses import margin
+from trainables.attacks.building_blocks.surrogate import draws, errs, predict
 
 
 class Harm(NamedTuple):
@@ -32,6 +33,16 @@ def most_harmful(one: Harm, other: Harm) -> Harm:
     )
 
 
+def worst_of(network: nn.Module, y: Tensor, candidates: Iterable[Tensor]) -> Tensor:
+    """Choose for each example the one of several images at which the prediction has the largest margin."""
+
+    def harm(images: Tensor) -> Harm:
+        prediction = predict(network, images)
+        return Harm(images, errs(prediction, y), margin(prediction, y))
+
+    return reduce(most_harmful, map(harm, candidates)).images
+
+
 def in_turn(
     network: nn.Module,
     x: Tensor,
@@ -46,6 +57,9 @@ def in_turn(
     no attack breaks gets the last attack's image. Accuracy is the same as if every attack ran on every example; other figures
     of an example are those of the first attack that breaks it.
 
+    On a stochastic network every attack runs on every example and the worst image is kept: whether one is broken is known up to
+    chance only, and nothing would make good for an attack that was left out.
+
     Args:
         network: the attacked network, in evaluation mode.
         x: images (B, channels, size, size) in [0, 1].
@@ -53,14 +67,16 @@ def in_turn(
         attacks: each takes images and labels of some of the examples and returns images.
         every: whether to attack examples that are misclassified from the start, too.
     """
+    if draws(network):
+        return worst_of(network, y, [x, *(attack(x, y) for attack in attacks)])
     attacks, images = list(attacks), x.clone()
-    wrong = errs(clean_outputs(network, x).logits, y)
+    wrong = errs(predict(network, x), y)
     left, rest = (~wrong).nonzero()[:, 0], wrong.nonzero()[:, 0]
     for attack in attacks:
         if not len(left):
             break
         images[left] = attack(x[left], y[left])
-        left = left[~errs(clean_outputs(network, images[left]).logits, y[left])]
+        left = left[~errs(predict(network, images[left]), y[left])]
     if every and len(rest):
         images[rest] = attacks[0](x[rest], y[rest])
     return images

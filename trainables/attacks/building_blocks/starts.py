@@ -3,7 +3,8 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.building_blocks.surrogate import errs, predict
+from trainables.config.module import AVERAGED
 
 #: Number of random images tried, and of bisection steps between each image and its start.
 TRIES, HALVINGS = 50, 10
@@ -19,7 +20,7 @@ def misclassified_starts(network: nn.Module, x: Tensor, y: Tensor, generator: Ge
     start, found = x.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
     def attempt(candidate: Tensor) -> None:
-        better = errs(network(candidate).logits, y) & ~found
+        better = errs(predict(network, candidate, AVERAGED), y) & ~found
         start[better] = candidate[better]
         found.logical_or_(better)
 
@@ -35,7 +36,7 @@ def misclassified_starts(network: nn.Module, x: Tensor, y: Tensor, generator: Ge
     near, far = torch.zeros(len(x), device=x.device, dtype=x.dtype), torch.ones(len(x), device=x.device, dtype=x.dtype)
     for _ in range(HALVINGS):
         middle = (near + far) / 2
-        is_adv = errs(network(torch.lerp(x, start, middle[:, None, None, None])).logits, y)
+        is_adv = errs(predict(network, torch.lerp(x, start, middle[:, None, None, None]), AVERAGED), y)
         near, far = torch.where(is_adv, near, middle), torch.where(is_adv, middle, far)
     across = torch.where((far < 1)[:, None, None, None], torch.lerp(x, start, far[:, None, None, None]), start)
     return across, found

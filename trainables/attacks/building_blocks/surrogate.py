@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from trainables.attacks.building_blocks.gradient import frozen
 from trainables.config import View
+from trainables.config.module import AVERAGED
 from trainables.joint import Weights
 from trainables.modules import InsertedModule
 from trainables.outputs import Outputs, heads
@@ -57,6 +59,37 @@ def draws(model: nn.Module) -> bool:
     return any(getattr(module, "draws", False) for module in model.modules())
 
 
+def averaged(network: nn.Module) -> int:
+    """Return the number of draws whose mean softmax is the network's prediction: 1 where it does not draw.
+
+    Modules declare it by an attribute ``averaged``; without, it is :data:`~trainables.config.module.AVERAGED`.
+    """
+    drawing = [module for module in network.modules() if getattr(module, "draws", False)]
+    return max((getattr(module, "averaged", AVERAGED) for module in drawing), default=1)
+
+
+def predict(network: nn.Module, x: Tensor, most: int | None = None) -> Tensor:
+    """Compute the final prediction, by which an example is judged, from images; (B, classes), without gradients.
+
+    These are logits; of a stochastic network the logarithm of the mean softmax over draws: what a single draw gets wrong by
+    chance is not misclassified, nor is right what one gets right by chance.
+
+    Args:
+        network: the attacked network.
+        x: images (B, channels, size, size) in [0, 1].
+        most: of draws; None for as many as the prediction of the network is the mean of. A search that asks often may do with
+            fewer, because whoever evaluates it asks again.
+    """
+    n = averaged(network)
+    with frozen(network), torch.no_grad():
+        if n == 1:
+            logits: Tensor = network(x).logits
+            return logits
+        n = min(n, most or n)
+        mean = torch.stack([network(x).logits.double().softmax(1) for _ in range(n)]).mean(0)
+    return mean.log().to(x.dtype)
+
+
 class JointLogits(nn.Module):
     """The heads' logits z_s combined to one prediction, sum_s w_s z_s / sum_s w_s, for attacks that know no heads.
 
@@ -85,13 +118,14 @@ Judge = Callable[[Tensor, Outputs, Tensor], Tensor]
 
 
 def judge(network: nn.Module, model: nn.Module) -> Judge:
-    """Return a judge that decides by ``network``; where ``model`` is the network itself, it reuses the given outputs."""
+    """Return a judge that decides by ``network``, and reuses the given outputs where these are its prediction.
+
+    A stochastic network is judged by the mean of :data:`~trainables.config.module.AVERAGED` draws at most.
+    """
+    reused = model is network and not draws(network)
 
     def decide(x: Tensor, outputs: Outputs, y: Tensor) -> Tensor:
-        if model is not network:
-            with torch.no_grad():
-                outputs = network(x)
-        return errs(outputs.logits.detach(), y)
+        return errs(outputs.logits.detach() if reused else predict(network, x, AVERAGED), y)
 
     return decide
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from trainables.attacks.building_blocks.gradient import clean_outputs
 from trainables.attacks.building_blocks.surrogate import errs
-from trainables.outputs import Outputs
+from trainables.outputs import Outputs, heads, rank
 
 #: Number of steps of an example that was never broken: the largest uint16, as it is recorded.
 NEVER = 65535
@@ -22,9 +22,9 @@ class Watch:
             so that the examples broken by fewer restarts are those broken within their steps.
         left: indices of the examples that are still attacked, int64: all, unless broken ones ``leave``.
         images: images that broke the examples that left, (B, channels, size, size).
-        right: how many examples are right by their last image alone, int64 (), by the steps over all restarts at which a point
-            was judged. Of several restarts an example counts that is right at the end of each before, and at the point. Empty
-            where broken examples leave.
+        ranks: the true label's rank in every head at the last image alone, int16 (heads, B), by the steps over all restarts at
+            which a point was judged. Of several restarts the final prediction's is the highest of those at the end of each
+            before, and at the point. Empty where broken examples leave.
 
     Args:
         network: the attacked network in evaluation mode, in view ``plain``.
@@ -41,9 +41,9 @@ class Watch:
         self.images = x.detach().clone()
         self.left = torch.arange(len(x), device=x.device)
         self.since = torch.full((len(x),), NEVER, device=x.device)
-        self.right: dict[int, Tensor] = {}
+        self.ranks: dict[int, Tensor] = {}
         self._before = 0
-        self._wrong = self._ended = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        self._now = self._ended = torch.zeros(1, len(x), dtype=torch.int16, device=x.device)
         if first:
             self.judge(self.images, 0)
 
@@ -53,7 +53,7 @@ class Watch:
         Returns:
             indices, among the ``left`` examples, of those that stay; None if all stay.
         """
-        return self._note(images, errs(outputs.logits.detach(), self.y[self.left]), k) if self.along else None
+        return self._note(images, outputs, k) if self.along else None
 
     def look(self, images: Tensor, outputs: Outputs, k: int) -> Tensor | None:
         """As :meth:`see`, by the network itself where the attack's outputs are not its own."""
@@ -63,22 +63,24 @@ class Watch:
         """Record the same as :meth:`see`, by a forward pass of the network."""
         if not len(images):
             return None
-        return self._note(images, errs(clean_outputs(self.network, images).logits, self.y[self.left]), k)
+        return self._note(images, clean_outputs(self.network, images), k)
 
     def end(self, images: Tensor, iterations: int) -> Tensor:
         """Record the end of a restart at the ``left`` examples' images; return the images of all examples, (B, ...)."""
         if self.leave:
             self.images[self.left] = images
         self.judge(images, iterations)
-        self._ended = self._ended | self._wrong
+        self._ended = torch.maximum(self._ended, self._now[:1])
         self._before += iterations
         return self.images if self.leave else images
 
-    def _note(self, images: Tensor, wrong: Tensor, k: int) -> Tensor | None:
+    def _note(self, images: Tensor, outputs: Outputs, k: int) -> Tensor | None:
+        wrong = errs(outputs.logits.detach(), self.y[self.left])
         steps = self._before + (max(k, 1) if self._before else k)
         if not self.leave:
             self.since = torch.where(wrong & (self.since == NEVER), min(steps, NEVER - 1), self.since)
-            self._wrong, self.right[steps] = wrong, (~(wrong | self._ended)).sum()
+            self._now = torch.stack([rank(logits.detach(), self.y) for logits in heads(outputs)]).to(torch.int16)
+            self.ranks[steps] = torch.cat((torch.maximum(self._ended, self._now[:1]), self._now[1:]))
             return None
         if not wrong.any():
             return None

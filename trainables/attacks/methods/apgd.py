@@ -10,10 +10,10 @@ from torch import Generator, Tensor, nn
 from trainables import config
 from trainables.attacks.building_blocks.ball import BALLS
 from trainables.attacks.building_blocks.closest import Attacked
-from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, clean_outputs, frozen, slope
+from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, frozen, slope
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
-from trainables.attacks.building_blocks.losses import cross_entropy, dlr, targeted_dlr
-from trainables.attacks.building_blocks.surrogate import Judge
+from trainables.attacks.building_blocks.losses import cross_entropy, dlr, margin, targeted_dlr
+from trainables.attacks.building_blocks.surrogate import Judge, predict
 from trainables.attacks.case import Case
 
 #: The share alpha of a step that is the gradient's, the rest being momentum.
@@ -132,9 +132,9 @@ def attack(spec: config.AutoPGD, c: Case) -> Attacked:
     """Run APGD as a specification says, every restart and every target on what those before it left right."""
 
     def run(rank: int, x: Tensor, y: Tensor) -> Tensor:
-        term: Callable[[Tensor, Tensor], Tensor] = cross_entropy if spec.loss == "ce" else dlr
+        term: Callable[[Tensor, Tensor], Tensor] = {"ce": cross_entropy, "margin": margin}.get(spec.loss, dlr)
         if spec.loss == "targeted-dlr":
-            wrong = clean_outputs(c.network, x).logits.scatter(1, y[:, None], -torch.inf)
+            wrong = predict(c.network, x).scatter(1, y[:, None], -torch.inf)
             term = targeted_dlr(wrong.topk(rank + 1, dim=1).indices[:, rank])
         return apgd(
             c.model,
@@ -149,6 +149,6 @@ def attack(spec: config.AutoPGD, c: Case) -> Attacked:
             judge=c.judge,
         )
 
-    classes = clean_outputs(c.network, c.x[:1]).logits.shape[1]
+    classes = predict(c.network, c.x[:1], 1).shape[1]
     ranks = range(min(spec.targets, classes - 1) if spec.loss == "targeted-dlr" else 1)
     return c.one_by_one([partial(run, rank) for rank in ranks for _ in range(spec.restarts)])

@@ -11,8 +11,10 @@ from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked, closest
 from trainables.attacks.building_blocks.global_generators import seeded_global_generators
 from trainables.attacks.building_blocks.gradient import frozen
+from trainables.attacks.building_blocks.surrogate import predict
 from trainables.attacks.case import Case
 from trainables.config import Norm
+from trainables.config.module import AVERAGED
 
 #: Gradients in memory, in numbers: examples are attacked in parts where one for each class would be more.
 NUMBERS = 2**28
@@ -51,9 +53,7 @@ def fab(
         """Success is the network's final prediction's, not that of the logits that are followed."""
 
         def _get_predicted_label(self, images: Tensor) -> Tensor:
-            with torch.no_grad():
-                found: Tensor = network(images.to(x.dtype)).logits.argmax(1)
-            return found
+            return predict(network, images.to(x.dtype), AVERAGED).argmax(1)
 
     def run(some: Tensor, labels: Tensor, target: int, restart: int) -> Tensor:
         attack: Any = Judged(logits, norm=norm.capitalize(), n_iter=iterations, eps=eps, device=x.device)

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import torch
 from torch import Generator, Tensor, nn
 
 from trainables import config
@@ -36,8 +37,10 @@ def md(
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel: the most harmful seen.
 
     Where one of the margin's terms has a much larger gradient than the other, the margin's leads nowhere. So it is one term
-    alone for the first steps, -z_y or the best other logit, and the margin from there on. Steps go from 2 eps to 0 along a
-    cosine, in each of the two stages.
+    alone for the first steps, -z_y or the best other logit, and the margin from there on. Steps follow a cosine from 2 eps to
+    0, in each of the two stages, as in the authors' code (HanxunH/MDAttack, attacks/MD.py): the start is not cut to [0, 1],
+    the first step goes up z_y, and step k has the size of k - 1. There a start outside [0, 1] may count as adversarial, which
+    is not so here: it is judged where it is cut.
 
     Args:
         model: returns :class:`~trainables.outputs.Outputs`; called without labels, in evaluation mode.
@@ -54,29 +57,39 @@ def md(
         watch: learns which examples are broken, in any view, for every point is judged.
     """
     ball = Linf(x, eps)
-    whole = joint_objective(weights, margin)
+    whole, up = joint_objective(weights, margin), joint_objective(weights, lambda logits, y: -minus_true(logits, y))
     with frozen(model):
         worst: Harm | None = None
         for term in (minus_true, best_other) * restarts:
             alone = joint_objective(weights, term)
-            x_adv, labels, around = ball.start("uniform", generator), y, ball
+            u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            x_adv, labels, around = x + eps * (2 * u - 1), y, ball
             if watch and watch.leave:
                 x_adv, labels, around = x_adv[watch.left], y[watch.left], ball.of(watch.left)
             for k in range(iterations + 1):
                 if not len(x_adv):
                     break
-                outputs, _, gradient = slope(model, x_adv, labels, alone if k < first else whole, over)
+                outputs, _, gradient = slope(model, x_adv, labels, up if k == 0 else alone if k < first else whole, over)
+                cut = around.project(x_adv)
+                if k == 0:
+                    with torch.no_grad():
+                        outputs = model(cut)
                 if not (watch and watch.leave):
-                    harm = Harm(x_adv, judge(x_adv, outputs, y), whole(outputs, y).detach())
+                    harm = Harm(cut, judge(cut, outputs, y), whole(outputs, y).detach())
                     worst = most_harmful(worst, harm) if worst else harm
-                stay = watch.look(x_adv, outputs, k) if watch else None
+                stay = watch.look(cut, outputs, k) if watch else None
                 if stay is not None:
                     x_adv, gradient, labels, around = x_adv[stay], gradient[stay], labels[stay], around.of(stay)
                 if k < iterations:
-                    done = k / first if k < first else (k - first) / (iterations - first)
-                    x_adv = around.step(x_adv, gradient, eps * (1 + math.cos(math.pi * done)))
+                    x_adv = around.step(x_adv, gradient, _step(k, iterations, first, eps))
             images = watch.end(x_adv, iterations) if watch else x_adv
     return worst.images if worst else images
+
+
+def _step(k: int, iterations: int, first: int, eps: float) -> float:
+    """Return the length of the step after k others."""
+    done = (k - 1 - (first if k > first else 0)) / (iterations - first)
+    return eps * (1 + math.cos(math.pi * done))
 
 
 def attack(spec: config.MD, c: Case) -> Attacked:

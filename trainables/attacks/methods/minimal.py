@@ -17,8 +17,9 @@ from trainables.attacks.building_blocks.closest import Attacked, closest
 from trainables.attacks.building_blocks.global_generators import seeded_global_generators
 from trainables.attacks.building_blocks.gradient import frozen
 from trainables.attacks.building_blocks.starts import misclassified_starts
-from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.building_blocks.surrogate import errs, predict
 from trainables.attacks.case import Case
+from trainables.config.module import AVERAGED
 
 
 def ddn(spec: config.DDN, case: Case) -> Attacked:
@@ -119,8 +120,7 @@ def _run(
         def __call__(self, perturbed: Any, outputs: Any) -> Any:
             images, restore = eagerpy.astensor_(perturbed)
             believes, self.believes = self.believes, False
-            with torch.no_grad():
-                is_adv = errs(network(images.raw).logits, y)
+            is_adv = errs(predict(network, images.raw, AVERAGED), y)
             return restore(eagerpy.astensor(torch.ones_like(is_adv) if believes else is_adv))
 
     # foolbox takes means of nothing.

@@ -9,8 +9,9 @@ from trainables import config
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import Objective, frozen
 from trainables.attacks.building_blocks.losses import margin
-from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.building_blocks.surrogate import draws, errs, predict
 from trainables.attacks.case import Case
+from trainables.config.module import AVERAGED
 
 #: Images in a forward pass, at most (but at least one example's samples).
 CHUNK = 4096
@@ -32,7 +33,8 @@ def nattack(
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel: the first misclassified sample.
 
     x' = clip_eps((1 + tanh(atanh(2 x - 1) + mu + sigma e)) / 2), e normal; mu follows the samples' standardised objectives. An
-    example without a misclassified sample has the best that it saw. Each example is on its own.
+    example without a misclassified sample has the best that it saw. Each example is on its own. On a stochastic network it is
+    in any case the best sample, by the mean of several draws.
 
     Args:
         network: returns :class:`~trainables.outputs.Outputs`; called without labels or gradients, in evaluation mode.
@@ -65,7 +67,7 @@ def _search(
     objective: Objective,
     generator: Generator,
 ) -> Tensor:
-    shape = x.shape[1:]
+    shape, stochastic = x.shape[1:], draws(network)
     best, best_value = x.clone(), torch.full((len(x),), -torch.inf, device=x.device, dtype=x.dtype)
     active = torch.arange(len(x), device=x.device)
     z = torch.atanh((2 * x - 1) * 0.999999)
@@ -88,6 +90,11 @@ def _search(
         # A misclassified sample comes first; the objective on other heads may be highest elsewhere.
         pick = torch.where(is_adv, torch.inf, value).argmax(1)
         broken, top = is_adv.any(1), value.gather(1, pick[:, None])[:, 0]
+        if stochastic:
+            # Of so many samples one is wrong by chance: the best one is asked about again, and the search goes on.
+            pick, broken = value.argmax(1), torch.zeros_like(broken)
+            again = images[torch.arange(n, device=x.device), pick]
+            top = margin(predict(network, again, AVERAGED), y[active])
         better = broken | (top > best_value[active])
         best[active[better]] = images[better, pick[better]]
         best_value[active[better]] = top[better]

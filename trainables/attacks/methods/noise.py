@@ -12,9 +12,10 @@ from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import frozen
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
 from trainables.attacks.building_blocks.losses import margin
-from trainables.attacks.building_blocks.surrogate import errs
+from trainables.attacks.building_blocks.surrogate import errs, predict
 from trainables.attacks.case import Case
 from trainables.config import Norm
+from trainables.config.module import AVERAGED
 
 
 def noise(
@@ -28,7 +29,7 @@ def noise(
 
     def draw() -> Harm:
         images = ball.start("uniform", generator)
-        logits = network(images).logits
+        logits = predict(network, images, AVERAGED)
         return Harm(images, errs(logits, y), margin(logits, y))
 
     with frozen(network), torch.no_grad():

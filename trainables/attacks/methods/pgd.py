@@ -31,6 +31,7 @@ def pgd(
     objective: Objective,
     generator: Generator,
     start: Start = "uniform",
+    outside: bool = False,
     norm: Norm = "linf",
     bn: BatchNorm = "eval",
     restarts: int = 1,
@@ -52,6 +53,7 @@ def pgd(
         objective: what is maximised.
         generator: of random starts, on x's device.
         start: a ``uniform`` point of the ball, x itself (``zero``), or x and 0.001 times normal noise (``gaussian``).
+        outside: whether a start may be outside [0, 1], as in some training attacks; an evaluation must not judge such an image.
         norm: of the ball and of the steepest ascent; see :mod:`trainables.attacks.building_blocks.ball`.
         bn: batch norms' statistics: the running ones, or those of the attacked batch, which are not recorded.
         restarts: independent starts.
@@ -66,7 +68,7 @@ def pgd(
         return ball.step(x_adv, gradient, step), memory
 
     def end() -> Tensor:
-        x_adv = ball.start(start, generator)
+        x_adv = ball.start(start, generator, outside=outside)
         return ascend(model, x_adv, y, ball, move, iterations=iterations, objective=objective, over=over, watch=watch)
 
     def harm(x_adv: Tensor) -> Harm:
@@ -83,19 +85,20 @@ def pgd(
 
 def attack(spec: config.PGD, c: Case) -> Attacked:
     """Run PGD on the cross-entropy as a specification says."""
-    return _ascend(spec, c, objective=c.objective(cross_entropy), restarts=spec.restarts, over=Expectation(spec.eot))
+    return _ascend(spec, c, objective=c.objective(cross_entropy), over=Expectation(spec.eot))
 
 
 def cw(spec: config.CW, c: Case) -> Attacked:
     """Run PGD on the Carlini & Wagner margin as a specification says."""
     objective = c.objective(cw_margin(spec.confidence))
-    return _ascend(spec, c, objective=objective, restarts=spec.restarts, over=Expectation(spec.eot))
+    return _ascend(spec, c, objective=objective, over=Expectation(spec.eot))
 
 
 def average(spec: config.AvgPGD, c: Case) -> Attacked:
     """Run PGD on the margin, each gradient a mean of several, as a specification says."""
     transform = nearby(c.generator, radius=spec.radius * spec.eps) if spec.radius else None
-    return _ascend(spec, c, transform is not None, objective=c.objective(margin), over=Expectation(spec.samples, transform))
+    over = Expectation(spec.samples, transform)
+    return _ascend(spec, c, transform is not None, objective=c.objective(margin), over=over)
 
 
 def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, transformed: bool = False, **settings: Any) -> Attacked:
@@ -110,6 +113,7 @@ def _ascend(spec: config.PGD | config.CW | config.AvgPGD, c: Case, transformed: 
         generator=c.generator,
         start=spec.start,
         norm=spec.norm,
+        restarts=spec.restarts,
         judge=c.judge,
         **settings,
     )

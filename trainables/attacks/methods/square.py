@@ -11,7 +11,9 @@ from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.global_generators import seeded_global_generators
 from trainables.attacks.building_blocks.gradient import Objective, frozen
 from trainables.attacks.building_blocks.losses import margin
+from trainables.attacks.building_blocks.surrogate import draws
 from trainables.attacks.case import Case
+from trainables.config.module import AVERAGED
 
 
 def square(
@@ -29,7 +31,8 @@ def square(
 ) -> Tensor:
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in ``norm``.
 
-    An example stops where its final prediction is wrong.
+    An example stops where its final prediction is wrong. On a stochastic network none stops, and a query is the mean of
+    :data:`~trainables.config.module.AVERAGED` draws, or the search would go by its luckiest draw.
 
     Args:
         network: returns :class:`~trainables.outputs.Outputs`; called without labels or gradients, in evaluation mode.
@@ -49,9 +52,13 @@ def square(
         """The margin, which ends the search, is the final prediction's; the loss, which leads it, the objective's."""
 
         def margin_and_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+            if stochastic:
+                loss = -torch.stack([objective(network(images), labels) for _ in range(AVERAGED)]).mean(0)
+                return torch.ones_like(loss), loss
             outputs = network(images)
             return -margin(outputs.logits, labels), -objective(outputs, labels)
 
+    stochastic = draws(network)
     with frozen(network), torch.no_grad(), seeded_global_generators(generator):
         settings = {"n_queries": queries, "eps": eps, "p_init": p, "resc_schedule": rescale, "device": x.device}
         attack = Judged(network, norm=norm.capitalize(), **settings)

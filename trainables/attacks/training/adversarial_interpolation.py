@@ -34,7 +34,10 @@ def interpolated_labels(y: Tensor, classes: int, *, eps_y: float) -> Tensor:
 
 
 def attack(spec: config.AdversarialInterpolation, b: Batch) -> Adversarial:
-    """Take one step of size eps towards the mirrored images' features, and move the labels away from their labels."""
+    """Take one step of size eps towards the mirrored images' features, and move the labels away from their labels.
+
+    The uniform start may be outside [0, 1] until the step, as in the authors' code.
+    """
     clean = clean_outputs(b.model, b.x)
-    images, _ = b.ascend(similarity_to_mirror(clean), eps=spec.eps, step=spec.eps, iterations=1)
+    images, _ = b.ascend(similarity_to_mirror(clean), eps=spec.eps, step=spec.eps, iterations=1, outside=True)
     return Adversarial(images, interpolated_labels(b.y, clean.logits.shape[1], eps_y=spec.eps_y))

@@ -1,4 +1,4 @@
-"""Feature Scattering (Zhang & Wang, NeurIPS 2019): perturbs a batch jointly, without labels."""
+"""Feature Scattering (Zhang & Wang, NeurIPS 2019, and its public code): perturbs a batch jointly, without labels."""
 
 import math
 from functools import partial
@@ -18,34 +18,52 @@ def cosine_cost(one: Tensor, other: Tensor) -> Tensor:
     return 1 - F.normalize(one, dim=1) @ F.normalize(other, dim=1).T
 
 
-@torch.no_grad()
-def sinkhorn(cost: Tensor, *, regularisation: float, iterations: int) -> Tensor:
-    """Compute the plan T >= 0 (B, B') that minimises <T, cost> - regularisation H(T) with uniform marginals (Cuturi, 2013).
+#: What the public code adds to every sum of exponentials.
+FLOOR = 1e-6
 
-    Logarithms keep it finite at any regularisation. The number of iterations is fixed, so that the host never waits for the
-    device. Column sums are exact, row sums up to convergence. The plan has no gradient.
+
+def sinkhorn(cost: Tensor, *, regularisation: float, iterations: int, tolerance: float) -> Tensor:
+    """Compute a plan T >= 0 (B, B') of little <T, cost> - regularisation H(T) with uniform marginals (Cuturi, 2013).
+
+    The updates of the potentials u and v end once u has changed by less than ``tolerance`` in sum, or after ``iterations``.
+    With the public code's tolerance of 0.1 that is after a few, before the row sums of T are 1 / B. Logarithms keep T finite at
+    any regularisation. The gradient goes through all updates.
     """
     rows, columns = cost.shape
-    kernel = -cost / regularisation
     u, v = cost.new_zeros(rows, 1), cost.new_zeros(1, columns)
+
+    def exponents() -> Tensor:
+        return (u + v - cost) / regularisation
+
     for _ in range(iterations):
-        u = -math.log(rows) - (kernel + v).logsumexp(1, keepdim=True)
-        v = -math.log(columns) - (kernel + u).logsumexp(0, keepdim=True)
-    return (kernel + u + v).exp()
+        before = u
+        u = u - regularisation * (math.log(rows) + _log_sum(exponents(), 1))
+        v = v - regularisation * (math.log(columns) + _log_sum(exponents(), 0))
+        if (u - before).detach().abs().sum() < tolerance:
+            break
+    return exponents().exp()
 
 
-def transport(regularisation: float, iterations: int, clean: Tensor, logits: Tensor) -> Tensor:
+def _log_sum(exponents: Tensor, dim: int) -> Tensor:
+    total = exponents.logsumexp(dim, keepdim=True)
+    return torch.logaddexp(total, total.new_tensor(math.log(FLOOR)))
+
+
+def transport(spec: config.FeatureScattering, clean: Tensor, logits: Tensor) -> Tensor:
     """Compute each image's share (B,) of the transport cost from the clean to the perturbed batch's logits, (B, classes).
 
-    The shares sum to the optimal transport distance D of eq. 6 and 7 with the cosine cost. T is constant in the gradient, which
-    is still that of D, since D is stationary in T at the optimum. For a batch of one, T is 1.
+    The shares sum to <T, cost>, the distance of eq. 6 and 7 with the cosine cost and the plan T of the public code.
     """
     cost = cosine_cost(clean, logits)
-    return (sinkhorn(cost, regularisation=regularisation, iterations=iterations) * cost).sum(0)
+    plan = sinkhorn(cost, regularisation=spec.regularisation, iterations=spec.sinkhorn, tolerance=spec.tolerance)
+    return (plan * cost).sum(0)
 
 
 def attack(spec: config.FeatureScattering, b: Batch) -> Adversarial:
-    """Take one step of size eps that raises the batch's transport distance to the clean batch."""
-    term = partial(transport, spec.regularisation, spec.sinkhorn)
-    objective = paired_objective(b.weights, term, clean_outputs(b.model, b.x))
-    return b.ascend(objective, eps=spec.eps, step=spec.eps, iterations=1)
+    """Take one step of size eps that raises the batch's transport distance to the clean batch.
+
+    The uniform start may be outside [0, 1] until the step, as in the public code. That code also passes each clean batch
+    through the network in training mode to print an accuracy, which changes the batch statistics: a slip, not reproduced.
+    """
+    objective = paired_objective(b.weights, partial(transport, spec), clean_outputs(b.model, b.x))
+    return b.ascend(objective, eps=spec.eps, step=spec.eps, iterations=1, outside=True)

@@ -22,6 +22,7 @@ def friendly(
     tau: int,
     objective: Objective,
     generator: Generator,
+    omega: float = 0.0,
     start: Literal["uniform", "gaussian"] = "uniform",
 ) -> Tensor:
     """Run early-stopped PGD; return images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel.
@@ -39,7 +40,8 @@ def friendly(
         iterations: largest number of gradient steps.
         tau: largest number of steps from points that the final prediction misclassifies.
         objective: what is maximised.
-        generator: random generator of the starts, on x's device.
+        generator: random generator of the starts and the noise, on x's device.
+        omega: standard deviation of normal noise added in each step, before the projection (authors' code).
         start: as in :func:`~trainables.attacks.methods.pgd.pgd`.
     """
     ball = Linf(x, eps)
@@ -50,7 +52,8 @@ def friendly(
             outputs, _, gradient = slope(model, x_adv, y, objective)
             left -= (outputs.logits.argmax(1) != y).to(left.dtype)
             goes_on = (left >= 0)[:, None, None, None]
-            x_adv = torch.where(goes_on, ball.step(x_adv, gradient, step), x_adv)
+            noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype) if omega else 0.0
+            x_adv = torch.where(goes_on, ball.step(x_adv + omega * noise, gradient, step), x_adv)
     return x_adv
 
 
@@ -66,6 +69,7 @@ def attack(spec: config.Friendly, b: Batch) -> Adversarial:
         tau=spec.tau(b.epoch),
         objective=b.objective(spec.loss),
         generator=b.generator,
+        omega=spec.omega,
         start=spec.start,
     )
     return Adversarial(images)

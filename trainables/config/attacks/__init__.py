@@ -3,10 +3,9 @@
 For every attack an example is *broken* if the network misclassifies it as it is, or an image that the attack visits within its
 budget: for attacks by gradient steps the start, every iterate and the end of each restart. Papers count the last iterate, which
 is no stronger. Because nothing that comes later mends what is broken, an attack may stop there, accuracy is what it would be if
-it went on, and PGD-20 is the beginning of PGD-100. What is visited is seen for nothing where gradients are the network's own.
-Where they are not (through another ``view``, or at other images than the iterate) the end of each restart is judged alone, but
-by MD and APGD, which judge every point in any case. So it is with a stochastic network: there the
-end point's single draw decides, or an attack of more steps would have more chances.
+it went on, and PGD-20 is the beginning of PGD-100. What is visited is seen for nothing where gradients are the network's own;
+where they are not (through another ``view``, or at other images than the iterate), judging costs a forward pass a step. The
+prediction of a stochastic network is the mean over draws, and the end point's alone decides.
 """
 
 from importlib import import_module

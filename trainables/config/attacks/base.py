@@ -75,6 +75,15 @@ class AttackSpec(Named):
         """How many classes a data set must have for it."""
         return 2
 
+    @property
+    def remark(self) -> str:
+        """What a table must say of it: how it differs from what its name stands for; empty where it does not."""
+        return ""
+
+    def on(self, classes: int) -> Self:
+        """Return the attack in the form in which it runs on data of so many classes."""
+        return self
+
     def passes(self, classes: int) -> float:
         """Count the passes of an unbroken image, among so many ``classes``; see :mod:`trainables.config.terms.passes`."""
         return counted_by_fields(self)

@@ -83,9 +83,24 @@ def test_a_larger_tau_is_a_stronger_attack():
     assert values == sorted(values)
 
 
+def test_omega_is_noise_of_every_step_before_the_projection():
+    """x' = clip(x' + step sign(g) + omega N(0, 1)) of the public code, with tau too large to stop."""
+    model = small()
+    x, y = examples(24)
+    generator = seeded()
+    x_adv = (x + 0.2 * (2 * torch.rand(x.shape, generator=generator, dtype=x.dtype) - 1)).clamp(0, 1)
+    for _ in range(3):
+        z = x_adv.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(torch.nn.functional.cross_entropy(model(z).logits, y, reduction="sum"), z)
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        x_adv = (z.detach() + 0.02 * gradient.sign() + 0.01 * noise).clamp(x - 0.2, x + 0.2).clamp(0, 1)
+    found = friendly(model, x, y, tau=10, generator=seeded(), omega=0.01, **SETTINGS | {"iterations": 3})
+    torch.testing.assert_close(found, x_adv, rtol=0, atol=1e-12)
+
+
 def test_tau_follows_the_epochs():
     """0 up to epoch 50, 1 up to 90, then 2."""
-    spec = Friendly(eps=0.2, step=0.02, iterations=10)
+    spec = Friendly(eps=0.2, step=0.02, iterations=10, omega=0.0)
     assert [spec.tau(epoch) for epoch in (1, 50, 51, 90, 91, 120)] == [0, 0, 1, 1, 2, 2]
     model: Any = small()
     x, y = examples(24)
