@@ -73,7 +73,7 @@ def test_data_sets_and_models_have_what_all_of_them_can_be_set_to():
     assert {trait.name: trait.value for trait in digits.traits}["classes"] == 10
     assert [field.name for field in digits.fields] == ["validation", "crop", "flip", "examples"]
     assert [(trait.name, trait.value) for trait in lenet.traits] == [("positions", ["block1.1", "block2.1"])]
-    assert [field.name for field in lenet.fields] == ["width", "normalise", "mean", "std"]
+    assert [field.name for field in lenet.fields] == ["width", "normalise", "mean", "std", "unit_features"]
 
 
 def test_plugins(file):

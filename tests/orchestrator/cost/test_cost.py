@@ -73,7 +73,12 @@ def test_the_passes_of_every_training_attack_are_what_torch_counts(attack):
 
 @pytest.mark.parametrize(
     ("objective", "attack", "fields"),
-    [("trades", "pgd", {"loss": "kl"}), ("trades", "friendly", {"loss": "kl", "start": "gaussian"}), ("pcl", None, {})],
+    [
+        ("trades", "pgd", {"loss": "kl"}),
+        ("trades", "friendly", {"loss": "kl", "start": "gaussian"}),
+        ("pcl", None, {}),
+        ("afd", "apgd", {"unbroken": "natural"}),
+    ],
 )
 def test_the_passes_of_variants_are_what_torch_counts(objective, attack, fields):
     config = configuration(objective, attack, **fields)
