@@ -1,8 +1,8 @@
 """The margin decomposition attack (Jiang, Ma et al., "Imbalanced Gradients", 2020).
 
-What the paper leaves open is as in the authors' code (HanxunH/MDAttack, attacks/MD.py): the start is not cut to [0, 1], the first
-step goes up z_y, and steps follow a cosine from 2 eps to 0 in each stage, one step late. There a start outside [0, 1] may count as
-adversarial; here it is judged where it is cut.
+What the paper leaves open is as in the authors' code (HanxunH/MDAttack, attacks/MD.py): the start is not cut to [0, 1], the
+first step goes up z_y, and steps follow a cosine from 2 eps to 0 in each stage, one step late. There a start outside [0, 1] may
+count as adversarial; here it is judged where it is cut.
 """
 
 import math
