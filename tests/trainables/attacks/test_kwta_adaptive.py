@@ -1,7 +1,7 @@
 """The adaptive attacks on kWTA against a slow reference: many restarts, each gradient the mean over a neighbourhood.
 
-The reference that the design asks for, 20 restarts of 1,000 steps with 50 samples, takes hours. This one has 10 restarts of 100
-steps with 20 samples, on 40 images of each of three networks: about five minutes on two cores.
+The reference that the design asks for, 20 restarts of 1,000 steps with 50 samples, takes hours. This one has 6 restarts of 60
+steps with 20 samples, on 40 images of each of three networks.
 """
 
 import pytest
@@ -19,7 +19,7 @@ from trainables.trial import Trial
 
 CPU = config.Runtime(device="cpu", threads=1)
 PROFILE = find("cifs/robustness")[0].profiles["demo"]
-EPS, IMAGES, RESTARTS, STEPS, SAMPLES = PROFILE.eps, 40, 10, 100, 20
+EPS, IMAGES, RESTARTS, STEPS, SAMPLES = PROFILE.eps, 40, 6, 60, 20
 
 
 def trained(seed):
@@ -64,24 +64,28 @@ def reference(network, x, y):
 
 
 @pytest.mark.slow
-def test_adaptive_attacks_are_within_2_points_of_the_reference(record_property):
+@pytest.mark.parametrize("seed", range(3))
+def test_adaptive_attacks_are_within_2_points_of_the_reference(seed, record_property):
+    """2 points of 40 images are less than one."""
     adaptive = (
+        config.MD(eps=EPS, view="soft", restarts=3),
         config.AvgPGD(eps=EPS, step=EPS / 10, view="soft", radius=0.1, restarts=3),
         config.AutoPGD(eps=EPS, view="soft", loss="targeted-dlr"),
-        config.MD(eps=EPS, view="soft", restarts=3),
     )
-    here = there = plain = 0
-    for seed in range(3):
-        network, x, y = trained(seed)
-        left = torch.ones(len(x), dtype=torch.bool)
-        for spec in (config.PGD(eps=EPS, step=EPS / 10, iterations=20), *adaptive):
-            found = run_attack(spec, network, x, y, (1.0,), torch.Generator().manual_seed(seed), complete=False)
-            with torch.no_grad():
-                broken = errs(network(found.images).logits, y)
-            plain += int((~broken).sum()) if spec.name == "pgd" else 0
-            left &= ~broken
-        here, there = here + int(left.sum()), there + int(reference(network, x, y).sum())
-    record_property("percent right under PGD-20, adaptive attacks, reference", [n / 1.2 for n in (plain, here, there)])
-    print("percent right under PGD-20, adaptive attacks, reference", [n / 1.2 for n in (plain, here, there)])
-    assert here <= there + 0.02 * 3 * IMAGES
-    assert here < plain
+    network, x, y = trained(seed)
+
+    def right(x, y, spec):
+        found = run_attack(spec, network, x, y, (1.0,), torch.Generator().manual_seed(seed), complete=False)
+        with torch.no_grad():
+            return ~errs(network(found.images).logits, y)
+
+    plain = right(x, y, config.PGD(eps=EPS, step=EPS / 10, iterations=20))
+    left = plain.clone()
+    for spec in adaptive:
+        left[left.clone()] = right(x[left], y[left], spec)
+    there = reference(network, x, y)
+    counts = [int(each.sum()) for each in (plain, left, there)]
+    record_property("right of 40 under PGD-20, adaptive attacks, reference", counts)
+    print("right of 40 under PGD-20, adaptive attacks, reference", counts)
+    assert counts[1] <= counts[2]
+    assert counts[1] < counts[0]

@@ -1,4 +1,9 @@
-"""The margin decomposition attack (Jiang, Ma et al., "Imbalanced Gradients", 2020)."""
+"""The margin decomposition attack (Jiang, Ma et al., "Imbalanced Gradients", 2020).
+
+What the paper leaves open is as in the authors' code (HanxunH/MDAttack, attacks/MD.py): the start is not cut to [0, 1], the
+first step goes up z_y, and steps follow a cosine from 2 eps to 0 in each stage, one step late. There a start outside [0, 1] may
+count as adversarial; here it is judged where it is cut.
+"""
 
 import math
 from functools import partial
@@ -9,7 +14,7 @@ from torch import Generator, Tensor, nn
 from trainables import config
 from trainables.attacks.building_blocks.ball import Linf
 from trainables.attacks.building_blocks.closest import Attacked
-from trainables.attacks.building_blocks.gradient import ONCE, Expectation, frozen, slope
+from trainables.attacks.building_blocks.gradient import ONCE, Expectation, clean_outputs, frozen, slope
 from trainables.attacks.building_blocks.harm import Harm, most_harmful
 from trainables.attacks.building_blocks.joint_objective import joint_objective
 from trainables.attacks.building_blocks.losses import best_other, margin, minus_true
@@ -37,10 +42,7 @@ def md(
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in every pixel: the most harmful seen.
 
     Where one of the margin's terms has a much larger gradient than the other, the margin's leads nowhere. So it is one term
-    alone for the first steps, -z_y or the best other logit, and the margin from there on. Steps follow a cosine from 2 eps to
-    0, in each of the two stages, as in the authors' code (HanxunH/MDAttack, attacks/MD.py): the start is not cut to [0, 1],
-    the first step goes up z_y, and step k has the size of k - 1. There a start outside [0, 1] may count as adversarial, which
-    is not so here: it is judged where it is cut.
+    alone for the first steps, -z_y or the best other logit, and the margin from there on.
 
     Args:
         model: returns :class:`~trainables.outputs.Outputs`; called without labels, in evaluation mode.
@@ -71,9 +73,7 @@ def md(
                     break
                 outputs, _, gradient = slope(model, x_adv, labels, up if k == 0 else alone if k < first else whole, over)
                 cut = around.project(x_adv)
-                if k == 0:
-                    with torch.no_grad():
-                        outputs = model(cut)
+                outputs = outputs if k else clean_outputs(model, cut)
                 if not (watch and watch.leave):
                     harm = Harm(cut, judge(cut, outputs, y), whole(outputs, y).detach())
                     worst = most_harmful(worst, harm) if worst else harm
@@ -87,7 +87,7 @@ def md(
 
 
 def _step(k: int, iterations: int, first: int, eps: float) -> float:
-    """Return the length of the step after k others."""
+    """Return the length of the step after k others, of the cosine in its stage."""
     done = (k - 1 - (first if k > first else 0)) / (iterations - first)
     return eps * (1 + math.cos(math.pi * done))
 
