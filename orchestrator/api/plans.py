@@ -147,8 +147,11 @@ def plan_studies(
     """
     made = expansion.plan(studies, profile, seeds=seeds, overrides=settings, **more)
     with storage_errors(store.uri):
+        store.check_location()
         if verify:
             store.verify(made.keys)
+            if made.train:
+                store.reopen_lost([trial.key for trial in made.trials])
         made = made.against(store.index(made.keys))
         made.check_sources(store.index(made.sources))
     preflight(made)
