@@ -45,6 +45,10 @@ class SweepResult:
     outcome: Outcome
     storage: str
 
+    def __repr__(self) -> str:
+        trials, failed = len(self.plan.trials), len(self.failures)
+        return f"SweepResult({trials} trials, {failed} failed, storage={self.storage!r})"
+
     @property
     def failures(self) -> dict[str, str]:
         """The reasons of failed trials, in this run or before it, by the trial's key."""

@@ -136,9 +136,8 @@ def _of_storage(store: Store) -> Iterator[Finding]:
         if store.has_file(IDENTITY_FILE):
             store.identity()
     except BrokenRecordError:
-        yield Finding(
-            Kind.DAMAGED, IDENTITY_FILE, "delete it, and Optuna's studies of this storage: `advsweep sync` makes them anew"
-        )
+        mends = "delete it: `advsweep sync` writes a new one, and makes Optuna's studies in the storage anew"
+        yield Finding(Kind.DAMAGED, IDENTITY_FILE, mends)
     for path in store.temporaries():
         where = posixpath.relpath(path, store.root)
         yield Finding(Kind.HALF_WRITTEN, where, "a run deletes it when it is an hour old; until then it may have a writer")

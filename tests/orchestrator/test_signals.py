@@ -1,4 +1,4 @@
-"""A server ends with the command that started it, by whichever signal, and `advsweep ui` names a port that is taken."""
+"""How commands end: by a signal with a line and with their servers, at a port that is taken, with output that has no room."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 from orchestrator.record.store import Store
 from orchestrator.signals import run_group
 from tests.orchestrator.record.test_store import trial_row
-from tests.support.command_line import here, started
+from tests.support.command_line import ADVSWEEP, here, started
 
 #: A server that has started another process, and does not end by itself; both write their ids.
 SERVER = (
@@ -87,3 +87,27 @@ def test_the_ui_takes_its_server_with_it(tmp_path):
         assert command.wait().code == 130
         assert not answers()
         until(lambda: command.processes() == [])
+
+
+def test_a_signal_before_anything_began_is_one_line_too(tmp_path, monkeypatch):
+    def stopped(*arguments, **options):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("orchestrator.api.plans.find_studies", stopped)
+    ended = here("run", "cifs/table-5", "--profile", "demo", "--storage", tmp_path / "none")
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err == "advsweep: stopped; finished work is kept. To go on, run the same command again\n"
+
+
+def test_output_without_room_is_one_line():
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run([ADVSWEEP, "studies"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "advsweep: the output cannot be written: No space left on device\n"
+
+
+def test_a_value_that_is_not_allowed_is_no_error_of_a_value():
+    ended = here("run", "cifs/table-5", "--profile", "nope")
+    assert ended.code == 2
+    assert "'nope' is not one of" in ended.err
+    assert "Value error" not in ended.err
