@@ -64,6 +64,10 @@ def suggest(name: str, known: Collection[str], *, allowed: Collection[str] = (),
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its class where it has none; of a library's error 200 characters."""
-    line = (str(error).splitlines() or [""])[0] or type(error).__name__
+    """Return the first line of an error's message, or its class where it has none; of a library's error 200 characters.
+
+    SQLAlchemy puts a line on its own state before the cause, such as a full disk.
+    """
+    lines = [line for line in str(error).splitlines() if "(raised as a result of" not in line]
+    line = (lines or [""])[0] or type(error).__name__
     return line if isinstance(error, AdvsweepError) else line[:200]

@@ -1,9 +1,11 @@
-"""Signals: SIGTERM, as a cluster's scheduler sends it, stops a sweep as cleanly as Ctrl-C."""
+"""Signals: SIGTERM, as a scheduler sends it, stops a sweep as cleanly as Ctrl-C; a server ends with the command."""
 
+import os
 import signal
+import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -71,3 +73,45 @@ def interrupt_deferred() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if received:
         signal.raise_signal(signal.SIGINT)
+
+
+#: What ends a command, and how many seconds its processes have to end by themselves.
+_ENDING, _PATIENCE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), 5.0
+
+
+def run_group(command: Sequence[str]) -> int:
+    """Run a command with all processes that it starts, none of which outlives this call; return its exit code.
+
+    Ctrl-C, SIGTERM and SIGHUP end it (unless the user ignores SIGHUP, as nohup does); the exit code is 130 then.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    process = None
+    try:
+        for number in _ENDING:
+            if number != signal.SIGHUP or before[number] != signal.SIG_IGN:
+                signal.signal(number, stop)
+        process = subprocess.Popen(command, process_group=0)
+        return process.wait()
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)  # the end is not interrupted
+        if process is not None:
+            _end_group(process)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group, and what is left of the group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

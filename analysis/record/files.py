@@ -46,8 +46,10 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
         the file system, and the storage's root path in it.
 
     Raises:
-        ValueError: pyarrow does not know the URI's file system, or cannot open it.
+        ValueError: the URI is empty, or pyarrow does not know its file system or cannot open it.
     """
+    if not uri.strip():  # which would be the current folder
+        raise ValueError("is empty")
     if re.match(r"[a-z0-9]{2,}:/(?!/)", uri):
         raise ValueError(f"write {uri.replace(':/', '://', 1)}")
     if "://" in uri:
@@ -74,7 +76,7 @@ class RecordFiles:
         uri: a folder, or a URI that pyarrow supports, such as ``s3://bucket/path``.
 
     Raises:
-        ValueError: the URI names no supported file system.
+        ValueError: the URI is empty, or names no supported file system.
     """
 
     def __init__(self, uri: str | os.PathLike[str]) -> None:

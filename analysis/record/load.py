@@ -227,7 +227,7 @@ def newest_manifest(there: Iterable[Manifest], study: str, profile: str | None, 
     found = [m for m in there if study in m.names and profile in {None, m.profile}]
     if not found:
         wanted = f"{study!r}" if profile is None else f"{study!r} with profile {profile!r}"
-        names = ", ".join(sorted({f"{m.study} ({m.profile})" for m in there})) or "no study yet"
+        names = ", ".join(sorted({m.full_name for m in there})) or "no study yet"
         raise ManifestNotFoundError(f"no study {wanted} in {storage_uri}, which holds: {names}")
     return max(found, key=lambda m: m.created)
 

@@ -1,10 +1,12 @@
 """What evaluations did to single examples: files that are opened only where single examples count."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.record.files import BrokenRecordError, RecordFiles
@@ -35,11 +37,15 @@ class Outcomes:
         self._part = lru_cache(KEPT)(self._read_part)
 
     def of(self, row: Any) -> Outcome:
-        """Read what an evaluation did to each example; ``row``: its row in the record's frame of evaluations.
+        """Read what an evaluation did to each example.
+
+        ``row``: its row in the record's frame of evaluations: a Series or mapping, or a tuple of ``itertuples()``.
 
         Raises:
             BrokenRecordError: the record does not hold it, or its accuracy is not that of its ranks.
         """
+        if isinstance(row, pd.Series | Mapping):  # the attribute `head` of a Series is a method
+            row = SimpleNamespace(**row)
         where = f"trial {row.trial}, {row.checkpoint} checkpoint, attack {row.attack}, head {row.head}"
         found = self._part(row.trial, row.part).get((row.evaluation, row.head))
         if found is None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from analysis.record.manifest import Manifest
 
 
+#: How the names of archives end that are not written, and surely were not meant as names of folders.
+_ARCHIVES = frozenset({".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
+
+
 @dataclass(frozen=True)
 class Exported:
     """What :func:`export` wrote: the ``place``, the ``studies`` by their full names, and numbers of trials, files and bytes."""
@@ -53,6 +57,8 @@ def export(
     True
     """
     store, place = existing_store(storage), Path(to).expanduser()
+    if place.suffix.lower() in _ARCHIVES:
+        raise BadInput(f"--to {str(to)!r}: of archives only .zip is written; name a new file that ends so, or a new folder")
     with storage_errors(storage):
         chosen = chosen_studies(store.manifests(), as_names(names), variant, store.uri)
     if place.exists() and (place.is_file() or any(place.iterdir())):

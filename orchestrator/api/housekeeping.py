@@ -11,7 +11,7 @@ from orchestrator.api.terms import STORAGE, Names, as_names
 from orchestrator.environment import configure_environment
 from orchestrator.errors import BadInput, Unavailable
 from orchestrator.record.inventory import StoredFile, inventory, sizes
-from orchestrator.record.removal import Needless, Removal, needed, needless, of_studies, remove
+from orchestrator.record.removal import WORTHLESS, Needless, Removal, needed, needless, of_studies, remove
 from orchestrator.record.sharing.claims import Claims
 from orchestrator.record.store import Store
 
@@ -186,11 +186,14 @@ class Freed:
 
 
 def gc(storage: str = STORAGE, *, only: Collection[str] = (), yes: bool = False) -> Freed:
-    """Delete what no table needs: trials that no study has, states of finished trials, older versions, temporary files.
+    """Delete what costs no number: states of finished trials, older versions, temporary files; and orphans on request.
+
+    Only files that advsweep wrote are deleted, whatever else lies in the storage.
 
     Args:
         storage: a folder or URI.
-        only: what to delete of ``orphans``, ``states``, ``superseded`` and ``temporary``; empty for all.
+        only: what to delete of ``orphans`` (trials that no study has), ``states``, ``superseded`` and ``temporary``; empty for
+            all but ``orphans``: where a study's manifest was lost, its trials are among them.
         yes: whether to delete; otherwise it only says what would go.
 
     Raises:
@@ -198,11 +201,11 @@ def gc(storage: str = STORAGE, *, only: Collection[str] = (), yes: bool = False)
         Unavailable: there is no storage, its record is damaged, or a run uses it.
 
     >>> import advsweep
-    >>> len(advsweep.gc("results").trials)  # trials that no study has
+    >>> len(advsweep.gc("results", only=["orphans"]).trials)  # trials that no study has
     0
     """
     try:
-        reasons = [Needless(each) for each in only] or list(Needless)
+        reasons = [Needless(each) for each in only] or list(WORTHLESS)
     except ValueError as error:
         raise BadInput(f"only = {', '.join(only)}: allowed: {', '.join(Needless)}") from error
     store = existing_store(storage)

@@ -45,6 +45,10 @@ class SweepResult:
     outcome: Outcome
     storage: str
 
+    def __repr__(self) -> str:
+        trials, failed = len(self.plan.trials), len(self.failures)
+        return f"SweepResult({trials} trials, {failed} failed, storage={self.storage!r})"
+
     @property
     def failures(self) -> dict[str, str]:
         """The reasons of failed trials, in this run or before it, by the trial's key."""
@@ -147,8 +151,11 @@ def plan_studies(
     """
     made = expansion.plan(studies, profile, seeds=seeds, overrides=settings, **more)
     with storage_errors(store.uri):
+        store.check_location()
         if verify:
             store.verify(made.keys)
+            if made.train:
+                store.reopen_lost([trial.key for trial in made.trials])
         made = made.against(store.index(made.keys))
         made.check_sources(store.index(made.sources))
     preflight(made)

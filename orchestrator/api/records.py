@@ -19,7 +19,7 @@ from orchestrator.errors import BadInput, Unavailable
 from orchestrator.planning.settings import explain
 from orchestrator.record import compaction
 from orchestrator.record.doctor import Diagnosis, examine
-from orchestrator.record.inventory import inventory
+from orchestrator.record.inventory import inventory, is_storage
 from orchestrator.record.recorded import INDEXED, indexed
 from orchestrator.record.sharing.drivers import drivers
 from orchestrator.record.spent import seconds
@@ -255,15 +255,20 @@ def existing_store(storage: str) -> Store:
     """Open the record of an existing storage.
 
     Raises:
-        Unavailable: there is no storage.
+        Unavailable: there is no storage, or the folder is none of advsweep's.
     """
     store = Store(storage)
     if str(storage).endswith(".zip") and Path(storage).is_file():
         raise Unavailable(f"--storage {str(storage)!r} is a zip file: unzip it, and name the folder")
     with storage_errors(store.uri):
-        there = store.exists()
-    if not there:
-        raise Unavailable(f"--storage {str(storage)!r}: there is nothing yet; `advsweep run` makes it")
+        store.check_location()
+        if not store.exists():
+            raise Unavailable(f"--storage {str(storage)!r}: there is nothing yet; `advsweep run` makes it once it has started")
+        if not is_storage(store):
+            raise Unavailable(
+                f"--storage {str(storage)!r} is no storage of advsweep: it has other files, and no trial, study or identity of "
+                "ours; name the folder that `advsweep run` wrote"
+            )
     return store
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, suggest
 from search_spaces.column import Column
 from search_spaces.settings import Eps, Settings
 from search_spaces.study import Panel
@@ -81,7 +81,16 @@ def _call(option: str, text: str, example: str) -> dict[str, Any]:
             raise BadInput(f"{option} {text!r}: {field} is given twice")
         read = _value(value.strip())
         fields[field] = str(read) if field == "beta_atk" else read  # a name, also where it looks like a number: inf, inf-2
+    _check_fields(match[1], fields)
     return fields
+
+
+def _check_fields(name: str, fields: Mapping[str, Any]) -> None:
+    """Check that an attack has these fields, before one that is misspelt is said to be missing."""
+    has = _fields(name)
+    for field in fields.keys() - has.keys() if has else ():
+        meant = suggest(field, sorted(has.keys() - {"name"}))
+        raise BadInput(f"attack {name}: {field} = {fields[field]!r}: there is no such field; {meant}")
 
 
 def _field(name: str, field: str) -> str:

@@ -50,7 +50,8 @@ def find_studies(patterns: Sequence[str], files: Sequence[Path] = ()) -> tuple[S
     try:
         return tuple({study.name: study for pattern in patterns for study in find(pattern, defined)}.values())
     except UnknownStudy as error:
-        raise BadInput(str(error)) from error
+        own = "" if files or error.explained else "; one of your own needs its file, by --study-file FILE"
+        raise BadInput(f"{error}{own}") from error
 
 
 def taken_names() -> dict[str, str]:

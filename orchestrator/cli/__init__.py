@@ -1,10 +1,12 @@
 """The command line ``advsweep``: options, commands and printing, on the functions of :mod:`orchestrator.api`."""
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import pyarrow
 import typer
+from typer.core import TyperGroup
 
 from orchestrator.cli.attacks import check, evaluate
 from orchestrator.cli.housekeeping import du, export, gc, rm
@@ -16,11 +18,25 @@ from orchestrator.cli.show import compact, doctor, status, studies, sync, ui
 from orchestrator.cli.sweeps import plan, run
 from orchestrator.cli.tables import figure, table
 from orchestrator.environment import configure_environment
-from orchestrator.errors import AdvsweepError
+from orchestrator.errors import AdvsweepError, Interrupted, Unavailable
+from orchestrator.record.files import is_full
 from orchestrator.signals import terminate_as_interrupt
+
+
+class _Commands(TyperGroup):
+    """The commands; of a value that is not allowed it leaves out that it is a "Value error", which Typer says first."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
 
 app = typer.Typer(
     name="advsweep",
+    cls=_Commands,
     help="Ablations of adversarial defenses: name a table of a paper, train what is missing, print it.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -59,7 +75,26 @@ def main() -> None:
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     terminate_as_interrupt()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except AdvsweepError as error:
-        err.print(f"advsweep: {error}", style="red", markup=False, highlight=False)
-        sys.exit(error.exit_code)
+        _end(error)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        # At its end Python would try again to write what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end(Unavailable(f"the output cannot be written: {error.strerror}"))
+    except SystemExit as ended:
+        # Typer's way to end by Ctrl-C or SIGTERM, of which it says nothing.
+        if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
+            _end(Interrupted())
+        raise
+
+
+def _end(error: AdvsweepError) -> NoReturn:
+    """Print an error, and exit with its code."""
+    err.print(f"advsweep: {error}", style="red", markup=False, highlight=False)
+    sys.exit(error.exit_code)

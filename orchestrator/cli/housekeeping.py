@@ -89,16 +89,17 @@ def rm(
 def gc(
     only: Annotated[
         list[Needless] | None,
-        typer.Option("--only", help="Only trials that no study has, states of finished trials, older versions, leftovers."),
+        typer.Option("--only", help="Only states of finished trials, older versions, leftovers; or trials that no study has."),
     ] = None,
     storage: Storage = STORAGE,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Free what no table needs: trials that no study has, states of finished trials, leftovers. Without --yes it only shows.
+    """Free what costs no number: states of finished trials, older versions, leftovers. Without --yes it only shows.
 
-    A state is what training resumes from: one of a finished trial was left by a process that was killed at the end. While a run
-    uses the storage, nothing is deleted.
+    A state is what training resumes from: one of a finished trial was left by a process that was killed at the end. Trials that
+    no study has go with `--only orphans` alone: where a study's manifest was lost, its trials are among them, and its run
+    brings it back. While a run uses the storage, nothing is deleted. Files that advsweep did not write stay.
 
     Example: `advsweep gc --only states --yes`
     """
@@ -167,6 +168,8 @@ def _print_freed(found: "Freed") -> None:
         out.print(f"{goes}: {number} {REASONS[reason]}{of}, {decimal(size)}", highlight=False)
     for key in found.trials:
         out.print(f"  {key}", markup=False, highlight=False)
+    if found.trials:
+        out.print("Where one is of a study that is not listed by `advsweep status`, the study's run brings that back.")
     if found.files.get("states"):
         out.print("Without its state nothing can go on with a finished training; it is attacked and measured as before.")
     _print_end(found)

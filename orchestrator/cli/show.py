@@ -1,7 +1,9 @@
 """Commands that show the catalogue, a storage's contents, and the views of MLflow and Optuna."""
 
+import errno
+import os
 import shlex
-import subprocess
+import socket
 import sys
 from dataclasses import asdict
 from fnmatch import fnmatchcase
@@ -13,6 +15,8 @@ from rich.filesize import decimal
 from orchestrator.api.terms import STORAGE, ProfileName, storage_option
 from orchestrator.cli.options import Json, NewestProfile, Optuna, ProfileOption, Storage, StudyFiles
 from orchestrator.cli.printing import Printer, out, print_columns, print_json
+from orchestrator.errors import Unavailable
+from orchestrator.signals import run_group
 
 if TYPE_CHECKING:
     from search_spaces.study import Study
@@ -165,16 +169,34 @@ def ui(
     storage: Storage = STORAGE,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
-    """Update MLflow from the record of a storage, and open its UI on 127.0.0.1.
+    """Update MLflow from the record of a storage, and open its UI on 127.0.0.1. The server ends with this command.
 
     Example: `advsweep ui --port 5001`
     """
     from orchestrator.api import records, views
 
-    uri = views.sync_mlflow(records.existing_store(storage)).place
+    store = records.existing_store(storage)
+    if not os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
+        _check_port(port)
+    uri = views.sync_mlflow(store).place
     if uri.startswith("http"):
         out.print(f"MLflow's UI: {uri}")
         return
     out.print(f"MLflow's UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
-    raise typer.Exit(subprocess.call(command))
+    raise typer.Exit(run_group(command))
+
+
+def _check_port(port: int) -> None:
+    """Check that a server can be started on a port of 127.0.0.1.
+
+    Raises:
+        Unavailable: another process has it, or this user may not.
+    """
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError as error:
+            why = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+            raise Unavailable(f"--port {port} {why}; name another one") from error

@@ -37,7 +37,7 @@ class Job:
 
     ``prefixes``: configurations of trials whose training is the beginning of this one, by key; they are recorded on the way.
     ``given_up``: keys of its evaluations and measurements that failed in every try, and are not tried again. ``origin``: of the
-    command.
+    command. ``train``: whether it may train; otherwise what has no weights to attack is left out.
     """
 
     storage: str
@@ -49,6 +49,7 @@ class Job:
     prefixes: Mapping[str, TrialConfig] = field(default_factory=dict)
     given_up: frozenset[str] = frozenset()
     origin: Origin = NOWHERE
+    train: bool = True
 
     @classmethod
     def of(
@@ -58,11 +59,12 @@ class Job:
         runtime: Runtime,
         prefixes: Iterable[PlannedTrial] = (),
         origin: Origin = NOWHERE,
+        train: bool = True,
     ) -> Self:
         """Make the job of what a planned trial still lacks; ``prefixes``: trials that are recorded on the way."""
         through = {trial.key: trial.config for trial in prefixes}
         todo = planned.missing, planned.unmeasured
-        return cls(store.uri, planned.key, planned.config, *todo, runtime, through, origin=origin)
+        return cls(store.uri, planned.key, planned.config, *todo, runtime, through, origin=origin, train=train)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the job together with its plugins, which its actor has not loaded yet."""

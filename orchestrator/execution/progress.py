@@ -208,6 +208,8 @@ class Progress:
             text += f", {len(self._stopped)} of them stopped early"
         if self._failed:
             text += f", {len(self._failed)} failed"
+        if begun := sum(row.epoch >= row.epochs and row.remaining > 0 for row in self._rows.values()):
+            text += f", {begun} more trained, with evaluations left"
         if self._not_run:
             text += f", {sum(map(len, self._not_run.values()))} evaluations not run"
         if self._failed_in:

@@ -106,7 +106,7 @@ def _run(
         return Outcome({}, {}, {})
     begun = (prefixes.get(trial.key, ()) for trial in plan.to_run)
     jobs = [
-        Job.of(t, store, allocation.runtime, on_the_way, allocation.origin)
+        Job.of(t, store, allocation.runtime, on_the_way, allocation.origin, plan.train)
         for t, on_the_way in zip(plan.to_run, begun, strict=True)
     ]
     with Progress(plan.to_run, console, lag=partial(_lag, held.trackers)) as progress:

@@ -63,7 +63,7 @@ class Work:
         self.checkpoints = Checkpoints(self.store, key, self.job.runtime.save_seconds)
         self.between_epochs = True
         self.loaded: tuple[int, Mapping[str, Tensor]] | None = None
-        if before and is_over(config.training, before["epochs"], before["best_epoch"]) and self._has_weights(before):
+        if before and is_over(config.training, before["epochs"], before["best_epoch"]) and self._is_kept(before):
             self.trial.conclude(before["epochs"], before["best_epoch"])
             self.history: list[RecordRow] = before["history"] or []
         else:
@@ -73,9 +73,10 @@ class Work:
         self.usage, self.training = Usage(self.trial.device, self.provenance, began), not self.trained
         return before
 
-    def _has_weights(self, row: RecordRow) -> bool:
+    def _is_kept(self, row: RecordRow) -> bool:
+        """Check that a training that has ended need not, or must not, be trained again for its weights."""
         epochs = {row["epochs"], row["best_epoch"]}
-        return all(self.store.weights(self.job.key, epoch) is not None for epoch in epochs)
+        return not self.job.train or all(self.store.weights(self.job.key, epoch) is not None for epoch in epochs)
 
     @property
     def trained(self) -> bool:
@@ -87,9 +88,12 @@ class Work:
         failure, self.not_run, self.seconds, passes = None, {}, 0.0, 0.0
         self.failed, self.given_up = self.given_up, {}
         try:
-            passes = self._evaluate_and_measure() if self.trained else self._train()
+            passes = self._evaluate_and_measure() if self.trained or not self.job.train else self._train()
         except WeightsNotFoundError:
-            self._resume()
+            if self.job.train:
+                self._resume()
+            else:
+                self._leave_out()
         except Diverged as error:
             # With the same seed it would diverge again, so it is not raised: the driver would retry it.
             failure = End(Ending.DIVERGED, str(error))
@@ -105,7 +109,7 @@ class Work:
             measurements_left=len(self.unmeasured),
             passes=passes,
             seconds=self.seconds,
-            done=failure is not None or (self.trained and not self.remaining and not self.unmeasured),
+            done=failure is not None or not (self.remaining or self.unmeasured or (self.job.train and not self.trained)),
             not_run=self.not_run,
             failed=self.failed,
             damaged=damaged,
@@ -205,6 +209,12 @@ class Work:
             self.rows += evaluation_rows(evaluation, part, asked, labels, classes, run)
         self.remaining = [e for e in self.remaining if e not in covered]
         return sum(evaluation_passes(self.job.config, e.attack) for e in covered)
+
+    def _leave_out(self) -> None:
+        """Leave out all that is left, for its weights are lost and this job trains nothing."""
+        lost = "its weights are lost; `advsweep run` with --verify trains it again"
+        self.not_run |= {each.name: lost for each in (*self.remaining, *self.unmeasured)}
+        self.remaining, self.unmeasured = [], []
 
     def _measure(self) -> float:
         """Run the next measure, and record every measurement that its result covers; return their passes."""

@@ -4,9 +4,11 @@ import posixpath
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,26 +17,39 @@ from analysis.record.files import BrokenRecordError, concurrently, trial_path
 from analysis.record.manifest import Manifest
 from analysis.record.names import FileName, newest, newest_weights
 from analysis.record.rows import Listed, read_segment, segments
-from analysis.record.schema import IDENTITY_FILE, SEGMENTS_FOLDER, STUDIES_FOLDER, TABLES, TRIALS_FOLDER
+from analysis.record.schema import IDENTITY_FILE, SEGMENTS_FOLDER, STUDIES_FOLDER, TABLES, TRIALS_FOLDER, Status
+from orchestrator.errors import Unavailable
 from orchestrator.record.environments import environment_path, environments, named_in, read_environment
 from orchestrator.record.files import ASIDE
+from orchestrator.record.inventory import inventory
+from orchestrator.record.removal import orphaned
 from orchestrator.record.store import Store
+from search_spaces.catalog import STUDIES
 
 #: What of a trial's files has one newest file of each part; of weights, several epochs count.
 _KINDS = (*TABLES, "state")
 
 _DELETE = "nothing needs it, it can be deleted"
 
+_ALONE = (
+    "no study here has this trial: of other settings or fewer seeds than the last run's, or its study's manifest is lost, "
+    "which the same `advsweep run` as before writes again, training nothing; `advsweep gc --only orphans` deletes the trial"
+)
+
+_LOST = "the weights of {} are not here: no number needs them, and a further attack does; {}"
+
 
 class Kind(StrEnum):
     """What is wrong with a file.
 
-    DAMAGED: its bytes are not those that were written, or something that belongs to it is lost. ORPHANED: nothing refers to it.
+    DAMAGED: its bytes are not those that were written, or something that belongs to it is lost. LOST: checkpoints of a trained
+    trial, which no number needs and further attacks do; an export leaves them out. ORPHANED: nothing refers to it.
     HALF_WRITTEN: its writer was killed, or is at work now. DOUBLED: another file has replaced it. SET_ASIDE: a run has found it
     damaged.
     """
 
     DAMAGED = "damaged"
+    LOST = "lost"
     ORPHANED = "orphaned"
     HALF_WRITTEN = "half-written"
     DOUBLED = "doubled"
@@ -62,7 +77,7 @@ class Diagnosis:
 
     @property
     def damaged(self) -> tuple[Finding, ...]:
-        """The findings that cost numbers or checkpoints."""
+        """The findings that cost numbers, or that a reader would stumble over."""
         return tuple(finding for finding in self.findings if finding.kind == Kind.DAMAGED)
 
     def __str__(self) -> str:
@@ -89,11 +104,9 @@ def examine(store: Store) -> Diagnosis:
     findings += _of_environments(store, listed, texts)
     for found in concurrently(lambda key: [*_of_trial(store, key, listed[key], commands.get(key, mends))], listed):
         findings += found
-    if len(manifests) == len(paths):  # otherwise it is not known which trials a study has
-        alone = (key for key in listed if key not in commands)
-        findings += [
-            Finding(Kind.ORPHANED, f"{TRIALS_FOLDER}/{key}", "no study has this trial, it can be deleted") for key in alone
-        ]
+    with suppress(Unavailable):  # a manifest is not readable: it is not known which trials a study has
+        alone = orphaned(store, inventory(store)).intersection(listed)
+        findings += [Finding(Kind.ORPHANED, f"{TRIALS_FOLDER}/{key}", _ALONE) for key in alone]
     verified = len(paths) + len(covering) + len(texts) + sum(map(len, listed.values()))
     return Diagnosis(tuple(sorted(findings, key=lambda finding: finding.path)), verified)
 
@@ -102,10 +115,12 @@ def _command(manifest: Manifest, store: Store) -> str:
     """Say which command makes anew what a trial of a study has lost."""
     if not manifest.arms:
         return "the same search as before makes anew what is needed of it"
+    # Of a study from a file, or of plugins, nobody but the user knows the file.
+    file = () if manifest.study in STUDIES else ("--study-file", "FILE")
     words = ["advsweep", "run", manifest.study, "--profile", manifest.profile, "--seeds", str(len(manifest.arms[0].trials))]
     for name, value in manifest.overrides.items():
         words += ["--set", f"{name}={value}"]
-    return f"`{shlex.join([*words, '--storage', store.uri, '--verify'])}` makes anew what is needed of it"
+    return f"`{shlex.join([*words, *file, '--storage', store.uri, '--verify'])}` makes anew what is needed of it"
 
 
 def _manifest(store: Store, path: str) -> Manifest | None:
@@ -121,9 +136,8 @@ def _of_storage(store: Store) -> Iterator[Finding]:
         if store.has_file(IDENTITY_FILE):
             store.identity()
     except BrokenRecordError:
-        yield Finding(
-            Kind.DAMAGED, IDENTITY_FILE, "delete it, and Optuna's studies of this storage: `advsweep sync` makes them anew"
-        )
+        mends = "delete it: `advsweep sync` writes a new one, and makes Optuna's studies in the storage anew"
+        yield Finding(Kind.DAMAGED, IDENTITY_FILE, mends)
     for path in store.temporaries():
         where = posixpath.relpath(path, store.root)
         yield Finding(Kind.HALF_WRITTEN, where, "a run deletes it when it is an hour old; until then it may have a writer")
@@ -184,10 +198,18 @@ def _of_trial(store: Store, trial: str, names: Sequence[FileName], mends: str) -
     if ("trial", "") not in by_kind:
         yield Finding(Kind.DAMAGED, f"{TRIALS_FOLDER}/{trial}", f"its row is lost: {mends}")
     elif (row := tables.get(("trial", ""))) is not None:
-        needed = {row["epochs"][0].as_py(), row["best_epoch"][0].as_py()}
-        for name in newest_weights(names):
-            if name.order not in needed:
-                yield Finding(Kind.ORPHANED, trial_path(trial, name), _DELETE)
+        yield from _of_weights(trial, newest_weights(names), row.to_pylist()[0], mends)
+
+
+def _of_weights(trial: str, found: Sequence[FileName], row: Mapping[str, Any], mends: str) -> Iterator[Finding]:
+    """Examine whether a trial has the weights that its row names, and no others; ``mends``: what makes them anew."""
+    needed = {row["epochs"]: "its last epoch", row["best_epoch"]: "its best epoch"}
+    for name in found:
+        if name.order not in needed:
+            yield Finding(Kind.ORPHANED, trial_path(trial, name), _DELETE)
+    lost = [what for epoch, what in sorted(needed.items()) if epoch not in {name.order for name in found}]
+    if lost and row["status"] == Status.FINISHED:
+        yield Finding(Kind.LOST, f"{TRIALS_FOLDER}/{trial}", _LOST.format(" and ".join(lost), mends))
 
 
 def _of_evaluations(

@@ -3,6 +3,7 @@
 A text is a file whose name is the digest of its bytes; the columns ``packages`` and ``diff`` of a trial's row hold the digest.
 """
 
+import re
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -16,6 +17,9 @@ from orchestrator.record.files import Files
 
 #: The columns of a trial's row that name such a text.
 NAMING = ("packages", "diff")
+
+#: The name of a text's file; other files among them are not ours.
+TEXT = re.compile(r"[0-9a-f]{16}\.txt")
 
 _NAMED = pa.schema([TRIAL.field(name) for name in NAMING])
 
@@ -50,7 +54,7 @@ def read_environment(files: RecordFiles, found: str) -> bytes:
 def environments(files: RecordFiles) -> list[str]:
     """List the digests of the texts that are there."""
     infos = files.entries(ENVIRONMENTS_FOLDER)
-    return [info.base_name[:-4] for info in infos if info.type == fs.FileType.File and info.extension == "txt"]
+    return [info.base_name[:-4] for info in infos if info.type == fs.FileType.File and TEXT.fullmatch(info.base_name)]
 
 
 def named_by(table: pa.Table) -> set[str]:

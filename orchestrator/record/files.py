@@ -3,6 +3,7 @@
 import errno
 import os
 import posixpath
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -32,7 +33,10 @@ _OBJECT_STORES = {"s3", "gcs", "abfs"}
 ASIDE = ".damaged"
 
 #: Where files are written.
-_FOLDERS = (TRIALS_FOLDER, STUDIES_FOLDER, SEGMENTS_FOLDER, ENVIRONMENTS_FOLDER, DRIVERS_FOLDER, CLAIMS_FOLDER)
+FOLDERS = (TRIALS_FOLDER, STUDIES_FOLDER, SEGMENTS_FOLDER, ENVIRONMENTS_FOLDER, DRIVERS_FOLDER, CLAIMS_FOLDER)
+
+#: The name of a temporary file or folder, and of a :meth:`Files.token`. Nothing else that ends in .tmp is ours.
+TEMPORARY, TOKEN = re.compile(r"\.[^/]+\.[0-9a-f]{32}\.tmp"), re.compile(r"token-[0-9a-f]{32}")
 
 #: Seconds after which a temporary file has no writer any more.
 ABANDONED = 3600.0
@@ -87,13 +91,13 @@ class Files(RecordFiles):
         self._damaged(self.path(path))
 
     def check_location(self) -> None:
-        """Check that the storage can be created, without creating it.
+        """Check that the storage is a folder or can become one, without creating it.
 
         Raises:
             Unavailable: a part of its local path is a file.
         """
         if self.local and not self.nearest.is_dir():
-            raise Unavailable(f"--storage {self.uri!r} cannot be written: {str(self.nearest)!r} is not a folder")
+            raise Unavailable(f"--storage {self.uri!r}: {str(self.nearest)!r} is not a folder")
 
     @property
     def nearest(self) -> Path:
@@ -181,9 +185,9 @@ class Files(RecordFiles):
     def temporaries(self) -> list[str]:
         """List files that are being written, or were when their writer was killed; there are none in an object store."""
         folders = [(self.root, os.listdir(self.root))] if self.local else []
-        for top in _FOLDERS if self.local else ():
+        for top in FOLDERS if self.local else ():
             folders += [(folder, names) for folder, _, names in os.walk(self.path(top))]
-        return [f"{folder}/{name}" for folder, names in folders for name in names if name.endswith(".tmp")]
+        return [f"{folder}/{name}" for folder, names in folders for name in names if TEMPORARY.fullmatch(name)]
 
     def delete_abandoned(self) -> None:
         """Delete what killed writers have left half-written: nothing takes an hour to write."""

@@ -10,14 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from analysis.record.files import BrokenRecordError
 from analysis.record.manifest import Manifest
 from analysis.record.names import FileName, newest, newest_weights
 from analysis.record.rows import rows
 from analysis.record.schema import TABLES, TRIAL, TRIALS_FOLDER, Status
 from orchestrator.errors import Unavailable
 from orchestrator.record.environments import NAMING, environment_path, named_by
-from orchestrator.record.files import ABANDONED
-from orchestrator.record.inventory import Kind, StoredFile
+from orchestrator.record.files import ABANDONED, ASIDE
+from orchestrator.record.inventory import Kind, StoredFile, of_trial
 from orchestrator.record.store import Store
 
 #: What of a trial's files has one newest file of each part; of weights, several epochs count.
@@ -27,12 +28,21 @@ _ROW = pa.schema([TRIAL.field(name) for name in ("trial", "status", "epochs", "b
 
 
 class Needless(StrEnum):
-    """Why a trial or a file is not needed."""
+    """Why a trial or a file is not needed.
+
+    ORPHANS: no study has the trial. Its numbers are as good as any, and a manifest that is lost makes orphans of a study's
+    trials: so they go only where they are asked for. STATES: of a training that has ended. SUPERSEDED: a newer file replaces
+    it, or nothing refers to it. TEMPORARY: a killed writer left it.
+    """
 
     ORPHANS = "orphans"
     STATES = "states"
     SUPERSEDED = "superseded"
     TEMPORARY = "temporary"
+
+
+#: What goes where nothing is named: what costs no number.
+WORTHLESS = (Needless.STATES, Needless.SUPERSEDED, Needless.TEMPORARY)
 
 
 @dataclass(frozen=True)
@@ -64,20 +74,18 @@ def needless(store: Store, stored: Iterable[StoredFile], only: Collection[Needle
     """Find what nothing needs, by the reasons in ``only``; ``stored``: every file of the storage.
 
     Raises:
-        BrokenRecordError: a file is damaged.
-        Unavailable: a manifest is not readable, so what its study needs is not known.
+        BrokenRecordError: a trial's row is damaged.
+        Unavailable: orphans are asked for, and a manifest is not readable, so what its study needs is not known.
     """
-    stored, manifests = list(stored), store.manifests()
+    stored = list(stored)
     by_trial: dict[str, list[StoredFile]] = defaultdict(list)
     for file in stored:
-        if file.trial is not None and not file.trial.endswith(".tmp"):
+        if file.trial and not file.trial.endswith(".tmp"):
             by_trial[file.trial].append(file)
     found = dict.fromkeys(only, Removal())
     orphans = set[str]()
     if Needless.ORPHANS in only:
-        _check_manifests(stored, manifests)
-        recorded = {key for key, files in by_trial.items() if any(file.kind is not Kind.OTHER for file in files)}
-        orphans = recorded.difference(*map(needed, manifests))
+        orphans = orphaned(store, stored)
         found[Needless.ORPHANS] = Removal(trials=tuple(sorted(orphans)))
     kept = {key: files for key, files in by_trial.items() if key not in orphans}
     listed = {key: [name for file in files if (name := file.name)] for key, files in kept.items()}
@@ -99,14 +107,30 @@ def needless(store: Store, stored: Iterable[StoredFile], only: Collection[Needle
     return found
 
 
-def _check_manifests(stored: Iterable[StoredFile], manifests: Iterable[Manifest]) -> None:
-    """Refuse to call trials orphans where a file among the manifests is not one that was read."""
-    unread = {file.path for file in stored if file.kind is Kind.MANIFESTS} - {manifest.path for manifest in manifests}
+def orphaned(store: Store, stored: Iterable[StoredFile]) -> set[str]:
+    """Find the recorded trials that no study has; ``stored``: every file of the storage.
+
+    Raises:
+        Unavailable: a manifest is not readable, so which trials its study needs is not known.
+    """
+    stored = list(stored)
+    try:
+        manifests = store.manifests()
+    except BrokenRecordError as error:
+        raise _unknown(str(error)) from error
+    read = {manifest.path for manifest in manifests}
+    unread = {file.path for file in stored if file.kind is Kind.MANIFESTS and file.path.removesuffix(ASIDE) not in read}
     if unread:
-        raise Unavailable(
-            f"{min(unread)} is no readable manifest, so which trials its study needs is not known; "
-            "restore or delete it, or leave out orphans"
-        )
+        raise _unknown(f"{min(unread)} is no readable manifest")
+    recorded = {file.trial for file in stored if file.trial and file.kind is not Kind.OTHER}
+    return {key for key in recorded if not key.endswith(".tmp")}.difference(*map(needed, manifests))
+
+
+def _unknown(why: str) -> Unavailable:
+    return Unavailable(
+        f"{why}, so which trials its study needs is not known: run that study again, which makes its manifest anew, or delete "
+        "the file, or leave out orphans"
+    )
 
 
 def _superseded(files: Iterable[StoredFile], finished: Mapping[str, Any] | None) -> Iterator[StoredFile]:
@@ -138,16 +162,16 @@ def remove(store: Store, removal: Removal) -> None:
 
 
 def _remove_trial(store: Store, key: str) -> None:
-    """Delete a trial, of which a reader sees all or nothing."""
+    """Delete a trial, of which a reader sees all or nothing. What somebody else has put into its folder stays there."""
     folder = f"{TRIALS_FOLDER}/{key}"
-    if store.local:
+    names = [info.base_name for info in store.entries(folder)]
+    if store.local and all(map(of_trial, names)):
         hidden = store.path(TRIALS_FOLDER, f".{key}.{uuid.uuid4().hex}.tmp")
         store.system.move(store.path(folder), hidden)
         _delete_folder(store, hidden)
         return
     # Without its row there is no trial, whatever else is still there.
-    names = (info.base_name for info in store.entries(folder))
-    for name in sorted(names, key=lambda name: (not name.startswith("trial-"), name)):
+    for name in sorted(filter(of_trial, names), key=lambda name: (not name.startswith("trial-"), name)):
         store.delete(f"{folder}/{name}")
 
 

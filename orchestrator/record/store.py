@@ -28,7 +28,7 @@ from analysis.record.schema import (
     Status,
 )
 from orchestrator.errors import Unavailable
-from orchestrator.record.files import Files, packed
+from orchestrator.record.files import TEMPORARY, Files, packed
 from orchestrator.record.recorded import INDEXED, Recorded, indexed
 
 #: A row of one of the record's tables, by column.
@@ -169,7 +169,7 @@ class Store(Files):
     def delete_temporaries(self, trial: str) -> None:
         """Delete what killed writers have left half-written of a trial that nobody else writes now."""
         for info in self.entries(f"{TRIALS_FOLDER}/{trial}") if self.local else ():
-            if info.extension == "tmp":
+            if TEMPORARY.fullmatch(info.base_name):
                 self.system.delete_file(info.path)
 
     def write_state(self, trial: str, epoch: int, data: bytes) -> None:
@@ -211,6 +211,15 @@ class Store(Files):
     def verify(self, trials: Iterable[str]) -> None:
         """Set aside every damaged file of these trials, also what no plan reads: outcomes, weights and states."""
         concurrently(self._verify, [(trial, name) for trial, names in self.trials(trials).items() for name in names])
+
+    def reopen_lost(self, trials: Iterable[str]) -> None:
+        """Note which of these trials, if they are finished, have lost weights, so that the next run trains them again."""
+        listed = self.trials(trials)
+        wanted = pa.schema([TRIAL.field(name) for name in ("trial", "status", "epochs", "best_epoch")])
+        for row in rows(self, listed, {"trial": wanted})["trial"].to_pylist():
+            there = {name.order for name in listed[row["trial"]] if name.table == "weights"}
+            if not there.issuperset({row["epochs"], row["best_epoch"]}):
+                self._reopen(row["trial"])
 
     def _verify(self, file: tuple[str, FileName]) -> None:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from orchestrator.errors import Unavailable
+from orchestrator.errors import Unavailable, one_line
 from orchestrator.record.store import Store
 from orchestrator.tracking.set_aside import note, set_aside
 
@@ -49,11 +49,12 @@ def connect(uri: str) -> MlflowClient:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except Exception as error:  # every database driver has its own errors; what the user can do is the same
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise Unavailable(
-            f"MLFLOW_TRACKING_URI={uri!r} cannot be reached: {reason}; "
-            "start that server, unset the variable, or add --no-tracking and run `advsweep sync` later"
-        ) from error
+        if os.environ.get("MLFLOW_TRACKING_URI"):
+            what, remedy = f"MLFLOW_TRACKING_URI={uri!r} cannot be reached", "start that server, or unset the variable"
+        else:
+            what, remedy = f"MLflow's database {uri!r} cannot be used", "make it writable, or set MLFLOW_TRACKING_URI"
+        later = "`advsweep run --no-tracking` leaves MLflow to a later `advsweep sync`"
+        raise Unavailable(f"{what}: {one_line(error)}; {remedy}; {later}") from error
     return client
 
 

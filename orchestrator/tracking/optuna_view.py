@@ -54,7 +54,9 @@ class OptunaView:
     values accuracies in percent at the checkpoint that the paper shows (the last one, if it shows both). A failed trial has its
     reason; a trial that is unfinished or lacks an evaluation is not added yet.
 
-    ``numbers``: reads the values from the record. ``notes``: lines for the user, from opening the storage.
+    ``numbers``: reads the values from the record. ``notes``: lines for the user, from opening the storage. ``own``: whether
+    Optuna's storage is the journal beside the record: all views in it are this record's, also those that name another identity,
+    which it has lost.
 
     Attributes:
         left: how many trials of the study under way are still to be added.
@@ -63,7 +65,10 @@ class OptunaView:
 
     name = "Optuna"
 
-    def __init__(self, storage: BaseStorage, store: Store, numbers: NumbersOf, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, storage: BaseStorage, store: Store, numbers: NumbersOf, notes: Sequence[str] = (), own: bool = False
+    ) -> None:
+        self._own = own
         self.left = self.written = 0
         self.notes = notes
         self._storage = storage
@@ -78,8 +83,9 @@ class OptunaView:
             BadInput: Optuna does not support this kind of URL.
             Unavailable: the database or file cannot be reached or written.
         """
-        storage, notes = open_own(store) if url == default_url(store) else (open_storage(url), ())
-        return cls(storage, store, numbers, notes)
+        own = url == default_url(store)
+        storage, notes = open_own(store) if own else (open_storage(url), ())
+        return cls(storage, store, numbers, notes, own)
 
     def sync(self, live: Collection[str] | None, only: Collection[str] | None = None) -> int:
         """Update Optuna's studies.
@@ -172,12 +178,13 @@ class OptunaView:
         here, attributes = self._store.identity(), study.user_attrs
         # An empty study may come from a process that died while it created the study.
         untouched = not attributes and study.directions == directions and not study.get_trials(deepcopy=False)
-        if attributes.get(STORAGE) != here and not untouched:
+        ours = attributes.get(STORAGE) == here or (self._own and STORAGE in attributes)
+        if not ours and not untouched:
             whose = "shows another --storage" if STORAGE in attributes else "was not made by `advsweep run`"
             raise Unavailable(
                 f"Optuna's study {name!r} {whose} and is left as it is; delete it, or give another storage with --optuna"
             )
-        if attributes.get(SHOWN) == shown:
+        if attributes.get(STORAGE) == here and attributes.get(SHOWN) == shown:
             return study
         if not untouched:
             self._delete(study)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Protocol
 
+from analysis.record.files import BrokenRecordError
 from orchestrator.errors import one_line
 
 #: Seconds between two looks at whether there is progress.
@@ -13,6 +14,10 @@ _WAIT = 5.0
 
 #: Seconds between two updates of the whole view, where other drivers run trials of the same record.
 _WHOLE = 60.0
+
+#: What a user can do where a view is behind: later, or where a file of the record is damaged, once it is mended.
+_LATER = "`advsweep sync` updates it"
+_MENDED = "`advsweep doctor` says what mends that file, and then `advsweep sync` updates it"
 
 
 class RecordView(Protocol):
@@ -53,6 +58,7 @@ class Tracker:
 
     Attributes:
         error: why the last update failed; "" if it did not.
+        remedy: what the user can do about it.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class Tracker:
         interval: float = 5.0,
     ) -> None:
         self.name = view.name
-        self.error = ""
+        self.error, self.remedy = "", _LATER
         self._view = view
         self._others = others
         self._last = last
@@ -146,6 +152,7 @@ class Tracker:
             update()
         except Exception as error:  # a view must never harm the sweep; the record is complete without it
             self.error = one_line(error)
+            self.remedy = _MENDED if isinstance(error, BrokenRecordError) else _LATER
             return False
         self.error = ""
         return True

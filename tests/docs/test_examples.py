@@ -12,8 +12,10 @@ import pytest
 import advsweep
 from analysis.record.schema import NEVER
 from tests.support.handmade_record import Storage, arm, manifest, share
+from tests.support.recorded_study import recorded_study
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+GUIDE = EXAMPLES.parent / "docs" / "guides" / "python.md"
 
 
 def test_the_notebook_runs_and_has_no_outputs(tmp_path, monkeypatch, capsys):
@@ -64,3 +66,22 @@ def test_the_cluster_script_says_how_it_is_used():
     done = subprocess.run(["bash", EXAMPLES / "cluster" / "run.sh"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "head | worker HEAD:6379" in done.stderr
+
+
+def test_the_guides_frames_and_outcomes_are_read_as_printed(tmp_path, monkeypatch, capsys):
+    recorded_study(tmp_path / "advsweep-results")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    frames, outcomes = (next(block for block in blocks if word in block) for word in ("advsweep.load()", "outcomes.of("))
+    names: dict[str, object] = {"advsweep": advsweep}
+    for block in (frames, outcomes):
+        exec(block, names)
+    assert "attack_name" in capsys.readouterr().out
+    # The accuracy of the same row is the share of ranks that are 0: a Series and a tuple say the same.
+    record, row = names["record"], names["row"]
+    ranks = record.outcomes.of(row).ranks
+    assert (ranks == 0).mean() == pytest.approx(row["accuracy"], abs=1e-6)
+    assert names["top_3"] == (ranks < 3).mean()
+    same = next(each for each in record.evaluations.itertuples() if (each.evaluation, each.head) == (row.evaluation, "final"))
+    assert record.outcomes.of(same).ranks is ranks
+    assert record.outcomes.of(dict(row)).ranks is ranks

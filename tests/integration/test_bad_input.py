@@ -37,7 +37,8 @@ def refuses(tmp_path):
 
 
 def test_an_unknown_study(refuses):
-    refuses(("run", "nobody/*", "--profile", "demo"), "unknown study 'nobody/*'", "cas, cifs", command=advsweep, **NO_RAY)
+    parts = ("unknown study 'nobody/*'", "cas, cifs", "--study-file FILE")
+    refuses(("run", "nobody/*", "--profile", "demo"), *parts, command=advsweep, **NO_RAY)
 
 
 @pytest.mark.parametrize(

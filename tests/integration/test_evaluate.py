@@ -89,6 +89,7 @@ def test_without_trained_trials_nothing_is_attacked(tmp_path):
     [
         ("pdg(iterations=3)", "allowed: "),
         ("pgd", "iterations: must be set too"),
+        ("pgd(iteration=5)", "attack pgd: iteration = 5: there is no such field; did you mean 'iterations'?"),
         ("pgd(iterations=three)", "iterations = 'three': must be a valid integer"),
         ("pgd(iterations=3, colour=red)", "colour = 'red': there is no such field"),
         ("pgd(iterations", "write a name, or a name and fields"),

@@ -78,7 +78,7 @@ def _stop(trackers: Sequence[Tracker], say: Callable[[str], None]) -> None:
     """Let trackers do their last update, and say what they could not do."""
     for tracker in trackers:
         if not tracker.stop(waiting=partial(_say_behind, say, tracker.name)):
-            say(f"{tracker.name} is behind ({tracker.error}); nothing is lost: `advsweep sync` updates it")
+            say(f"{tracker.name} is behind ({tracker.error}); nothing is lost: {tracker.remedy}")
         for note in tracker.notes:
             say(note)
 

@@ -20,6 +20,7 @@ from orchestrator.errors import Unavailable, one_line
 from orchestrator.record.files import Files
 from orchestrator.record.sharing.drivers import (
     BEAT,
+    ID,
     LIMIT,
     Driver,
     delete_heartbeat,
@@ -196,7 +197,7 @@ class Claims:
     def _delete_dead(self) -> None:
         """Delete what killed drivers have left; one that has just started may not have written its heartbeat yet."""
         living, before = self._drivers(), f"{int(1000 * (self.driver.began - LIMIT)):013d}"
-        of_claims = {id for _, id in self._listed()}
+        of_claims = {id for _, id in self._listed() if ID.fullmatch(id)}
         for id in (heartbeats(self._files) | of_claims) - living.keys():
             if id < before:
                 with suppress(OSError):  # another user's

@@ -7,6 +7,7 @@ Locks are for speed alone: of a driver of another machine, or another container,
 import getpass
 import json
 import os
+import re
 import socket
 import tempfile
 import time
@@ -23,6 +24,9 @@ from pydantic import TypeAdapter
 
 from analysis.record.schema import DRIVERS_FOLDER
 from orchestrator.record.files import Files
+
+#: The id of a driver; files of other names are not ours.
+ID = re.compile(r"\d{13}-[0-9a-f]{8}")
 
 #: Seconds between two heartbeats, and without one until a driver is dead.
 BEAT, LIMIT = 10.0, 60.0
@@ -113,7 +117,7 @@ def last_heartbeat(files: Files, driver: Driver) -> float | None:
 def heartbeats(files: Files) -> set[str]:
     """List the ids of all drivers that have left a heartbeat or a lock, dead ones included."""
     listed = (info.base_name.rpartition(".") for info in files.entries(DRIVERS_FOLDER))
-    return {id for id, _, extension in listed if extension in {"json", "lock"}}
+    return {id for id, _, extension in listed if extension in {"json", "lock"} and ID.fullmatch(id)}
 
 
 def delete_heartbeat(files: Files, id: str) -> None:

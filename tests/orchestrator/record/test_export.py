@@ -127,6 +127,13 @@ def test_a_damaged_file_is_named_and_nothing_is_left(study: tuple[Store, Plan], 
         assert sorted(tmp_path.iterdir()) == before
 
 
+def test_an_archive_that_is_not_written_is_no_folder(study: tuple[Store, Plan], tmp_path: Path) -> None:
+    ended = here("export", "tiny/table", "--to", tmp_path / "x.tar", "--storage", study[0].uri)
+    assert (ended.code, ended.out) == (2, "")
+    assert "of archives only .zip is written" in ended.err
+    assert not (tmp_path / "x.tar").exists()
+
+
 def test_what_is_there_is_never_written_over(study: tuple[Store, Plan], tmp_path: Path) -> None:
     store, _ = study
     file, folder, empty = tmp_path / "a.zip", tmp_path / "full", tmp_path / "empty"

@@ -34,6 +34,8 @@ from tests.support.shared import once
 from tests.support.tiny_study import EPOCHS, finish, jobs, tiny_plan
 from trainables.trial import Trial
 
+TEMPORARY = f".state.{32 * '0'}.tmp"
+
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Store:
@@ -254,13 +256,15 @@ def test_leftovers_are_found(trained: Store) -> None:
     older = row.read_bytes()
     trained.write_trial(trial_row("alone", epochs=2, best_epoch=2))
     row.write_bytes(older)
-    (folder / ".state.tmp").touch()
+    (folder / TEMPORARY).touch()
+    (folder / "my.tmp").touch()  # not of ours
     (folder / "state-000001.0123456789abcdef.pt.damaged").touch()
     found = [(finding.kind, Path(finding.path).name.partition("-0")[0]) for finding in examine(trained).findings]
     assert sorted(found) == [
         (Kind.DAMAGED, "evaluations-y"),
         (Kind.DOUBLED, "trial"),
-        (Kind.HALF_WRITTEN, ".state.tmp"),
+        (Kind.HALF_WRITTEN, TEMPORARY),
+        (Kind.LOST, "alone"),
         (Kind.ORPHANED, "alone"),
         (Kind.ORPHANED, "outcomes-x"),
         (Kind.ORPHANED, "weights"),
@@ -314,12 +318,14 @@ def test_a_file_is_on_the_disk_before_it_is_seen(store: Store, monkeypatch: pyte
 
 def test_what_a_killed_writer_left_is_deleted_after_an_hour(store: Store) -> None:
     store.write_trial(trial_row())
-    old, new = Path(store.root, "trials/a1/.x.tmp"), Path(store.root, ".y.tmp")
-    for file in (old, new):
+    old, new = Path(store.root, "trials/a1", TEMPORARY), Path(store.root, TEMPORARY)
+    foreign = Path(store.root, "thesis.tmp")
+    for file in (old, new, foreign):
         file.touch()
-    os.utime(old, (time.time() - 4000, time.time() - 4000))
+        os.utime(file, (time.time() - 4000 * (file != new),) * 2)
     store.delete_abandoned()
     assert store.temporaries() == [str(new)]
+    assert foreign.exists()
 
 
 def test_room_is_checked_for_trials_that_are_begun(trained: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,5 +358,47 @@ def test_the_digest_of_a_manifest_is_that_of_its_other_fields(store: Store) -> N
 def test_the_examination_says_which_command_mends(trained: Store) -> None:
     file = damage(files(Path(trained.root), "outcomes")[0])
     (finding,) = examine(trained).damaged
-    command = f"`advsweep run tiny/table --profile demo --seeds 1 --storage {trained.uri} --verify`"
+    command = f"`advsweep run tiny/table --profile demo --seeds 1 --study-file FILE --storage {trained.uri} --verify`"
     assert str(finding) == f"damaged: {file.relative_to(trained.root)}: {command} makes anew what is needed of it"
+
+
+def test_the_command_for_a_study_of_the_catalogue_names_no_file(trained: Store) -> None:
+    (manifest,) = tiny_plan().manifests
+    Path(trained.root, manifest.path).unlink()
+    trained.write_manifest(replace(manifest, study="cifs/table-5"))
+    damage(files(Path(trained.root), "outcomes")[0])
+    (finding,) = examine(trained).damaged
+    assert "--study-file" not in str(finding)
+
+
+def test_lost_weights_are_found_and_trained_again_on_request(trained: Store) -> None:
+    before = numbers(trained)
+    trial = next(key for key, row in before["trials"]["best_epoch"].items() if row == 1)
+    for file in Path(trained.root, "trials", trial).glob("weights-*"):
+        file.unlink()
+    found = examine(trained)
+    (finding,) = found.findings
+    assert (finding.kind, finding.path, found.damaged) == (Kind.LOST, f"trials/{trial}", ())
+    assert "the weights of its best epoch and its last epoch are not here" in str(finding)
+    assert tiny_plan().against(trained.index()).to_run == ()
+    trained.reopen_lost(tiny_plan().keys)
+    assert [planned.key for planned in tiny_plan().against(trained.index()).to_run] == [trial]
+    with trained_as_before(before, trial):
+        assert [work.job.key for work in again(trained)[1]] == [trial]
+    assert numbers(trained) == before
+
+
+@pytest.mark.parametrize("how", ["lost", "damaged"])
+def test_what_may_not_train_leaves_out_what_has_no_weights(trained: Store, how: str) -> None:
+    (file, *_) = files(Path(trained.root), "evaluations")
+    file.unlink()
+    for weights in file.parent.glob("weights-*"):
+        damage(weights) if how == "damaged" else weights.unlink()
+    (job,) = jobs(tiny_plan(), trained)
+    work = Work(replace(job, train=False))
+    epochs = work.trial.epoch
+    while not (report := work.advance()).done:
+        pass
+    assert work.trial.epoch == epochs
+    assert report.not_run.keys() == {evaluation.name for evaluation in job.evaluations}
+    assert set(report.not_run.values()) == {"its weights are lost; `advsweep run` with --verify trains it again"}

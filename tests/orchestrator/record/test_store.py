@@ -256,7 +256,7 @@ def test_weights_and_states_replace_those_before(store):
 
 def test_temporary_files_of_a_killed_writer_are_deleted(store):
     store.write_weights("a1", 1, b"")
-    for name in (".weights-000001.0.safetensors.abc.tmp", ".state.pt.def.tmp"):
+    for name in (f".weights-000001.0.safetensors.{32 * 'a'}.tmp", f".state.pt.{32 * 'b'}.tmp"):
         Path(f"{store.root}/trials/a1/{name}").write_bytes(b"half")
     store.delete_temporaries("a1")
     assert files(store) == ["weights-000001.safetensors"]

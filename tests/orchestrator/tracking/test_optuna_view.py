@@ -13,13 +13,15 @@ import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
+from analysis.record.files import BrokenRecordError
 from analysis.record.manifest import Manifest, ManifestArm, ManifestColumn, Read
 from analysis.record.schema import Status
 from orchestrator.api.shown import numbers_of
 from orchestrator.api.tables import build_table
 from orchestrator.errors import Unavailable
+from orchestrator.record.doctor import examine
 from orchestrator.record.store import Store
-from orchestrator.tracking.optuna_storage import open_storage
+from orchestrator.tracking.optuna_storage import default_url, open_storage
 from orchestrator.tracking.optuna_study import CHOICES, Shown, distributions
 from orchestrator.tracking.optuna_view import SHOWN, OptunaView
 from orchestrator.tracking.tracker import Tracker
@@ -504,6 +506,29 @@ def test_a_study_of_another_storage_is_not_changed(storage, store, tmp_path):
     with pytest.raises(Unavailable, match="shows another --storage and is left as it is"):
         view(storage, other).sync(live=())
     assert shown(storage) == before
+
+
+def test_a_storage_that_has_lost_its_identity_makes_its_own_studies_anew(store, tmp_path):
+    def own():
+        return OptunaView.open(default_url(store), store, numbers_of(store.uri))
+
+    added = own().sync(live=())
+    journal = open_storage(default_url(store))
+    optuna.create_study(storage=journal, study_name="mine/search").set_user_attr("by", "hand")
+    Path(store.root, "identity").write_bytes(b"damaged")
+    with pytest.raises(BrokenRecordError, match="identity is damaged"):
+        own().sync(live=())
+    tracker = Tracker(own())
+    tracker.start()
+    assert not tracker.stop()
+    assert tracker.remedy == "`advsweep doctor` says what mends that file, and then `advsweep sync` updates it"
+    (finding,) = (found for found in examine(store).damaged if found.path == "identity")
+    assert finding.remedy.startswith("delete it: `advsweep sync` writes a new one")
+    Path(store.root, "identity").unlink()
+    assert own().sync(live=()) == added
+    assert own().sync(live=()) == 0
+    assert examine(store).damaged == ()
+    assert study_of(open_storage(default_url(store)), "mine/search").user_attrs == {"by": "hand"}
 
 
 def test_a_storage_that_was_moved_keeps_its_studies(storage, store, tmp_path):

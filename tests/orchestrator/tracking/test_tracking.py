@@ -24,7 +24,7 @@ from mlflow import MlflowClient
 
 from analysis.record.fields import flatten
 from analysis.record.schema import Ending
-from orchestrator.errors import Unavailable
+from orchestrator.errors import Unavailable, one_line
 from orchestrator.execution.job import write_failure
 from orchestrator.execution.provenance.origin import Origin
 from orchestrator.execution.work import Work
@@ -778,12 +778,25 @@ def test_the_tracking_uri(store, tmp_path, monkeypatch):
 )
 def test_the_error_of_an_unreachable_tracking_uri_is_one_line(uri, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(Unavailable) as error:
         connect(uri)
     text = str(error.value)
     assert text.startswith(f"MLFLOW_TRACKING_URI={uri!r} cannot be reached: ")
-    assert text.endswith("start that server, unset the variable, or add --no-tracking and run `advsweep sync` later")
+    later = "`advsweep run --no-tracking` leaves MLflow to a later `advsweep sync`"
+    assert text.endswith(f"; start that server, or unset the variable; {later}")
     assert "\n" not in text
+
+
+def test_the_error_of_a_database_in_the_storage_names_no_variable_that_is_not_set(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(Unavailable, match=r"^MLflow's database 'sqlite:////proc/x.db' cannot be used: [^\n]*; make it"):
+        connect("sqlite:////proc/x.db")
+
+
+def test_a_full_disk_under_a_database_is_named():
+    text = "(raised as a result of Query-invoked autoflush; consider more)\n(sqlite3.OperationalError) database or disk is full"
+    assert one_line(Exception(f"{text}\n[SQL: ...]")) == "(sqlite3.OperationalError) database or disk is full"
 
 
 def test_artifacts_of_a_local_storage_are_in_the_storage(sqlite, store):
