@@ -12,8 +12,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from analysis.rows import Cell, Row
 from analysis.sheet import LEGEND, Sheet, caption, notes, sheet, title
-from analysis.tables import Cell, Row, Table
+from analysis.tables import Table
 
 # --- text -----------------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.tables import Cell, Row, Table
+from analysis.rows import Cell, Row
+from analysis.tables import Table
 
 #: What the two styles mean.
 LEGEND = (("best mean of the column", "bold"), ("strongest attack of the row", "underline"))

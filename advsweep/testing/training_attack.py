@@ -73,7 +73,7 @@ class TrainingAttackContract(Contract):
             pytest.skip("the batch matters to the network or to the attack, which say so")
         model, (x, y), generator = model.double(), batch(6, torch.float64), Generator()
         before = generator.get_state()
-        with patch.object(Linf, "start", lambda self, kind, generator: self.project(self.x + 0.03)):
+        with patch.object(Linf, "start", lambda self, kind, generator, **_: self.project(self.x + 0.03)):
             together = _run(spec, module, model, x, y, generator, LATE).images
             if not torch.equal(generator.get_state(), before):
                 pytest.skip("the numbers that are drawn for an example depend on how many come before it")
@@ -95,7 +95,7 @@ class TrainingAttackContract(Contract):
 
     def test_it_never_waits_for_the_device(self, spec: config.TrainingAttack, module: str) -> None:
         """With tensors that hold no value, every question about one is an error."""
-        with FakeTensorMode(), patch.object(Linf, "start", lambda self, kind, generator: self.x):
+        with FakeTensorMode(), patch.object(Linf, "start", lambda self, kind, generator, **_: self.x):
             model = seeded(build_model(RESNET, named(module), DIGITS, seed=0))
             x, y = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
             training_attack(spec, named(module), model, x, y, Generator(), 1)

@@ -17,4 +17,4 @@ def test_every_printed_number_has_a_cell_of_the_papers_profile(study: Study, tmp
     made = build(load(str(tmp_path)), manifest, checkpoint=manifest.checkpoint, over_beta="minimum")
     cells = [cell for block in made.blocks for row in block.rows for cell in row.cells if cell is not None]
     shown = [number for cell in cells for number in (cell.paper, *cell.paper_ends.values()) if number]
-    assert sorted(shown, key=repr) == sorted(manifest.printed, key=repr)
+    assert sorted(shown, key=repr) == sorted((*manifest.printed, *manifest.cited), key=repr)

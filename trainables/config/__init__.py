@@ -41,10 +41,11 @@ from trainables.config.measure import (
     Soundness,
 )
 from trainables.config.model import Model
-from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule, Sigmoid, Softmax, Softplus
+from trainables.config.module import CAS, CIFS, FSR, KWTA, SAP, Module, NoModule
 from trainables.config.objective import AFD, ALP, AT, MART, PCL, TRADES, FeatureMatching, L2Matching, Objective, Standard
 from trainables.config.runtime import Runtime
 from trainables.config.terms.aim import Aim
+from trainables.config.terms.importance import Sigmoid, Softmax, Softplus
 from trainables.config.terms.spec import Count, NonNegative, Positive, Spec
 from trainables.config.training import EMA, SWA, Cosine, MultiStep, OneCycle, Precision, Selection, Training
 from trainables.config.training_attack import (

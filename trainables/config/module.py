@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeVar
 from pydantic import Field
 
 from trainables.config.architecture import Place, convolution
+from trainables.config.terms.importance import Sigmoid, Softmax, Softplus
 from trainables.config.terms.registry import MODULE, OneOf
-from trainables.config.terms.spec import Count, Named, NonNegative, Positive, Spec
+from trainables.config.terms.spec import Count, Named, NonNegative, Positive
 
 T = TypeVar("T")
 
@@ -129,27 +130,6 @@ class CAS(Predicting):
 
     def multiply_adds(self, place: Place, classes: int) -> int:
         return place.channels * classes
-
-
-class Sigmoid(Spec):
-    """CIFS importance mask 1 / (1 + exp(-alpha g)). ``alpha``: how steep it is."""
-
-    name: Literal["sigmoid"] = "sigmoid"
-    alpha: Positive = 10.0
-
-
-class Softplus(Spec):
-    """CIFS importance mask log(1 + exp(alpha g)) / alpha. ``alpha``: how sharp its bend is."""
-
-    name: Literal["softplus"] = "softplus"
-    alpha: Positive = 5.0
-
-
-class Softmax(Spec):
-    """CIFS importance mask softmax(g / T) over the channels. ``T``: the temperature."""
-
-    name: Literal["softmax"] = "softmax"
-    T: Positive = 1.0
 
 
 @MODULE.built_in

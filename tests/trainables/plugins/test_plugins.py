@@ -112,7 +112,7 @@ def test_messages_list_registered_plugins_among_what_is_allowed():
     model("small", (1, 1))(SmallModel)
     assert "'none', 'cas', 'cifs', 'fsr', 'kwta', 'sap', 'dim'" in refused({"module": {"name": "dam"}})
     assert "'digits' or 'half'" in refused({"data": {"dataset": "whole"}})
-    assert "'lenet' or 'small'" in refused({"model": {"name": "large"}})
+    assert "'lenet-afd' or 'small'" in refused({"model": {"name": "large"}})
     small = {"model": {"name": "small"}}
     places = "allowed: block1, block2, block1.1, block2.1, P1, P2, all"
     assert places in refused({**small, "module": {"name": "cas", "positions": ["P3"]}})

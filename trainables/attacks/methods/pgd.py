@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trainables import config
-from trainables.attacks.building_blocks.ascent import ascend
+from trainables.attacks.building_blocks.ascent import Move, ascend
 from trainables.attacks.building_blocks.ball import BALLS, Ball, Start
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, BatchNorm, Expectation, Objective, frozen
@@ -53,7 +53,7 @@ def pgd(
         objective: what is maximised.
         generator: of random starts, on x's device.
         start: a ``uniform`` point of the ball, x itself (``zero``), or x and 0.001 times normal noise (``gaussian``).
-        outside: whether a start may be outside [0, 1], as in some training attacks; an evaluation must not judge such an image.
+        outside: whether a start may leave [0, 1], as in some training attacks; an evaluation must not judge such an image.
         norm: of the ball and of the steepest ascent; see :mod:`trainables.attacks.building_blocks.ball`.
         bn: batch norms' statistics: the running ones, or those of the attacked batch, which are not recorded.
         restarts: independent starts.
@@ -62,10 +62,7 @@ def pgd(
         watch: learns which examples are broken on the way. Where it lets them go, of several restarts the last end point is
             left of the others, for there is no more to be counted.
     """
-    ball = BALLS[norm](x, eps)
-
-    def move(ball: Ball, x_adv: Tensor, gradient: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        return ball.step(x_adv, gradient, step), memory
+    ball, move = BALLS[norm](x, eps), _steps(step)
 
     def end() -> Tensor:
         x_adv = ball.start(start, generator, outside=outside)
@@ -81,6 +78,15 @@ def pgd(
         if restarts == 1 or (watch and watch.leave):
             return [*ends][-1]
         return reduce(most_harmful, map(harm, ends)).images
+
+
+def _steps(length: float) -> Move:
+    """Return steps of one length, which need no memory."""
+
+    def move(ball: Ball, x_adv: Tensor, gradient: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return ball.step(x_adv, gradient, length), memory
+
+    return move
 
 
 def attack(spec: config.PGD, c: Case) -> Attacked:
