@@ -89,7 +89,7 @@ ACTIVATION_DEFENSES = choice(
     default="CAS",
 )
 
-# The demo's learning rate is CIFS's. Here beta multiplies the loss: with Figure 8's largest, 20, it diverges at 0.05.
+# Beta multiplies the loss: with Figure 8's largest, 20, it diverges at 0.05.
 # PCL learns at a tenth of its weight.
 # The public code chooses the best epoch by the training's own attack, from the image itself.
 _SELECTION: Settings = {"selection.attack.iterations": 10, "selection.attack.step": Eps(1 / 4)}

@@ -92,8 +92,7 @@ SPACE = (BLOCK, TAU, LAMBDA_SEP, LAMBDA_REC, SEPARATION, MASK, STRATEGY)
 
 MODULE = with_and_without("FSR", FSR)
 
-# At the demo's rate its loss diverges.
-PROFILES = profiles(epochs=100, demo={"training.lr": 0.1})
+PROFILES = profiles(epochs=100)
 PAPER = Paper("fsr", "Kim et al., CVPR 2023", PROFILES)
 
 # The supplement gives no steps for its attacks: they are those of CIFS, with which the public code shares C&W's confidence. It
