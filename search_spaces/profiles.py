@@ -128,7 +128,8 @@ _DEMO: Settings = {
     **_within("attack", _steps(2, Eps(1 / 2))),
     **_lasting(20),
     "training.batch_size": 32,
-    "training.lr": 0.1,
+    # Under attack more validation digits are right than at 0.1 (83.8 % against 81.6 %, of Vanilla, CAS and CIFS).
+    "training.lr": 0.2,
     "training.weight_decay": 2e-4,
     "training.schedule.name": "one-cycle",
     # As in the paper's words; where the label may count twice, as in its code, fewer natural digits are right.

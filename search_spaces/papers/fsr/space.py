@@ -92,7 +92,8 @@ SPACE = (BLOCK, TAU, LAMBDA_SEP, LAMBDA_REC, SEPARATION, MASK, STRATEGY)
 
 MODULE = with_and_without("FSR", FSR)
 
-PROFILES = profiles(epochs=100)
+# At higher rates its loss may diverge.
+PROFILES = profiles(epochs=100, demo={"training.lr": 0.1})
 PAPER = Paper("fsr", "Kim et al., CVPR 2023", PROFILES)
 
 # The supplement gives no steps for its attacks: they are those of CIFS, with which the public code shares C&W's confidence. It
