@@ -26,7 +26,7 @@ from orchestrator.signals import terminate_as_interrupt
 class _Commands(TyperGroup):
     """The commands; of a value that is not allowed it leaves out that it is a "Value error", which Typer says first."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:

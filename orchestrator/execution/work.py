@@ -213,7 +213,8 @@ class Work:
     def _leave_out(self) -> None:
         """Leave out all that is left, for its weights are lost and this job trains nothing."""
         lost = "its weights are lost; `advsweep run` with --verify trains it again"
-        self.not_run |= {each.name: lost for each in (*self.remaining, *self.unmeasured)}
+        left: list[Evaluation | Measurement] = [*self.remaining, *self.unmeasured]
+        self.not_run |= {each.name: lost for each in left}
         self.remaining, self.unmeasured = [], []
 
     def _measure(self) -> float:

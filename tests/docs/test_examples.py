@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
@@ -73,7 +74,7 @@ def test_the_guides_frames_and_outcomes_are_read_as_printed(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     frames, outcomes = (next(block for block in blocks if word in block) for word in ("advsweep.load()", "outcomes.of("))
-    names: dict[str, object] = {"advsweep": advsweep}
+    names: dict[str, Any] = {"advsweep": advsweep}
     for block in (frames, outcomes):
         exec(block, names)
     assert "attack_name" in capsys.readouterr().out

@@ -68,7 +68,7 @@ def test_documented_commands_and_options_exist(page):
 
 
 #: Of other programs.
-OTHERS = {"--array", "--wrap", "--head", "--strict", "--version", "--workers"}
+OTHERS = {"--array", "--exclude", "--wrap", "--head", "--strict", "--version", "--workers"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)  # it names what was

@@ -153,7 +153,7 @@ def test_a_storage_of_optuna_that_cannot_be_opened(refuses, place, part):
 def test_a_storage_that_cannot_be_written(refuses, tmp_path):
     file = tmp_path / "file"
     file.write_text("kept")
-    refuses(("run", STUDY, *TINY, "--storage", file / "storage"), f"--storage '{file / 'storage'}' cannot be written")
+    refuses(("run", STUDY, *TINY, "--storage", file / "storage"), f"--storage '{file / 'storage'}': '{file}' is not a folder")
     assert file.read_text() == "kept"
 
 
@@ -186,10 +186,10 @@ def test_nothing_to_show(refuses, tmp_path, command):
 @pytest.mark.parametrize(
     ("study", "options", "part"),
     [
-        ("cifs/table-1", (), "which holds: cifs/table-5 (demo)"),
+        ("cifs/table-1", (), "which holds: cifs/table-5 (demo@data.examples=64@"),
         ("cifs/table-55", (), "did you mean 'cifs/table-5'?"),
         ("cas/*", (), "advsweep run cas/*"),
-        (STUDY, ("--profile", "paper"), "which holds: cifs/table-5 (demo)"),
+        (STUDY, ("--profile", "paper"), "which holds: cifs/table-5 (demo@data.examples=64@"),
     ],
 )
 def test_the_table_of_a_study_without_a_run(undisturbed, refuses, study, options, part):

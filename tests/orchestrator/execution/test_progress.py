@@ -8,10 +8,12 @@ import pytest
 from rich.console import Console
 
 from analysis.record.schema import Ending, Status
+from orchestrator.api.plans import SweepResult
+from orchestrator.cost.estimate import Estimate
 from orchestrator.cost.network_size import multiply_adds
 from orchestrator.cost.passes import evaluation_passes, training_passes
 from orchestrator.execution import progress
-from orchestrator.execution.progress import MAX_LISTED, Progress
+from orchestrator.execution.progress import MAX_LISTED, Outcome, Progress
 from orchestrator.planning.expansion import plan
 from orchestrator.record.recorded import Recorded
 from orchestrator.record.report import End, Report
@@ -282,3 +284,18 @@ def test_recorded_work_costs_nothing(clock):
 )
 def test_durations(seconds, text):
     assert progress._duration(seconds) == text
+
+
+def test_the_summary_counts_trainings_whose_evaluations_are_left(clock):
+    one, two, *_ = trials = tiny_plan().trials
+    with Progress(trials, console()) as shown:
+        shown.started(one.key)
+        shown.advanced(one.key, result(one, EPOCHS, left=2))
+        shown.started(two.key)
+        shown.advanced(two.key, result(two, 1))
+    assert re.sub(r", in .*", "", lines(shown)[-1]) == "0 of 3 trials done, 1 more trained, with evaluations left"
+
+
+def test_the_result_of_a_run_is_short_in_a_notebook():
+    shown = repr(SweepResult(tiny_plan(), Estimate(None, None, None, None, None), Outcome({}, {}, {}), "results"))
+    assert shown == "SweepResult(3 trials, 0 failed, storage='results')"
