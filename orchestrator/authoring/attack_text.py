@@ -89,7 +89,7 @@ def _check_fields(name: str, fields: Mapping[str, Any]) -> None:
     """Check that an attack has these fields, before one that is misspelt is said to be missing."""
     has = _fields(name)
     for field in fields.keys() - has.keys() if has else ():
-        meant = suggest(field, sorted(has.keys() - {"name"}))
+        meant = suggest(field, sorted(has.keys() - {"name"}), likeness=0.7)
         raise BadInput(f"attack {name}: {field} = {fields[field]!r}: there is no such field; {meant}")
 
 

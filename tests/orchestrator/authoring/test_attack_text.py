@@ -42,8 +42,10 @@ def test_steps_are_iterations_and_a_step_is_a_tenth_of_eps():
 
 
 def test_steps_are_iterations_of_attacks_that_have_these_alone():
-    assert attack("fgsm(steps=3)") == {"name": "fgsm", "steps": 3, "eps": Eps()}
-    assert attack("pgd(substeps=3)")["substeps"] == 3
+    with pytest.raises(BadInput, match=r"^attack fgsm: steps = 3: there is no such field; "):
+        attack("fgsm(steps=3)")
+    with pytest.raises(BadInput, match=r"^attack pgd: substeps = 3: there is no such field"):
+        attack("pgd(substeps=3)")
     assert attack("as-training(attack=infofeature(steps=3))")["attack"] == attack("infofeature(iterations=3)")
 
 
