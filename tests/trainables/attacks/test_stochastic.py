@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.support.trained_digits import examples, robust
 from trainables import config
 from trainables.attacks import run_attack
 from trainables.attacks.building_blocks.surrogate import averaged, errs, predict
@@ -56,6 +57,38 @@ def test_no_example_is_left_alone_for_one_wrong_answer(spec):
     with torch.no_grad():
         mean = torch.stack([network(images).logits.softmax(1) for _ in range(400)]).mean(0)
     assert errs(mean, y).double().mean() >= 0.95
+
+
+class Resized(nn.Module):
+    """Shows a network its images at a random size and place, drawn once for a batch."""
+
+    draws = True
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.generator = network, torch.Generator().manual_seed(1)
+
+    def forward(self, x):
+        size, *place = (int(u * n) for u, n in zip(torch.rand(3, generator=self.generator), (4, 99, 99), strict=True))
+        size += 5
+        left, top = (p % (9 - size) for p in place)
+        small = nn.functional.interpolate(x, size=(size, size), mode="bilinear")
+        return self.network(nn.functional.pad(small, (left, 8 - size - left, top, 8 - size - top)))
+
+
+@pytest.mark.slow
+def test_autoattack_is_no_weaker_than_pgd_on_randomly_resized_images(record_property):
+    """It left 89 % where PGD left 76, as long as a single draw said which image is best."""
+    network, (x, y) = Resized(robust("AT")).eval(), examples(150)
+    right = []
+    for spec in (
+        config.PGD(eps=0.1, step=0.01, iterations=20, eot=10),
+        config.AutoAttack(eps=0.1, version="rand", iterations=20),
+    ):
+        images = run_attack(spec, network, x, y, (1.0,), torch.Generator().manual_seed(0), complete=False).images
+        right.append(100 * (~errs(predict(network, images).exp(), y)).double().mean().item())
+    record_property("right under PGD-20 and AutoAttack", right)
+    assert right[1] <= right[0] + 3
 
 
 def test_a_prediction_is_the_mean_softmax():

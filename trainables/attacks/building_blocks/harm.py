@@ -1,6 +1,6 @@
 """The more harmful of two adversarial images, and attacks that run in turn."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from trainables.attacks.building_blocks.losses import margin
-from trainables.attacks.building_blocks.surrogate import draws, errs, predict
+from trainables.attacks.building_blocks.surrogate import draws, errs, judge, predict
+from trainables.config.module import AVERAGED
+from trainables.outputs import Outputs
 
 
 class Harm(NamedTuple):
@@ -33,14 +35,37 @@ def most_harmful(one: Harm, other: Harm) -> Harm:
     )
 
 
-def worst_of(network: nn.Module, y: Tensor, candidates: Iterable[Tensor]) -> Tensor:
-    """Choose for each example the one of several images at which the prediction has the largest margin."""
+def worst_of(network: nn.Module, y: Tensor, candidates: Sequence[Tensor], most: int | None = None) -> Tensor:
+    """Choose for each example the one of several images at which the prediction has the largest margin.
 
-    def harm(images: Tensor) -> Harm:
-        prediction = predict(network, images)
-        return Harm(images, errs(prediction, y), margin(prediction, y))
+    All are predicted as one batch, so that of a network that draws once for a batch they meet the same draws. ``most``: of
+    draws, as of :func:`~trainables.attacks.building_blocks.surrogate.predict`.
+    """
+    predictions = predict(network, torch.cat([*candidates]), most).chunk(len(candidates))
+    harms = (Harm(images, errs(z, y), margin(z, y)) for images, z in zip(candidates, predictions, strict=True))
+    return reduce(most_harmful, harms).images
 
-    return reduce(most_harmful, map(harm, candidates)).images
+
+#: Takes the most harmful of an attack's points so far (None at the first one), the next point, the outputs there and the
+#: objectives (B,); returns the more harmful.
+Keep = Callable[[Harm | None, Tensor, Outputs, Tensor], Harm]
+
+
+def keeper(network: nn.Module, model: nn.Module, y: Tensor) -> Keep:
+    """Return how an attack that differentiates ``model`` keeps its most harmful point.
+
+    On a stochastic network both points are judged anew each time: the luckiest of many draws would never be given up.
+    """
+    decide = judge(network, model)
+
+    def keep(worst: Harm | None, x_adv: Tensor, outputs: Outputs, value: Tensor) -> Harm:
+        if not draws(network):
+            harm = Harm(x_adv, decide(x_adv, outputs, y), value)
+            return most_harmful(worst, harm) if worst else harm
+        images = worst_of(network, y, [worst.images, x_adv], AVERAGED) if worst else x_adv
+        return Harm(images, torch.zeros_like(y, dtype=torch.bool), value)
+
+    return keep
 
 
 def in_turn(

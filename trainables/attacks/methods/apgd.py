@@ -11,9 +11,9 @@ from trainables import config
 from trainables.attacks.building_blocks.ball import BALLS
 from trainables.attacks.building_blocks.closest import Attacked
 from trainables.attacks.building_blocks.gradient import ONCE, Expectation, Objective, frozen, slope
-from trainables.attacks.building_blocks.harm import Harm, most_harmful
+from trainables.attacks.building_blocks.harm import Keep, keeper
 from trainables.attacks.building_blocks.losses import cross_entropy, dlr, margin, targeted_dlr
-from trainables.attacks.building_blocks.surrogate import Judge, predict
+from trainables.attacks.building_blocks.surrogate import predict
 from trainables.attacks.case import Case
 
 #: The share alpha of a step that is the gradient's, the rest being momentum.
@@ -80,7 +80,7 @@ def apgd(
     generator: Generator,
     norm: Literal["linf", "l2"] = "linf",
     over: Expectation = ONCE,
-    judge: Judge | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
     """Images (B, channels, size, size) in [0, 1], at most ``eps`` from x in ``norm``: the best seen, not the last.
 
@@ -97,14 +97,14 @@ def apgd(
         generator: of the uniform start, on x's device.
         norm: of the ball and of the steepest ascent.
         over: what each gradient, and each value, is the mean of.
-        judge: of what is misclassified. With one, a misclassified point is the best wherever there was one: what an
+        keep: what the most harmful point is. With it, a misclassified point is the best wherever there was one: what an
             evaluation counts. The search itself goes by the objective alone, with and without.
     """
     ball = BALLS[norm](x, eps)
     with frozen(model):
         x_adv = x_before = x_best = ball.start("uniform", generator)
         outputs, value, gradient = slope(model, x_adv, y, objective, over)
-        worst = Harm(x_adv, judge(x_adv, outputs, y), value) if judge else None
+        worst = keep(None, x_adv, outputs, value) if keep else None
         value_best, gradient_best = value, gradient
         sizes = StepSizes(torch.full((len(x), 1, 1, 1), 2 * eps, device=x.device, dtype=x.dtype), value, iterations)
         for k in range(1, iterations + 1):
@@ -112,8 +112,8 @@ def apgd(
             momentum = ALPHA * (z - x_adv) + (1 - ALPHA) * (x_adv - x_before) if k > 1 else z - x_adv
             x_before, x_adv = x_adv, ball.project(x_adv + momentum)
             outputs, value_now, gradient = slope(model, x_adv, y, objective, over)
-            if judge and worst:
-                worst = most_harmful(worst, Harm(x_adv, judge(x_adv, outputs, y), value_now))
+            if keep:
+                worst = keep(worst, x_adv, outputs, value_now)
             sizes.rises += value_now > value
             value = value_now
 
@@ -146,7 +146,7 @@ def attack(spec: config.AutoPGD, c: Case) -> Attacked:
             generator=c.generator,
             norm=spec.norm,
             over=Expectation(spec.eot),
-            judge=c.judge,
+            keep=keeper(c.network, c.model, y),
         )
 
     classes = predict(c.network, c.x[:1], 1).shape[1]
