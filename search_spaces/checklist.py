@@ -20,12 +20,6 @@ CHECKLIST = (
     Column("PGD-20 at eps again", pgd(20, step=Eps(1 / 10))),
     Column("unbounded PGD", _UNBOUNDED),
     Column("PGD-20 through soft modules", {**pgd(20, step=Eps(1 / 10)), "view": "soft"}),
-    # For modules that jump: on kWTA these two leave least right. A smooth approximation is followed best from several starts.
-    Column("MD through soft modules", {"name": "md", "eps": Eps(), "view": "soft", "restarts": 3}),
-    Column(
-        "averaged PGD through soft modules",
-        {"name": "avg-pgd", "eps": Eps(), "step": Eps(1 / 10), "view": "soft", "radius": 0.1, "restarts": 3},
-    ),
     Column("PGD-20 in training mode", {**pgd(20, step=Eps(1 / 10)), "view": "train"}),
     Column("noise", {"name": "noise", "eps": Eps(), "restarts": 10}),
     Column("Square", {"name": "square", "eps": Eps(), "queries": 1000}),
