@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 
 #: Versions of the code that every training, evaluation or measurement runs. Raised by hand, like the ``numerics`` of a
 #: built-in, when the same configuration would give other numbers.
-TRAINING, EVALUATION, MEASUREMENT = 1, 1, 1
+TRAINING, EVALUATION, MEASUREMENT = 1, 2, 1
 
 _TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 

@@ -40,7 +40,7 @@ SPECS = (config.TrialConfig(), config.PGD(eps=0.1, step=0.1, iterations=3), conf
 TRAINED = ("data set 'cifar10'", "model 'resnet-18'", "module 'none'", "objective 'at'", "training attack 'pgd'")
 VERSIONS = (
     dict.fromkeys(("training", *TRAINED), 1) | dict.fromkeys(("model 'resnet-18'", "training attack 'pgd'"), 2),
-    {"evaluation": 1, "attack 'pgd'": 1},
+    {"evaluation": 2, "attack 'pgd'": 1},
     {"measurement": 1, "measure 'sensitivity'": 1, "attack 'fgsm'": 1},
 )
 COMPACT = {"sort_keys": True, "separators": (",", ":")}
