@@ -41,7 +41,7 @@ def test_an_attack_retrains_nothing_and_is_run_again(raised):
     assert [t.key for t in tiny_plan().trials] == trials
     assert config.attack_key(attack) != keys[0]
     assert config.attack_key(other) == keys[1]
-    assert config.older_keys(attack) == {keys[0]: ("attack 'pgd'",)}
+    assert config.older_keys(attack)[keys[0]] == ("attack 'pgd'",)
     assert config.evaluation_stream(attack) == stream
 
 
