@@ -73,7 +73,7 @@ def listing(what: str, name: str | None = None, *, study_files: Files = ()) -> t
     ['standard', 'at', 'trades']
     >>> [apgd] = advsweep.listing("attacks", "apgd")
     >>> [(field.name, field.type, field.default) for field in apgd.fields if field.name == "loss"]
-    [('loss', 'ce | dlr | targeted-dlr', 'ce')]
+    [('loss', 'ce | dlr | targeted-dlr | margin', 'ce')]
     >>> [(trait.value, trait.otherwise) for trait in apgd.traits if trait.name == "least_classes"]
     [(2, {'loss=dlr': 3, 'loss=targeted-dlr': 4})]
     """

@@ -111,7 +111,7 @@ class TwoLayers(plugins.Network):
         self.two = nn.Conv2d(model.width, 2 * model.width, 3, padding=1)
         self.channels = {"block1.1": model.width, "block2.1": 2 * model.width}
         self.fc = nn.Linear(2 * model.width, info.classes)
-        plugins.initialise(self)
+        plugins.initialise_as_he(self)
 
     def extract(self, x: torch.Tensor, y: torch.Tensor | None, trace: plugins.Trace) -> torch.Tensor:
         z = self.visit("block1.1", F.relu(self.one(x)), y, trace)

@@ -91,7 +91,7 @@ def test_the_passes_of_a_step():
     assert by_objective == {
         "standard": 1.5,
         "at": 1.5,
-        "trades": 3,
+        "trades": 3.5,
         "mart": 3,
         "alp": 3,
         "feature-matching": 3,

@@ -256,7 +256,7 @@ def test_no_column_of_an_evaluation_is_null_where_it_applies(known):
                     assert row["by_steps"][-1]["any"] == row["accuracy"]
                     assert row["by_steps"][-1]["last"] == row["last_accuracy"]
                 if job.key == "draws":
-                    assert row["draws"] == 10
+                    assert row["draws"] == 100
                     assert 0 <= row["mean_accuracy"] <= 1
                     assert 0 <= row["averaged_accuracy"] <= 1
             else:

@@ -24,7 +24,6 @@ TINY = {
     "model.width": 4,
     "training.epochs": 2,
     "training.batch_size": 18,
-    "training.lr": 0.05,
     "attack.milestones": [2, 3],
     "selection.attack.name": "natural",
 }
