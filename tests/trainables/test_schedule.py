@@ -39,6 +39,12 @@ def test_milestones_count_epochs_from_1():
     assert rates(MultiStep(milestones=(3, 6), gamma=(0.5,))) == pytest.approx(expected)
 
 
+def test_each_milestone_has_its_factor():
+    """FAT's public code: 0.1, 0.01 and 0.005 of the first rate."""
+    expected = [0.4] * STEPS + [0.04] * 2 * STEPS + [0.004] * 3 * STEPS + [0.002] * 2 * STEPS
+    assert rates(MultiStep(milestones=(2, 4, 7), gamma=(0.1, 0.1, 0.5))) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("schedule", "reference"),
     [
