@@ -14,7 +14,7 @@ TOLERANCE = 1.0
 #: Points by which the best attack may be behind AutoAttack, the plain attack behind adaptive ones, or a table's columns behind
 #: all attacks.
 GAP = 3.0
-#: Examples of which one may be an exception in what must be so of all.
+#: Exceptions allowed in what must be so of every example, where so many are more than :data:`TOLERANCE` points.
 EXAMPLES = 3
 #: The share of the examples that two attacks on an honest network decide differently, at most, and the standard normal quantile
 #: of the level 1 %: a difference beyond an item's points fails it where a one-sided test finds it, for which the variance of

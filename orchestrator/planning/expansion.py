@@ -142,18 +142,20 @@ class _Needs(NamedTuple):
     """What one study needs.
 
     ``sources``: labels of source networks, by key; ``used``: keys of those that selected attacks are transferred from.
-    ``evaluations``: keys and checkpoints of the attacks on each trial.
+    ``evaluations``: keys and checkpoints of the attacks on each trial. ``by_last``: labels of columns that count by the last
+    iterate in any row.
     """
 
     sources: dict[str, str]
     used: set[str]
     evaluations: dict[str, Set[tuple[str, str]]]
+    by_last: set[str]
 
 
 def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
     """Add everything that a study needs to ``demand``, and make its manifest."""
     study, profile = expanded.study, expanded.profile
-    needs = _Needs({}, set(), {})
+    needs = _Needs({}, set(), {}, set())
     last = by_last(study, profile)
     columns = {column.label: manifest_column(column, last=column.label in last) for column in study.columns}
     columns |= {column.label: manifest_column(column, added=True) for column in more.columns if more.shown}
@@ -172,7 +174,11 @@ def _manifest(expanded: _Expanded, demand: Demand, more: _More) -> Manifest:
         checkpoint=study.checkpoint,
         rows_by_beta=study.rows_by_beta,
         factors=tuple(factor.name for factor in study.varied(profile)),
-        columns=tuple(column for column in columns.values() if any(column.label in arm.columns for arm in arms)),
+        columns=tuple(
+            replace(column, last=column.label in needs.by_last)
+            for column in columns.values()
+            if any(column.label in arm.columns for arm in arms)
+        ),
         arms=tuple(arms),
         printed=tuple(ManifestNumber(*number) for number in study.printed()),
         cited=tuple(ManifestNumber(*number) for number in study.cited()),
@@ -213,6 +219,12 @@ def _arm(
     for checkpoints, measures in ((CHECKPOINTS, panels), (more.checkpoints, added)):
         for label, checkpoint in product(filter(more.selected.has_column, measures), checkpoints):
             asked.measure(measures[label], checkpoint)
+    # Of attacks that count no steps, such as AutoAttack, there is one way of counting.
+    needs.by_last.update(
+        column.label
+        for column, reading in own
+        if not draws and columns[column.label].last and any(a.gradient_steps is not None for a in reading.attacks.values())
+    )
     needs.used.update(asked.sources)
     demand.ask(trained, asked)
     for key in trained:

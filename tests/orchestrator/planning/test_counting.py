@@ -18,6 +18,7 @@ def test_beside_a_printed_number_in_profile_paper_alone():
     assert [c.label for c in manifest_of("fsr/table-s4", "paper").columns if c.last] == [
         *("FGSM", "PGD-20", "PGD-100", "C&W", "Ensemble"),
     ]
+    assert not any(c.last for c in manifest_of("cas/table-11", "paper").columns), "AutoAttack counts no steps"
     assert not any(c.last for c in manifest_of("cifs/figure-a1", "paper").columns), "nothing is printed there"
 
 
